@@ -1,0 +1,46 @@
+"""lm-eval-calibration: how far a language model's probabilities can be trusted.
+
+Importing the package is cheap (no numpy, no torch) and attaches it to lm-evaluation-harness:
+every harness task `<task>` has a calibration twin `calib_<task>`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.harness.hooks import install as _install
+
+if TYPE_CHECKING:
+    from lm_eval_calibration.errors import CalibrationError as CalibrationError
+    from lm_eval_calibration.metrics import METRICS as METRICS
+    from lm_eval_calibration.metrics import evaluate as evaluate
+    from lm_eval_calibration.predictions import Predictions as Predictions
+    from lm_eval_calibration.report.diagram import reliability_diagram as reliability_diagram
+    from lm_eval_calibration.tasks.twin import CalibrationTask as CalibrationTask
+
+_EXPORTS = {
+    "CalibrationError": "lm_eval_calibration.errors",
+    "CalibrationTask": "lm_eval_calibration.tasks.twin",
+    "METRICS": "lm_eval_calibration.metrics",
+    "Predictions": "lm_eval_calibration.predictions",
+    "evaluate": "lm_eval_calibration.metrics",
+    "reliability_diagram": "lm_eval_calibration.report.diagram",
+}
+
+__all__ = [*_EXPORTS, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load an exported name on first use."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+_install()

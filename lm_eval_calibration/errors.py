@@ -1,0 +1,42 @@
+"""The exception tree, and the phrasing that every error of the package shares.
+
+    CalibrationError
+    ├── InvalidInputError (also a ValueError)
+    │   └── UnknownNameError
+    └── MissingExtraError (also an ImportError)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CalibrationError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidInputError(CalibrationError, ValueError):
+    """An argument, a file or a model response is not what it must be."""
+
+
+class UnknownNameError(InvalidInputError):
+    """A name (metric, option, task) that nothing answers to."""
+
+
+class MissingExtraError(CalibrationError, ImportError):
+    """A feature needs an optional dependency that is not installed."""
+
+
+def invalid(argument: str, expected: str, got: object, hint: str = "") -> InvalidInputError:
+    """Build the error for a bad `argument`: what was expected, what came, what to do."""
+    advice = f" {hint}" if hint else ""
+    return InvalidInputError(f"`{argument}` must be {expected}, got {got}.{advice}")
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for an unknown `name`: near names first, then the whole list."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    suggestion = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+    return UnknownNameError(f"Unknown {kind} `{name}`.{suggestion} Known: {', '.join(names)}.")

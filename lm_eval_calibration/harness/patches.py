@@ -1,0 +1,113 @@
+"""Every change to the harness's behaviour: one function each, and what would make it needless.
+
+`hooks.PATCHES` says on which module each is called. All are idempotent.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lm_eval_calibration.harness.yamls import task_yamls
+
+_MARK = "_lm_eval_calibration"
+
+
+def register_components(metrics_module: ModuleType) -> None:
+    """Make our metrics and aggregations known by prefixed names, e.g. `aggregation: calib_ece`.
+
+    Needless once the harness reads the `lm_eval.metrics` and `lm_eval.aggregations` entry points
+    (pull request 4014, merged after 0.4.13).
+    """
+    importlib.import_module("lm_eval_calibration.harness.components")
+
+
+def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:
+    """Let an aggregation with a `stderr` method state its own standard error.
+
+    The harness knows error bars for a closed list of functions; all others get "N/A". Needless
+    once an aggregation may bring its own (asked for in issue 2950).
+    """
+    original = evaluator_utils.stderr_for_metric
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    def stderr_for_metric(metric: Any, bootstrap_iters: int) -> Any:
+        if bootstrap_iters > 0 and hasattr(metric, "stderr"):
+            return functools.partial(metric.stderr, replicates=bootstrap_iters)
+        return original(metric=metric, bootstrap_iters=bootstrap_iters)
+
+    setattr(stderr_for_metric, _MARK, True)
+    evaluator_utils.stderr_for_metric = stderr_for_metric  # type: ignore[attr-defined]
+
+
+def patch_group_aggregate(group_module: ModuleType) -> None:
+    """Give groups that contain twins their calibration rows.
+
+    `aggregate_metric_list` has one key per metric, so a size-weighted and a plain mean cannot
+    both be asked for. Needless once it has an alias per entry.
+    """
+    group_class = group_module.Group
+    original = group_class.aggregate
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    def aggregate(self: Any, task_metrics: dict[str, Any]) -> Any:
+        from lm_eval_calibration.tasks.groups import group_rows
+
+        upstream = original(self, task_metrics)
+        return {**group_rows(self.name, self.get_all_tasks(), task_metrics), **upstream}
+
+    setattr(aggregate, _MARK, True)
+    group_class.aggregate = aggregate
+
+
+def patch_task_manager(manager_module: ModuleType) -> None:
+    """Add our task folder and the lookup of `calib_<task>` to the harness's task index.
+
+    Needless once the harness reads `lm_eval.tasks` entry points that may name a whole index
+    (pull request 4015, open).
+    """
+    manager_class = manager_module.TaskManager
+    init, match_tasks = manager_class.__init__, manager_class.match_tasks
+    if getattr(init, _MARK, False):
+        return
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        from lm_eval_calibration.harness.index import TwinIndex
+
+        call = inspect.signature(init).bind(self, *args, **kwargs)
+        call.apply_defaults()
+        theirs = call.arguments["include_path"]
+        if call.arguments["include_defaults"]:
+            call.arguments["include_path"] = _with_ours(theirs)
+        init(*call.args, **call.kwargs)
+        self.include_path = theirs
+        self._index = TwinIndex(self._index)
+
+    @functools.wraps(match_tasks)
+    def match(self: Any, task_list: list[str]) -> list[str]:
+        from lm_eval_calibration.harness.index import twin_names
+
+        return sorted({*match_tasks(self, task_list), *twin_names(task_list, self._index)})
+
+    setattr(__init__, _MARK, True)
+    manager_class.__init__ = __init__
+    manager_class.match_tasks = match
+
+
+def _with_ours(include_path: Any) -> list[Any]:
+    """The include paths with our folder first, so that a user's task of the same name wins."""
+    if include_path is None:
+        theirs = []
+    else:
+        theirs = list(include_path) if isinstance(include_path, (list, tuple)) else [include_path]
+    ours = task_yamls()
+    return theirs if any(Path(p).resolve() == ours for p in theirs) else [ours, *theirs]

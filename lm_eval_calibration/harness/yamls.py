@@ -1,0 +1,15 @@
+"""Where the package's own task files are, installed or in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def task_yamls() -> Path:
+    """The folder of our task YAMLs, for `--include_path` and the harness's index.
+
+    A wheel carries it inside the package; a checkout (or editable install) has it beside it.
+    """
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "task_yamls"
+    return inside if inside.is_dir() else package.parent / "task_yamls"

@@ -1,0 +1,60 @@
+"""Calibration metrics: arrays in, number out.
+
+`METRICS` lists them all; `evaluate` runs several on `Predictions`, with error bars.
+"""
+
+from lm_eval_calibration.metrics.binned import (
+    ace,
+    classwise_ece,
+    debiased_ece,
+    ece,
+    mce,
+    rmsce,
+    tl_ece,
+)
+from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, evaluate
+from lm_eval_calibration.metrics.proper import (
+    brier_reliability,
+    brier_resolution,
+    brier_uncertainty,
+    brier_values,
+    nll_values,
+)
+from lm_eval_calibration.metrics.selective import (
+    acc_at_coverage,
+    auroc,
+    aurc,
+    coverage_at_acc,
+    eaurc,
+)
+from lm_eval_calibration.metrics.smooth import smece
+from lm_eval_calibration.metrics.table import DEFAULT_METRICS, METRICS, BoundMetric, Metric, bind
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "METRICS",
+    "BoundMetric",
+    "Estimate",
+    "Metric",
+    "NullBand",
+    "acc_at_coverage",
+    "ace",
+    "aurc",
+    "auroc",
+    "bind",
+    "brier_reliability",
+    "brier_resolution",
+    "brier_uncertainty",
+    "brier_values",
+    "classwise_ece",
+    "coverage_at_acc",
+    "debiased_ece",
+    "eaurc",
+    "ece",
+    "evaluate",
+    "mce",
+    "nll_values",
+    "rmsce",
+    "smece",
+    "tl_ece",
+]

@@ -1,0 +1,66 @@
+"""Input checks shared by all metrics, so that one mistake has one message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.errors import invalid
+
+Array = NDArray[Any]
+
+
+def pairs(confidence: Array, correct: Array) -> tuple[Array, Array]:
+    """Return `confidence` (N,) as float64 in [0, 1] and `correct` (N,) as float64 0 or 1.
+
+    Raises:
+        InvalidInputError: empty, of different lengths, NaN, or out of range. Nothing is clipped
+            or dropped: an ECE that ignores what lies outside [0, 1] reports 0 for a model that
+            is always wrong.
+    """
+    c = np.asarray(confidence, dtype=np.float64)
+    y = np.asarray(correct)
+    if c.ndim != 1 or c.shape != y.shape:
+        raise invalid("confidence", "one-dimensional and as long as `correct`", (c.shape, y.shape))
+    if not c.size:
+        raise invalid("confidence", "at least one document", "none")
+    low, high = c.min(), c.max()
+    if not (low >= 0.0 and high <= 1.0):
+        raise invalid("confidence", "probabilities in [0, 1]", f"values from {low} to {high}")
+    if y.dtype != np.bool_ and not ((y == 0) | (y == 1)).all():
+        raise invalid("correct", "0 or 1 (false or true)", np.unique(y)[:5].tolist())
+    return c, y.astype(np.float64)
+
+
+def weights(weight: Array | None, count: int) -> Array | None:
+    """Return `weight` as float64 of shape (N,) or (B, N), non-negative; `None` stays.
+
+    Raises:
+        InvalidInputError: wrong length, a negative or NaN weight, or a row that sums to 0.
+    """
+    if weight is None:
+        return None
+    w = np.asarray(weight, dtype=np.float64)
+    if w.ndim not in (1, 2) or w.shape[-1] != count:
+        raise invalid("weight", f"of shape ({count},) or (B, {count})", w.shape)
+    if not w.min(initial=0.0) >= 0.0:
+        raise invalid("weight", "non-negative", f"a smallest value of {w.min()}")
+    if not (w.sum(axis=-1) > 0).all():
+        raise invalid("weight", "positive in sum", "a sum of 0")
+    return w
+
+
+def positive_int(argument: str, value: int) -> int:
+    """Return `value` if it is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise invalid(argument, "an integer of at least 1", repr(value))
+    return int(value)
+
+
+def fraction(argument: str, value: float) -> float:
+    """Return `value` if it lies in (0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value <= 1.0:
+        raise invalid(argument, "a number in (0, 1]", repr(value))
+    return float(value)

@@ -1,0 +1,74 @@
+"""All metrics of a set of predictions at once, with error bars and null bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lm_eval_calibration.metrics.resampling import REPLICATES
+from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
+from lm_eval_calibration.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class NullBand:
+    """What a perfectly calibrated model with the same beliefs would score.
+
+    `mean` of its score, and the interval from `low` to `high` that holds it 95 times in 100.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value, its standard error over documents (NaN if none), and its null band."""
+
+    name: str
+    value: float
+    stderr: float
+    null: NullBand | None
+
+
+def evaluate(
+    predictions: Predictions,
+    metrics: Sequence[str] | None = None,
+    *,
+    replicates: int = REPLICATES,
+) -> dict[str, Estimate]:
+    """Score `predictions` on `metrics`, each with a standard error and a null band.
+
+    Args:
+        predictions: N documents.
+        metrics: names as in a task's `metric_list`; by default `nll`, `brier`, `ece`, `ace`,
+            `mce`, `auroc`, `aurc`.
+        replicates: bootstrap replicates and null draws; 0 for values alone.
+
+    Raises:
+        UnknownNameError: an unknown metric name.
+        InvalidInputError: a metric needs all options, and the predictions hold confidences only.
+    """
+    names = metrics or [name for name in DEFAULT_METRICS if not name.endswith("_null")]
+    return {name: _estimate(bind(name), predictions, replicates) for name in names}
+
+
+def _estimate(bound: BoundMetric, predictions: Predictions, replicates: int) -> Estimate:
+    columns = bound.metric.family.read(predictions)
+    value = bound.value(columns)
+    if not replicates:
+        return Estimate(bound.name, value, float("nan"), None)
+    return Estimate(
+        bound.name, value, bound.stderr(columns, replicates), _band(bound, columns, replicates)
+    )
+
+
+def _band(bound: BoundMetric, columns: tuple[np.ndarray, ...], replicates: int) -> NullBand | None:
+    draws = bound.null_draws(columns, replicates)
+    if draws is None or not np.isfinite(draws).any():
+        return None
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return NullBand(float(np.nanmean(draws)), float(low), float(high))

@@ -1,0 +1,90 @@
+"""Bootstrap replicates and null draws of a metric, vectorised over replicates.
+
+Documents with nearly equal confidence are interchangeable for the purpose of an error bar, so
+both work on at most `CELLS` cells of documents: exactly one per distinct (confidence, verdict) up
+to that many, and beyond it blocks of neighbours represented by their mean confidence. A replicate
+is a row of cell weights, drawn multinomially (bootstrap) or binomially (null).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lm_eval_calibration.metrics.binning import Array
+
+CELLS = 2048
+REPLICATES = 1000
+SEED = 20240601
+
+
+class Cells(NamedTuple):
+    """Groups of interchangeable documents.
+
+    confidence (G,) their mean confidence; labels: one (G,) array per discrete column, as given;
+    counts (G,) how many documents each holds.
+    """
+
+    confidence: Array
+    labels: tuple[Array, ...]
+    counts: Array
+
+
+def cells(confidence: Array, *labels: Array, limit: int = CELLS) -> Cells:
+    """Group documents by `labels` and, within equal labels, by confidence."""
+    order = np.lexsort((confidence, *labels))
+    c = confidence[order]
+    sorted_labels = tuple(label[order] for label in labels)
+    new_label = _changes(*sorted_labels) if labels else _first(len(c))
+    new = new_label | _changes(c)
+    if int(new.sum()) > limit:
+        new = new_label | _changes(np.arange(len(c)) * limit // len(c))
+    starts = np.flatnonzero(new)
+    counts = np.diff(np.append(starts, len(c)))
+    means = np.clip(np.add.reduceat(c, starts) / counts, 0.0, 1.0)
+    return Cells(means, tuple(label[starts] for label in sorted_labels), counts)
+
+
+def bootstrap_weights(counts: Array, replicates: int, seed: int = SEED) -> Array:
+    """(replicates, G) cell counts of documents drawn with replacement. Deterministic."""
+    return _bootstrap_weights(counts.astype(np.int64).tobytes(), replicates, seed)
+
+
+@lru_cache(maxsize=4)  # the metrics of one battery share their documents, hence their draws
+def _bootstrap_weights(counts: bytes, replicates: int, seed: int) -> Array:
+    n = np.frombuffer(counts, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(n.sum(), n / n.sum(), size=replicates).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def null_weights(group: Cells, replicates: int, seed: int = SEED) -> Array:
+    """(replicates, 2 G) counts of right, then of wrong answers of a calibrated model, per cell."""
+    counts = group.counts.astype(np.int64).tobytes()
+    return _null_weights(counts, group.confidence.tobytes(), replicates, seed)
+
+
+@lru_cache(maxsize=2)
+def _null_weights(counts: bytes, confidence: bytes, replicates: int, seed: int) -> Array:
+    n, p = np.frombuffer(counts, dtype=np.int64), np.frombuffer(confidence)
+    right = np.random.default_rng(seed).binomial(n, p, size=(replicates, len(n)))
+    drawn = np.concatenate([right, n - right], axis=1).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _changes(*columns: Array) -> Array:
+    """(N,) True where any column differs from the row before; True in the first row."""
+    new = _first(len(columns[0]))
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return new
+
+
+def _first(count: int) -> Any:
+    new = np.zeros(count, dtype=bool)
+    new[0] = True
+    return new

@@ -1,0 +1,122 @@
+"""Does confidence rank right answers above wrong ones? AUROC and selective prediction.
+
+Arguments and errors as in `binned`. Tied confidences are exchangeable: every value is the
+expectation over the order of ties, so row order never matters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.metrics import checks
+from lm_eval_calibration.metrics.binning import Array, group_sums, number, tie_groups
+
+
+def auroc(confidence: Array, correct: Array, *, weight: Array | None = None) -> Any:
+    """Probability that a right answer is more confident than a wrong one; ties count half.
+
+    NaN if all answers are right or all wrong. Larger is better. Equal to scikit-learn's
+    `roc_auc_score(correct, confidence)`.
+
+    >>> auroc(np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1]))
+    0.5
+    """
+    mass, right = _descending_groups(confidence, correct, weight)
+    wrong = mass - right
+    wrong_after = wrong.sum(axis=-1, keepdims=True) - np.cumsum(wrong, axis=-1)
+    won = (right * (wrong_after + 0.5 * wrong)).sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return number(won / (right.sum(axis=-1) * wrong.sum(axis=-1)))
+
+
+def aurc(confidence: Array, correct: Array, *, weight: Array | None = None) -> Any:
+    """Area under the risk-coverage curve: the mean over k of the error rate of the k most confident.
+
+    Smaller is better. Source: Geifman and El-Yaniv, NeurIPS 2017; Geifman et al., ICLR 2019.
+    Weights count documents.
+
+    >>> aurc(np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1]))  # (0/1 + 1/2 + 1/3) / 3
+    0.2777...
+    """
+    mass, right = _descending_groups(confidence, correct, weight)
+    return number(_risk_area(mass, mass - right))
+
+
+def eaurc(confidence: Array, correct: Array, *, weight: Array | None = None) -> Any:
+    """Excess AURC: `aurc` less that of a perfect ranking at the same accuracy; smaller is better.
+
+    Source: Geifman et al., ICLR 2019, eq. 5 (here the exact optimum, not its approximation).
+    """
+    mass, right = _descending_groups(confidence, correct, weight)
+    wrong = mass - right
+    total, errors = mass.sum(axis=-1), wrong.sum(axis=-1)
+    zero = np.zeros_like(errors)
+    best = _risk_area(
+        np.stack([total - errors, errors], axis=-1), np.stack([zero, errors], axis=-1)
+    )
+    return number(np.maximum(_risk_area(mass, wrong) - best, 0.0))
+
+
+def acc_at_coverage(
+    confidence: Array, correct: Array, *, coverage: float, weight: Array | None = None
+) -> Any:
+    """Accuracy on the `coverage` most confident fraction of the documents; larger is better.
+
+    Where `coverage` times N is no whole number, the last document counts in part.
+
+    >>> acc_at_coverage(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 1, 0, 0]), coverage=0.75)
+    0.666...
+    """
+    mass, right = _descending_groups(confidence, correct, weight)
+    kept = checks.fraction("coverage", coverage) * mass.sum(axis=-1, keepdims=True)
+    taken = np.clip(kept - (np.cumsum(mass, axis=-1) - mass), 0.0, mass)
+    share = np.divide(right, mass, out=np.zeros_like(mass), where=mass > 0)
+    return number((taken * share).sum(axis=-1) / kept[..., 0])
+
+
+def coverage_at_acc(
+    confidence: Array, correct: Array, *, acc: float, weight: Array | None = None
+) -> Any:
+    """Largest fraction of documents, most confident first, answered with at least accuracy `acc`.
+
+    0 if no confidence threshold reaches it. Documents of equal confidence are accepted together.
+
+    >>> coverage_at_acc(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 1, 0, 1]), acc=0.9)
+    0.5
+    """
+    wanted = checks.fraction("acc", acc)
+    mass, right = _descending_groups(confidence, correct, weight)
+    covered = np.cumsum(mass, axis=-1)
+    enough = np.cumsum(right, axis=-1) >= wanted * covered - 1e-9
+    return number(np.where(enough, covered, 0.0).max(axis=-1) / covered[..., -1])
+
+
+def _descending_groups(
+    confidence: Array, correct: Array, weight: Array | None
+) -> tuple[Array, Array]:
+    """Mass and right mass (..., G) of the groups of equal confidence, most confident first."""
+    c, y = checks.pairs(confidence, correct)
+    w = checks.weights(weight, len(c))
+    order = np.argsort(-c, kind="stable")
+    starts, _ = tie_groups(c[order])
+    ordered = np.ones(len(c)) if w is None else w[..., order]
+    return group_sums(ordered, starts), group_sums(ordered * y[order], starts)
+
+
+def _risk_area(mass: Array, wrong: Array) -> Array:
+    """Mean over k = 1..N of E[errors among the k most confident] / k, from groups (..., G).
+
+    Inside a group with error rate r that follows n documents with e errors, the k-th error rate
+    is (e + r (k - n)) / k = r + (e - r n) / k, and the sum of 1/k is a difference of digammas.
+    """
+    from scipy.special import digamma
+
+    end = np.cumsum(mass, axis=-1)
+    harmonic = digamma(np.concatenate([np.zeros_like(end[..., :1]), end], axis=-1) + 1.0)
+    rate = np.divide(wrong, mass, out=np.zeros_like(mass), where=mass > 0)
+    errors_before = np.cumsum(wrong, axis=-1) - wrong
+    area = rate * mass + (errors_before - rate * (end - mass)) * np.diff(harmonic, axis=-1)
+    return area.sum(axis=-1) / end[..., -1]
+

@@ -1,0 +1,162 @@
+"""`Predictions`: what a model believed about each document, and what was true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lm_eval_calibration.errors import invalid
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.intp]
+
+Gold = int | Sequence[int]
+"""The right option of one document, or all its right options. Indices outside the options
+(the harness writes -100 there) mean that no option is right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Beliefs about N documents, row by row.
+
+    Build it with `from_options` (multiple choice) or `from_confidences` (one confidence per
+    answer); the constructor does not validate.
+
+    Attributes:
+        confidence: (N,) probability of the predicted option, or the stated confidence.
+        correct: (N,) whether the predicted option is a gold one. Its mean is the harness's `acc`.
+        predicted: (N,) index of the predicted option; `None` where only confidences are known.
+        log_probabilities: (N, K) log-softmax over the options, -inf where a document has fewer
+            than K options (and where an option has probability 0); `None` as above.
+        gold: (N, K) which options are right. A row may have several, or none when the data
+            set's answer key points outside the options; `None` as above.
+        num_options: (N,) how many of the K columns are options; `None` as above.
+    """
+
+    confidence: Floats
+    correct: Bools
+    predicted: Ints | None = None
+    log_probabilities: Floats | None = None
+    gold: Bools | None = None
+    num_options: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    @property
+    def probabilities(self) -> Floats | None:
+        """(N, K) softmax over the options; 0 in the padding."""
+        return None if self.log_probabilities is None else np.exp(self.log_probabilities)
+
+    @classmethod
+    def from_options(
+        cls,
+        logits: ArrayLike | Sequence[ArrayLike],
+        gold: Sequence[Gold],
+    ) -> Predictions:
+        """Predictions from the score of every option.
+
+        Args:
+            logits: N rows of option log-likelihoods (any additive constant per row is fine).
+                Rows may differ in length: ARC has documents with 3, 4 and 5 options.
+                -inf means probability 0.
+            gold: for each row the index of the right option, or a sequence of indices.
+
+        The prediction is the first option with the largest logit, as the harness's `acc` has it.
+
+        Raises:
+            InvalidInputError: a NaN or +inf logit, a document whose options are all -inf, no
+                documents at all, or as many gold entries as rows do not exist.
+
+        >>> p = Predictions.from_options([[0.0, 0.0], [2.0, 0.0, -1.0]], [1, 0])
+        >>> p.confidence.round(3).tolist(), p.correct.tolist()
+        ([0.5, 0.844], [False, True])
+        """
+        padded, num_options = _pad(logits)
+        if len(gold) != len(padded):
+            raise invalid("gold", f"one entry for each of the {len(padded)} documents", len(gold))
+        _check_logits(padded, num_options)
+        log_probabilities = _log_softmax(padded)
+        predicted = padded.argmax(axis=1)
+        rows = np.arange(len(padded))
+        right = _gold_mask(gold, num_options, padded.shape[1])
+        return cls(
+            confidence=np.exp(log_probabilities[rows, predicted]),
+            correct=right[rows, predicted],
+            predicted=predicted,
+            log_probabilities=log_probabilities,
+            gold=right,
+            num_options=num_options,
+        )
+
+    @classmethod
+    def from_confidences(cls, confidence: ArrayLike, correct: ArrayLike) -> Predictions:
+        """Predictions of which only a confidence and the verdict are known.
+
+        Args:
+            confidence: (N,) probabilities in [0, 1].
+            correct: (N,) booleans, or 0 and 1.
+
+        Raises:
+            InvalidInputError: lengths differ, a confidence lies outside [0, 1] or is NaN, a
+                verdict is neither 0 nor 1, or there are no rows.
+        """
+        c = np.asarray(confidence, dtype=np.float64)
+        y = np.asarray(correct, dtype=np.float64)
+        if c.ndim != 1 or c.shape != y.shape or not c.size:
+            raise invalid("confidence", "as long as `correct` and not empty", (c.shape, y.shape))
+        if not (c.min() >= 0 and c.max() <= 1):
+            raise invalid("confidence", "in [0, 1]", f"values from {c.min()} to {c.max()}")
+        if not np.isin(y, (0.0, 1.0)).all():
+            raise invalid("correct", "0 or 1 (false or true)", np.unique(y)[:5].tolist())
+        return cls(confidence=c, correct=y.astype(bool))
+
+
+def _pad(logits: Any) -> tuple[Floats, Ints]:
+    """Stack ragged rows into (N, K), -inf beyond each row's end; and the row lengths."""
+    rows = [np.asarray(row, dtype=np.float64).ravel() for row in logits]
+    if not rows:
+        raise invalid("logits", "one row per document", "no documents")
+    num_options = np.array([row.size for row in rows], dtype=np.intp)
+    if not num_options.all():
+        raise invalid(
+            "logits", "at least one option per document", f"none in row {num_options.argmin()}"
+        )
+    padded = np.full((len(rows), int(num_options.max())), -np.inf)
+    padded[np.arange(padded.shape[1]) < num_options[:, None]] = np.concatenate(rows)
+    return padded, num_options
+
+
+def _check_logits(padded: Floats, num_options: Ints) -> None:
+    bad = np.isnan(padded) | (padded == np.inf)
+    if bad.any():
+        row, option = (int(i) for i in np.argwhere(bad)[0])
+        raise invalid("logits", "finite or -inf", f"{padded[row, option]} (row {row}, option {option})")
+    dead = np.isneginf(padded).all(axis=1)
+    if dead.any():
+        row = int(dead.argmax())
+        raise invalid(
+            "logits",
+            "above -inf for at least one option",
+            f"-inf for all {num_options[row]} options of row {row}",
+        )
+
+
+def _log_softmax(padded: Floats) -> Floats:
+    shifted = padded - padded.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def _gold_mask(gold: Sequence[Gold], num_options: Ints, width: int) -> Bools:
+    """(N, width) one-hot of the gold options; indices outside a row's options mark nothing."""
+    mask = np.zeros((len(gold), width), dtype=bool)
+    for row, (indices, count) in enumerate(zip(gold, num_options, strict=True)):
+        for index in np.atleast_1d(np.asarray(indices, dtype=np.intp)):
+            if 0 <= index < count:
+                mask[row, index] = True
+    return mask

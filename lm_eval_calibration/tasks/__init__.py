@@ -1,0 +1,1 @@
+"""Calibration twins of harness tasks, and the embedded demo task."""

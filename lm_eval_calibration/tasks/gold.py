@@ -1,0 +1,55 @@
+"""Which options of a document are right, as the harness's own `acc` decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lm_eval_calibration.errors import InvalidInputError
+
+NO_GOLD = -100
+"""What the harness writes for an answer key that points outside the options."""
+
+
+def gold_indices(task: Any, doc: Mapping[str, Any], options: list[str]) -> list[int]:
+    """Indices of the right options of `doc`; empty if its answer key names none of them.
+
+    Args:
+        task: a harness `ConfigurableTask` of output type multiple_choice.
+        doc: one document.
+        options: the document's options, in order.
+
+    Raises:
+        InvalidInputError: the answer key is neither an index, an option's text nor a list of them.
+    """
+    reader = ANSWER_KEYS.get(getattr(task.config.process_results, "__name__", ""))
+    if reader is not None:
+        return reader(doc)
+    # Tasks of Winogrande's kind put the options into the context, and the gold into doc_to_text.
+    key = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
+    keys = key if isinstance(key, list) else [key]
+    return [i for i in (_index(k, options) for k in keys) if 0 <= i < len(options)]
+
+
+def _truthfulqa_mc2(doc: Mapping[str, Any]) -> list[int]:
+    """All true answers; the task's doc_to_target names only the first of them."""
+    return [i for i, label in enumerate(doc["mc2_targets"]["labels"]) if label == 1]
+
+
+ANSWER_KEYS: dict[str, Callable[[Mapping[str, Any]], list[int]]] = {
+    "process_results_mc2": _truthfulqa_mc2
+}
+"""Tasks that score documents by a function of their own keep the answer key elsewhere than in
+doc_to_target: the function's name, and where the key is."""
+
+
+def _index(key: Any, options: list[str]) -> int:
+    if isinstance(key, str):
+        return options.index(key) if key in options else NO_GOLD
+    try:
+        return int(key)
+    except (TypeError, ValueError):
+        raise InvalidInputError(
+            f"The answer key {key!r} is neither an option's index nor its text. "
+            "Check `doc_to_target` of this task."
+        ) from None
