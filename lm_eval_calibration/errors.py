@@ -1,9 +1,9 @@
 """The exception tree, and the phrasing that every error of the package shares.
 
-    CalibrationError
-    ├── InvalidInputError (also a ValueError)
-    │   └── UnknownNameError
-    └── MissingExtraError (also an ImportError)
+CalibrationError
+├── InvalidInputError (also a ValueError)
+│   └── UnknownNameError
+└── MissingExtraError (also an ImportError)
 """
 
 from __future__ import annotations

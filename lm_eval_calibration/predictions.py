@@ -136,7 +136,9 @@ def _check_logits(padded: Floats, num_options: Ints) -> None:
     bad = np.isnan(padded) | (padded == np.inf)
     if bad.any():
         row, option = (int(i) for i in np.argwhere(bad)[0])
-        raise invalid("logits", "finite or -inf", f"{padded[row, option]} (row {row}, option {option})")
+        raise invalid(
+            "logits", "finite or -inf", f"{padded[row, option]} (row {row}, option {option})"
+        )
     dead = np.isneginf(padded).all(axis=1)
     if dead.any():
         row = int(dead.argmax())

@@ -7,7 +7,7 @@ if os.environ.get("LM_EVAL_CALIBRATION_AUTOLOAD", "1") != "0":
 
     class LmEvalCalibrationAutoload:
         @classmethod
-        def find_spec(cls, name, path=None, target=None):
+        def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
             if name == "lm_eval":
                 import sys
 
@@ -16,12 +16,14 @@ if os.environ.get("LM_EVAL_CALIBRATION_AUTOLOAD", "1") != "0":
                     from lm_eval_calibration.harness import install
 
                     install()
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001
                     import logging
 
                     logging.getLogger("lm_eval_calibration").warning(
                         "lm-eval-calibration could not attach itself to lm-eval: %r", error
                     )
 
-    if not any(f.__class__ is type and f.__name__ == "LmEvalCalibrationAutoload" for f in sys.meta_path):
+    if not any(
+        f.__class__ is type and f.__name__ == "LmEvalCalibrationAutoload" for f in sys.meta_path
+    ):
         sys.meta_path.insert(0, LmEvalCalibrationAutoload)

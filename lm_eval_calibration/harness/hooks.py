@@ -75,9 +75,7 @@ def apply_patches(module: ModuleType) -> None:
             _warn_once(f"{patch} failed on lm-eval {harness_version()} ({error!r}). {_FALLBACK}")
 
 
-_FALLBACK = (
-    f"Twins may be missing or lack error bars; to be safe: pip install 'lm-eval=={KNOWN_VERSIONS[-1]}'."
-)
+_FALLBACK = f"Twins may be missing or lack error bars; to be safe: pip install 'lm-eval=={KNOWN_VERSIONS[-1]}'."
 _said: set[str] = set()
 
 

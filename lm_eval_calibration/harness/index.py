@@ -40,7 +40,7 @@ class TwinIndex(dict[str, Entry]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The entry of `name`, a derived twin included, or `default`."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - this is `get`
 
     def _base(self, name: object) -> Entry | None:
         """The entry that `name` would be the twin of."""

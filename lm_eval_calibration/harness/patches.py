@@ -80,7 +80,7 @@ def patch_task_manager(manager_module: ModuleType) -> None:
         return
 
     @functools.wraps(init)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init_with_twins(self: Any, *args: Any, **kwargs: Any) -> None:
         from lm_eval_calibration.harness.index import TwinIndex
 
         call = inspect.signature(init).bind(self, *args, **kwargs)
@@ -93,14 +93,14 @@ def patch_task_manager(manager_module: ModuleType) -> None:
         self._index = TwinIndex(self._index)
 
     @functools.wraps(match_tasks)
-    def match(self: Any, task_list: list[str]) -> list[str]:
+    def match_with_twins(self: Any, task_list: list[str]) -> list[str]:
         from lm_eval_calibration.harness.index import twin_names
 
         return sorted({*match_tasks(self, task_list), *twin_names(task_list, self._index)})
 
-    setattr(__init__, _MARK, True)
-    manager_class.__init__ = __init__
-    manager_class.match_tasks = match
+    setattr(init_with_twins, _MARK, True)
+    manager_class.__init__ = init_with_twins
+    manager_class.match_tasks = match_with_twins
 
 
 def _with_ours(include_path: Any) -> list[Any]:

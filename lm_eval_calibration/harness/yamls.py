@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
@@ -13,3 +14,10 @@ def task_yamls() -> Path:
     package = Path(__file__).resolve().parents[1]
     inside = package / "task_yamls"
     return inside if inside.is_dir() else package.parent / "task_yamls"
+
+
+def curated_tasks() -> list[str]:
+    """Names of the tasks and groups that our YAMLs define."""
+    name = re.compile(r"^(?:task|group): *(\S+) *$", re.MULTILINE)
+    texts = (file.read_text(encoding="utf-8") for file in task_yamls().rglob("*.yaml"))
+    return sorted(match[1] for text in texts if (match := name.search(text)))

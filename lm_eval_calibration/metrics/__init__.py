@@ -22,8 +22,8 @@ from lm_eval_calibration.metrics.proper import (
 )
 from lm_eval_calibration.metrics.selective import (
     acc_at_coverage,
-    auroc,
     aurc,
+    auroc,
     coverage_at_acc,
     eaurc,
 )

@@ -175,4 +175,3 @@ def _gaps(
     count = bin_counts(index, num_bins, w)
     gap = bin_sums(index, c - y, num_bins, w) / np.maximum(count, 1e-300)
     return gap, count, total_weight(w, len(c))
-

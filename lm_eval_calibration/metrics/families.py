@@ -146,7 +146,9 @@ def _values_from_rows(rows: Sequence[Any]) -> Columns:
     return (np.array([np.nan if v is None else v for v in rows], dtype=np.float64),)
 
 
-def values(of: Callable[[Array, Array], Array], moments: Callable[[Array], Any], log: bool) -> Family:
+def values(
+    of: Callable[[Array, Array], Array], moments: Callable[[Array], Any], log: bool
+) -> Family:
     """The family of a mean of `of(distribution, gold)`, where `log` says which distribution.
 
     `moments` gives each document's mean and variance under its own probabilities, for the null.

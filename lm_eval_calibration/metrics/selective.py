@@ -119,4 +119,3 @@ def _risk_area(mass: Array, wrong: Array) -> Array:
     errors_before = np.cumsum(wrong, axis=-1) - wrong
     area = rate * mass + (errors_before - rate * (end - mass)) * np.diff(harmonic, axis=-1)
     return area.sum(axis=-1) / end[..., -1]
-

@@ -47,9 +47,7 @@ class Metric:
     def options(self) -> tuple[str, ...]:
         """Names of the keyword options that a user may set."""
         keywords = inspect.signature(self.function).parameters.values()
-        return tuple(
-            p.name for p in keywords if p.kind is p.KEYWORD_ONLY and p.name != "weight"
-        )
+        return tuple(p.name for p in keywords if p.kind is p.KEYWORD_ONLY and p.name != "weight")
 
 
 _INF = float("inf")
@@ -166,7 +164,11 @@ class BoundMetric:
 
     def value(self, columns: Columns) -> float:
         """The metric on these documents (for a null: the mean of its draws)."""
-        return float(self.null_draws(columns, REPLICATES).mean()) if self.null else self.score(*self._arguments(columns))
+        return (
+            float(self.null_draws(columns, REPLICATES).mean())
+            if self.null
+            else self.score(*self._arguments(columns))
+        )
 
     def stderr(self, columns: Columns, replicates: int = REPLICATES) -> float:
         """Its standard error over documents (for a null: the deviation of its draws)."""

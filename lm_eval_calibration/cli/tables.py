@@ -1,0 +1,31 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from lm_eval_calibration.metrics.table import DEFAULT_METRICS, METRICS, Metric
+
+_ARROWS = {True: "↑", False: "↓", None: ""}
+
+
+def print_metrics() -> None:
+    """Print `METRICS`: name, direction, options, meaning."""
+    table = Table("metric", "", "options", "meaning", box=None, header_style="bold")
+    for metric in METRICS.values():
+        table.add_row(
+            _name(metric),
+            _ARROWS[metric.higher_is_better],
+            ", ".join(metric.options),
+            metric.meaning + (" (default)" if metric.name in DEFAULT_METRICS else ""),
+        )
+    Console().print(table)
+    Console().print(
+        "Suffixes: _null (what a perfectly calibrated model with the same confidences would "
+        "score), _norm (on length-normalised probabilities)."
+    )
+
+
+def _name(metric: Metric) -> str:
+    return f"{metric.name}_<{metric.parameter}>" if metric.parameter else metric.name
