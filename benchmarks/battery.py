@@ -96,7 +96,7 @@ def _harness_run(predictions: Any, iterations: int) -> Run:
     rows = bound.rows(predictions)
 
     def ece(resampled: Sequence[Any]) -> float:
-        return bound.value(bound.columns(resampled))
+        return float(bound.value(bound.columns(resampled)))
 
     def run() -> None:
         silence = io.StringIO()

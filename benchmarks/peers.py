@@ -186,7 +186,7 @@ def _ranking_contests(c: Array, y: Array) -> Iterator[Contest]:
 
 
 def _torchmetrics(c: Array, y: Array, norm: Norm) -> Iterator[tuple[str, Score]]:
-    """torchmetrics on (confidence, correct), from the fastest route to the public one.
+    """Three routes of torchmetrics from (confidence, correct), the fastest first.
 
     The kernel is private: it neither validates nor converts. In float32 it is at its fastest, in
     float64 it has our precision. The public function is what a user calls.

@@ -119,6 +119,8 @@ class Predictions:
 
 def _pad(logits: Any) -> tuple[Floats, Ints]:
     """Stack ragged rows into (N, K), -inf beyond each row's end; and the row lengths."""
+    if isinstance(logits, np.ndarray) and logits.ndim == 2 and logits.size:
+        return logits.astype(np.float64), np.full(len(logits), logits.shape[1], dtype=np.intp)
     rows = [np.asarray(row, dtype=np.float64).ravel() for row in logits]
     if not rows:
         raise invalid("logits", "one row per document", "no documents")
@@ -157,6 +159,11 @@ def _log_softmax(padded: Floats) -> Floats:
 def _gold_mask(gold: Sequence[Gold], num_options: Ints, width: int) -> Bools:
     """(N, width) one-hot of the gold options; indices outside a row's options mark nothing."""
     mask = np.zeros((len(gold), width), dtype=bool)
+    if all(isinstance(index, (int, np.integer)) for index in gold):
+        only = np.array(gold, dtype=np.intp)
+        rows = np.flatnonzero((only >= 0) & (only < num_options))
+        mask[rows, only[rows]] = True
+        return mask
     for row, (indices, count) in enumerate(zip(gold, num_options, strict=True)):
         for index in np.atleast_1d(np.asarray(indices, dtype=np.intp)):
             if 0 <= index < count:

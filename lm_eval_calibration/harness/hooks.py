@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import logging
 import sys
@@ -81,6 +80,8 @@ _said: set[str] = set()
 
 def harness_version() -> str:
     """The installed harness's version, or "unknown"."""
+    import importlib.metadata  # slow to import, and needed only once the harness is
+
     try:
         return importlib.metadata.version("lm_eval")
     except importlib.metadata.PackageNotFoundError:

@@ -96,8 +96,8 @@ def ace(
     """
     c, y = checks.pairs(confidence, correct)
     w = checks.weights(weight, len(c))
-    checks.positive_int("num_bins", num_bins)
-    order = np.argsort(c, kind="stable")
+    checks.bin_number("num_bins", num_bins)
+    order = np.argsort(c)
     starts, _ = tie_groups(c[order])
     ordered = np.ones(len(c)) if w is None else w[..., order]
     mass = group_sums(ordered, starts)
@@ -164,7 +164,7 @@ def _prepare(
     """Checked confidence, correctness and weight, and each document's equal-width bin."""
     c, y = checks.pairs(confidence, correct)
     w = checks.weights(weight, len(c))
-    return c, y, w, equal_width_bins(c, checks.positive_int("num_bins", num_bins))
+    return c, y, w, equal_width_bins(c, checks.bin_number("num_bins", num_bins))
 
 
 def _gaps(

@@ -24,10 +24,7 @@ def equal_width_bins(confidence: Array, num_bins: int) -> Array:
     """
     position = confidence * num_bins
     position -= _EDGE_TOLERANCE
-    np.ceil(position, out=position)
-    index = position.astype(np.intp)
-    index -= 1
-    return np.maximum(index, 0, out=index)
+    return position.astype(np.intp)  # rounds towards 0, so an edge is the end of the bin below it
 
 
 def tie_groups(ordered: Array) -> tuple[Array, Array]:

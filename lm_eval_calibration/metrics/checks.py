@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 def pairs(confidence: Array, correct: Array) -> tuple[Array, Array]:
-    """Return `confidence` (N,) as float64 in [0, 1] and `correct` (N,) as float64 0 or 1.
+    """Return `confidence` (N,) as float64 in [0, 1] and `correct` (N,) as booleans or 0 and 1.
 
     Raises:
         InvalidInputError: empty, of different lengths, NaN, or out of range. Nothing is clipped
@@ -31,7 +31,7 @@ def pairs(confidence: Array, correct: Array) -> tuple[Array, Array]:
         raise invalid("confidence", "probabilities in [0, 1]", f"values from {low} to {high}")
     if y.dtype != np.bool_ and not ((y == 0) | (y == 1)).all():
         raise invalid("correct", "0 or 1 (false or true)", np.unique(y)[:5].tolist())
-    return c, y.astype(np.float64)
+    return c, y
 
 
 def weights(weight: Array | None, count: int) -> Array | None:
@@ -52,10 +52,11 @@ def weights(weight: Array | None, count: int) -> Array | None:
     return w
 
 
-def positive_int(argument: str, value: int) -> int:
-    """Return `value` if it is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise invalid(argument, "an integer of at least 1", repr(value))
+def bin_number(argument: str, value: int) -> int:
+    """Return `value` if it is an integer from 1 to 100,000, finer than which edges blur."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not 1 <= value <= 100_000:
+        raise invalid(argument, "an integer from 1 to 100,000", repr(value))
     return int(value)
 
 

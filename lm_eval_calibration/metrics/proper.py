@@ -109,7 +109,7 @@ def _corp(confidence: Array, correct: Array, weight: Array | None) -> tuple[Any,
     """(reliability, resolution, uncertainty), each a float, or (B,) for (B, N) weights."""
     c, y = checks.pairs(confidence, correct)
     w = checks.weights(weight, len(c))
-    order = np.argsort(c, kind="stable")
+    order = np.argsort(c)
     starts, _ = tie_groups(c[order])
     ordered = np.ones(len(c)) if w is None else w[..., order]
     mass = group_sums(ordered, starts)

@@ -99,7 +99,7 @@ def _descending_groups(
     """Mass and right mass (..., G) of the groups of equal confidence, most confident first."""
     c, y = checks.pairs(confidence, correct)
     w = checks.weights(weight, len(c))
-    order = np.argsort(-c, kind="stable")
+    order = np.argsort(-c)
     starts, _ = tie_groups(c[order])
     ordered = np.ones(len(c)) if w is None else w[..., order]
     return group_sums(ordered, starts), group_sums(ordered * y[order], starts)

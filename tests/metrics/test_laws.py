@@ -8,18 +8,35 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lm_eval_calibration.metrics import METRICS, bind, eaurc, ece, nll_values
-from lm_eval_calibration.metrics import acc_at_coverage, aurc, auroc, brier_reliability
-from lm_eval_calibration.metrics import brier_resolution, brier_uncertainty, rmsce, smece, tl_ece
+from lm_eval_calibration.metrics import (
+    METRICS,
+    acc_at_coverage,
+    aurc,
+    auroc,
+    bind,
+    brier_reliability,
+    brier_resolution,
+    brier_uncertainty,
+    eaurc,
+    ece,
+    rmsce,
+    smece,
+    tl_ece,
+)
 from lm_eval_calibration.metrics.table import BoundMetric
 from lm_eval_calibration.predictions import Predictions
 
 NAMES = [f"{name}_0.7" if metric.parameter else name for name, metric in METRICS.items()]
 every_metric = pytest.mark.parametrize("name", NAMES)
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=25,
+    phases=[Phase.explicit, Phase.generate],  # a failure is reported as found, in bounded time
+)
 
 SIZE_MATTERS = {
     "debiased_ece": "subtracts the sampling noise, which falls with the number of documents",
@@ -127,7 +144,7 @@ def test_rows_of_weights_are_separate_calls(
     name: str, documents: Documents, data: st.DataObject
 ) -> None:
     n = len(documents)
-    weights = st.lists(st.sampled_from([0.0, 0.25, 1.0, 2.0]), min_size=n, max_size=n).filter(any)
+    weights = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.25, 2.0]), min_size=n, max_size=n).filter(any)
     weight = np.array(data.draw(st.lists(weights, min_size=1, max_size=4)))
     bound, rows = _rows(name, documents)
     together = _score(bound, rows, weight)
@@ -255,13 +272,3 @@ def test_selective_metrics_read_the_ranks_alone(p: Predictions) -> None:
     for coverage in (0.1, 0.5, 1.0):
         value = acc_at_coverage(p.confidence, p.correct, coverage=coverage)
         assert acc_at_coverage(transformed, p.correct, coverage=coverage) == _same(value)
-
-
-@given(COLUMNS, st.integers(-300, 300))
-@few
-def test_more_belief_in_the_gold_lowers_nll(p: Predictions, _: int) -> None:
-    assume(p.log_probabilities is not None and p.gold is not None)
-    values = nll_values(p.log_probabilities, p.gold)
-    halved = nll_values(p.log_probabilities - math.log(2.0), p.gold)
-    defined = np.isfinite(values)
-    np.testing.assert_allclose(halved[defined] - values[defined], math.log(2.0), atol=1e-9)

@@ -1,0 +1,223 @@
+"""Fixtures: a tiny language model, a scripted one, and a folder of upstream-like tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# No test reaches a hub, and none leaves or finds a stale data set in the user's cache.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    HF_DATASETS_CACHE=tempfile.mkdtemp(prefix="calib-datasets-"),
+    TOKENIZERS_PARALLELISM="false",
+    TQDM_DISABLE="1",
+)
+
+HERE = Path(__file__).resolve().parent
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real evaluation data, laid out like the hub."""
+    folder = Path(os.environ.get("LM_EVAL_CALIBRATION_DATA", HERE.parents[1] / "shared" / "data"))
+    if not (folder / "allenai" / "ai2_arc").is_dir():
+        pytest.skip(f"no evaluation data at {folder} (set LM_EVAL_CALIBRATION_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Upstream-like tasks over a small JSON data set: every shape of multiple choice."""
+    folder = tmp_path_factory.mktemp("toy_tasks")
+    for split, count in (("train", 12), ("test", 40)):
+        rows = "\n".join(json.dumps(_document(i, split)) for i in range(count))
+        (folder / f"{split}.json").write_text(rows)
+    for name, text in _tasks(folder).items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def _document(i: int, split: str) -> dict[str, Any]:
+    options = [f"{split} answer {'x' * (7 * (i + k) % 11)} {k}" for k in range(3 + i % 3)]
+    return {
+        "question": f"What is item {i} of {split}?",
+        "options": options,
+        "answer": i * 7 % len(options),
+        "answers": [0, 2] if i % 2 else [1],
+        "far": 9 if i % 5 == 4 else 0,
+        "contexts": [f"{split} {i} has {o} and" for o in options],
+    }
+
+
+def _tasks(folder: Path) -> dict[str, str]:
+    base = f"""
+dataset_path: json
+dataset_kwargs:
+  data_files: {{train: {folder}/train.json, test: {folder}/test.json}}
+output_type: multiple_choice
+training_split: train
+test_split: test
+fewshot_split: train
+doc_to_text: "Question: {{{{question}}}}\\nAnswer:"
+doc_to_choice: options
+doc_to_target: answer
+metadata: {{version: 1.0}}
+"""
+    metrics = """
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"""
+    norm = metrics + "  - {metric: acc_norm, aggregation: mean, higher_is_better: true}\n"
+    mutual = metrics + "  - {metric: acc_mutual_info, aggregation: mean, higher_is_better: true}\n"
+    inputs = base.replace('doc_to_text: "Question: {{question}}\\nAnswer:"', "doc_to_text: answer")
+    inputs = inputs.replace("doc_to_choice: options", "doc_to_choice: contexts")
+    inputs = inputs.replace("doc_to_target: answer", 'doc_to_target: "so on"')
+    generation = f"""
+task: toy_generate
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/test.json}}}}
+output_type: generate_until
+test_split: test
+doc_to_text: question
+doc_to_target: "{{{{options[answer]}}}}"
+generation_kwargs: {{until: ["."]}}
+metric_list:
+  - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
+"""
+    return {
+        "toy_norm": f"task: toy_norm\ntag: toy_tag\ntask_alias: norm{base}{norm}",
+        "toy_plain": f"task: toy_plain\ntag: toy_tag{base}{metrics}",
+        "toy_default": f"task: toy_default{base}",
+        "toy_several": f"task: toy_several{base}{norm}".replace(
+            "doc_to_target: answer",
+            'doc_to_target: answers\nfewshot_config: {doc_to_target: "{{options[0]}}"}',
+        ),
+        "toy_outside": f"task: toy_outside{base}{metrics}".replace(
+            "doc_to_target: answer",
+            "doc_to_target: far\nfewshot_config: {doc_to_target: answer}",
+        ),
+        "toy_mutual": f"task: toy_mutual{base}{mutual}",
+        "toy_inputs": f"task: toy_inputs{inputs}{metrics}",
+        "toy_generate": generation,
+        "toy_own": f"""
+task: toy_own
+class: !function lm_eval_calibration.CalibrationTask{base}
+metric_list:
+  - {{metric: acc, aggregation: mean, higher_is_better: true}}
+  - {{metric: ece, num_bins: 3}}
+  - {{metric: acc_at_coverage_0.5}}
+  - {{metric: classwise_ece}}
+  - {{metric: tl_ece_norm, num_bins: 4}}
+""",
+        "toy_group": """
+group: toy_group
+group_alias: toys
+task:
+  - toy_norm
+  - task: toy_plain
+    task_alias: plain
+    num_fewshot: 1
+  - group: toy_inner
+    task: [toy_several]
+    aggregate_metric_list: [{metric: acc}]
+aggregate_metric_list: [{metric: acc, weight_by_size: true}]
+""",
+        "toy_mixed": "group: toy_mixed\ntask: [toy_norm, toy_generate]\n",
+    }
+
+
+@pytest.fixture(scope="session")
+def tasks(task_folder: Path) -> Any:
+    """A task manager over the toy tasks and our own, without the harness's 14,000."""
+    import lm_eval_calibration  # noqa: F401
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=str(task_folder), include_defaults=False)
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Callable[..., Any]:
+    """A model whose log-likelihoods are a fixed function of the request, or what `answer` says."""
+    from lm_eval.api.model import LM
+
+    class Scripted(LM):
+        def __init__(self, answer: Callable[[str, str], float] | None = None) -> None:
+            super().__init__()
+            self.answer = answer or pseudo_loglikelihood
+
+        def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
+            return [(self.answer(*request.args[:2]), False) for request in requests]
+
+        def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
+            raise NotImplementedError
+
+        def generate_until(self, requests: list[Any]) -> list[str]:
+            return ["so it is" for _ in requests]
+
+    return Scripted
+
+
+def pseudo_loglikelihood(context: str, continuation: str) -> float:
+    """A deterministic stand-in for a model, spread like log-likelihoods."""
+    digest = hashlib.sha256(f"{context}|{continuation}".encode()).digest()
+    u = (int.from_bytes(digest[:6], "big") + 1) / 2**48
+    return 2.5 * math.log(u) - 0.05 * len(continuation)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer Llama with a byte tokenizer and a chat template, saved in a folder."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(["<s>", "</s>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    )
+    fast.chat_template = (
+        "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+            num_attention_heads=4, max_position_embeddings=2048, bos_token_id=0, eos_token_id=1,
+            initializer_range=0.3,
+        )
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("tiny_model")
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_lm(tiny_model: Path) -> Any:
+    """The tiny model as the harness's `hf`."""
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory away from the checkout."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
