@@ -78,7 +78,7 @@ class TwinIndex(dict[str, Entry]):
             kept += without
         if kept:
             log.warning(
-                "%s: %d member(s) are not multiple choice and keep their upstream metrics: %s.",
+                "%s: %d member(s) have no twin and keep their upstream metrics: %s.",
                 group, len(kept), ", ".join(kept),
             )  # fmt: skip
         return twins

@@ -1,0 +1,58 @@
+"""Our metrics in the harness's registries and in the package's entry points."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+import pytest
+from lm_eval import simple_evaluate
+from lm_eval.api import registry
+from lm_eval.api.task import ConfigurableTask
+
+from lm_eval_calibration.harness.components import AGGREGATIONS
+from lm_eval_calibration.metrics import ece
+
+
+@pytest.mark.parametrize("group", ["lm_eval.metrics", "lm_eval.aggregations"])
+def test_entry_points_name_every_component(group: str) -> None:
+    ours = {e.name: e for e in entry_points(group=group) if e.value.startswith("lm_eval_calib")}
+    assert set(ours) == set(AGGREGATIONS)
+    assert all(callable(e.load()) for e in ours.values())
+
+
+def test_task_entry_point_is_the_folder_of_yamls() -> None:
+    (entry,) = (e for e in entry_points(group="lm_eval.tasks") if e.name == "lm_eval_calibration")
+    assert (entry.load()() / "arc.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", AGGREGATIONS)
+def test_registered(name: str) -> None:
+    assert registry.get_aggregation(name) is AGGREGATIONS[name]
+    assert registry.get_metric_aggregation(name) is AGGREGATIONS[name]
+    assert registry.get_metric(name)([1, 2]) == [1, 2]
+
+
+def test_a_plain_task_may_use_our_aggregation_with_its_own_process_results(
+    scripted: Any, tasks: Any
+) -> None:
+    import datasets
+
+    task = ConfigurableTask(
+        config={
+            "task": "plain",
+            "custom_dataset": lambda **_: {"test": datasets.Dataset.from_list([{"q": "a"}] * 5)},
+            "test_split": "test",
+            "output_type": "loglikelihood",
+            "doc_to_text": "q",
+            "doc_to_target": "b",
+            "process_results": lambda doc, results: {"ece": [0.75, 1]},
+            "metric_list": [
+                {"metric": "ece", "aggregation": "calib_ece", "higher_is_better": False}
+            ],
+        }
+    )
+    row = simple_evaluate(model=scripted(), tasks=[task], task_manager=tasks)["results"]["plain"]
+    assert row["ece,none"] == ece(np.full(5, 0.75), np.ones(5))
+    assert row["ece_stderr,none"] == 0.0

@@ -1,0 +1,72 @@
+"""One test per harness internal that we lean on: when it moves, the failure names it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from lm_eval import evaluator_utils
+from lm_eval.api import registry
+from lm_eval.api.group import Group
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks import TaskManager
+from lm_eval.tasks._index import Entry, Kind
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from lm_eval_calibration.harness.hooks import harness_version
+
+VERSION = f"lm-eval {harness_version()}"
+
+
+def parameters(function: Any) -> list[str]:
+    return list(inspect.signature(inspect.unwrap(function)).parameters)
+
+
+def test_stderr_for_metric_is_asked_for_every_aggregation() -> None:
+    assert parameters(evaluator_utils.stderr_for_metric) == ["metric", "bootstrap_iters"], VERSION
+    source = inspect.getsource(evaluator_utils._compute_task_aggregations)
+    assert "stderr_for_metric(" in source, VERSION
+    assert "task.aggregation()[metric]" in source, VERSION
+
+
+def test_task_manager() -> None:
+    assert parameters(TaskManager.__init__)[1:] == [
+        "verbosity", "include_path", "include_defaults", "metadata",
+    ], VERSION  # fmt: skip
+    assert parameters(TaskManager.match_tasks) == ["self", "task_list"], VERSION
+    source = inspect.getsource(TaskManager._load_spec) + inspect.getsource(TaskManager._entry)
+    assert "self._index" in source, VERSION
+
+
+def test_index_entries() -> None:
+    assert [f.name for f in fields(Entry)] == ["name", "kind", "yaml_path", "cfg", "tags"], VERSION
+    assert {k.name for k in Kind} >= {"TASK", "PY_TASK", "GROUP", "TAG"}, VERSION
+    assert {"path", "resolve_func"} <= set(parameters(load_yaml)), VERSION
+
+
+def test_group() -> None:
+    assert parameters(Group.aggregate) == ["self", "task_metrics"], VERSION
+    assert parameters(Group.get_all_tasks) == ["self", "recursive"], VERSION
+
+
+def test_configurable_task() -> None:
+    expected = ["self", "data_dir", "cache_dir", "download_mode", "config"]
+    assert parameters(ConfigurableTask.__init__) == expected, VERSION
+    source = inspect.getsource(ConfigurableTask)
+    for name in ("_metric_fn_list", "multiple_input", "override_metric", "process_results"):
+        assert name in source or hasattr(ConfigurableTask, name), f"{VERSION}: {name}"
+
+
+def test_python_tasks_are_made_from_their_class_key() -> None:
+    from lm_eval.tasks import _factory
+
+    assert 'cfg["class"]' in inspect.getsource(_factory.TaskFactory._build_task), VERSION
+
+
+@pytest.mark.parametrize(
+    "name", ["aggregation_registry", "metric_registry", "higher_is_better_registry"]
+)
+def test_registries(name: str) -> None:
+    assert "calib_ece" in getattr(registry, name), VERSION

@@ -1,0 +1,114 @@
+"""Attaching to the harness: once, lazily, and never with a traceback."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from lm_eval_calibration.harness import hooks, install
+
+
+@pytest.fixture(autouse=True)
+def fresh_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "_said", set())
+
+
+def python(code: str, **environment: str) -> str:
+    """Run `code` in a fresh interpreter of this environment, away from the checkout."""
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd="/",
+        env={**os.environ, **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+LOADED = "import sys; print([m for m in sys.modules if m.startswith('lm_eval_calibration')])"
+
+
+def test_start_up_hook_waits_for_the_harness() -> None:
+    assert python(LOADED) == "[]"
+    assert "lm_eval_calibration.harness" in python(f"import lm_eval; {LOADED}")
+
+
+def test_start_up_hook_can_be_switched_off() -> None:
+    assert python(f"import lm_eval; {LOADED}", LM_EVAL_CALIBRATION_AUTOLOAD="0") == "[]"
+
+
+def test_importing_the_package_is_light() -> None:
+    heavy = python(
+        "import lm_eval_calibration, sys; print({'torch', 'numpy', 'lm_eval'} & set(sys.modules))"
+    )
+    assert heavy == "set()"
+
+
+@pytest.mark.parametrize("first", ["lm_eval_calibration", "lm_eval.tasks, lm_eval.evaluator"])
+def test_either_may_be_imported_first(first: str) -> None:
+    """Without the start-up hook, `import lm_eval_calibration` patches what is or will be loaded."""
+    code = (
+        f"import {first}; import lm_eval_calibration, lm_eval.tasks, lm_eval.evaluator_utils as e; "
+        "from lm_eval.api.group import Group; from lm_eval.tasks import TaskManager as T; "
+        "print(all(hasattr(f, '_lm_eval_calibration') for f in "
+        "(e.stderr_for_metric, Group.aggregate, T.__init__)))"
+    )
+    assert python(code, LM_EVAL_CALIBRATION_AUTOLOAD="0") == "True"
+
+
+def test_install_is_idempotent() -> None:
+    before = list(sys.meta_path)
+    install()
+    install()
+    assert sys.meta_path == before
+    assert sum(isinstance(finder, hooks.PatchOnImport) for finder in sys.meta_path) == 1
+
+
+def test_patches_are_idempotent() -> None:
+    import lm_eval.api.group
+    import lm_eval.api.metrics
+    import lm_eval.evaluator_utils
+    import lm_eval.tasks.manager
+
+    modules = [sys.modules[name] for name in hooks.PATCHES]
+    before = lm_eval.tasks.manager.TaskManager.__init__
+    for module in modules:
+        hooks.apply_patches(module)
+    assert lm_eval.tasks.manager.TaskManager.__init__ is before
+
+
+def test_unknown_harness_version_is_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hooks, "harness_version", lambda: "0.9.9")
+    with caplog.at_level(logging.WARNING):
+        for name in hooks.PATCHES:
+            hooks.apply_patches(sys.modules[name])
+    (record,) = caplog.records
+    assert "lm-eval 0.9.9" in record.message
+    assert "pip install 'lm-eval==0.4.13'" in record.message
+
+
+def test_a_harness_without_our_footholds_is_one_warning_per_patch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = ModuleType("lm_eval.tasks.manager")
+    with caplog.at_level(logging.WARNING):
+        hooks.apply_patches(stranger)
+        hooks.apply_patches(stranger)
+    (record,) = caplog.records
+    assert "patch_task_manager failed on lm-eval" in record.message
+
+
+def test_missing_harness_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    def missing(_: str) -> str:
+        raise importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert hooks.harness_version() == "unknown"

@@ -1,0 +1,139 @@
+"""Which twins exist, what they are made of, and what is said where there is none."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from lm_eval.tasks._index import Kind
+
+from lm_eval_calibration import CalibrationTask
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.index import TwinIndex
+
+
+def test_plain_names_match(tasks: Any) -> None:
+    asked = ["calib_toy_norm", "calib_toy_group", "calib_toy_tag", "toy_own", "toy_norm"]
+    assert tasks.match_tasks(asked) == sorted(asked)
+
+
+def test_globs_match_what_has_a_twin(tasks: Any) -> None:
+    found = tasks.match_tasks(["calib_toy_*"])
+    assert "calib_toy_norm" in found
+    assert "calib_toy_group" in found
+    assert not {"calib_toy_generate", "calib_toy_own"} & set(found)
+
+
+def test_a_glob_over_everything_is_no_calibration_run(tasks: Any) -> None:
+    assert tasks.match_tasks(["calib_*"]) == []
+
+
+def test_names_without_a_twin_say_why(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert tasks.match_tasks(["calib_toy_generate", "calib_nothing"]) == []
+    assert "`toy_generate` is a generate_until task" in caplog.text
+    with pytest.raises(InvalidInputError, match="Run `toy_generate` instead"):
+        tasks.load(["calib_toy_generate"])
+    with pytest.raises(KeyError):
+        tasks.load(["calib_nothing"])
+
+
+def test_listing_shows_no_twins(task_folder: Any) -> None:
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(task_folder), include_defaults=False)
+    assert not [name for name in manager.all_tasks if name.startswith("calib_")]
+    assert "calib_toy_norm" in manager.task_index
+    assert "calib_calib_toy_norm" not in manager.task_index
+
+
+def test_twin_of_a_task(tasks: Any) -> None:
+    (task,) = tasks.load(["calib_toy_norm"])["tasks"].values()
+    (upstream,) = tasks.load(["toy_norm"])["tasks"].values()
+    assert isinstance(task, CalibrationTask)
+    assert task.task_name == "calib_toy_norm"
+    assert task.doc_to_text(task.eval_docs[0]) == upstream.doc_to_text(upstream.eval_docs[0])
+
+
+def test_twin_of_a_tag(tasks: Any) -> None:
+    assert sorted(tasks.load(["calib_toy_tag"])["tasks"]) == ["calib_toy_norm", "calib_toy_plain"]
+
+
+def test_mixed_group_runs_whole_and_says_so_once(
+    tasks: Any, scripted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lm_eval import simple_evaluate
+
+    tasks.task_index.pop("calib_toy_mixed", None)
+    with caplog.at_level(logging.WARNING):
+        results = simple_evaluate(
+            model=scripted(),
+            tasks=["calib_toy_mixed", "toy_mixed"],
+            task_manager=tasks,
+            bootstrap_iters=0,
+            limit=4,
+        )["results"]
+    assert "exact_match,none" in results["calib_toy_generate"]
+    assert "ece,none" in results["calib_toy_norm"]
+    assert "ece,none" in results["calib_toy_mixed"]
+    assert results["toy_generate"]["exact_match,none"] == 0.0
+    said = [r.message for r in caplog.records if "keep their upstream metrics" in r.message]
+    assert said == [
+        "calib_toy_mixed: 1 member(s) have no twin and keep their upstream metrics: toy_generate."
+    ]
+
+
+def test_both_worlds_in_one_run(tasks: Any) -> None:
+    loaded = tasks.load(["toy_group", "calib_toy_group"])["tasks"]
+    assert len(loaded) == 6
+
+
+def entry(**config: Any) -> Any:
+    from lm_eval.tasks._index import Entry
+
+    kind = Kind.PY_TASK if "class" in config else Kind.TASK
+    return Entry(config["task"], kind, None, cfg=config)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"task": "t"}, "generate_until task"),
+        ({"task": "t", "class": "x"}, "a Python class"),
+        (
+            {"task": "t", "output_type": "multiple_choice", "process_results": "f"},
+            "reports no `acc`",
+        ),
+    ],
+)
+def test_reasons(config: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        TwinIndex({"t": entry(**config)})["calib_t"]
+
+
+def test_inline_tasks_and_registered_inner_groups() -> None:
+    from lm_eval.tasks._index import Entry
+
+    choice = {"output_type": "multiple_choice", "dataset_path": "x"}
+    index = TwinIndex(
+        {
+            "g": Entry("g", Kind.GROUP, None, cfg={"group": "g", "task": [
+                {"task": "new", **choice},
+                {"task": "t", "num_fewshot": 3, "task_alias": "tea"},
+                {"group": "h", "num_fewshot": 1},
+            ]}),
+            "h": Entry("h", Kind.GROUP, None, cfg={"group": "h", "task": "t"}),
+            "t": entry(task="t", **choice),
+        }
+    )  # fmt: skip
+    assert index["calib_g"].cfg == {
+        "group": "calib_g",
+        "task": [
+            "calib_g::new",
+            {"task": "calib_t", "num_fewshot": 3, "task_alias": "calib_tea"},
+            {"group": "calib_h", "num_fewshot": 1},
+        ],
+    }
+    assert index["calib_g::new"].cfg["twin_of"] == "g::new"
+    assert index["calib_h"].cfg["task"] == ["calib_t"]
