@@ -20,7 +20,7 @@ demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
 	model="$(MODEL)"; [ -n "$$model" ] || model=$$(lm-calib demo-model); \
 	rm -rf $(DEMO_OUT); \
-	lm_eval run --model hf --model_args pretrained="$$model",dtype=auto --tasks $(TASKS) \
+	lm_eval run --model hf --model_args pretrained="$$model",dtype=auto,softmax_dtype=float32 --tasks $(TASKS) \
 	    --batch_size 16 --log_samples --output_path $(DEMO_OUT) $(ARGS); \
 	echo "Reliability diagram:"; \
 	lm-calib diagram $(DEMO_OUT) --output $(DEMO_OUT)/reliability.png

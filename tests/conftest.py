@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,9 @@ aggregate_metric_list: [{metric: acc, weight_by_size: true}]
 @pytest.fixture(scope="session")
 def tasks(task_folder: Path) -> Any:
     """A task manager over the toy tasks and our own, without the harness's 14,000."""
-    import lm_eval_calibration  # noqa: F401
     from lm_eval.tasks import TaskManager
+
+    import lm_eval_calibration  # noqa: F401
 
     return TaskManager(include_path=str(task_folder), include_defaults=False)
 
@@ -217,7 +218,7 @@ def tiny_lm(tiny_model: Path) -> Any:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory away from the checkout."""
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path

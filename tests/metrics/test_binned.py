@@ -180,7 +180,7 @@ def test_classwise_ece_equals_uncertainty_calibration(num_bins: int) -> None:
 
 def test_classwise_ece_of_ragged_options_by_hand() -> None:
     # Option 0: .5 and .9 (bins apart), right and right: (.5 + .1) / 2 = .3.
-    # Option 1: .5 and .1, both wrong: (.5 + .1) / 2 = .3.  Option 2: only the third document's.
+    # Option 1: .5 and .1, both wrong: (.5 + .1) / 2 = .3.  Option 2: no document has it.
     nan = np.nan
     probabilities = np.array([[0.5, 0.5, nan], [0.9, 0.1, nan]])
     gold = np.array([[1, 0, 0], [1, 0, 0]])

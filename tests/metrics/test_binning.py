@@ -28,7 +28,7 @@ def test_grid_values_follow_the_rule_in_exact_arithmetic(grid: int, num_bins: in
     """(lo, hi], 0 in the first bin, whichever way the float came about."""
     for k in range(grid + 1):
         expected = max(ceil(Fraction(k, grid) * num_bins) - 1, 0)
-        for value in (k / grid, k * (1 / grid), 1 - (grid - k) / grid, sum([1 / grid] * k)):
+        for value in (k / grid, k * (1 / grid), 1 - (grid - k) / grid, sum([1 / grid] * k, 0.0)):
             assert _bin(min(value, 1.0), num_bins) == expected, value
 
 

@@ -30,13 +30,13 @@ from lm_eval_calibration.metrics.table import BoundMetric
 from lm_eval_calibration.predictions import Predictions
 
 NAMES = [f"{name}_0.7" if metric.parameter else name for name, metric in METRICS.items()]
-every_metric = pytest.mark.parametrize("name", NAMES)
 few = settings(
     derandomize=True,
     deadline=None,
     max_examples=25,
     phases=[Phase.explicit, Phase.generate],  # a failure is reported as found, in bounded time
 )
+more = settings(few, max_examples=100)
 
 SIZE_MATTERS = {
     "debiased_ece": "subtracts the sampling noise, which falls with the number of documents",
@@ -47,6 +47,9 @@ POSITION_MATTERS = {
     "tl_ece": "its classes are option positions",
     "classwise_ece": "its classes are option positions",
 }
+every_metric = pytest.mark.parametrize("name", NAMES)
+without_size = pytest.mark.parametrize("name", [n for n in NAMES if n not in SIZE_MATTERS])
+without_position = pytest.mark.parametrize("name", [n for n in NAMES if n not in POSITION_MATTERS])
 COARSE = {"smece": 2e-3}  # (B, N) weights use 1,024 cells instead of 4,096: two coarse cells
 
 # Quarters up to 800: adding an integer is exact, ties are frequent, and p = 0 and p = 1 occur,
@@ -102,13 +105,15 @@ def test_row_order_does_not_matter(name: str, documents: Documents, shuffle: Any
     assert _score(bound, other) == _same(_score(bound, rows))
 
 
-@every_metric
+@without_size
 @given(documents=DOCUMENTS, times=st.integers(2, 3))
 @few
 def test_duplicating_every_row_changes_nothing(name: str, documents: Documents, times: int) -> None:
+    """Nor does any other common factor in the weights."""
     bound, rows = _rows(name, documents)
-    if bound.metric.name not in SIZE_MATTERS:
-        assert _score(bound, rows * times) == _same(_score(bound, rows))
+    value = _score(bound, rows)
+    assert _score(bound, rows * times) == _same(value)
+    assert _score(bound, rows, np.full(len(rows), 0.37)) == _same(value)
 
 
 def test_size_matters_where_it_is_said_to() -> None:
@@ -144,7 +149,9 @@ def test_rows_of_weights_are_separate_calls(
     name: str, documents: Documents, data: st.DataObject
 ) -> None:
     n = len(documents)
-    weights = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.25, 2.0]), min_size=n, max_size=n).filter(any)
+    weights = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.25, 2.0]), min_size=n, max_size=n).filter(
+        any
+    )
     weight = np.array(data.draw(st.lists(weights, min_size=1, max_size=4)))
     bound, rows = _rows(name, documents)
     together = _score(bound, rows, weight)
@@ -176,19 +183,17 @@ def test_adding_a_constant_to_a_row_changes_nothing(
         ([logit + constant for logit in logits], gold)
         for constant, (logits, gold) in zip(constants, documents, strict=True)
     ]
-    bound, rows = _rows(name, documents)
-    assert _rows(name, shifted)[1] == rows
+    assert _rows(name, shifted)[1] == _rows(name, documents)[1]
 
 
-@every_metric
+@without_position
 @given(documents=_documents(unique=True), shuffle=st.randoms(use_true_random=False))
 @few
 def test_option_order_does_not_matter(name: str, documents: Documents, shuffle: Any) -> None:
-    """Without ties for the prediction, and for metrics in which positions carry no meaning."""
+    """Where no two options tie for the prediction."""
     bound, rows = _rows(name, documents)
-    if bound.metric.name not in POSITION_MATTERS:
-        _, other = _rows(name, [_permuted(shuffle, *document) for document in documents])
-        assert _score(bound, other) == _same(_score(bound, rows))
+    _, other = _rows(name, [_permuted(shuffle, *document) for document in documents])
+    assert _score(bound, other) == _same(_score(bound, rows))
 
 
 def _permuted(shuffle: Any, logits: list[float], gold: Any) -> tuple[list[float], list[int]]:
@@ -226,7 +231,7 @@ def test_certain_and_right_is_the_best_score(
 
 
 @given(COLUMNS)
-@few
+@more
 def test_one_bin_is_the_gap_of_the_means(p: Predictions) -> None:
     gap = abs(p.confidence.mean() - p.correct.mean())
     assert ece(p.confidence, p.correct, num_bins=1) == pytest.approx(gap, abs=1e-12)
@@ -234,13 +239,13 @@ def test_one_bin_is_the_gap_of_the_means(p: Predictions) -> None:
 
 
 @given(COLUMNS)
-@few
+@more
 def test_smece_is_not_below_the_gap_of_the_means(p: Predictions) -> None:
     assert smece(p.confidence, p.correct) >= abs(np.mean(p.confidence - p.correct)) - 1e-8
 
 
 @given(COLUMNS, st.integers(1, 20))
-@few
+@more
 def test_rmsce_and_tl_ece_are_not_below_ece(p: Predictions, num_bins: int) -> None:
     value = ece(p.confidence, p.correct, num_bins=num_bins)
     assert rmsce(p.confidence, p.correct, num_bins=num_bins) >= value - 1e-12
@@ -248,7 +253,7 @@ def test_rmsce_and_tl_ece_are_not_below_ece(p: Predictions, num_bins: int) -> No
 
 
 @given(COLUMNS)
-@few
+@more
 def test_corp_parts_add_up(p: Predictions) -> None:
     arguments = p.confidence, p.correct
     total = brier_reliability(*arguments) - brier_resolution(*arguments)
@@ -257,13 +262,13 @@ def test_corp_parts_add_up(p: Predictions) -> None:
 
 
 @given(COLUMNS)
-@few
+@more
 def test_auroc_of_the_opposite_verdict(p: Predictions) -> None:
     assert auroc(p.confidence, ~p.correct) == _same(1.0 - auroc(p.confidence, p.correct))
 
 
 @given(COLUMNS)
-@few
+@more
 def test_selective_metrics_read_the_ranks_alone(p: Predictions) -> None:
     levels, rank = np.unique(p.confidence, return_inverse=True)
     transformed = ((rank + 1) / len(levels)) ** 3

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lm_eval_calibration.metrics import acc_at_coverage, auroc, aurc, coverage_at_acc, eaurc
+from lm_eval_calibration.metrics import acc_at_coverage, aurc, auroc, coverage_at_acc, eaurc
 
 
 def _tied(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -81,7 +81,9 @@ def test_calibrated_in_every_point_is_zero() -> None:
 @pytest.mark.parametrize("name", ["overconfident", "ends", "grid"])
 def test_replicates_are_as_good_as_their_coarser_grid(name: str) -> None:
     confidence, correct = _case(name)
-    weight = np.random.default_rng(3).multinomial(len(correct), np.full(len(correct), 1 / len(correct)), 300)
+    weight = np.random.default_rng(3).multinomial(
+        len(correct), np.full(len(correct), 1 / len(correct)), 300
+    )
     together = smece(confidence, correct, weight=weight)
     separate = [smece(confidence, correct, weight=w) for w in weight[:20]]
     assert together.shape == (300,)

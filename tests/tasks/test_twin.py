@@ -88,7 +88,9 @@ def test_figures_are_those_of_the_logged_log_likelihoods(scripted: Any, tasks: A
         assert row[f"acc{suffix},none"] == predictions.correct.mean()
 
 
-@pytest.mark.parametrize("name", ["toy_norm", "toy_plain", "toy_several", "toy_mutual", "toy_inputs"])
+@pytest.mark.parametrize(
+    "name", ["toy_norm", "toy_plain", "toy_several", "toy_mutual", "toy_inputs"]
+)
 def test_mean_of_logged_correctness_is_acc(scripted: Any, tasks: Any, name: str) -> None:
     twin = run(scripted(), tasks, [f"calib_{name}"])
     for sample in twin["samples"][f"calib_{name}"]:

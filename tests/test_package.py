@@ -1,0 +1,101 @@
+"""Promises kept by small machines: exports, documentation, layering, examples."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import lm_eval_calibration
+
+ROOT = Path(lm_eval_calibration.__file__).parent
+MODULES = sorted(
+    m.name
+    for m in pkgutil.walk_packages([str(ROOT)], "lm_eval_calibration.")
+    if not m.name.endswith(".autoload")
+)
+
+# Each room may import only from rooms before it, and from itself.
+ROOMS = [
+    ["_version", "errors"],
+    ["predictions"],
+    ["metrics"],
+    ["tasks"],
+    ["harness"],
+    ["samples"],
+    ["report"],
+    ["cli"],
+]
+# The package's front door, and the names that the start-up hook needs from it, stand outside.
+
+
+def test_exports_resolve_and_are_all() -> None:
+    for name in lm_eval_calibration.__all__:
+        assert getattr(lm_eval_calibration, name) is not None
+    assert dir(lm_eval_calibration) == sorted(lm_eval_calibration.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lm_eval_calibration.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__, name
+    for public, value in vars(module).items():
+        mine = getattr(value, "__module__", None) == name
+        if (
+            mine
+            and not public.startswith("_")
+            and (inspect.isfunction(value) or inspect.isclass(value))
+        ):
+            assert inspect.getdoc(value), f"{name}.{public}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name: str) -> None:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    module = importlib.import_module(name)
+    assert (
+        doctest.testmod(module, optionflags=flags, extraglobs={"np": __import__("numpy")}).failed
+        == 0
+    )
+
+
+def room(module: str) -> int | None:
+    parts = module.removeprefix("lm_eval_calibration").strip(".").split(".")
+    return next((i for i, names in enumerate(ROOMS) if parts[0] in names), None)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_run_only_downward(name: str) -> None:
+    here = room(name)
+    assert here is not None, f"{name} is in no room: add it to ROOMS"
+    source = inspect.getsource(importlib.import_module(name))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "lm_eval_calibration"
+        ):
+            there = room(node.module or "")
+            assert there is None or there <= here, f"{name} imports {node.module}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_tasks_and_harness_know_the_harness(name: str) -> None:
+    source = inspect.getsource(importlib.import_module(name))
+    imports = {
+        (node.module or "").split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom)
+    }
+    if "lm_eval" in imports:
+        assert name.split(".")[1] in ("tasks", "harness") or name.endswith("cli.launch")
+
+
+def test_no_file_is_a_warehouse() -> None:
+    for path in ROOT.rglob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
