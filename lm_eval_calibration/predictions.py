@@ -153,7 +153,16 @@ def _check_logits(padded: Floats, num_options: Ints) -> None:
 
 def _log_softmax(padded: Floats) -> Floats:
     shifted = padded - padded.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted - np.log(row_sums(np.exp(shifted)))[:, None]
+
+
+def row_sums(terms: Floats) -> Floats:
+    """(N,) sums of non-negative rows (N, K), the same to the last bit in any order of the options.
+
+    Largest first and one by one, so that padding (zeros) cannot change the rounding either: a
+    document has the same confidence alone and beside documents with more options.
+    """
+    return np.cumsum(-np.sort(-terms, axis=1), axis=1)[:, -1]
 
 
 def _gold_mask(gold: Sequence[Gold], num_options: Ints, width: int) -> Bools:

@@ -149,13 +149,15 @@ def classwise_ece(
     """
     p, g = np.asarray(probabilities, dtype=np.float64), np.asarray(gold, dtype=np.float64)
     w = checks.weights(weight, len(p))
-    errors = []
+    rows = np.ones((1, len(p))) if w is None else np.atleast_2d(w)
+    errors = np.full((p.shape[1], len(rows)), np.nan)
     for k in range(p.shape[1]):
         has = ~np.isnan(p[:, k])
-        kept = None if w is None else w[..., has]
-        if has.any() and (kept is None or (kept.sum(axis=-1) > 0).all()):
-            errors.append(ece(p[has, k], g[has, k], num_bins=num_bins, weight=kept))
-    return number(np.mean(errors, axis=0))
+        kept = rows[:, has]
+        seen = kept.sum(axis=-1) > 0  # a replicate may hold no document with this option
+        if seen.any():
+            errors[k, seen] = ece(p[has, k], g[has, k], num_bins=num_bins, weight=kept[seen])
+    return number(np.nanmean(errors, axis=0)[() if w is not None and w.ndim == 2 else 0])
 
 
 def _prepare(

@@ -12,6 +12,7 @@ import numpy as np
 
 from lm_eval_calibration.metrics import checks
 from lm_eval_calibration.metrics.binning import Array, group_sums, tie_groups, total_weight
+from lm_eval_calibration.predictions import row_sums
 
 
 def nll_values(log_probabilities: Array, gold: Array) -> Array:
@@ -25,7 +26,7 @@ def nll_values(log_probabilities: Array, gold: Array) -> Array:
         +inf where the gold options have probability 0; NaN where a document has no gold option
         (its answer key points outside the options), which `mean` leaves out.
     """
-    mass = np.where(gold, np.exp(log_probabilities), 0.0).sum(axis=1)
+    mass = row_sums(np.where(gold, np.exp(log_probabilities), 0.0))
     single = np.where(gold, log_probabilities, -np.inf).max(axis=1)
     several = gold.sum(axis=1) > 1
     with np.errstate(divide="ignore"):
@@ -40,8 +41,8 @@ def brier_values(probabilities: Array, gold: Array) -> Array:
     harness's `brier_score`, which fails where documents differ in their number of options.
     Source: Brier, 1950.
     """
-    mass = np.where(gold, probabilities, 0.0).sum(axis=1)
-    value = (1.0 - mass) ** 2 + np.where(gold, 0.0, probabilities**2).sum(axis=1)
+    mass = row_sums(np.where(gold, probabilities, 0.0))
+    value = (1.0 - mass) ** 2 + row_sums(np.where(gold, 0.0, probabilities**2))
     return np.where(gold.any(axis=1), value, np.nan)
 
 

@@ -33,17 +33,22 @@ class Cells(NamedTuple):
 
 
 def cells(confidence: Array, *labels: Array, limit: int = CELLS) -> Cells:
-    """Group documents by `labels` and, within equal labels, by confidence."""
+    """Group documents by `labels` and, within equal labels, by confidence; `limit` cells at most.
+
+    (One for each distinct label at the least.) Equal confidences stay equal to the last bit.
+    """
     order = np.lexsort((confidence, *labels))
     c = confidence[order]
     sorted_labels = tuple(label[order] for label in labels)
     new_label = _changes(*sorted_labels) if labels else _first(len(c))
     new = new_label | _changes(c)
     if int(new.sum()) > limit:
-        new = new_label | _changes(np.arange(len(c)) * limit // len(c))
+        blocks = max(1, limit + 1 - int(new_label.sum()))
+        new = new_label | _changes(np.arange(len(c)) * blocks // len(c))
     starts = np.flatnonzero(new)
     counts = np.diff(np.append(starts, len(c)))
-    means = np.clip(np.add.reduceat(c, starts) / counts, 0.0, 1.0)
+    first, last = c[starts], c[starts + counts - 1]
+    means = np.clip(np.add.reduceat(c, starts) / counts, first, last)
     return Cells(means, tuple(label[starts] for label in sorted_labels), counts)
 
 
