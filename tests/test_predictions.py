@@ -55,6 +55,15 @@ def test_equal_beliefs_tie_in_any_order_of_the_options(row: list[int], data: Any
     assert first == second
 
 
+@given(DOCUMENTS)
+@few
+def test_other_documents_do_not_matter(logits: list[list[float]]) -> None:
+    """To the last bit, also beside documents with more options."""
+    together = Predictions.from_options([*logits, list(range(20))], [0] * (len(logits) + 1))
+    alone = [Predictions.from_options([row], [0]).confidence[0] for row in logits]
+    assert together.confidence[:-1].tolist() == alone
+
+
 def test_ties_go_to_the_first_option() -> None:
     p = Predictions.from_options([[0.0, 2.0, 2.0], [1.0, 1.0]], [1, 1])
     assert p.predicted.tolist() == [1, 0]

@@ -20,6 +20,7 @@ from lm_eval_calibration.metrics.binning import (
     equal_width_bins,
     group_sums,
     number,
+    residual_sums,
     tie_groups,
     total_weight,
 )
@@ -39,6 +40,10 @@ def ece(
     >>> ece(np.array([0.9, 0.9, 0.6, 0.6]), np.array([1, 0, 1, 1]))
     0.4
     """
+    if weight is None:
+        c, y = checks.pairs(confidence, correct)
+        sums = residual_sums(c, y, checks.bin_number("num_bins", num_bins))
+        return float(np.abs(sums).sum() / len(c))
     c, y, w, index = _prepare(confidence, correct, num_bins, weight)
     error = np.abs(bin_sums(index, c - y, num_bins, w)).sum(axis=-1)
     return number(error / total_weight(w, len(c)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 _EDGE_TOLERANCE = 1e-9
+_BLOCK = 1 << 15
 
 
 def equal_width_bins(confidence: Array, num_bins: int) -> Array:
@@ -59,9 +60,20 @@ def bin_sums(index: Array, values: Array, num_bins: int, weight: Array | None) -
         return np.bincount(index, values, num_bins)
     if weight.ndim == 1:
         return np.bincount(index, weight * values, num_bins)
+    if len(weight) == 1:
+        return np.bincount(index, weight[0] * values, num_bins)[None]
     spread = np.zeros((len(values), num_bins))
     spread[np.arange(len(values)), index] = values
     return weight @ spread
+
+
+def residual_sums(confidence: Array, correct: Array, num_bins: int) -> Array:
+    """(num_bins,) sum of (confidence - correct) in each equal-width bin, in blocks that fit the cache."""
+    sums = np.zeros(num_bins)
+    for start in range(0, len(confidence), _BLOCK):
+        c, y = confidence[start : start + _BLOCK], correct[start : start + _BLOCK]
+        sums += np.bincount(equal_width_bins(c, num_bins), c - y, num_bins)
+    return sums
 
 
 def bin_counts(index: Array, num_bins: int, weight: Array | None) -> Array:

@@ -84,6 +84,13 @@ def test_equals_torchmetrics_below_one(name: str, num_bins: int) -> None:
     assert score(*pairs, num_bins=num_bins) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 32_767, 32_768, 32_769, 100_001])
+def test_ece_of_many_documents_is_summed_in_blocks(n: int) -> None:
+    confidence, correct = _continuous(n)
+    expected = ece(confidence, correct, weight=np.ones(n))
+    assert ece(confidence, correct) == pytest.approx(expected, abs=1e-12)
+
+
 def test_confidence_one_shares_the_top_bin() -> None:
     # Top bin: residuals 1 - 0, 1 - 1, .95 - 1, .95 - 1 sum to .9; .9 / 4 = .225.
     # torchmetrics puts the two ones in a bin of their own: (|1| + |-.1|) / 4 = .275.

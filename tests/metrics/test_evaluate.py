@@ -38,6 +38,15 @@ def test_an_estimate_is_value_error_bar_and_band(name: str) -> None:
     assert estimate.null.low < estimate.null.mean < estimate.null.high
 
 
+def test_the_band_holds_95_of_100_draws() -> None:
+    p = _predictions()
+    band = evaluate(p, ["ece"])["ece"].null
+    draws = bind("ece").null_draws((p.confidence, p.correct), 1000)
+    assert band is not None
+    assert np.mean((band.low <= draws) & (draws <= band.high)) == pytest.approx(0.95, abs=0.002)
+    assert np.mean(draws < band.low) == pytest.approx(0.025, abs=0.002)
+
+
 def test_values_alone() -> None:
     for estimate in evaluate(_predictions(50), NAMES, replicates=0).values():
         assert math.isfinite(estimate.value)

@@ -33,7 +33,7 @@ NAMES = [f"{name}_0.7" if metric.parameter else name for name, metric in METRICS
 few = settings(
     derandomize=True,
     deadline=None,
-    max_examples=25,
+    max_examples=20,
     phases=[Phase.explicit, Phase.generate],  # a failure is reported as found, in bounded time
 )
 more = settings(few, max_examples=100)

@@ -179,6 +179,13 @@ def test_many_documents_are_blocks_of_neighbours(n: int, classes: int) -> None:
         assert group.counts.max() <= np.ceil(n / CELLS)
 
 
+def test_every_label_keeps_a_cell() -> None:
+    confidence, label = np.linspace(0.0, 1.0, 100), np.arange(100) % 10
+    group = cells(confidence, label, limit=3)
+    assert group.labels[0].tolist() == list(range(10))
+    assert group.counts.tolist() == [10] * 10
+
+
 @pytest.mark.parametrize("n", [1, 300, 3 * CELLS])
 def test_weights_are_whole_documents(n: int) -> None:
     confidence, correct = np.linspace(0.0, 1.0, n), np.arange(n) % 3 > 0
