@@ -45,7 +45,7 @@ class Contest:
         ours: our call, without arguments.
         peer: who, and through which function; "none" where nothing installed computes it.
         theirs: the peer's call.
-        target: how many times faster we mean to be on a million documents.
+        target: how many times faster than a public function we mean to be on a million documents.
     """
 
     metric: str
@@ -101,7 +101,8 @@ def _ece_contests(documents: Sample) -> Iterator[Contest]:
     c, y = documents.confidence, documents.correct
     score = partial(ours.ece, c, y)
     for peer, call in _torchmetrics(c, y, "l1"):
-        yield Contest("ece", score, peer, call, TORCHMETRICS_TARGET)
+        target = None if "_ce_compute" in peer else TORCHMETRICS_TARGET
+        yield Contest("ece", score, peer, call, target)
     yield Contest(
         "ece",
         score,
@@ -121,7 +122,6 @@ def _ece_contests(documents: Sample) -> Iterator[Contest]:
             NUM_BINS,
             "l1",
         ),
-        TORCHMETRICS_TARGET,
     )
 
 

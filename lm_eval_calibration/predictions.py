@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +122,12 @@ def _pad(logits: Any) -> tuple[Floats, Ints]:
     """Stack ragged rows into (N, K), -inf beyond each row's end; and the row lengths."""
     if isinstance(logits, np.ndarray) and logits.ndim == 2 and logits.size:
         return logits.astype(np.float64), np.full(len(logits), logits.shape[1], dtype=np.intp)
-    rows = [np.asarray(row, dtype=np.float64).ravel() for row in logits]
+    rows = [np.asarray(row, dtype=np.float64) for row in logits]
     if not rows:
         raise invalid("logits", "one row per document", "no documents")
+    for i, row in enumerate(rows):
+        if row.ndim != 1:
+            raise invalid("logits", "a sequence of numbers per document", f"{row!r} (row {i})")
     num_options = np.array([row.size for row in rows], dtype=np.intp)
     if not num_options.all():
         raise invalid(
@@ -152,7 +156,8 @@ def _check_logits(padded: Floats, num_options: Ints) -> None:
 
 
 def _log_softmax(padded: Floats) -> Floats:
-    shifted = padded - padded.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # more than 1e308 below the best is probability 0
+        shifted = padded - padded.max(axis=1, keepdims=True)
     return shifted - np.log(row_sums(np.exp(shifted)))[:, None]
 
 
@@ -174,7 +179,16 @@ def _gold_mask(gold: Sequence[Gold], num_options: Ints, width: int) -> Bools:
         mask[rows, only[rows]] = True
         return mask
     for row, (indices, count) in enumerate(zip(gold, num_options, strict=True)):
-        for index in np.atleast_1d(np.asarray(indices, dtype=np.intp)):
+        for index in _indices(indices, row):
             if 0 <= index < count:
                 mask[row, index] = True
     return mask
+
+
+def _indices(gold: Gold, row: int) -> list[int]:
+    """The gold entry of one row as a list of indices."""
+    try:
+        return [operator.index(i) for i in (gold if isinstance(gold, Iterable) else (gold,))]
+    except TypeError:
+        expected = "an option's index, or a sequence of them, per document"
+        raise invalid("gold", expected, f"{gold!r} (row {row})") from None

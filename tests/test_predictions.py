@@ -174,3 +174,19 @@ def test_from_confidences() -> None:
 def test_bad_confidences(confidence: Any, correct: Any, argument: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^`{argument}` must be .*, got "):
         Predictions.from_confidences(confidence, correct)
+
+
+@pytest.mark.parametrize("gold", [[0.7, 0], ["A", 0], [None, 0], [[0, "B"], 0]])
+def test_gold_must_be_indices(gold: list) -> None:
+    with pytest.raises(InvalidInputError, match=r"`gold` must be an option's index.*row 0"):
+        Predictions.from_options([[1.0, 2.0], [0.0, 1.0]], gold)
+
+
+@pytest.mark.parametrize("logits", [[1.0, 2.0], [[[1.0, 2.0]], [[3.0, 4.0]]]])
+def test_logits_must_be_rows(logits: list) -> None:
+    with pytest.raises(InvalidInputError, match="`logits` must be a sequence of numbers per"):
+        Predictions.from_options(logits, [0, 0])
+
+
+def test_logits_too_far_apart_for_floats() -> None:
+    assert Predictions.from_options([[1e308, -1e308]], [0]).confidence.tolist() == [1.0]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics import checks
 from lm_eval_calibration.metrics.binning import (
     Array,
@@ -97,7 +98,7 @@ def ace(
 
     Tied confidences are never split. Source: Nguyen and O'Connor, EMNLP 2015; Nixon et al.,
     CVPR-W 2019 (there over all classes; here over the predicted option). Equal to
-    uncertainty-calibration's equal-mass ECE. Not netcal's `ACE`, an unweighted mean over bins.
+    uncertainty-calibration's equal-mass ECE where `num_bins` divides N. Not netcal's `ACE`, an unweighted mean over bins.
     """
     c, y = checks.pairs(confidence, correct)
     w = checks.weights(weight, len(c))
@@ -133,6 +134,8 @@ def tl_ece(
     0.5
     """
     c, y, w, index = _prepare(confidence, correct, num_bins, weight)
+    if np.shape(predicted) != c.shape:
+        raise invalid("predicted", f"of shape {c.shape}, as `confidence`", np.shape(predicted))
     _, label = np.unique(np.asarray(predicted), return_inverse=True)
     cells = label.reshape(-1) * num_bins + index
     error = np.abs(bin_sums(cells, c - y, int(label.max() + 1) * num_bins, w)).sum(axis=-1)
@@ -152,7 +155,7 @@ def classwise_ece(
     does not have, and such entries take no part. Source: Kull et al., NeurIPS 2019. Classes are
     option positions: for A, B, C, D questions it shows a letter bias that `ece` cannot see.
     """
-    p, g = np.asarray(probabilities, dtype=np.float64), np.asarray(gold, dtype=np.float64)
+    p, g = checks.options(probabilities, gold)
     w = checks.weights(weight, len(p))
     rows = np.ones((1, len(p))) if w is None else np.atleast_2d(w)
     errors = np.full((p.shape[1], len(rows)), np.nan)

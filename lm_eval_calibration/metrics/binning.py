@@ -3,6 +3,7 @@
 Bins are right-closed, `(lo, hi]`, with 0 in the first. A value within 1e-9 of a bin's width from
 an edge counts as lying on it, so that 0.1 + 0.2, 0.3 and 3/10 share a bin: verbalised
 confidences sit on decimal grids, and `ceil(p * m)` and `searchsorted(linspace)` disagree there.
+(float32 is coarser than that: its 0.3 is 0.30000001, above the edge. Keep decimals in float64.)
 """
 
 from __future__ import annotations

@@ -34,6 +34,24 @@ def pairs(confidence: Array, correct: Array) -> tuple[Array, Array]:
     return c, y
 
 
+def options(probabilities: Array, gold: Array) -> tuple[Array, Array]:
+    """Return `probabilities` (N, K) as float64 in [0, 1] or NaN, and `gold` (N, K) as booleans.
+
+    Raises:
+        InvalidInputError: other shapes, out of range, or nothing but NaN.
+    """
+    p, g = np.asarray(probabilities, dtype=np.float64), np.asarray(gold)
+    if p.ndim != 2 or p.shape != g.shape:
+        raise invalid("probabilities", "(N, K), the same shape as `gold`", (p.shape, g.shape))
+    known = p[~np.isnan(p)]
+    if not known.size:
+        raise invalid("probabilities", "a probability for at least one option", "none")
+    if not (known.min() >= 0.0 and known.max() <= 1.0):
+        got = f"values from {known.min()} to {known.max()}"
+        raise invalid("probabilities", "in [0, 1], or NaN for no option", got)
+    return p, g.astype(bool)
+
+
 def weights(weight: Array | None, count: int) -> Array | None:
     """Return `weight` as float64 of shape (N,) or (B, N), non-negative; `None` stays.
 
@@ -45,8 +63,8 @@ def weights(weight: Array | None, count: int) -> Array | None:
     w = np.asarray(weight, dtype=np.float64)
     if w.ndim not in (1, 2) or w.shape[-1] != count:
         raise invalid("weight", f"of shape ({count},) or (B, {count})", w.shape)
-    if not w.min(initial=0.0) >= 0.0:
-        raise invalid("weight", "non-negative", f"a smallest value of {w.min()}")
+    if not (w.min(initial=0.0) >= 0.0 and w.max(initial=0.0) < np.inf):
+        raise invalid("weight", "non-negative and finite", f"values from {w.min()} to {w.max()}")
     if not (w.sum(axis=-1) > 0).all():
         raise invalid("weight", "positive in sum", "a sum of 0")
     return w

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
@@ -46,14 +47,28 @@ def evaluate(
         predictions: N documents.
         metrics: names as in a task's `metric_list`; by default `nll`, `brier`, `ece`, `ace`,
             `mce`, `auroc`, `aurc`.
-        replicates: bootstrap replicates and null draws; 0 for values alone.
+        replicates: bootstrap replicates and null draws, at least 2; 0 for values alone.
 
     Raises:
         UnknownNameError: an unknown metric name.
+        InvalidInputError: one replicate or fewer than none; a `_norm` name (build the predictions
+            from length-normalised logits instead).
         InvalidInputError: a metric needs all options, and the predictions hold confidences only.
     """
-    names = metrics or [name for name in DEFAULT_METRICS if not name.endswith("_null")]
-    return {name: _estimate(bind(name), predictions, replicates) for name in names}
+    if replicates < 0 or replicates == 1:
+        raise invalid("replicates", "0, or at least 2", replicates)
+    if metrics is None:
+        metrics = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
+    return {name: _estimate(_bind(name), predictions, replicates) for name in metrics}
+
+
+def _bind(name: str) -> BoundMetric:
+    bound = bind(name)
+    if bound.normalised:
+        raise invalid(
+            "metrics", "without `_norm`", f"`{name}`", "Divide the logits by the options' lengths."
+        )
+    return bound
 
 
 def _estimate(bound: BoundMetric, predictions: Predictions, replicates: int) -> Estimate:

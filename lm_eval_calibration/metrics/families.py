@@ -132,10 +132,13 @@ def _values_null(score: Score, columns: Columns, replicates: int) -> Array | Non
     """Normal draws from the exact mean and variance of a calibrated model's score."""
     if len(columns) == 1:
         return None
-    _, expected, variance = columns
-    scale = np.sqrt(variance.sum()) / len(variance)
+    scores, expected, variance = columns
+    counted = ~np.isnan(scores)
+    if not counted.any():
+        return None
+    scale = np.sqrt(variance[counted].sum()) / counted.sum()
     rng = np.random.default_rng(resampling.SEED)
-    return rng.normal(expected.mean(), scale, size=replicates)
+    return np.maximum(rng.normal(expected[counted].mean(), scale, size=replicates), 0.0)
 
 
 def _value_rows(columns: Columns) -> list[Any]:
@@ -159,9 +162,10 @@ def values(
             raise _needs_options()
         logp = predictions.log_probabilities
         distribution = logp if log else np.exp(logp)
-        expected, variance = moments(distribution)
-        one_gold = predictions.gold.sum(axis=1) <= 1
-        return of(distribution, predictions.gold), np.where(one_gold, expected, np.nan), variance
+        scores = of(distribution, predictions.gold)
+        if (predictions.gold.sum(axis=1) > 1).any():
+            return (scores,)  # which sets of options could have been gold is not known
+        return scores, *moments(distribution)
 
     return Family(
         read, _value_rows, _values_from_rows, _values_stderr, _values_null, example=[0.5, 1.0]

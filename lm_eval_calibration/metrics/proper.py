@@ -30,7 +30,7 @@ def nll_values(log_probabilities: Array, gold: Array) -> Array:
     single = np.where(gold, log_probabilities, -np.inf).max(axis=1)
     several = gold.sum(axis=1) > 1
     with np.errstate(divide="ignore"):
-        value = -np.where(several, np.log(np.minimum(mass, 1.0)), single)
+        value = -np.where(several, np.log(mass), single)
     return np.where(gold.any(axis=1), np.maximum(value, 0.0), np.nan)
 
 

@@ -204,6 +204,11 @@ def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:
     stem, null = _strip(stem, "_null")
     metric, parameter = _find(stem, name)
     given = {**parameter, **(options or {})}
+    if parameter and set(parameter) & set(options or {}):
+        raise InvalidInputError(
+            f"`{name}` carries its `{metric.parameter}` already: name the metric `{metric.name}`, "
+            "or leave the option out."
+        )
     for option in given:
         if option not in metric.options:
             raise unknown_name(f"option of the metric `{metric.name}`:", option, metric.options)

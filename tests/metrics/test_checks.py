@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import METRICS, bind, checks, families
+from lm_eval_calibration.metrics import (
+    METRICS,
+    bind,
+    checks,
+    classwise_ece,
+    ece,
+    families,
+    tl_ece,
+)
 from lm_eval_calibration.metrics.table import BoundMetric
 
 OF_PAIRS = [
@@ -101,3 +109,27 @@ def test_fraction(value: float) -> None:
 def test_no_fraction(value: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"`coverage` must be a number in \(0, 1\], got"):
         checks.fraction("coverage", value)
+
+
+def test_predicted_must_be_as_long_as_confidence() -> None:
+    with pytest.raises(InvalidInputError, match="`predicted` must be of shape"):
+        tl_ece(np.array([0.5, 0.6]), np.array([1, 0]), np.array([0]))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "gold", "message"),
+    [
+        ([[0.5, 0.5]], [[1, 0, 0]], "the same shape as `gold`"),
+        ([[1.5, 0.5]], [[1, 0]], r"in \[0, 1\]"),
+        ([[np.nan]], [[0]], "at least one option"),
+        ([0.5], [1], r"\(N, K\)"),
+    ],
+)
+def test_option_probabilities(probabilities: list, gold: list, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        classwise_ece(np.array(probabilities), np.array(gold))
+
+
+def test_infinite_weights() -> None:
+    with pytest.raises(InvalidInputError, match="`weight` must be non-negative and finite"):
+        ece(np.array([0.5, 0.6]), np.array([1, 0]), weight=np.array([np.inf, 1.0]))

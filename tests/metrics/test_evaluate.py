@@ -99,3 +99,20 @@ def test_one_document() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean `ece`"):
         evaluate(_predictions(5), ["eec"])
+
+
+def test_arguments_that_make_no_sense() -> None:
+    predictions = Predictions.from_confidences([0.5, 0.6], [1, 0])
+    for replicates in (1, -1):
+        with pytest.raises(InvalidInputError, match="`replicates` must be 0, or at least 2"):
+            evaluate(predictions, replicates=replicates)
+    with pytest.raises(InvalidInputError, match="without `_norm`"):
+        evaluate(predictions, ["ece_norm"])
+    assert evaluate(predictions, []) == {}
+
+
+def test_null_of_a_mean_counts_the_documents_that_the_value_counts() -> None:
+    """A document without a gold option has no NLL, so none in its null either."""
+    counted = Predictions.from_options([[1.0, 2.0]] * 50, [0] * 50)
+    more = Predictions.from_options([[1.0, 2.0]] * 50 + [[0.0, 9.0]], [0] * 50 + [-100])
+    assert evaluate(more, ["nll"])["nll"].null == evaluate(counted, ["nll"])["nll"].null

@@ -168,3 +168,8 @@ def test_value_and_stderr_of_a_null_are_those_of_its_draws() -> None:
     draws = bind("ece").null_draws(columns, 1000)
     assert bound.value(columns) == draws.mean()
     assert bound.stderr(columns) == draws.std(ddof=1)
+
+
+def test_a_number_in_the_name_and_in_the_option() -> None:
+    with pytest.raises(InvalidInputError, match="carries its `coverage` already"):
+        bind("acc_at_coverage_0.8", {"coverage": 0.5})

