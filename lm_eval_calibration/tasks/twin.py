@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -71,7 +72,7 @@ class CalibrationTask(ConfigurableTask):
         gold = gold_indices(self, doc, options)
         try:
             beliefs = _Beliefs([r[0] for r in results[: len(options)]], options, gold)
-            rows = {b.name: b.rows(beliefs.of(b))[0] for b in self.calibration_metrics}
+            rows = {b.name: beliefs.row(b) for b in self.calibration_metrics}
         except InvalidInputError as error:
             raise InvalidInputError(self._explain(error, doc, options)) from error
         self._warn_about_gold(gold, beliefs, upstream)
@@ -139,21 +140,25 @@ class CalibrationTask(ConfigurableTask):
 
 
 class _Beliefs:
-    """One document's predictions, raw and, when asked for, length-normalised."""
+    """One document's predictions, raw and length-normalised, and the rows that metrics share."""
 
     def __init__(self, loglikelihoods: list[float], options: list[str], gold: list[int]) -> None:
         self._lls, self._options, self._gold = loglikelihoods, options, gold
+        self._rows: dict[tuple[int, bool], Any] = {}
         self.raw = Predictions.from_options([loglikelihoods], [gold])
-        self._normalised: Predictions | None = None
 
-    def of(self, bound: BoundMetric) -> Predictions:
-        """The predictions that a metric reads."""
-        if not bound.normalised:
-            return self.raw
-        if self._normalised is None:
-            logits = length_normalised(self._lls, self._options)
-            self._normalised = Predictions.from_options([logits], [self._gold])
-        return self._normalised
+    @functools.cached_property
+    def normalised(self) -> Predictions:
+        """The predictions behind `acc_norm`."""
+        logits = length_normalised(self._lls, self._options)
+        return Predictions.from_options([logits], [self._gold])
+
+    def row(self, bound: BoundMetric) -> Any:
+        """What the harness keeps of this document for one metric."""
+        key = id(bound.metric.family), bound.normalised
+        if key not in self._rows:
+            (self._rows[key],) = bound.rows(self.normalised if bound.normalised else self.raw)
+        return self._rows[key]
 
 
 def length_normalised(loglikelihoods: Sequence[float], options: Sequence[str]) -> np.ndarray:
