@@ -9,8 +9,10 @@ from __future__ import annotations
 import fnmatch
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from lm_eval.tasks._factory import GROUP_FIELD_NAMES
 from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -52,59 +54,67 @@ class TwinIndex(dict[str, Entry]):
     def _twin(self, base: Entry) -> Entry:
         name = PREFIX + base.name
         if base.kind is Kind.TAG:
-            members = self._members(base.name, sorted(base.tags))
-            return Entry(name, Kind.TAG, None, tags=set(members))
+            return Entry(name, Kind.TAG, None, tags=self._tag(base))
         if base.kind is Kind.GROUP:
             return Entry(name, Kind.GROUP, None, cfg=self._group(name, _load(base)))
         if reason := why_no_twin(base):
             raise InvalidInputError(f"`{name}` cannot be had: {reason}. Run `{base.name}` instead.")
-        return Entry(name, Kind.PY_TASK, None, cfg=_twin_config(name, base.name, _load(base)))
+        return _task_twin(base)
+
+    def _tag(self, base: Entry) -> set[str]:
+        """The twins of a tag's tasks; those that have none stay the upstream tasks they are."""
+        kept = {n for n in base.tags if n in self and why_no_twin(self[n])}
+        _say_kept(base.name, sorted(kept))
+        return kept | {PREFIX + n for n in base.tags - kept}
 
     def _group(self, name: str, config: Config) -> Config:
         """A group's configuration with every member replaced by its twin."""
         twin = {**config, "group": name}
         if alias := config.get("group_alias"):
             twin["group_alias"] = PREFIX + alias
-        members = config.get("task")
-        twin["task"] = self._members(name, [members] if isinstance(members, str) else members or [])
+        listed = config.get("task") or []
+        shared = {k: v for k, v in config.items() if k not in GROUP_FIELD_NAMES}
+        members = [
+            self._member(name, member, shared)
+            for member in ([listed] if isinstance(listed, str) else listed)
+        ]
+        twin["task"] = [member for member, _ in members]
+        _say_kept(name, [kept for _, kept in members if kept])
         return twin
 
-    def _members(self, group: str, members: Iterable[str | Config]) -> list[Any]:
-        """The twins of a group's or tag's members; those that have none keep upstream's metrics."""
-        twins, kept = [], []
-        for member in members:
-            twin, without = self._member(group, member)
-            twins.append(twin)
-            kept += without
-        if kept:
-            log.warning(
-                "%s: %d member(s) have no twin and keep their upstream metrics: %s.",
-                group, len(kept), ", ".join(kept),
-            )  # fmt: skip
-        return twins
+    def _member(
+        self, group: str, member: str | Config, shared: Config
+    ) -> tuple[str | Config, str | None]:
+        """The twin of a group's member; and its name if it has none and keeps upstream's metrics.
 
-    def _member(self, group: str, member: str | Config) -> tuple[Any, list[str]]:
-        """The twin of one member, and its name again if it can have none."""
+        Such a task runs under the twin's name all the same, so that the group and the upstream
+        group can be asked for together.
+        """
         if isinstance(member, dict) and "group" in member:
-            return self._inner_group(member), []
-        name = member if isinstance(member, str) else member["task"]
-        rest = {} if isinstance(member, str) else {k: v for k, v in member.items() if k != "task"}
-        inline = not super().__contains__(name)
-        if inline:
-            base = Entry(f"{group.removeprefix(PREFIX)}::{name}", Kind.TASK, None, cfg=dict(rest))
-            rest = {}
-        else:
-            base = self[name]
-        reason = why_no_twin(base)
-        twin = PREFIX + base.name
-        if reason:
-            self.setdefault(twin, _renamed(base, twin))
-        elif inline:
-            config = _twin_config(twin, base.name, _load(base))
-            self.setdefault(twin, Entry(twin, Kind.PY_TASK, None, cfg=config))
-        if alias := rest.get("task_alias"):
-            rest["task_alias"] = PREFIX + alias
-        return ({"task": twin, **rest} if rest else twin), ([base.name] if reason else [])
+            return self._inner_group(member), None
+        settings = {"task": member} if isinstance(member, str) else dict(member)
+        if not super().__contains__(settings["task"]):
+            return self._inline(group, settings, shared)
+        base = self[settings["task"]]
+        settings["task"] = PREFIX + base.name
+        alias = settings.get("task_alias")
+        kept = why_no_twin(base) is not None
+        if kept:
+            self.setdefault(settings["task"], replace(base, name=settings["task"]))
+            alias = alias or (base.cfg or {}).get("task_alias")
+        if alias:
+            settings["task_alias"] = PREFIX + alias
+        return (settings if len(settings) > 1 else settings["task"]), base.name if kept else None
+
+    def _inline(self, group: str, config: Config, shared: Config) -> tuple[Config, str | None]:
+        """The twin of a task that is defined inside a group, with what the group's tasks share."""
+        name = f"{group.removeprefix(PREFIX)}::{config['task']}"
+        base = Entry(name, Kind.TASK, None, cfg={**shared, **config, "task": name})
+        kept = why_no_twin(base) is not None
+        renamed = _named(config, PREFIX + name)
+        twin = Entry(PREFIX + name, Kind.TASK, None, cfg=renamed) if kept else _task_twin(base)
+        self.setdefault(twin.name, twin)
+        return renamed, name if kept else None
 
     def _inner_group(self, member: Config) -> Config:
         """A group named or defined inside another group."""
@@ -163,16 +173,21 @@ def _load(entry: Entry) -> Config:
     return dict(entry.cfg)
 
 
-def _twin_config(name: str, base: str, config: Mapping[str, Any]) -> Config:
-    """The configuration of a task's twin: the same, made by `CalibrationTask`."""
+def _task_twin(base: Entry) -> Entry:
+    """A task's twin: the same configuration, made by `CalibrationTask`."""
     from lm_eval_calibration.tasks.twin import CalibrationTask
 
-    return {**_named(config, name), "class": CalibrationTask, "twin_of": base}
+    name = PREFIX + base.name
+    config = {**_named(_load(base), name), "class": CalibrationTask, "twin_of": base.name}
+    return Entry(name, Kind.PY_TASK, None, cfg=config)
 
 
-def _renamed(base: Entry, name: str) -> Entry:
-    """An upstream task under a twin's name, so that it may stand beside the original."""
-    return Entry(name, base.kind, None, cfg=_named(_load(base), name))
+def _say_kept(where: str, names: list[str]) -> None:
+    if names:
+        log.warning(
+            "%s: %d member(s) have no twin and keep their upstream metrics: %s.",
+            where, len(names), ", ".join(names),
+        )  # fmt: skip
 
 
 def _named(config: Mapping[str, Any], name: str) -> Config:

@@ -118,8 +118,8 @@ def test_inline_tasks_and_registered_inner_groups() -> None:
     choice = {"output_type": "multiple_choice", "dataset_path": "x"}
     index = TwinIndex(
         {
-            "g": Entry("g", Kind.GROUP, None, cfg={"group": "g", "task": [
-                {"task": "new", **choice},
+            "g": Entry("g", Kind.GROUP, None, cfg={"group": "g", **choice, "task": [
+                {"task": "new", "dataset_path": "y"},
                 {"task": "t", "num_fewshot": 3, "task_alias": "tea"},
                 {"group": "h", "num_fewshot": 1},
             ]}),
@@ -129,11 +129,37 @@ def test_inline_tasks_and_registered_inner_groups() -> None:
     )  # fmt: skip
     assert index["calib_g"].cfg == {
         "group": "calib_g",
+        **choice,
         "task": [
-            "calib_g::new",
+            {"task": "calib_g::new", "dataset_path": "y"},
             {"task": "calib_t", "num_fewshot": 3, "task_alias": "calib_tea"},
             {"group": "calib_h", "num_fewshot": 1},
         ],
     }
-    assert index["calib_g::new"].cfg["twin_of"] == "g::new"
+    inline = index["calib_g::new"].cfg
+    assert inline["twin_of"] == "g::new"
+    assert inline["dataset_path"] == "y"
+    assert inline["output_type"] == "multiple_choice"
     assert index["calib_h"].cfg["task"] == ["calib_t"]
+
+
+def test_an_inline_task_runs_as_a_twin(task_folder: Any, scripted: Any, tmp_path: Any) -> None:
+    """Defined inside a group, with the shared settings at the group's level: upstream's own way."""
+    import yaml
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    plain = yaml.safe_load((task_folder / "toy_plain.yaml").read_text())
+    inline = {"task": "inside", "doc_to_text": plain.pop("doc_to_text")}
+    shared = {k: v for k, v in plain.items() if k not in ("task", "tag", "metadata")}
+    group = {"group": "with_inline", **shared, "task": [inline]}
+    (tmp_path / "group.yaml").write_text(yaml.safe_dump(group))
+    manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
+    rows = {}
+    for name in ("with_inline", "calib_with_inline"):
+        rows |= simple_evaluate(
+            model=scripted(), tasks=[name], task_manager=manager, bootstrap_iters=0
+        )["results"]
+    assert rows["calib_with_inline::inside"]["acc,none"] == rows["with_inline::inside"]["acc,none"]
+    assert "ece,none" in rows["calib_with_inline::inside"]
+    assert "ece,none" in rows["calib_with_inline"]
