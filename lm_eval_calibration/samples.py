@@ -58,6 +58,28 @@ def load_samples(path: str | Path) -> Predictions:
     return Predictions.from_confidences(confidence, correct)
 
 
+def load_runs(runs: Iterable[str | Path]) -> tuple[dict[str, Predictions], list[str]]:
+    """The predictions of every task in `runs` (see `sample_files`) that logged any.
+
+    Returns:
+        Predictions by task name; and for each file without any, such as that of a generation
+        task in a mixed group, why.
+
+    Raises:
+        InvalidInputError: none of the files holds predictions; or as `sample_files`.
+    """
+    predictions: dict[str, Predictions] = {}
+    unread = []
+    for task, path in sample_files(runs).items():
+        try:
+            predictions[task] = load_samples(path)
+        except InvalidInputError as error:
+            unread.append(str(error))
+    if not predictions:
+        raise InvalidInputError("No predictions in any of these files. " + " ".join(unread))
+    return predictions, unread
+
+
 def _files(run: Path) -> list[Path]:
     if run.is_dir():
         found = sorted(p for p in run.rglob("samples_*.jsonl") if _NAME.fullmatch(p.name))

@@ -13,7 +13,7 @@ from lm_eval.loggers import EvaluationTracker
 
 from lm_eval_calibration import evaluate
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples import load_samples, sample_files
+from lm_eval_calibration.samples import load_runs, load_samples, sample_files
 
 NAME = "samples_calib_x_2026-01-02T03-04-05.678901.jsonl"
 
@@ -54,6 +54,15 @@ def test_files_by_task_newest_first(run_folder: Path, tmp_path: Path) -> None:
 def test_upstream_samples_hold_no_confidence(run_folder: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"line 1: no \(confidence, correct\) pair"):
         load_samples(sample_files([run_folder])["toy_norm"])
+
+
+def test_runs_with_and_without_predictions(run_folder: Path) -> None:
+    predictions, unread = load_runs([run_folder])
+    assert set(predictions) == {"calib_toy_norm", "calib_toy_plain"}
+    assert len(unread) == 1
+    assert "samples_toy_norm" in unread[0]
+    with pytest.raises(InvalidInputError, match="No predictions in any"):
+        load_runs([sample_files([run_folder])["toy_norm"]])
 
 
 def test_paths_that_hold_nothing(tmp_path: Path) -> None:

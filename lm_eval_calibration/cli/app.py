@@ -91,9 +91,11 @@ def diagram(
 ) -> None:
     """Draw the reliability diagrams of runs made with `--log_samples`, and print the file's path."""
     from lm_eval_calibration.report.diagram import save_diagrams
-    from lm_eval_calibration.samples import load_samples, sample_files
+    from lm_eval_calibration.samples import load_runs
 
-    predictions = {task: load_samples(file) for task, file in sample_files(runs).items()}
+    predictions, unread = load_runs(runs)
+    for reason in unread:
+        typer.echo(f"lm-calib: not drawn: {reason}", err=True)
     typer.echo(save_diagrams(predictions, output).resolve())
 
 
