@@ -49,7 +49,10 @@ class PatchOnImport:
             execute(module)
             apply_patches(module)
 
-        spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
+        try:
+            spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
+        except AttributeError:  # a loader that cannot be wrapped: the harness works, without us
+            _warn_once(f"{name} comes from {spec.loader!r}, which cannot be patched. {_FALLBACK}")
         return spec
 
 

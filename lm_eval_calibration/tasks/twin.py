@@ -69,8 +69,8 @@ class CalibrationTask(ConfigurableTask):
         if not self.calibration_metrics:
             return upstream
         options = self.doc_to_choice(doc)
-        gold = gold_indices(self, doc, options)
         try:
+            gold = gold_indices(self, doc, options)
             beliefs = _Beliefs([r[0] for r in results[: len(options)]], options, gold)
             rows = {b.name: beliefs.row(b) for b in self.calibration_metrics}
         except InvalidInputError as error:
@@ -109,12 +109,9 @@ class CalibrationTask(ConfigurableTask):
         }
 
     def _explain(self, error: InvalidInputError, doc: dict[str, Any], options: list[str]) -> str:
-        """Where a bad response came from: task, document, options."""
+        """Where a bad response or answer key came from: task, document, options."""
         doc_id = next((i.doc_id for i in self.instances or () if i.doc == doc), "unknown")
-        return (
-            f"Task `{self.config.task}`, document {doc_id}: the model's response is unusable. "
-            f"{error} Options, from 0: {options}."
-        )
+        return f"Task `{self.config.task}`, document {doc_id}: {error} Options, from 0: {options}."
 
     def _warn_about_gold(
         self, gold: list[int], beliefs: _Beliefs, upstream: Mapping[str, Any]

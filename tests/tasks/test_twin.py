@@ -233,6 +233,18 @@ def test_string_answer_keys(scripted: Any, tasks: Any) -> None:
     assert samples["inline"][2]["nll"] is None
 
 
+def test_an_answer_key_of_no_use_names_the_document(scripted: Any, tasks: Any) -> None:
+    rows = [{"q": f"{i}?", "options": ["b", "c"], "gold": g} for i, g in enumerate("aax")]
+    task = CalibrationTask(
+        config=config(
+            rows=rows,
+            doc_to_target=lambda doc: None if doc["gold"] == "x" else 0,
+        )
+    )
+    with pytest.raises(InvalidInputError, match=r"`inline`, document 2: The answer key None"):
+        run(scripted(), tasks, [task], bootstrap_iters=0)
+
+
 def test_only_multiple_choice() -> None:
     with pytest.raises(InvalidInputError, match=r"output_type: multiple_choice`, got 'generate"):
         CalibrationTask(config=config(output_type="generate_until"))
