@@ -239,6 +239,7 @@ def test_an_answer_key_of_no_use_names_the_document(scripted: Any, tasks: Any) -
         config=config(
             rows=rows,
             doc_to_target=lambda doc: None if doc["gold"] == "x" else 0,
+            process_results=lambda doc, results: {"acc": 1.0},
         )
     )
     with pytest.raises(InvalidInputError, match=r"`inline`, document 2: The answer key None"):
