@@ -92,6 +92,8 @@ class TwinIndex(dict[str, Entry]):
         """
         if isinstance(member, dict) and "group" in member:
             return self._inner_group(member), None
+        if isinstance(member, dict) and "task" not in member:
+            return member, None  # as broken for us as it is upstream, which says so best
         settings = {"task": member} if isinstance(member, str) else dict(member)
         if not super().__contains__(settings["task"]):
             return self._inline(group, settings, shared)

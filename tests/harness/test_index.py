@@ -143,6 +143,14 @@ def test_inline_tasks_and_registered_inner_groups() -> None:
     assert index["calib_h"].cfg["task"] == ["calib_t"]
 
 
+def test_a_broken_upstream_group_fails_as_upstream_does() -> None:
+    from lm_eval.tasks._index import Entry
+
+    nameless = {"group": "g", "task": [{"dataset_path": "x"}]}
+    index = TwinIndex({"g": Entry("g", Kind.GROUP, None, cfg=nameless)})
+    assert index["calib_g"].cfg["task"] == nameless["task"]
+
+
 def test_an_inline_task_runs_as_a_twin(task_folder: Any, scripted: Any, tmp_path: Any) -> None:
     """Defined inside a group, with the shared settings at the group's level: upstream's own way."""
     import yaml
