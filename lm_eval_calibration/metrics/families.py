@@ -54,7 +54,7 @@ def _labelled_stderr(score: Score, columns: Columns, replicates: int) -> float:
     """Bootstrap standard error of a score of (confidence, label...) columns."""
     group = resampling.cells(*columns)
     weight = resampling.bootstrap_weights(group.counts, replicates)
-    return _deviation(score(group.confidence, *group.labels, weight=weight))
+    return deviation(score(group.confidence, *group.labels, weight=weight))
 
 
 def _labelled_null(score: Score, columns: Columns, replicates: int) -> Array:
@@ -103,7 +103,7 @@ def _options_stderr(score: Score, columns: Columns, replicates: int) -> float:
         picks = rng.integers(0, n, size=(size, n)) + np.arange(size)[:, None] * n
         weight = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n)
         draws.append(score(*columns, weight=weight.astype(np.float64)))
-    return _deviation(np.concatenate(draws))
+    return deviation(np.concatenate(draws))
 
 
 def _options_null(score: Score, columns: Columns, replicates: int) -> Array:
@@ -172,7 +172,7 @@ def values(
     )
 
 
-def _deviation(draws: Array) -> float:
+def deviation(draws: Array) -> float:
     """Standard deviation of replicates; those in which the metric is undefined are left out."""
     defined = draws[np.isfinite(draws)]
     return float(defined.std(ddof=1)) if len(defined) > 1 else float("nan")

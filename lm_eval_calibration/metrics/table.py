@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.metrics import binned, families, proper, selective, smooth
 from lm_eval_calibration.metrics.families import Columns, Family
@@ -164,16 +166,16 @@ class BoundMetric:
 
     def value(self, columns: Columns) -> float:
         """The metric on these documents (for a null: the mean of its draws)."""
-        return (
-            float(self.null_draws(columns, REPLICATES).mean())
-            if self.null
-            else self.score(*self._arguments(columns))
-        )
+        if not self.null:
+            return self.score(*self._arguments(columns))
+        draws = self.null_draws(columns, REPLICATES)
+        defined = draws[np.isfinite(draws)]  # an AUROC is not, where all draws are right
+        return float(defined.mean()) if defined.size else float("nan")
 
     def stderr(self, columns: Columns, replicates: int = REPLICATES) -> float:
         """Its standard error over documents (for a null: the deviation of its draws)."""
         if self.null:
-            return float(self.null_draws(columns, replicates).std(ddof=1))
+            return families.deviation(self.null_draws(columns, replicates))
         return self.metric.family.stderr(self.score, columns, replicates)
 
     def _arguments(self, columns: Columns) -> Columns:

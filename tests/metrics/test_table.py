@@ -173,3 +173,14 @@ def test_value_and_stderr_of_a_null_are_those_of_its_draws() -> None:
 def test_a_number_in_the_name_and_in_the_option() -> None:
     with pytest.raises(InvalidInputError, match="carries its `coverage` already"):
         bind("acc_at_coverage_0.8", {"coverage": 0.5})
+
+
+def test_null_of_a_metric_that_some_draws_leave_undefined() -> None:
+    """Three sure answers are all right in most draws, and then have no AUROC."""
+    bound = bind("auroc_null")
+    columns = bound.columns([[0.9, 1], [0.8, 1], [0.7, 0]])
+    assert 0.4 < bound.value(columns) < 1.0
+    assert bound.stderr(columns) > 0
+    never = bound.columns([[1.0, 1], [1.0, 1]])
+    assert np.isnan(bound.value(never))
+    assert np.isnan(bound.stderr(never))
