@@ -59,7 +59,7 @@ def evaluate(
         raise invalid("replicates", "0, or at least 2", replicates)
     if metrics is None:
         metrics = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
-    return {name: _estimate(_bind(name), predictions, replicates) for name in metrics}
+    return {name: estimate(_bind(name), predictions, replicates) for name in metrics}
 
 
 def _bind(name: str) -> BoundMetric:
@@ -71,7 +71,10 @@ def _bind(name: str) -> BoundMetric:
     return bound
 
 
-def _estimate(bound: BoundMetric, predictions: Predictions, replicates: int) -> Estimate:
+def estimate(
+    bound: BoundMetric, predictions: Predictions, replicates: int = REPLICATES
+) -> Estimate:
+    """Score `predictions` on one metric with its options bound; see `evaluate`."""
     columns = bound.metric.family.read(predictions)
     value = bound.value(columns)
     if not replicates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from lm_eval_calibration.errors import MissingExtraError
 from lm_eval_calibration.metrics.binned import NUM_BINS
-from lm_eval_calibration.metrics.evaluate import evaluate
+from lm_eval_calibration.metrics.evaluate import estimate
+from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report.reliability import Reliability, reliability
 
@@ -47,9 +49,9 @@ def reliability_diagram(
         MissingExtraError: matplotlib is not installed.
     """
     if ax is None:
-        ax = _pyplot().subplots(figsize=FIGURE_SIZE)[1]
+        ax = _matplotlib("pyplot").subplots(figsize=FIGURE_SIZE)[1]
     _draw(ax, reliability(predictions, num_bins))
-    ax.set_title(_caption(predictions, title), fontsize=9, loc="left", pad=16)
+    ax.set_title(_caption(predictions, title, num_bins), fontsize=9, loc="left", pad=16)
     return ax
 
 
@@ -63,9 +65,7 @@ def save_diagrams(runs: Mapping[str, Predictions], path: str | Path) -> Path:
     columns = min(len(runs), 3) if len(runs) != 4 else 2
     rows = -(-len(runs) // columns)
     width, height = FIGURE_SIZE
-    figure: Figure = _pyplot().figure(
-        figsize=(width * columns, height * rows), layout="constrained"
-    )
+    figure: Figure = _matplotlib("figure").Figure(figsize=(width * columns, height * rows))
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"hspace": 0.25}).ravel()
     for ax, (name, predictions) in zip(axes, runs.items(), strict=False):
         reliability_diagram(predictions, ax, title=name)
@@ -99,7 +99,7 @@ def _draw(ax: Axes, r: Reliability) -> None:
 
 
 def _draw_counts(ax: Axes, r: Reliability, width: float) -> None:
-    """A strip below the axis line: the share of documents in each bin."""
+    """A strip below the axis: how many documents each bin holds."""
     strip = ax.inset_axes((0, -0.3, 1, 0.13), sharex=ax)
     strip.bar(r.edges[r.index], r.count, width, align="edge", color=GREY, edgecolor="white")
     strip.set_ylabel("docs", fontsize=7)
@@ -107,8 +107,8 @@ def _draw_counts(ax: Axes, r: Reliability, width: float) -> None:
     strip.spines[["top", "right"]].set_visible(False)
 
 
-def _caption(predictions: Predictions, title: str | None) -> str:
-    e = evaluate(predictions, ["ece"])["ece"]
+def _caption(predictions: Predictions, title: str | None, num_bins: int) -> str:
+    e = estimate(bind("ece", {"num_bins": num_bins}), predictions)
     error = f" ± {e.stderr:.3f}" if np.isfinite(e.stderr) else ""
     lines = [f"ECE {e.value:.3f}{error}, {len(predictions):,} documents"]
     if e.null:
@@ -116,15 +116,11 @@ def _caption(predictions: Predictions, title: str | None) -> str:
     return "\n".join([title, *lines] if title else lines)
 
 
-def _pyplot() -> Any:
-    """pyplot, with a file backend unless the caller chose one."""
+def _matplotlib(module: str) -> Any:
+    """A module of matplotlib; the caller's choice of backend is left alone."""
     try:
-        import matplotlib
+        return importlib.import_module(f"matplotlib.{module}")
     except ImportError:
         raise MissingExtraError(
             "Diagrams need matplotlib: pip install 'lm-eval-calibration[plots]'."
         ) from None
-    matplotlib.use("agg", force=False)
-    import matplotlib.pyplot as plt
-
-    return plt

@@ -29,8 +29,8 @@ class Aggregation:
     def stderr(self, rows: Sequence[Any], replicates: int = REPLICATES) -> float | str:
         """Its standard error; the harness's "N/A" where there is none.
 
-        `replicates` is the harness's `--bootstrap_iters`, of which at most 1,000 are used: more
-        would change the second digit of the error bar by less than 3 %.
+        `replicates` is the harness's `bootstrap_iters`, of which at most 1,000 are used: they
+        give the error bar to about 2 %.
         """
         columns = self.bound.columns(rows)
         stderr = self.bound.stderr(columns, max(2, min(replicates, REPLICATES)))

@@ -47,7 +47,7 @@ def _index(key: Any, options: list[str]) -> int:
     if isinstance(key, str):
         return options.index(key) if key in options else NO_GOLD
     try:
-        return int(key)
+        return int(key) if int(key) == key else NO_GOLD
     except (TypeError, ValueError):
         raise InvalidInputError(
             f"The answer key {key!r} is neither an option's index nor its text. "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +53,26 @@ def test_drawing_shows_the_accuracies(predictions: Predictions) -> None:
     assert "if calibrated: 0.0" in title
 
 
+def test_caption_is_about_the_bins_that_are_drawn() -> None:
+    """Too low by .8 on half, too high by .8 on the rest: one bin sees nothing of it."""
+    opposite = Predictions.from_confidences([0.2, 0.8] * 10, [1, 0] * 10)
+    for num_bins, error in ((1, "0.000"), (5, "0.800")):
+        title = reliability_diagram(opposite, num_bins=num_bins).get_title(loc="left")
+        assert title.startswith(f"ECE {error}")
+
+
+def test_saving_leaves_the_callers_backend_and_figures_alone(
+    predictions: Predictions, tmp_path: Path
+) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    plt.switch_backend("svg")
+    save_diagrams({"one": predictions}, tmp_path / "one.png")
+    assert plt.get_backend() == "svg"
+    assert plt.get_fignums() == []
+
+
 def test_one_document(tmp_path: Path) -> None:
     one = Predictions.from_confidences([0.7], [1])
     assert save_diagrams({"one": one}, tmp_path / "one.png").stat().st_size > 10_000
@@ -68,13 +87,6 @@ def test_grids_in_one_file(predictions: Predictions, tmp_path: Path, count: int)
 
 
 def test_without_matplotlib(predictions: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def no_matplotlib(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", no_matplotlib)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingExtraError, match=r"lm-eval-calibration\[plots\]"):
         reliability_diagram(predictions)

@@ -233,6 +233,15 @@ def test_string_answer_keys(scripted: Any, tasks: Any) -> None:
     assert samples["inline"][2]["nll"] is None
 
 
+def test_answer_keys_between_two_options_are_neither(scripted: Any, tasks: Any) -> None:
+    rows = [{"q": f"{i}?", "options": ["b", "c"], "gold": g} for i, g in enumerate([0.0, 1.0, 0.5])]
+    favour_b = scripted(lambda _, continuation: -1.0 if continuation.endswith("b") else -2.0)
+    task = CalibrationTask(config=config(rows=rows, process_results=lambda *_: {"acc": 0.0}))
+    samples = run(favour_b, tasks, [task], bootstrap_iters=0)["samples"]["inline"]
+    assert [s["ece"][1] for s in samples] == [1, 0, 0]
+    assert samples[2]["nll"] is None
+
+
 def test_an_answer_key_of_no_use_names_the_document(scripted: Any, tasks: Any) -> None:
     rows = [{"q": f"{i}?", "options": ["b", "c"], "gold": g} for i, g in enumerate("aax")]
     task = CalibrationTask(
