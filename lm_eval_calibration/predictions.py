@@ -117,6 +117,41 @@ class Predictions:
             raise invalid("correct", "0 or 1 (false or true)", np.unique(y)[:5].tolist())
         return cls(confidence=c, correct=y.astype(bool))
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
+        """The documents of several predictions, one after another.
+
+        Tasks with different numbers of options are padded to the largest. If one of the parts
+        holds confidences only, so does the result.
+
+        >>> a = Predictions.from_options([[0.0, 1.0]], [1])
+        >>> b = Predictions.from_options([[0.0, 1.0, 2.0]], [0])
+        >>> Predictions.concatenate([a, b]).num_options.tolist()
+        [2, 3]
+        """
+        if len(parts) == 1:
+            return parts[0]
+        confidence = np.concatenate([p.confidence for p in parts])
+        correct = np.concatenate([p.correct for p in parts])
+        if any(p.log_probabilities is None for p in parts):
+            return cls(confidence, correct)
+        width = max(p.log_probabilities.shape[1] for p in parts)  # type: ignore[union-attr]
+        return cls(
+            confidence=confidence,
+            correct=correct,
+            predicted=np.concatenate([p.predicted for p in parts]),  # type: ignore[misc]
+            log_probabilities=np.concatenate(
+                [_widen(p.log_probabilities, width, -np.inf) for p in parts]
+            ),
+            gold=np.concatenate([_widen(p.gold, width, False) for p in parts]),
+            num_options=np.concatenate([p.num_options for p in parts]),  # type: ignore[misc]
+        )
+
+
+def _widen(columns: Any, width: int, filling: float | bool) -> Any:
+    """(N, K) with columns of `filling` added up to `width`."""
+    return np.pad(columns, ((0, 0), (0, width - columns.shape[1])), constant_values=filling)
+
 
 def _pad(logits: Any) -> tuple[Floats, Ints]:
     """Stack ragged rows into (N, K), -inf beyond each row's end; and the row lengths."""

@@ -1,0 +1,103 @@
+"""What was read of a run: its tasks' predictions, its groups, and what the harness said of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.predictions import Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The logged documents of one task in one run.
+
+    Attributes:
+        run: the run's label, e.g. the model's folder.
+        task: the task's name as logged, e.g. `arc_easy` or `calib_arc_easy`.
+        path: the file they come from.
+        predictions: N documents, in the file's order.
+        normalised: the same on length-normalised log-likelihoods, where the task logs `acc_norm`.
+        doc_hash: (N,) the first 64 bits of each document's hash; two runs are paired by it.
+        offset: (N,) the byte at which each document's line begins; empty where `path` holds no
+            JSON lines of the harness.
+        notes: what a reader must know of how they were read: lines left out, for instance.
+    """
+
+    run: str
+    task: str
+    path: Path
+    predictions: Predictions
+    normalised: Predictions | None = None
+    doc_hash: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    offset: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One model's run: its tasks, in the order found.
+
+    Attributes:
+        label: tells it from the other runs that were asked for.
+        samples: by task name.
+        groups: names of the tasks in each group, subgroups resolved; from the harness's results.
+        results: the harness's results files of these tasks, newest first; empty without any.
+    """
+
+    label: str
+    samples: Mapping[str, Samples]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    results: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """What one set of figures is about: a task, or a group's documents pooled.
+
+    Attributes:
+        run: the run's label.
+        name: of the task or the group.
+        samples: one task's, or those of all of the group's tasks.
+        pooled: whether this is a group.
+    """
+
+    run: str
+    name: str
+    samples: tuple[Samples, ...]
+    pooled: bool = False
+
+    @functools.cached_property
+    def predictions(self) -> Predictions:
+        """All documents of the scope."""
+        return Predictions.concatenate([s.predictions for s in self.samples])
+
+    @functools.cached_property
+    def normalised(self) -> Predictions | None:
+        """All documents, length-normalised; `None` if one of the tasks has no `acc_norm`."""
+        parts = [s.normalised for s in self.samples]
+        known = [part for part in parts if part is not None]
+        return Predictions.concatenate(known) if len(known) == len(parts) else None
+
+
+def scopes(run: Run) -> Iterator[Scope]:
+    """Each group followed by its tasks, then the tasks that are in none."""
+    grouped: set[str] = set()
+    for group, names in run.groups.items():
+        yield Scope(run.label, group, tuple(run.samples[n] for n in names), pooled=True)
+        for name in names:
+            if name not in grouped:
+                grouped.add(name)
+                yield Scope(run.label, name, (run.samples[name],))
+    for name, samples in run.samples.items():
+        if name not in grouped:
+            yield Scope(run.label, name, (samples,))
