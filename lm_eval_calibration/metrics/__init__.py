@@ -3,6 +3,7 @@
 `METRICS` lists them all; `evaluate` runs several on `Predictions`, with error bars.
 """
 
+from lm_eval_calibration.metrics.accuracy import acc
 from lm_eval_calibration.metrics.binned import (
     ace,
     classwise_ece,
@@ -12,7 +13,7 @@ from lm_eval_calibration.metrics.binned import (
     rmsce,
     tl_ece,
 )
-from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, evaluate
+from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, applicable, evaluate
 from lm_eval_calibration.metrics.proper import (
     brier_reliability,
     brier_resolution,
@@ -28,17 +29,27 @@ from lm_eval_calibration.metrics.selective import (
     eaurc,
 )
 from lm_eval_calibration.metrics.smooth import smece
-from lm_eval_calibration.metrics.table import DEFAULT_METRICS, METRICS, BoundMetric, Metric, bind
+from lm_eval_calibration.metrics.table import (
+    ALL_METRICS,
+    DEFAULT_METRICS,
+    METRICS,
+    BoundMetric,
+    Metric,
+    bind,
+)
 
 __all__ = [
+    "ALL_METRICS",
     "DEFAULT_METRICS",
     "METRICS",
     "BoundMetric",
     "Estimate",
     "Metric",
     "NullBand",
+    "acc",
     "acc_at_coverage",
     "ace",
+    "applicable",
     "aurc",
     "auroc",
     "bind",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.metrics import resampling
 from lm_eval_calibration.metrics.resampling import REPLICATES
-from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
+from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 
 
@@ -27,11 +28,23 @@ class NullBand:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric's value, its standard error over documents (NaN if none), and its null band."""
+    """A metric's value, its error bar over documents, and its null band.
+
+    Attributes:
+        name: as asked for.
+        value: the metric on these documents.
+        stderr: its standard error; NaN if none.
+        low, high: its 95 % interval, within the metric's bounds and around the value; NaN where
+            there is no standard error. For a bootstrapped metric the basic interval of the same
+            replicates, for a mean 1.96 standard errors, for a `_null` its band.
+        null: what a calibrated model would score; `None` where that cannot be said.
+    """
 
     name: str
     value: float
     stderr: float
+    low: float
+    high: float
     null: NullBand | None
 
 
@@ -62,6 +75,16 @@ def evaluate(
     return {name: estimate(_bind(name), predictions, replicates) for name in metrics}
 
 
+def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> list[str]:
+    """Those of `names` that `predictions` allow: without options no `nll`, `brier`, `tl_ece`...
+
+    >>> applicable(Predictions.from_confidences([0.9], [1]), ["acc", "nll", "ece"])
+    ['acc', 'ece']
+    """
+    has_options = predictions.log_probabilities is not None
+    return [name for name in names if has_options or not bind(name).metric.family.needs_options]
+
+
 def _bind(name: str) -> BoundMetric:
     bound = bind(name)
     if bound.normalised:
@@ -78,15 +101,14 @@ def estimate(
     columns = bound.metric.family.read(predictions)
     value = bound.value(columns)
     if not replicates:
-        return Estimate(bound.name, value, float("nan"), None)
-    return Estimate(
-        bound.name, value, bound.stderr(columns, replicates), _band(bound, columns, replicates)
-    )
+        return Estimate(bound.name, value, *resampling.NO_SPREAD, None)
+    spread = bound.spread(columns, value, replicates)
+    return Estimate(bound.name, value, *spread, _band(bound, columns, replicates))
 
 
 def _band(bound: BoundMetric, columns: tuple[np.ndarray, ...], replicates: int) -> NullBand | None:
     draws = bound.null_draws(columns, replicates)
     if draws is None or not np.isfinite(draws).any():
         return None
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return NullBand(float(np.nanmean(draws)), float(low), float(high))
+    _, low, high = resampling.band(draws)
+    return NullBand(float(np.nanmean(draws)), low, high)

@@ -1,10 +1,11 @@
 """What a metric reads from `Predictions`, and how its error bar and null draws are made.
 
-Four families cover every metric:
+Five families cover every metric:
 
 - PAIRS: (confidence, correct) of the predicted option;
 - TOP_LABEL: the same and the predicted option's position;
 - OPTIONS: all probabilities and the gold options;
+- ACCURACY: PAIRS of which `acc` is the mean, with the harness's error bar;
 - values(...): one number per document, of which the metric is the mean.
 
 A family turns predictions into *columns* (arrays over documents, the metric's arguments) and
@@ -14,21 +15,22 @@ columns into *rows* (one small JSON value per document, what the harness logs) a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import proper, resampling
+from lm_eval_calibration.metrics import accuracy, proper, resampling
 from lm_eval_calibration.metrics.binning import Array
+from lm_eval_calibration.metrics.resampling import Spread
 from lm_eval_calibration.predictions import Predictions
 
 Columns = tuple[Array, ...]
 Score = Callable[..., Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """How one kind of metric reads documents and estimates its uncertainty.
 
@@ -36,25 +38,27 @@ class Family:
         read: predictions to columns.
         to_rows: columns to one JSON value per document.
         from_rows: the inverse, from the values that the harness gathered.
-        stderr: standard error of a score on columns, from so many replicates.
+        spread: standard error and 95 % interval of a score of known value on columns.
         null: (replicates,) scores of a perfectly calibrated model with the same beliefs, or
             `None` where the columns do not determine them.
         example: rows of two documents, to try a metric's options on before any inference.
+        needs_options: whether it reads more than (confidence, correct).
     """
 
     read: Callable[[Predictions], Columns]
     to_rows: Callable[[Columns], list[Any]]
     from_rows: Callable[[Sequence[Any]], Columns]
-    stderr: Callable[[Score, Columns, int], float]
+    spread: Callable[[Score, Columns, int, float], Spread]
     null: Callable[[Score, Columns, int], Array | None]
     example: Sequence[Any]
+    needs_options: bool = True
 
 
-def _labelled_stderr(score: Score, columns: Columns, replicates: int) -> float:
-    """Bootstrap standard error of a score of (confidence, label...) columns."""
+def _labelled_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
+    """Bootstrap of a score of (confidence, label...) columns."""
     group = resampling.cells(*columns)
     weight = resampling.bootstrap_weights(group.counts, replicates)
-    return deviation(score(group.confidence, *group.labels, weight=weight))
+    return resampling.spread(value, score(group.confidence, *group.labels, weight=weight))
 
 
 def _labelled_null(score: Score, columns: Columns, replicates: int) -> Array:
@@ -92,7 +96,7 @@ def _options_from_rows(rows: Sequence[Any]) -> Columns:
     return probabilities, gold
 
 
-def _options_stderr(score: Score, columns: Columns, replicates: int) -> float:
+def _options_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
     """Bootstrap over documents, in blocks of replicates that fit in memory."""
     n = len(columns[0])
     rng = np.random.default_rng(resampling.SEED)
@@ -103,7 +107,7 @@ def _options_stderr(score: Score, columns: Columns, replicates: int) -> float:
         picks = rng.integers(0, n, size=(size, n)) + np.arange(size)[:, None] * n
         weight = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n)
         draws.append(score(*columns, weight=weight.astype(np.float64)))
-    return deviation(np.concatenate(draws))
+    return resampling.spread(value, np.concatenate(draws))
 
 
 def _options_null(score: Score, columns: Columns, replicates: int) -> Array:
@@ -120,12 +124,21 @@ def _options_null(score: Score, columns: Columns, replicates: int) -> Array:
     return draws
 
 
-def _values_stderr(score: Score, columns: Columns, replicates: int) -> float:
+def _values_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
     """Closed form: the standard deviation over the root of the number of documents."""
     values = columns[0][~np.isnan(columns[0])]
     if len(values) < 2 or not np.isfinite(values).all():
-        return float("nan")
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
+        return resampling.NO_SPREAD
+    return resampling.normal_spread(value, float(values.std(ddof=1) / np.sqrt(len(values))))
+
+
+def _accuracy_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
+    """The harness's standard error; where all are right, or all wrong, an exact interval."""
+    correct = columns[1]
+    stderr = accuracy.acc_stderr(correct)
+    if stderr == 0.0:
+        return Spread(stderr, *accuracy.rule_of_three(correct))
+    return resampling.normal_spread(value, stderr)
 
 
 def _values_null(score: Score, columns: Columns, replicates: int) -> Array | None:
@@ -168,14 +181,8 @@ def values(
         return scores, *moments(distribution)
 
     return Family(
-        read, _value_rows, _values_from_rows, _values_stderr, _values_null, example=[0.5, 1.0]
+        read, _value_rows, _values_from_rows, _values_spread, _values_null, example=[0.5, 1.0]
     )
-
-
-def deviation(draws: Array) -> float:
-    """Standard deviation of replicates; those in which the metric is undefined are left out."""
-    defined = draws[np.isfinite(draws)]
-    return float(defined.std(ddof=1)) if len(defined) > 1 else float("nan")
 
 
 def _needs_options() -> InvalidInputError:
@@ -203,15 +210,17 @@ PAIRS = Family(
     lambda p: (p.confidence, p.correct),
     _pair_rows,
     _pairs_from_rows,
-    _labelled_stderr,
+    _labelled_spread,
     _labelled_null,
     example=[[0.5, 1], [0.4, 0]],
+    needs_options=False,
 )
+ACCURACY = replace(PAIRS, spread=_accuracy_spread)
 TOP_LABEL = Family(
     _read_top_label,
     _pair_rows,
     _pairs_from_rows,
-    _labelled_stderr,
+    _labelled_spread,
     _labelled_null,
     example=[[0.5, 1, 0], [0.4, 0, 1]],
 )
@@ -219,7 +228,7 @@ OPTIONS = Family(
     _read_options,
     _option_rows,
     _options_from_rows,
-    _options_stderr,
+    _options_spread,
     _options_null,
     example=[[[0.5, 0.5], [0]], [[0.4, 0.6], [0]]],
 )

@@ -17,9 +17,17 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
-from lm_eval_calibration.metrics import binned, families, proper, selective, smooth
+from lm_eval_calibration.metrics import (
+    accuracy,
+    binned,
+    families,
+    proper,
+    resampling,
+    selective,
+    smooth,
+)
 from lm_eval_calibration.metrics.families import Columns, Family
-from lm_eval_calibration.metrics.resampling import REPLICATES
+from lm_eval_calibration.metrics.resampling import REPLICATES, Spread
 from lm_eval_calibration.predictions import Predictions
 
 
@@ -35,6 +43,7 @@ class Metric:
         meaning: one line for tables and help.
         bounds: smallest and largest possible value.
         parameter: the option that a parametrised name carries, e.g. `coverage`.
+        default: its value in `ALL_METRICS`.
     """
 
     name: str
@@ -44,6 +53,7 @@ class Metric:
     meaning: str
     bounds: tuple[float, float] = (0.0, 1.0)
     parameter: str | None = None
+    default: float | None = None
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -110,11 +120,11 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "acc_at_coverage", selective.acc_at_coverage, families.PAIRS, True,
-            "accuracy on the most confident fraction", parameter="coverage",
+            "accuracy on the most confident fraction", parameter="coverage", default=0.8,
         ),
         Metric(
             "coverage_at_acc", selective.coverage_at_acc, families.PAIRS, True,
-            "largest fraction answered at an accuracy", parameter="acc",
+            "largest fraction answered at an accuracy", parameter="acc", default=0.9,
         ),
         Metric(
             "brier_reliability", proper.brier_reliability, families.PAIRS, False,
@@ -130,6 +140,17 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }  # fmt: skip
+
+ACC = Metric(
+    "acc", accuracy.acc, families.ACCURACY, True, "accuracy; its null is the mean confidence"
+)
+"""Accuracy beside the others. Not in `METRICS`: in a task's `metric_list` it is the harness's own."""
+
+_KNOWN = {ACC.name: ACC, **METRICS}
+ALL_METRICS = tuple(
+    m.name if m.default is None else f"{m.name}_{m.default}" for m in _KNOWN.values()
+)
+"""`acc` and every metric, those that carry a number with the usual one."""
 
 DEFAULT_METRICS = ("nll", "brier", "ece", "ece_null", "ace", "mce", "auroc", "aurc")
 """What a twin reports unless its `metric_list` names others."""
@@ -174,9 +195,15 @@ class BoundMetric:
 
     def stderr(self, columns: Columns, replicates: int = REPLICATES) -> float:
         """Its standard error over documents (for a null: the deviation of its draws)."""
+        return self.spread(columns, float("nan"), replicates).stderr
+
+    def spread(self, columns: Columns, value: float, replicates: int = REPLICATES) -> Spread:
+        """Standard error and 95 % interval of its `value` (for a null: of its draws)."""
         if self.null:
-            return families.deviation(self.null_draws(columns, replicates))
-        return self.metric.family.stderr(self.score, columns, replicates)
+            return resampling.band(self.null_draws(columns, replicates))
+        found = self.metric.family.spread(self.score, columns, replicates, value)
+        low, high = np.clip(found[1:], *self.metric.bounds)
+        return Spread(found.stderr, min(float(low), value), max(float(high), value))
 
     def _arguments(self, columns: Columns) -> Columns:
         """The columns that the function takes (a mean also carries its null moments)."""
@@ -234,10 +261,10 @@ def is_metric(name: object) -> bool:
     if not isinstance(name, str):
         return False
     try:
-        _find(_strip(_strip(name, "_norm")[0], "_null")[0], name)
+        metric, _ = _find(_strip(_strip(name, "_norm")[0], "_null")[0], name)
     except InvalidInputError:
         return False
-    return True
+    return metric.name in METRICS
 
 
 def _strip(name: str, suffix: str) -> tuple[str, bool]:
@@ -246,13 +273,13 @@ def _strip(name: str, suffix: str) -> tuple[str, bool]:
 
 def _find(stem: str, name: str) -> tuple[Metric, dict[str, float]]:
     """The metric of a stem, and the option that a trailing number sets."""
-    if stem in METRICS:
-        return METRICS[stem], {}
+    if stem in _KNOWN:
+        return _KNOWN[stem], {}
     base, _, number = stem.rpartition("_")
     metric = METRICS.get(base)
     if metric is None or metric.parameter is None:
-        raise unknown_name("metric", name, METRICS)
+        raise unknown_name("metric", name, _KNOWN)
     try:
         return metric, {metric.parameter: float(number)}
     except ValueError:
-        raise unknown_name("metric", name, METRICS) from None
+        raise unknown_name("metric", name, _KNOWN) from None

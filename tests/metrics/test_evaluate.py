@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from lm_eval.api import metrics as harness
+from scipy.stats import binomtest
 
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.metrics import METRICS, bind, evaluate
+from lm_eval_calibration.metrics import ALL_METRICS, METRICS, applicable, bind, evaluate
 from lm_eval_calibration.predictions import Predictions
 
 NAMES = [f"{name}_0.7" if metric.parameter else name for name, metric in METRICS.items()]
@@ -50,7 +52,7 @@ def test_the_band_holds_95_of_100_draws() -> None:
 def test_values_alone() -> None:
     for estimate in evaluate(_predictions(50), NAMES, replicates=0).values():
         assert math.isfinite(estimate.value)
-        assert math.isnan(estimate.stderr)
+        assert math.isnan(estimate.stderr) and math.isnan(estimate.low + estimate.high)
         assert estimate.null is None
 
 
@@ -116,3 +118,74 @@ def test_null_of_a_mean_counts_the_documents_that_the_value_counts() -> None:
     counted = Predictions.from_options([[1.0, 2.0]] * 50, [0] * 50)
     more = Predictions.from_options([[1.0, 2.0]] * 50 + [[0.0, 9.0]], [0] * 50 + [-100])
     assert evaluate(more, ["nll"])["nll"].null == evaluate(counted, ["nll"])["nll"].null
+
+
+@pytest.mark.parametrize("name", ALL_METRICS)
+@pytest.mark.parametrize("n", [2, 30, 300])
+def test_the_interval_holds_the_value_within_the_bounds(name: str, n: int) -> None:
+    e = evaluate(_predictions(n), [name], replicates=200)[name]
+    low, high = bind(name).metric.bounds
+    if not math.isnan(e.stderr):
+        assert low <= e.low <= e.value <= e.high <= high
+
+
+@pytest.mark.parametrize("name", ["nll", "brier", "acc"])
+def test_the_interval_of_a_mean_is_normal(name: str) -> None:
+    e = evaluate(_predictions(), [name])[name]
+    assert (e.low, e.high) == pytest.approx((e.value - 1.96 * e.stderr, e.value + 1.96 * e.stderr))
+
+
+def test_the_interval_of_an_ece_near_calibration_is_below_its_replicates() -> None:
+    """The plug-in value is biased upwards, and its replicates twice: the interval takes it off."""
+    rng = np.random.default_rng(7)
+    confidence = rng.beta(3, 1.5, 300)
+    p = Predictions.from_confidences(confidence, rng.random(300) < confidence)
+    e = evaluate(p, ["ece"])["ece"]
+    assert e.low < e.value - 2 * e.stderr
+    assert e.high < e.value + 1.5 * e.stderr
+
+
+def test_the_interval_of_a_null_is_its_band() -> None:
+    e = evaluate(_predictions(), ["ece_null"])["ece_null"]
+    assert e.null is not None
+    assert (e.low, e.high) == (e.null.low, e.null.high)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 1172, 20_011])
+def test_acc_is_the_harness_s_to_the_last_bit(n: int) -> None:
+    p = (
+        _predictions(n)
+        if n < 2000
+        else Predictions.from_confidences(
+            np.full(n, 0.5), np.random.default_rng(n).random(n) < 0.37
+        )
+    )
+    logged = [float(right) for right in p.correct]
+    e = evaluate(p, ["acc"], replicates=2)["acc"]
+    assert e.value == harness.mean(logged)
+    assert e.stderr == harness.mean_stderr(logged)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_acc_of_one_or_zero_has_the_exact_interval(right: bool) -> None:
+    p = Predictions.from_confidences(np.full(20, 0.9), np.full(20, right))
+    e = evaluate(p, ["acc"], replicates=2)["acc"]
+    exact = binomtest(20 * right, 20).proportion_ci(0.95)
+    assert (e.stderr, e.low, e.high) == (0.0, pytest.approx(exact.low), pytest.approx(exact.high))
+
+
+def test_the_null_of_acc_is_the_mean_confidence() -> None:
+    c = np.random.default_rng(0).beta(3, 1.5, 400)
+    band = evaluate(Predictions.from_confidences(c, c > 0.5), ["acc"])["acc"].null
+    scale = np.sqrt((c * (1 - c)).sum()) / 400
+    assert band is not None
+    assert band.mean == pytest.approx(c.mean(), abs=4 * scale / np.sqrt(1000))
+    assert band.high - band.low == pytest.approx(2 * 1.96 * scale, rel=0.15)
+
+
+def test_what_confidences_alone_allow() -> None:
+    p = Predictions.from_confidences([0.9, 0.6, 0.8], [1, 0, 1])
+    refused = {"nll", "brier", "tl_ece", "classwise_ece"}
+    assert applicable(p, ALL_METRICS) == [n for n in ALL_METRICS if n not in refused]
+    assert list(evaluate(p, applicable(p), replicates=20)) == applicable(p)
+    assert applicable(_predictions(3)) == list(ALL_METRICS)

@@ -9,10 +9,25 @@ import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics import METRICS, bind
-from lm_eval_calibration.metrics.families import BRIER, NLL, OPTIONS, PAIRS, TOP_LABEL, Family
+from lm_eval_calibration.metrics.families import (
+    ACCURACY,
+    BRIER,
+    NLL,
+    OPTIONS,
+    PAIRS,
+    TOP_LABEL,
+    Family,
+)
 from lm_eval_calibration.predictions import Predictions
 
-FAMILIES = {"PAIRS": PAIRS, "TOP_LABEL": TOP_LABEL, "OPTIONS": OPTIONS, "NLL": NLL, "BRIER": BRIER}
+FAMILIES = {
+    "ACCURACY": ACCURACY,
+    "PAIRS": PAIRS,
+    "TOP_LABEL": TOP_LABEL,
+    "OPTIONS": OPTIONS,
+    "NLL": NLL,
+    "BRIER": BRIER,
+}
 every_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 REPLICATES = 1000
 
@@ -69,12 +84,12 @@ def test_stderr_of_values_is_the_closed_form(family: Family) -> None:
     columns = family.read(_ragged())
     values = columns[0][:3]  # the fourth document has no gold, hence no value
     expected = np.std(values, ddof=1) / np.sqrt(3)
-    assert family.stderr(None, columns, 0) == pytest.approx(expected)
+    assert family.spread(None, columns, 0, 0.0).stderr == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("values", [[1.0], [np.nan, 1.0], [np.nan], [1.0, np.inf]])
 def test_stderr_of_values_that_have_none(values: list[float]) -> None:
-    assert np.isnan(NLL.stderr(None, (np.array(values),), 0))  # type: ignore[arg-type]
+    assert np.isnan(NLL.spread(None, (np.array(values),), 0, 0.0).stderr)  # type: ignore[arg-type]
 
 
 def test_stderr_leaves_out_replicates_without_a_value() -> None:
@@ -124,4 +139,6 @@ def test_blocks_of_replicates_do_not_change_the_bootstrap() -> None:
     n = 150_000
     columns = np.full((n, 1), 0.5), np.arange(n)[:, None] % 2 == 0
     score = lambda p, gold, weight: weight @ gold[:, 0] / n  # noqa: E731
-    assert OPTIONS.stderr(score, columns, 60) == pytest.approx(0.5 / np.sqrt(n), rel=0.4)
+    assert OPTIONS.spread(score, columns, 60, 0.5).stderr == pytest.approx(
+        0.5 / np.sqrt(n), rel=0.4
+    )

@@ -10,7 +10,14 @@ import pytest
 
 from lm_eval_calibration import metrics
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.metrics import DEFAULT_METRICS, METRICS, BoundMetric, Metric, bind
+from lm_eval_calibration.metrics import (
+    ALL_METRICS,
+    DEFAULT_METRICS,
+    METRICS,
+    BoundMetric,
+    Metric,
+    bind,
+)
 from lm_eval_calibration.metrics.table import is_metric
 from lm_eval_calibration.predictions import Predictions
 
@@ -91,8 +98,7 @@ def test_options_reach_the_function() -> None:
         ("ecee", r"Unknown metric `ecee`\. Did you mean `ece`"),
         ("smce", r"Did you mean .*`smece`"),
         ("acc_at_covrage_0.8", r"Unknown metric `acc_at_covrage_0\.8`\. Did you mean `acc_at_cov"),
-        ("acc", r"Unknown metric `acc`\."),
-        ("acc_norm", r"Unknown metric `acc_norm`\."),
+        ("acc_10", r"Unknown metric `acc_10`\."),
         ("brier_score", r"Unknown metric `brier_score`\."),
         ("ece_norm_null", r"Unknown metric `ece_norm_null`\."),
         ("ece_10", r"Unknown metric `ece_10`\."),
@@ -105,8 +111,26 @@ def test_options_reach_the_function() -> None:
 def test_unknown_names_are_answered_with_near_ones_and_the_list(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError, match=message) as caught:
         bind(name)
-    assert "Known: " + ", ".join(sorted(METRICS)) in str(caught.value)
+    assert "Known: " + ", ".join(sorted([*METRICS, "acc"])) in str(caught.value)
     assert not is_metric(name)
+
+
+@pytest.mark.parametrize("name", ["acc", "acc_norm", "acc_null"])
+def test_acc_can_be_had_but_in_a_task_it_is_the_harness_s(name: str) -> None:
+    assert bind(name).metric.name == "acc"
+    assert "acc" not in METRICS
+    assert not is_metric(name)
+
+
+def test_all_metrics_are_acc_and_every_metric_once() -> None:
+    assert ALL_METRICS[0] == "acc"
+    assert [bind(name).metric.name for name in ALL_METRICS[1:]] == list(METRICS)
+    assert {"acc_at_coverage_0.8", "coverage_at_acc_0.9"} <= set(ALL_METRICS)
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_a_parameter_has_a_default(metric: Metric) -> None:
+    assert (metric.parameter is None) == (metric.default is None)
 
 
 @pytest.mark.parametrize("name", [None, 3, lambda items: items, ["ece"]])
