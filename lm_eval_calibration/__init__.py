@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lm_eval_calibration.metrics import evaluate as evaluate
     from lm_eval_calibration.predictions import Predictions as Predictions
     from lm_eval_calibration.report.diagram import reliability_diagram as reliability_diagram
+    from lm_eval_calibration.samples import load_samples as load_samples
     from lm_eval_calibration.tasks.twin import CalibrationTask as CalibrationTask
 
 _EXPORTS = {
@@ -26,6 +27,7 @@ _EXPORTS = {
     "METRICS": "lm_eval_calibration.metrics",
     "Predictions": "lm_eval_calibration.predictions",
     "evaluate": "lm_eval_calibration.metrics",
+    "load_samples": "lm_eval_calibration.samples",
     "reliability_diagram": "lm_eval_calibration.report.diagram",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,14 @@ class Predictions:
         """(N, K) softmax over the options; 0 in the padding."""
         return None if self.log_probabilities is None else np.exp(self.log_probabilities)
 
+    def take(self, rows: Ints) -> Predictions:
+        """The documents of some rows, in their order."""
+
+        def part(column: Any) -> Any:
+            return None if column is None else column[rows]
+
+        return Predictions(*(part(getattr(self, f.name)) for f in fields(self)))
+
     @classmethod
     def from_options(
         cls,
@@ -81,17 +89,30 @@ class Predictions:
         padded, num_options = _pad(logits)
         if len(gold) != len(padded):
             raise invalid("gold", f"one entry for each of the {len(padded)} documents", len(gold))
-        _check_logits(padded, num_options)
-        log_probabilities = _log_softmax(padded)
-        predicted = padded.argmax(axis=1)
-        rows = np.arange(len(padded))
-        right = _gold_mask(gold, num_options, padded.shape[1])
+        return cls.from_padded(padded, num_options, _gold_mask(gold, num_options, padded.shape[1]))
+
+    @classmethod
+    def from_padded(cls, logits: Floats, num_options: Ints, gold: Bools) -> Predictions:
+        """Predictions from arrays: what `from_options` makes of its rows first.
+
+        Args:
+            logits: (N, K) option log-likelihoods, -inf beyond a document's options.
+            num_options: (N,) how many of the K columns are options.
+            gold: (N, K) which options are right; False beyond a document's options.
+
+        Raises:
+            InvalidInputError: as `from_options`.
+        """
+        _check_logits(logits, num_options)
+        log_probabilities = _log_softmax(logits)
+        predicted = logits.argmax(axis=1)
+        rows = np.arange(len(logits))
         return cls(
             confidence=np.exp(log_probabilities[rows, predicted]),
-            correct=right[rows, predicted],
+            correct=gold[rows, predicted],
             predicted=predicted,
             log_probabilities=log_probabilities,
-            gold=right,
+            gold=gold,
             num_options=num_options,
         )
 
@@ -139,12 +160,12 @@ class Predictions:
         return cls(
             confidence=confidence,
             correct=correct,
-            predicted=np.concatenate([p.predicted for p in parts]),  # type: ignore[misc]
+            predicted=np.concatenate([p.predicted for p in parts]),
             log_probabilities=np.concatenate(
                 [_widen(p.log_probabilities, width, -np.inf) for p in parts]
             ),
             gold=np.concatenate([_widen(p.gold, width, False) for p in parts]),
-            num_options=np.concatenate([p.num_options for p in parts]),  # type: ignore[misc]
+            num_options=np.concatenate([p.num_options for p in parts]),
         )
 
 
@@ -194,6 +215,18 @@ def _log_softmax(padded: Floats) -> Floats:
     with np.errstate(over="ignore"):  # more than 1e308 below the best is probability 0
         shifted = padded - padded.max(axis=1, keepdims=True)
     return shifted - np.log(row_sums(np.exp(shifted)))[:, None]
+
+
+def length_normalised(logits: ArrayLike, lengths: ArrayLike) -> Floats:
+    """Log-likelihood per character, (K,) or (N, K): the score behind the harness's `acc_norm`.
+
+    An empty option has no characters: like the harness's division by zero it gets -inf, unless
+    all options of the document are empty, which leaves the log-likelihoods as they are.
+    """
+    scores, counts = np.asarray(logits, dtype=np.float64), np.asarray(lengths, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normalised = np.where(counts > 0, scores / counts, -np.inf)
+    return np.where(counts.any(axis=-1, keepdims=True), normalised, scores)
 
 
 def row_sums(terms: Floats) -> Floats:

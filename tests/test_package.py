@@ -30,6 +30,7 @@ ROOMS = [
     ["samples"],
     ["report"],
     ["cli"],
+    ["__main__"],
 ]
 # The package's front door, and the names that the start-up hook needs from it, stand outside.
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.predictions import Predictions, length_normalised
 
 inf, nan = math.inf, math.nan
 few = settings(derandomize=True, deadline=None, max_examples=50)
@@ -190,3 +190,23 @@ def test_logits_must_be_rows(logits: list) -> None:
 
 def test_logits_too_far_apart_for_floats() -> None:
     assert Predictions.from_options([[1e308, -1e308]], [0]).confidence.tolist() == [1.0]
+
+
+def test_empty_options_are_normalised_as_the_harness_does() -> None:
+    assert length_normalised([-4.0, -2.0], [4, 0]).tolist() == [-1.0, -inf]
+    assert length_normalised([-4.0, -2.0], [0, 0]).tolist() == [-4.0, -2.0]
+    both = length_normalised([[-4.0, -2.0], [-4.0, -inf]], [[4, 0], [0, 0]])
+    assert both.tolist() == [[-1.0, -inf], [-4.0, -inf]]
+
+
+def test_concatenated_documents_are_what_they_were_alone() -> None:
+    two = Predictions.from_options([[0.0, 1.0], [2.0, 0.0]], [1, 1])
+    three = Predictions.from_options([[0.0, 1.0, -1.0]], [[0, 2]])
+    whole = Predictions.concatenate([two, three])
+    assert whole.confidence.tolist() == [*two.confidence, *three.confidence]
+    assert _gold(whole) == [[1], [1], [0, 2]]
+    assert whole.num_options.tolist() == [2, 2, 3]
+    assert whole.log_probabilities[:2, 2].tolist() == [-inf, -inf]
+    assert Predictions.concatenate([two]) is two
+    mixed = Predictions.concatenate([two, Predictions.from_confidences([0.5], [1])])
+    assert (len(mixed), mixed.log_probabilities) == (3, None)

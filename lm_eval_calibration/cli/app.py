@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.cli import options
 from lm_eval_calibration.errors import CalibrationError
 
 app = typer.Typer(
@@ -32,6 +33,12 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"lm-eval-calibration {__version__}")
         raise typer.Exit
+
+
+def print_text(text: str | None) -> None:
+    """Print figures as they are, without colours or wrapping."""
+    if text is not None:
+        typer.echo(text)
 
 
 @app.callback()
@@ -80,23 +87,116 @@ def metrics() -> None:
 
 
 @app.command()
+def score(
+    runs: options.Runs,
+    metrics: options.Metrics = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    replicates: options.Replicates = 1000,
+    confidence: options.Confidence = None,
+    correct: options.Correct = None,
+    model: options.ModelColumn = None,
+    task: options.TaskColumn = None,
+    where: options.Where = None,
+) -> None:
+    """Score runs that were logged with `--log_samples`: every metric, interval and null band.
+
+    Any multiple-choice task of any harness run, with or without this package; or, with
+    --confidence and --correct, any table of confidences.
+    """
+    from lm_eval_calibration.cli.formats import choose
+    from lm_eval_calibration.cli.score import render, score_runs
+    from lm_eval_calibration.cli.source import load
+
+    how = choose(as_json, as_csv, as_markdown)
+    names = options.names(metrics)
+    read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    print_text(render(score_runs(read, names, replicates), how))
+
+
+@app.command()
+def compare(
+    runs: options.Runs,
+    metrics: options.Metrics = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Compare on the documents that all runs have."),
+    ] = False,
+    trend: Annotated[
+        Path | None,
+        typer.Option(help="Also draw each metric over the runs, in the order given, here."),
+    ] = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    replicates: options.Replicates = 2000,
+) -> None:
+    """Compare runs with the first of them, on the same documents, with paired tests."""
+    from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
+    from lm_eval_calibration.cli.formats import Format, choose
+    from lm_eval_calibration.cli.source import load, say
+    from lm_eval_calibration.samples.pairing import match
+
+    how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
+    matched = match(load(runs, skip_bad, one_each=True), allow_partial=allow_partial)
+    say([f"left out: {text}." for text in matched.left_out])
+    compared = compare_all(matched.runs, names, replicates)
+    print_text(render(compared, matched.left_out, how))
+    if trend is not None:
+        drawn = draw_trend(matched.runs, names, trend)
+        typer.echo(drawn.resolve(), err=how is not Format.TABLE)
+
+
+@app.command()
+def report(
+    runs: options.Runs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for every figure as SVG and PNG.")
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, help="Over-confident wrong answers to show for each task.")
+    ] = 10,
+    metrics: options.Metrics = None,
+    skip_bad: options.SkipBad = False,
+    replicates: options.Replicates = 1000,
+    confidence: options.Confidence = None,
+    correct: options.Correct = None,
+    model: options.ModelColumn = None,
+    task: options.TaskColumn = None,
+    where: options.Where = None,
+) -> None:
+    """Write one self-contained HTML page about runs that were logged, and print its path."""
+    from lm_eval_calibration.cli.report import write
+    from lm_eval_calibration.cli.source import load
+
+    names = options.names(metrics)
+    read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    typer.echo(write(read, names, output, figures, examples, replicates).resolve())
+
+
+@app.command()
 def diagram(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(help="Samples files of twins, or folders of runs that logged them."),
-    ],
+    runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(
         "reliability.png"
     ),
+    skip_bad: options.SkipBad = False,
+    confidence: options.Confidence = None,
+    correct: options.Correct = None,
+    model: options.ModelColumn = None,
+    task: options.TaskColumn = None,
+    where: options.Where = None,
 ) -> None:
-    """Draw the reliability diagrams of runs made with `--log_samples`, and print the file's path."""
-    from lm_eval_calibration.report.diagram import save_diagrams
-    from lm_eval_calibration.samples import load_runs
+    """Draw the reliability diagrams of runs that were logged, and print the file's path."""
+    from lm_eval_calibration.cli.report import diagrams
+    from lm_eval_calibration.cli.source import load
 
-    predictions, unread = load_runs(runs)
-    for reason in unread:
-        typer.echo(f"lm-calib: not drawn: {reason}", err=True)
-    typer.echo(save_diagrams(predictions, output).resolve())
+    read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    typer.echo(diagrams(read, output).resolve())
 
 
 @app.command()

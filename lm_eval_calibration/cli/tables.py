@@ -5,9 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from lm_eval_calibration.cli.formats import ARROWS
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, METRICS, Metric
-
-_ARROWS = {True: "↑", False: "↓", None: ""}
 
 
 def print_metrics() -> None:
@@ -16,7 +15,7 @@ def print_metrics() -> None:
     for metric in METRICS.values():
         table.add_row(
             _name(metric),
-            _ARROWS[metric.higher_is_better],
+            ARROWS[metric.higher_is_better],
             ", ".join(metric.options),
             metric.meaning + (" (default)" if metric.name in DEFAULT_METRICS else ""),
         )

@@ -1,117 +1,208 @@
-"""Read what a harness run logged with `--log_samples`."""
+"""Read a file that a harness run logged with `--log_samples`, of any multiple-choice task."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics.families import PAIRS
-from lm_eval_calibration.metrics.table import METRICS
-from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.samples.chunk import (
+    Bad,
+    Chunk,
+    first_of_each,
+    join,
+    lines_of,
+    number_lines,
+    ranges,
+    read_chunk,
+    select,
+)
+from lm_eval_calibration.samples.files import task_name
+from lm_eval_calibration.samples.line import BadLineError, OtherTypeError, parse
+from lm_eval_calibration.samples.reading import BY_VERDICT, PAIRS_ONLY, Reading, find_reading
+from lm_eval_calibration.samples.run import Samples
 
-_NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl")
-
-
-def sample_files(runs: Iterable[str | Path]) -> dict[str, Path]:
-    """The newest samples file of each task among files and run folders.
-
-    Args:
-        runs: `samples_<task>_<date>.jsonl` files, or folders searched for them at any depth.
-
-    Returns:
-        File by task name, in the order found.
-
-    Raises:
-        InvalidInputError: a path does not exist, is no samples file, or a folder holds none.
-    """
-    newest: dict[str, tuple[str, Path]] = {}
-    for run in map(Path, runs):
-        for path in _files(run):
-            if match := _NAME.fullmatch(path.name):
-                task, date = match["task"], match["date"]
-                if task not in newest or date > newest[task][0]:
-                    newest[task] = (date, path)
-    return {task: path for task, (_, path) in newest.items()}
+PROBED_LINES = 200
+Progress = Callable[[int], None]
 
 
-def load_samples(path: str | Path) -> Predictions:
-    """The predictions of a calibration twin's run, from its samples file.
+def load_samples(path: str | Path, *, normalised: bool = False) -> Predictions:
+    """The predictions behind a samples file, whether or not this plugin was installed for the run.
 
     Args:
-        path: a `samples_calib_<task>_<date>.jsonl` file.
+        path: a `samples_<task>_<date>.jsonl` file of a multiple-choice task or of its twin.
+        normalised: by length-normalised log-likelihoods, as `acc_norm` has it.
 
     Returns:
-        Confidence and verdict of every document.
+        One row per document, in the file's order: the very numbers of the live run.
 
     Raises:
-        InvalidInputError: not JSON lines, no documents, or documents without a logged
-            (confidence, correct) pair, as of a run of the upstream task.
+        InvalidInputError: no such file, no multiple-choice documents, a line that cannot be read
+            (with its number), or `normalised` where the run logged no `acc_norm`.
     """
-    pairs = [_pair(sample, path, number) for number, sample in _samples(path)]
-    if not pairs:
-        raise InvalidInputError(f"{path} holds no samples.")
-    confidence, correct = PAIRS.from_rows(pairs)
-    return Predictions.from_confidences(confidence, correct)
+    samples = read_samples(path)
+    if not normalised:
+        return samples.predictions
+    if samples.normalised is None:
+        raise InvalidInputError(f"{path} logs no `acc_norm`: leave `normalised` out.")
+    return samples.normalised
 
 
-def load_runs(runs: Iterable[str | Path]) -> tuple[dict[str, Predictions], list[str]]:
-    """The predictions of every task in `runs` (see `sample_files`) that logged any.
+def read_samples(
+    path: str | Path,
+    *,
+    run: str = "",
+    skip_bad: bool = False,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Samples:
+    """Read one samples file; memory grows with the numbers kept, not with the file.
 
-    Returns:
-        Predictions by task name; and for each file without any, such as that of a generation
-        task in a mixed group, why.
+    Args:
+        path: the file.
+        run: the label of the run that it belongs to.
+        skip_bad: leave out lines that cannot be read, and say how many in `notes`.
+        processes: worker processes for files above 32 MB.
+        progress: called with the number of bytes read since the last call.
 
     Raises:
-        InvalidInputError: none of the files holds predictions; or as `sample_files`.
+        InvalidInputError: as `load_samples`.
     """
-    predictions: dict[str, Predictions] = {}
-    unread = []
-    for task, path in sample_files(runs).items():
+    file = Path(path)
+    if not file.is_file():
+        raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
+    reading, filter_name = _probe(file)
+    work = partial(_read_range, file, reading, filter_name)
+    spans = ranges(file)
+    with _mapper(processes if len(spans) > 2 else 1) as mapper:
+        chunks = _gather(mapper(work, spans), spans, progress)
+    bad = number_lines(chunks)
+    whole = join(chunks)
+    keep, twice = first_of_each(whole)
+    bad += twice
+    if bad and not skip_bad:
+        raise _refusal(file, sorted(bad))
+    return _samples(file, run, reading, select(whole, keep), tuple(_left_out(sorted(bad))))
+
+
+def _probe(file: Path) -> tuple[Reading, Any]:
+    """How the file's lines are to be read, and the filter that the first one names."""
+    parsed = []
+    for _, line in islice(lines_of(file, 0, file.stat().st_size), PROBED_LINES):
         try:
-            predictions[task] = load_samples(path)
-        except InvalidInputError as error:
-            unread.append(str(error))
-    if not predictions:
-        raise InvalidInputError("No predictions in any of these files. " + " ".join(unread))
-    return predictions, unread
+            parsed.append(parse(line))
+        except BadLineError as error:
+            reason = error
+    if not parsed:
+        if not file.stat().st_size:
+            raise InvalidInputError(f"{file} is empty: the run logged no documents.")
+        raise InvalidInputError(f"{file}, line 1: {reason}.")
+    try:
+        return find_reading(parsed), parsed[0].get("filter")
+    except BadLineError as error:
+        raise type(error)(f"{file}, line 1: {error}.") from None
 
 
-def _files(run: Path) -> list[Path]:
-    if run.is_dir():
-        found = sorted(p for p in run.rglob("samples_*.jsonl") if _NAME.fullmatch(p.name))
-        if not found:
-            raise InvalidInputError(
-                f"{run} holds no samples_<task>_<date>.jsonl. Run lm_eval with --log_samples and "
-                "--output_path."
-            )
-        return found
-    if not run.exists():
-        raise InvalidInputError(f"{run} does not exist.")
-    if not _NAME.fullmatch(run.name):
-        raise InvalidInputError(f"{run} is not named samples_<task>_<date>.jsonl.")
-    return [run]
+def _read_range(file: Path, reading: Reading, filter_name: Any, span: tuple[int, int]) -> Chunk:
+    return read_chunk(file, *span, reading, filter_name)
 
 
-def _samples(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with Path(path).open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InvalidInputError(f"{path}, line {number}: not JSON ({error}).") from None
+@contextmanager
+def _mapper(processes: int) -> Iterator[Callable[..., Iterator[Chunk]]]:
+    """`map`, in this process or over several; results come in order."""
+    if processes < 2:
+        yield map
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield pool.map
 
 
-def _pair(sample: dict[str, Any], path: str | Path, number: int) -> list[float]:
-    for name, metric in METRICS.items():
-        if metric.family is PAIRS and name in sample:
-            return sample[name]
-    raise InvalidInputError(
-        f"{path}, line {number}: no (confidence, correct) pair. Log the samples of the task's "
-        "twin, calib_<task>."
+def _gather(
+    chunks: Iterator[Chunk], spans: list[tuple[int, int]], progress: Progress | None
+) -> list[Chunk]:
+    gathered = []
+    for chunk, (start, stop) in zip(chunks, spans, strict=True):
+        gathered.append(chunk)
+        if progress:
+            progress(stop - start)
+    return gathered
+
+
+def _refusal(file: Path, bad: Bad) -> InvalidInputError:
+    number, what = bad[0]
+    s = "s" if len(bad) > 2 else ""
+    more = f" {len(bad) - 1:,} more line{s} cannot be read." if len(bad) > 1 else ""
+    return InvalidInputError(
+        f"{file}, line {number}: {what}.{more} --skip-bad (in Python `skip_bad=True`) leaves such "
+        "lines out and counts them."
     )
+
+
+def _left_out(bad: Bad) -> list[str]:
+    if not bad:
+        return []
+    number, what = bad[0]
+    s = "s" if len(bad) > 1 else ""
+    return [f"{len(bad):,} line{s} left out, the first of them line {number}: {what}"]
+
+
+def _samples(
+    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...]
+) -> Samples:
+    if not len(chunk.count):
+        raise InvalidInputError(f"{file} holds no document that can be read: {notes[0]}.")
+    predictions, normalised = _predictions(file, reading, chunk)
+    if reading.gold == BY_VERDICT and predictions.gold is None:
+        notes += (
+            "the log does not say which option is right, only whether the answer was: metrics of "
+            "all options cannot be had",
+        )
+    return Samples(
+        run=run,
+        task=task_name(file),
+        path=file,
+        predictions=predictions,
+        normalised=normalised,
+        doc_hash=chunk.doc_hash,
+        offset=chunk.offset,
+        notes=notes,
+    )
+
+
+def _predictions(
+    file: Path, reading: Reading, chunk: Chunk
+) -> tuple[Predictions, Predictions | None]:
+    """Predictions by the log-likelihoods, and by the length-normalised ones if asked for."""
+    if reading.gold == PAIRS_ONLY:
+        return Predictions.from_confidences(chunk.scores, chunk.gold), None
+    count = chunk.count.astype(np.intp)
+    if count.max() < 2:
+        raise OtherTypeError(
+            f"{file}: every document has a single option, as in tasks of `output_type` "
+            "loglikelihood; there is nothing to be uncertain between."
+        )
+    has = np.arange(count.max()) < count[:, None]
+    logits, gold = _padded(chunk.scores, has, -np.inf), _padded(chunk.gold, has, False)
+    predictions = Predictions.from_padded(logits, count, gold)
+    if reading.gold == BY_VERDICT and not gold.any(axis=1).all():
+        return Predictions(predictions.confidence, predictions.correct), None
+    if not reading.normalised:
+        return predictions, None
+    scores = length_normalised(logits, _padded(chunk.lengths, has, 0))
+    return predictions, Predictions.from_padded(scores, count, gold)
+
+
+def _padded(flat: np.ndarray, has: np.ndarray, filling: Any) -> Any:
+    """(N, K) from the options one after another, `filling` where a document has none."""
+    rows = np.full(has.shape, filling, dtype=flat.dtype)
+    rows[has] = flat
+    return rows

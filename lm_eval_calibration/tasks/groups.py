@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
+from lm_eval_calibration.metrics.combine import weighted_mean
 from lm_eval_calibration.tasks.twin import CalibrationTask
 
 log = logging.getLogger(__name__)
@@ -72,9 +71,8 @@ def _mean_rows(
         return {}
     rows: dict[str, Any] = {}
     for suffix, weights in (("", sizes), (MACRO, [1] * len(sizes))):
-        share = np.array(weights) / sum(weights)
-        rows[f"{metric}{suffix},{filter_name}"] = float(share @ np.array(values))
-        rows[f"{metric}{suffix}_stderr,{filter_name}"] = (
-            "N/A" if "N/A" in errors else float(np.sqrt(share**2 @ np.array(errors) ** 2))
-        )
+        known = "N/A" not in errors
+        mean = weighted_mean(values, errors if known else [math.nan] * len(values), weights)
+        rows[f"{metric}{suffix},{filter_name}"] = mean.value
+        rows[f"{metric}{suffix}_stderr,{filter_name}"] = mean.stderr if known else "N/A"
     return rows

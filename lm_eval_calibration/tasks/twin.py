@@ -7,13 +7,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind, is_metric
-from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.tasks.aggregation import Aggregation
 from lm_eval_calibration.tasks.gold import gold_indices
 
@@ -147,7 +146,7 @@ class _Beliefs:
     @functools.cached_property
     def normalised(self) -> Predictions:
         """The predictions behind `acc_norm`."""
-        logits = length_normalised(self._lls, self._options)
+        logits = length_normalised(self._lls, [len(option) for option in self._options])
         return Predictions.from_options([logits], [self._gold])
 
     def row(self, bound: BoundMetric) -> Any:
@@ -156,19 +155,6 @@ class _Beliefs:
         if key not in self._rows:
             (self._rows[key],) = bound.rows(self.normalised if bound.normalised else self.raw)
         return self._rows[key]
-
-
-def length_normalised(loglikelihoods: Sequence[float], options: Sequence[str]) -> np.ndarray:
-    """(K,) log-likelihood per character, the score behind the harness's `acc_norm`.
-
-    An empty option has no characters: like the harness's division by zero it gets -inf, unless
-    all options are empty, which leaves the log-likelihoods as they are.
-    """
-    lengths = np.array([len(option) for option in options], dtype=np.float64)
-    if not lengths.any():
-        return np.asarray(loglikelihoods, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(lengths > 0, np.asarray(loglikelihoods) / lengths, -np.inf)
 
 
 def _split_metrics(

@@ -13,7 +13,6 @@ from lm_eval import simple_evaluate
 from lm_eval_calibration import CalibrationTask, Predictions, evaluate
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.metrics import DEFAULT_METRICS
-from lm_eval_calibration.tasks.twin import length_normalised
 
 MULTIPLE_CHOICE = [
     "toy_norm",
@@ -188,11 +187,6 @@ def test_nan_names_task_document_and_option(scripted: Any, tasks: Any, bad: floa
 def test_all_options_at_minus_infinity_is_an_error(scripted: Any, tasks: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"document 0.*-inf for all 3 options"):
         run(scripted(lambda *_: -math.inf), tasks, ["calib_toy_plain"])
-
-
-def test_empty_options_are_normalised_as_the_harness_does() -> None:
-    assert length_normalised([-4.0, -2.0], ["four", ""]).tolist() == [-1.0, -math.inf]
-    assert length_normalised([-4.0, -2.0], ["", ""]).tolist() == [-4.0, -2.0]
 
 
 def config(**changes: Any) -> dict[str, Any]:

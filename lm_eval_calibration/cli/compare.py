@@ -1,0 +1,167 @@
+"""`lm-calib compare`: is one run better than another, or is it noise?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.cli.formats import (
+    ARROWS,
+    Format,
+    csv_table,
+    dump,
+    interval,
+    markdown_table,
+    number,
+    p_value,
+    print_tables,
+)
+from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.cli.score import SLOW_DOCUMENTS, score_runs
+from lm_eval_calibration.metrics.paired import Difference
+from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.samples import Run, scopes
+from lm_eval_calibration.samples.compare import DEFAULT_METRICS, Comparison, compare_runs
+
+SLOW_COMPARISON = SLOW_DOCUMENTS // 20
+"""Comparing so many documents takes more than a few seconds."""
+
+LEGEND = (
+    "difference: second less first, with the 95 % interval of the paired bootstrap over documents. "
+    "p: paired bootstrap; for acc McNemar's exact test. p (Holm): adjusted over the metrics of the "
+    "table."
+)
+ALPHA = 0.05
+
+
+def compare_all(
+    runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int
+) -> list[Comparison]:
+    """Compare matched runs with the first, with a progress bar if there are many documents."""
+    names = metrics or DEFAULT_METRICS
+    wanted = list(scopes(runs[0]))
+    documents = sum(len(s) for scope in wanted for s in scope.samples) * (len(runs) - 1)
+    steps = len(wanted) * len(names) * (len(runs) - 1)
+    with working("comparing", steps, documents > SLOW_COMPARISON) as progress:
+        return compare_runs(runs, names, replicates=replicates, progress=progress)
+
+
+def render(compared: Sequence[Comparison], left_out: Sequence[str], how: Format) -> str | None:
+    """The differences in `how`, as text; `None` for the terminal, where they are printed."""
+    if how is Format.JSON:
+        content = {
+            "lm_eval_calibration": __version__,
+            "left_out": list(left_out),
+            "comparisons": [_as_json(c) for c in compared],
+        }
+        return dump(content)
+    if how is Format.CSV:
+        return csv_table([row for c in compared for row in _flat(c)])
+    if how is Format.MARKDOWN:
+        return "\n\n".join([*map(_markdown, compared), LEGEND])
+    print_tables([item for c in compared for item in (_table(c), "")] + [LEGEND])
+    return None
+
+
+def draw_trend(runs: Sequence[Run], metrics: Sequence[str] | None, path: Path) -> Path:
+    """Draw each metric over the runs, in their order, into one image file."""
+    from lm_eval_calibration.report.trend import save_trend
+
+    names = metrics or DEFAULT_METRICS
+    scored = score_runs(runs, names, replicates=1000)
+    series: dict[str, list[Any]] = {}
+    for s in scored:
+        series.setdefault(s.scope.name, []).append(s.estimates)
+    return save_trend(series, [run.label for run in runs], path)
+
+
+def _title(c: Comparison) -> str:
+    pooled = f" ({len(c.first.samples)} tasks pooled)" if c.first.pooled else ""
+    documents = len(c.first.predictions)
+    return f"{c.second.run} against {c.first.run} · {c.first.name}{pooled}, {documents:,} documents"
+
+
+def _header(c: Comparison) -> tuple[str, ...]:
+    return ("metric", "", c.first.run, c.second.run, "difference", "95 % interval", "p", "p (Holm)")
+
+
+def _cells(c: Comparison, d: Difference) -> tuple[str, ...]:
+    adjusted = c.adjusted[d.name]
+    mark = " *" if adjusted < ALPHA else "  "
+    return (
+        d.name,
+        ARROWS[bind(d.name).higher_is_better],
+        number(d.a),
+        number(d.b),
+        f"{'+' if d.difference > 0 else ''}{number(d.difference)}",
+        interval(d.low, d.high),
+        p_value(d.p_value),
+        p_value(adjusted) + mark,
+    )
+
+
+def _table(c: Comparison) -> Table:
+    table = Table(
+        box=None, header_style="bold", title=_title(c), title_justify="left",
+        caption=_discordant(c), caption_justify="left",
+    )  # fmt: skip
+    for column, name in enumerate(_header(c)):
+        table.add_column(name, justify="right" if column > 1 else "left", no_wrap=True)
+    for d in c.differences.values():
+        table.add_row(*_cells(c, d))
+    return table
+
+
+def _discordant(c: Comparison) -> str:
+    return "\n".join(
+        f"{name}: {m.only_a:,} documents only {c.first.run} has right, {m.only_b:,} only "
+        f"{c.second.run}."
+        for name, m in c.discordant.items()
+    )
+
+
+def _markdown(c: Comparison) -> str:
+    rows = [_cells(c, d) for d in c.differences.values()]
+    return f"**{_title(c)}**\n\n{markdown_table(_header(c), rows, texts=2)}\n\n{_discordant(c)}"
+
+
+def _flat(c: Comparison) -> Iterator[dict[str, Any]]:
+    for d in c.differences.values():
+        yield {
+            "first": c.first.run,
+            "second": c.second.run,
+            "name": c.first.name,
+            "documents": len(c.first.predictions),
+            **_figures(c, d),
+        }
+
+
+def _figures(c: Comparison, d: Difference) -> dict[str, Any]:
+    discordant = c.discordant.get(d.name)
+    return {
+        "metric": d.name,
+        "first_value": d.a,
+        "second_value": d.b,
+        "difference": d.difference,
+        "low": d.low,
+        "high": d.high,
+        "p_value": d.p_value,
+        "p_holm": c.adjusted[d.name],
+        "only_first_right": discordant.only_a if discordant else None,
+        "only_second_right": discordant.only_b if discordant else None,
+    }
+
+
+def _as_json(c: Comparison) -> dict[str, Any]:
+    return {
+        "first": c.first.run,
+        "second": c.second.run,
+        "name": c.first.name,
+        "pooled": [s.task for s in c.first.samples] if c.first.pooled else None,
+        "documents": len(c.first.predictions),
+        "metrics": [_figures(c, d) for d in c.differences.values()],
+    }

@@ -1,0 +1,103 @@
+"""One set of figures as a terminal table, JSON, CSV or Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lm_eval_calibration.errors import InvalidInputError
+
+ARROWS = {True: "↑", False: "↓", None: ""}
+"""A metric's direction: which way is better."""
+
+
+class Format(Enum):
+    """How figures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+def choose(as_json: bool, as_csv: bool, as_markdown: bool) -> Format:
+    """The format that the flags ask for.
+
+    Raises:
+        InvalidInputError: more than one of them.
+    """
+    wanted = {Format.JSON: as_json, Format.CSV: as_csv, Format.MARKDOWN: as_markdown}
+    given = [f for f, is_wanted in wanted.items() if is_wanted]
+    if len(given) > 1:
+        raise InvalidInputError(f"Give one of {', '.join(f'--{f.value}' for f in given)}.")
+    return given[0] if given else Format.TABLE
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A figure for readers: fixed digits, the sign of infinity, or a dash if undefined."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval for readers."""
+    return "-" if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
+def p_value(p: float) -> str:
+    """A p-value for readers, never a bare 0."""
+    return "-" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def dump(value: Any) -> str:
+    """Strict JSON: null for what is undefined, "Infinity" for an infinite figure."""
+    return json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Comma-separated rows with a header; empty where a figure is undefined."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        undefined = [k for k, v in row.items() if isinstance(v, float) and math.isnan(v)]
+        writer.writerow({**row, **dict.fromkeys(undefined, "")})
+    return text.getvalue().rstrip("\n")
+
+
+def print_tables(items: Sequence[Table | str]) -> None:
+    """Print tables and lines to the terminal, never cut off: a narrow one wraps them instead."""
+    console = Console()
+    wide = console.options.update(max_width=10_000)
+    natural = [
+        item.__rich_measure__(console, wide).maximum for item in items if isinstance(item, Table)
+    ]
+    console.width = max([console.width, *natural])
+    for item in items:
+        console.print(item)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
+    """A Markdown table; the first `texts` columns are aligned left, figures right."""
+    rule = ["---"] * texts + ["---:"] * (len(header) - texts)
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [list(header), rule, *escaped])

@@ -1,0 +1,114 @@
+"""Arguments that several commands share, each with one meaning and one help text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+import typer
+
+_TABLE = "Tables of confidences"
+
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        help="Samples files, folders of runs made with --log_samples, or quoted globs; "
+        "`label=path` names a run.",
+        show_default=False,
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        help="Comma-separated names, as `lm-calib metrics` lists them, e.g. acc,ece,ece_norm.",
+        show_default=False,
+    ),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out lines that cannot be read, and count them.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
+Confidence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="RUN are .csv, .jsonl or .parquet tables; this column holds confidences in [0, 1].",
+        rich_help_panel=_TABLE,
+        show_default=False,
+    ),
+]
+Correct = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN[=VALUE]",
+        help="Column of 0 and 1, or the column and the value that means right.",
+        rich_help_panel=_TABLE,
+        show_default=False,
+    ),
+]
+ModelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="COLUMN",
+        help="Column that names the model: one run each.",
+        rich_help_panel=_TABLE,
+        show_default=False,
+    ),
+]
+TaskColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="COLUMN",
+        help="Column that names the task.",
+        rich_help_panel=_TABLE,
+        show_default=False,
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=VALUE",
+        help="Keep only such rows; may be given several times, and several values of a column "
+        "are alternatives.",
+        rich_help_panel=_TABLE,
+        show_default=False,
+    ),
+]
+Replicates = Annotated[
+    int, typer.Option(min=2, help="Bootstrap replicates and null draws.", show_default=True)
+]
+
+
+class Table(NamedTuple):
+    """The options that describe a table of confidences, as given."""
+
+    confidence: str | None = None
+    correct: str | None = None
+    model: str | None = None
+    task: str | None = None
+    where: Sequence[str] = ()
+
+
+def table(
+    confidence: str | None,
+    correct: str | None,
+    model: str | None,
+    task: str | None,
+    where: Sequence[str] | None,
+) -> Table:
+    """The options of a table, gathered."""
+    return Table(confidence, correct, model, task, where or ())
+
+
+def names(metrics: str | None) -> list[str] | None:
+    """The metrics' names of a comma-separated list; an unknown one is an error at once."""
+    if metrics is None:
+        return None
+    from lm_eval_calibration.metrics.table import bind
+
+    found = [name.strip() for name in metrics.split(",") if name.strip()]
+    return [bind(name).name for name in found] or None

@@ -1,0 +1,54 @@
+"""Progress bars on stderr, for work that takes more than a few seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+QUICK_BYTES = 100_000_000
+"""Files of this size in all are read in about two seconds."""
+
+
+def processes() -> int:
+    """How many worker processes to read with: one for each core that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextmanager
+def reading(total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar over `total` bytes, advanced by the function it gives; none for small files."""
+    with _bar("reading", total, total > QUICK_BYTES, DownloadColumn()) as advance:
+        yield advance
+
+
+@contextmanager
+def working(what: str, total: int, slow: bool) -> Iterator[Callable[[Any], None] | None]:
+    """A bar over `total` steps, if the work is `slow`."""
+    with _bar(what, total, slow, MofNCompleteColumn()) as advance:
+        yield (lambda _: advance(1)) if advance else None
+
+
+@contextmanager
+def _bar(
+    what: str, total: int, wanted: bool, counter: Any
+) -> Iterator[Callable[[int], None] | None]:
+    if not wanted:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), counter, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda step: bar.advance(task, step)

@@ -1,0 +1,178 @@
+"""`lm-calib score`: every metric of runs that were logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.cli.formats import (
+    ARROWS,
+    Format,
+    csv_table,
+    dump,
+    interval,
+    markdown_table,
+    number,
+    print_tables,
+)
+from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.metrics.evaluate import Estimate
+from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.samples import Run, Scope, Scored, scopes
+from lm_eval_calibration.samples.score import GroupMeans, default_metrics, score_all
+
+OUTSIDE = (
+    "outside what 95 of 100 perfectly calibrated models with the same confidences would score."
+)
+MEANS = "mean of tasks: weighted by size, with its standard error, as a live run prints the group."
+SLOW_DOCUMENTS = 100_000
+"""Scoring so many takes more than a few seconds."""
+
+HEADER = ("metric", "", "value", "95 % interval", "if calibrated")
+
+
+def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -> list[Scored]:
+    """Score every group and task of the runs, with a progress bar if there are many documents."""
+    wanted = [scope for run in runs for scope in scopes(run)]
+    documents = sum(len(s) for scope in wanted for s in scope.samples)
+    steps = sum(len(metrics or default_metrics(scope)) for scope in wanted)
+    with working("scoring", steps, documents > SLOW_DOCUMENTS) as progress:
+        return score_all(wanted, metrics, replicates=replicates, progress=progress)
+
+
+def title(scope: Scope, several_runs: bool) -> str:
+    """A scope for readers: run, name and how many documents."""
+    run = f"{scope.run} · " if several_runs and scope.run else ""
+    pooled = f" ({len(scope.samples)} tasks pooled)" if scope.pooled else ""
+    documents = len(scope.predictions)
+    return f"{run}{scope.name or scope.run or 'all rows'}{pooled}, {documents:,} documents"
+
+
+def render(scored: Sequence[Scored], how: Format) -> str | None:
+    """The figures in `how`, as text; `None` for the terminal, where they are printed at once."""
+    if how is Format.JSON:
+        return dump({"lm_eval_calibration": __version__, "scores": [_as_json(s) for s in scored]})
+    if how is Format.CSV:
+        return csv_table([row for s in scored for row in _flat(s)])
+    if how is Format.MARKDOWN:
+        return _markdown(scored)
+    _print(scored)
+    return None
+
+
+def _print(scored: Sequence[Scored]) -> None:
+    several = len({s.scope.run for s in scored}) > 1
+    items: list[Table | str] = []
+    for s in scored:
+        items += [_table(s, title(s.scope, several)), ""]
+    if any(_outside(e) for s in scored for e in s.estimates.values()):
+        items.append("* " + OUTSIDE)
+    if any(s.means for s in scored):
+        items.append(MEANS)
+    print_tables(items)
+
+
+def _table(s: Scored, caption: str) -> Table:
+    table = Table(box=None, header_style="bold", title=caption, title_justify="left")
+    means = ("mean of tasks",) if s.means else ()
+    for name in (*HEADER, *means):
+        table.add_column(name, justify="left" if name in ("metric", "") else "right", no_wrap=True)
+    for estimate in s.estimates.values():
+        extra = (_mean(s, estimate.name),) if s.means else ()
+        table.add_row(*_cells(estimate), *extra)
+    return table
+
+
+def _cells(e: Estimate) -> tuple[str, ...]:
+    band = "-" if e.null is None else interval(e.null.low, e.null.high)
+    mark = " *" if _outside(e) else ""
+    return (
+        e.name,
+        ARROWS[bind(e.name).higher_is_better],
+        number(e.value),
+        interval(e.low, e.high),
+        band + (mark or "  "),
+    )
+
+
+def _outside(e: Estimate) -> bool:
+    """Whether the value lies outside what a calibrated model would score."""
+    return e.null is not None and not e.null.low <= e.value <= e.null.high
+
+
+def _mean(s: Scored, name: str) -> str:
+    means = s.means.get(name)
+    if means is None:
+        return "-"
+    return f"{number(means.by_size.value)} ± {number(means.by_size.stderr)}"
+
+
+def _flat(s: Scored) -> Iterator[dict[str, Any]]:
+    """One row for each metric: what CSV holds."""
+    nothing = float("nan")
+    for e in s.estimates.values():
+        null, means = e.null, s.means.get(e.name)
+        yield {
+            "run": s.scope.run,
+            "name": s.scope.name,
+            "pooled_tasks": len(s.scope.samples) if s.scope.pooled else "",
+            "documents": len(s.scope.predictions),
+            "metric": e.name,
+            "value": e.value,
+            "stderr": e.stderr,
+            "low": e.low,
+            "high": e.high,
+            "null_mean": null.mean if null else nothing,
+            "null_low": null.low if null else nothing,
+            "null_high": null.high if null else nothing,
+            "mean_of_tasks": means.by_size.value if means else nothing,
+            "mean_of_tasks_stderr": means.by_size.stderr if means else nothing,
+            "macro": means.macro.value if means else nothing,
+            "macro_stderr": means.macro.stderr if means else nothing,
+        }
+
+
+def _as_json(s: Scored) -> dict[str, Any]:
+    head = {
+        "run": s.scope.run,
+        "name": s.scope.name,
+        "documents": len(s.scope.predictions),
+        "files": [str(samples.path) for samples in s.scope.samples],
+        "notes": [note for samples in s.scope.samples for note in samples.notes],
+    }
+    if s.scope.pooled:
+        head["pooled"] = [samples.task for samples in s.scope.samples]
+    metrics = {name: _figures(e, s.means.get(name)) for name, e in s.estimates.items()}
+    return {**head, "metrics": metrics}
+
+
+def _figures(e: Estimate, means: GroupMeans | None) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "value": e.value,
+        "stderr": e.stderr,
+        "interval": [e.low, e.high],
+        "higher_is_better": bind(e.name).higher_is_better,
+    }
+    if e.null is not None:
+        figures["null"] = {"mean": e.null.mean, "interval": [e.null.low, e.null.high]}
+    if means is not None:
+        figures["mean_of_tasks"] = means.by_size._asdict()
+        figures["macro"] = means.macro._asdict()
+    return figures
+
+
+def _markdown(scored: Sequence[Scored]) -> str:
+    several = len({s.scope.run for s in scored}) > 1
+    parts = [
+        f"**{title(s.scope, several)}**\n\n"
+        + markdown_table(
+            [*HEADER, "mean of tasks"] if s.means else HEADER,
+            [[*_cells(e), *([_mean(s, e.name)] if s.means else [])] for e in s.estimates.values()],
+            texts=2,
+        )
+        for s in scored
+    ]
+    return "\n\n".join([*parts, f"\\* {OUTSIDE}"])

@@ -1,0 +1,71 @@
+"""What the commands read: runs of the harness, or tables of confidences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from lm_eval_calibration.cli.options import Table
+from lm_eval_calibration.cli.progress import processes, reading
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.samples import Run, read_runs
+from lm_eval_calibration.samples.pairs import Columns, read_table
+from lm_eval_calibration.samples.runs import size_of
+
+NO_TABLE = Table()
+
+
+def load(
+    paths: Sequence[str], skip_bad: bool, table: Table = NO_TABLE, *, one_each: bool = False
+) -> list[Run]:
+    """Read the runs that a command was given; what was left out is said on stderr.
+
+    Raises:
+        InvalidInputError: the options of a table do not go together, or as `read_runs`.
+    """
+    columns = _columns(table)
+    if columns is None:
+        with reading(size_of(paths)) as progress:
+            runs, left_out = read_runs(
+                paths,
+                one_each=one_each,
+                skip_bad=skip_bad,
+                processes=processes(),
+                progress=progress,
+            )
+    else:
+        runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
+    notes = [f"{s.path}: {note}." for run in runs for s in run.samples.values() for note in s.notes]
+    say([f"not read: {reason}" for reason in left_out] + notes)
+    return runs
+
+
+def say(texts: Sequence[str]) -> None:
+    """What a reader must know beside the figures, on stderr."""
+    for text in texts:
+        typer.echo(f"lm-calib: {text}", err=True)
+
+
+def _columns(table: Table) -> Columns | None:
+    """The columns that the options name; `None` if the runs are the harness's."""
+    if table.confidence is None and table.correct is None:
+        if table != NO_TABLE:
+            raise InvalidInputError(
+                "`--model`, `--task` and `--where` name columns of a table: give --confidence and "
+                "--correct as well."
+            )
+        return None
+    if table.confidence is None or table.correct is None:
+        raise InvalidInputError("A table of confidences needs both --confidence and --correct.")
+    column, equals, value = table.correct.partition("=")
+    kept: dict[str, tuple[str, ...]] = {}
+    for condition in table.where:
+        name, sign, wanted = condition.partition("=")
+        if not sign:
+            raise invalid("--where", "COLUMN=VALUE", f"`{condition}`")
+        kept[name] = (*kept.get(name, ()), wanted)
+    return Columns(
+        table.confidence, column, value if equals else None, table.model, table.task, kept
+    )

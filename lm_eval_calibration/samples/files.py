@@ -1,0 +1,119 @@
+"""Find the files that runs of the harness left behind."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.errors import InvalidInputError
+
+_NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl?")
+
+
+class SampleFile(NamedTuple):
+    """A samples file: its task, when the run ended, and where it lies."""
+
+    task: str
+    date: str
+    path: Path
+
+
+def task_name(path: Path) -> str:
+    """The task of a samples file, by its name: `samples_<task>_<date>.jsonl`, or `<task>.jsonl`."""
+    match = _NAME.fullmatch(path.name)
+    return match["task"] if match else path.stem
+
+
+def sample_files(runs: Iterable[str | Path]) -> dict[Path, dict[str, SampleFile]]:
+    """The newest samples file of each task in each folder.
+
+    Args:
+        runs: samples files, folders searched for them at any depth, or glob patterns of both.
+
+    Returns:
+        Files by folder and task, in the order found.
+
+    Raises:
+        InvalidInputError: a path does not exist, a folder holds no samples, or a pattern matches
+            nothing.
+    """
+    newest: dict[Path, dict[str, SampleFile]] = {}
+    for path in dict.fromkeys(p for run in runs for p in _expand(str(run))):
+        match = _NAME.fullmatch(path.name)
+        found = SampleFile(task_name(path), match["date"] if match else "", path)
+        tasks = newest.setdefault(path.parent, {})
+        if found.task not in tasks or found.date > tasks[found.task].date:
+            tasks[found.task] = found
+    return newest
+
+
+def _expand(run: str) -> list[Path]:
+    """The samples files that one argument stands for."""
+    path = Path(run)
+    if not path.exists() and glob.has_magic(run):
+        matches = sorted(glob.glob(run, recursive=True))
+        if not matches:
+            raise InvalidInputError(f"Nothing matches {run}.")
+        # A pattern may catch results files beside the samples; only what it names is asked for.
+        files = [m for m in matches if Path(m).is_dir() or _NAME.fullmatch(Path(m).name)]
+        return [p for match in files or matches for p in _expand(match)]
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("samples_*.json*") if _NAME.fullmatch(p.name))
+        if not found:
+            raise InvalidInputError(
+                f"{run} holds no samples_<task>_<date>.jsonl. Run lm_eval with --log_samples and "
+                "--output_path."
+            )
+        return found
+    if not path.exists():
+        raise InvalidInputError(f"{run} does not exist.")
+    if path.suffix != ".jsonl" and not _NAME.fullmatch(path.name):
+        raise InvalidInputError(
+            f"{run} is no samples file (samples_<task>_<date>.jsonl) or folder of a run. For a "
+            "table of confidences give --confidence and --correct."
+        )
+    return [path]
+
+
+def results_of(files: Iterable[SampleFile]) -> list[dict[str, Any]]:
+    """The harness's results of the runs that wrote `files`, newest first; those that exist."""
+    paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
+    read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
+    return [results for results in read if results]
+
+
+def _results(path: Path) -> dict[str, Any] | None:
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is not JSON ({error}); delete or mend it.") from None
+    return results if isinstance(results, dict) else None
+
+
+def groups_of(
+    results: Iterable[Mapping[str, Any]], tasks: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """The tasks in each group, subgroups resolved, for groups all of whose tasks are there.
+
+    Args:
+        results: results files, newest first; an older one adds the groups that it alone names.
+        tasks: names of the tasks at hand.
+    """
+    known = set(tasks)
+    groups: dict[str, tuple[str, ...]] = {}
+    for result in results:
+        members = result.get("group_subtasks") or {}
+        for name in members:
+            leaves = tuple(dict.fromkeys(_leaves(name, members)))
+            if members[name] and known.issuperset(leaves):
+                groups.setdefault(name, leaves)
+    return groups
+
+
+def _leaves(name: str, members: Mapping[str, list[str]]) -> list[str]:
+    inner = members.get(name)
+    return [leaf for member in inner for leaf in _leaves(member, members)] if inner else [name]

@@ -1,0 +1,171 @@
+"""One logged line: what the harness wrote of one document, taken apart."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.metrics.families import PAIRS
+from lm_eval_calibration.metrics.table import METRICS
+
+_LITERAL = re.compile(r"[-\[\d]|True$|False$")
+PAIR_METRICS = tuple(name for name, metric in METRICS.items() if metric.family is PAIRS)
+
+
+class BadLineError(InvalidInputError):
+    """A line that cannot be read; the message says what is wrong and what to do."""
+
+
+class OtherTypeError(BadLineError):
+    """A document of a task that is not multiple choice."""
+
+
+class Options(NamedTuple):
+    """The scored options of one document.
+
+    loglikelihoods: one per option; texts: the options, with the delimiter before them where they
+    are continuations; in_context: whether the options stand in the context instead, before one
+    common continuation (Winogrande); prompt: the text that they have in common.
+    """
+
+    loglikelihoods: list[float]
+    texts: list[str]
+    in_context: bool
+    prompt: str
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """The line as a dictionary, with the fields that every line must have.
+
+    Raises:
+        BadLineError: cut off, not JSON, not an object, or a field is missing.
+    """
+    try:
+        sample = json.loads(line)
+    except ValueError as error:
+        if not line.endswith(b"\n"):
+            raise BadLineError(
+                "the line is cut off, as when a run is stopped while it writes; evaluate again, "
+                "or leave the line out"
+            ) from None
+        raise BadLineError(f"not JSON ({error}); the harness logs one JSON object a line") from None
+    if isinstance(sample, list):
+        raise BadLineError(
+            "a JSON list, as harness releases before 0.4.3 wrote; make it lines first: jq -c '.[]'"
+        )
+    if not isinstance(sample, dict):
+        raise BadLineError(f"a JSON {type(sample).__name__}, not a logged document")
+    for field in ("doc_id", "target", "filtered_resps"):
+        if field not in sample:
+            raise BadLineError(f"no field `{field}`; log the run with --log_samples and keep it")
+    if not isinstance(sample["doc_id"], int):
+        raise BadLineError(f"`doc_id` must be a whole number, got {sample['doc_id']!r}")
+    return sample
+
+
+def options(sample: Mapping[str, Any]) -> Options:
+    """The options of a multiple-choice document and their log-likelihoods.
+
+    Raises:
+        BadLineError: the responses are no log-likelihoods, or do not match the logged requests.
+    """
+    loglikelihoods = _loglikelihoods(sample["filtered_resps"])
+    requests = _requests(sample)
+    if len(requests) != len(loglikelihoods) or not requests:
+        raise BadLineError(
+            f"{len(loglikelihoods)} responses to {len(requests)} requests; every option must "
+            "have one"
+        )
+    contexts = [request[0] for request in requests]
+    continuations = [request[1] for request in requests]
+    half = len(requests) // 2
+    if half and not any(contexts[half:]) and continuations[:half] == continuations[half:]:
+        # `acc_mutual_info` asks for each option a second time, without a context.
+        del loglikelihoods[half:], contexts[half:], continuations[half:]
+    in_context = len(set(contexts)) > 1 and len(set(continuations)) == 1
+    if in_context:
+        return Options(loglikelihoods, contexts, True, continuations[0])
+    return Options(loglikelihoods, continuations, False, contexts[0])
+
+
+def _loglikelihoods(responses: Any) -> list[float]:
+    """The log-likelihoods of responses that were logged as `["-3.4", "False"]`."""
+    try:
+        values = [float(loglikelihood) for loglikelihood, _ in responses]
+    except (TypeError, ValueError):
+        shown = json.dumps(responses, ensure_ascii=False)[:80]
+        raise OtherTypeError(
+            f"the responses {shown} are no (log-likelihood, is_greedy) pairs, so this is no "
+            "multiple-choice document; score tasks whose `output_type` is multiple_choice"
+        ) from None
+    for option, value in enumerate(values):
+        if value != value or value == math.inf:
+            raise BadLineError(
+                f"the log-likelihood of option {option} (from 0) is {value}; look for what made "
+                "the model overflow, and evaluate again"
+            )
+    if values and max(values) == -math.inf:
+        raise BadLineError("all options have log-likelihood -inf; no option can be preferred")
+    return values
+
+
+def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(context, continuation) of every request, in today's format and that of harness 0.4.0."""
+    logged = sample.get("arguments")
+    if logged is None:
+        raise BadLineError("no field `arguments`; log the run with --log_samples and keep it")
+    entries = logged.values() if isinstance(logged, dict) else logged
+    try:
+        return [(e["arg_0"], e["arg_1"]) if isinstance(e, dict) else (e[0], e[1]) for e in entries]
+    except (KeyError, IndexError, TypeError):
+        raise BadLineError("`arguments` holds no (context, continuation) pairs") from None
+
+
+def target_indices(target: Any) -> list[int] | None:
+    """The right options that a logged target names by number; `None` if it names none so.
+
+    >>> target_indices("2"), target_indices("[0, 2]"), target_indices("Paris")
+    ([2], [0, 2], None)
+    """
+    if isinstance(target, str):
+        if target.isdecimal():
+            return [int(target)]
+        if not _LITERAL.match(target):
+            return None
+        try:
+            target = ast.literal_eval(target)
+        except (ValueError, SyntaxError):
+            return None
+    values = target if isinstance(target, list) else [target]
+    whole = all(isinstance(v, int) or (isinstance(v, float) and v.is_integer()) for v in values)
+    return [int(v) for v in values] if whole else None
+
+
+def verdict(sample: Mapping[str, Any], metric: str) -> bool | None:
+    """Whether the run counted the document as right by `acc` or `acc_norm`, if it says so."""
+    value = sample.get(metric)
+    return bool(value) if value in (0, 1) else None
+
+
+def pair(sample: Mapping[str, Any]) -> tuple[float, bool] | None:
+    """The (confidence, correct) pair that a twin logs, if this line has one."""
+    for name in PAIR_METRICS:
+        value = sample.get(name)
+        if isinstance(value, list) and len(value) == 2:
+            return float(value[0]), bool(value[1])
+    return None
+
+
+def doc_hash(sample: Mapping[str, Any]) -> int:
+    """The first 64 bits of the document's hash, made as the harness makes it where it is absent."""
+    logged = sample.get("doc_hash")
+    if not isinstance(logged, str) or len(logged) < 16:
+        text = json.dumps(sample.get("doc"), indent=2, ensure_ascii=False)
+        logged = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return int(logged[:16], 16)

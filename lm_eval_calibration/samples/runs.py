@@ -1,0 +1,147 @@
+"""Read whole runs: every task of every folder that was named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.samples.files import SampleFile, groups_of, results_of, sample_files
+from lm_eval_calibration.samples.line import OtherTypeError
+from lm_eval_calibration.samples.logged import Progress, read_samples
+from lm_eval_calibration.samples.run import Run, Samples
+
+
+def read_runs(
+    paths: Sequence[str | Path],
+    *,
+    one_each: bool = False,
+    skip_bad: bool = False,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> tuple[list[Run], list[str]]:
+    """Read runs of the harness: one for each folder with samples.
+
+    Args:
+        paths: samples files, folders searched at any depth, or glob patterns. `label=path` names
+            a run; otherwise it is called by its model, or by its folder.
+        one_each: every path is one run, as when runs are compared, and may not hold several.
+        skip_bad: leave out lines that cannot be read; `Samples.notes` counts them.
+        processes: worker processes for large files.
+        progress: called with the number of bytes read since the last call.
+
+    Returns:
+        The runs in the order named; and why files, such as those of generation tasks, were left
+        out of a folder in which others could be read.
+
+    Raises:
+        InvalidInputError: a path that holds no samples, a line that cannot be read (unless
+            `skip_bad`), or a run without multiple-choice documents.
+    """
+    runs, unread = [], []
+    for found in _found(paths, one_each):
+        read: dict[str, Samples] = {}
+        reasons = []
+        for task, file in found.files.items():
+            try:
+                read[task] = read_samples(
+                    file.path,
+                    run=found.label,
+                    skip_bad=skip_bad,
+                    processes=processes,
+                    progress=progress,
+                )
+            except OtherTypeError as error:
+                reasons.append(str(error))
+        if not read:
+            raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
+        unread += reasons
+        groups = groups_of(found.results, read)
+        runs.append(Run(found.label, read, groups, tuple(found.results)))
+    return runs, unread
+
+
+def size_of(paths: Sequence[str | Path]) -> int:
+    """Bytes of the files that `read_runs` would read."""
+    found = [file for folder in _files(paths, one_each=False) for file in folder.files.values()]
+    return sum(file.path.stat().st_size for file in found)
+
+
+class _Folder(NamedTuple):
+    """The files of one run, and the label that the user gave it, if any."""
+
+    label: str
+    path: Path
+    files: dict[str, SampleFile]
+
+
+class _Found(NamedTuple):
+    """One run before it is read."""
+
+    label: str
+    files: dict[str, SampleFile]
+    results: list[dict[str, Any]]
+
+
+def _found(paths: Sequence[str | Path], one_each: bool) -> list[_Found]:
+    """The files of each run, with a label that no other run has."""
+    folders = _files(paths, one_each)
+    results = [results_of(folder.files.values()) for folder in folders]
+    labels = [f.label or _model(r, f.path) for f, r in zip(folders, results, strict=True)]
+    labels = _told_apart(labels, [folder.path for folder in folders])
+    return [
+        _Found(label, folder.files, r)
+        for label, folder, r in zip(labels, folders, results, strict=True)
+    ]
+
+
+def _files(paths: Sequence[str | Path], one_each: bool) -> list[_Folder]:
+    """Files by run: those of one folder are one run, however many paths named them."""
+    apart, together = [], []
+    for argument in map(str, paths):
+        label, path = _labelled(argument)
+        if label or one_each:
+            found = [_Folder(label, *item) for item in sample_files([path]).items()]
+            if len(found) > 1:
+                several = ", ".join(str(folder.path) for folder in found)
+                raise InvalidInputError(f"{argument} holds several runs; name one: {several}.")
+            apart += found
+        else:
+            together.append(path)
+    shared = sample_files(together) if together else {}
+    return [*apart, *(_Folder("", *item) for item in shared.items())]
+
+
+def _labelled(argument: str) -> tuple[str, str]:
+    """`label=path` taken apart; a path that exists under the whole name is a path."""
+    label, equals, path = argument.partition("=")
+    if not equals or not label or "/" in label or Path(argument).exists():
+        return "", argument
+    return label, path
+
+
+def _model(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
+    """The last part of the model's name, by the results or by the folder's name."""
+    name = next((r["model_name"] for r in results if r.get("model_name")), None)
+    if isinstance(name, str):
+        return name.rstrip("/").rpartition("/")[2]
+    return folder.resolve().name.rpartition("__")[2]
+
+
+def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:
+    """The labels, with as much of the folder, or a number, as makes each of them unique."""
+    twice = {label for label in labels if labels.count(label) > 1}
+    if not twice:
+        return labels
+    places = [folder.resolve() for folder in folders]
+    shared = Path(os.path.commonpath(places))
+    longer = [
+        str(place.relative_to(shared)) if label in twice and place != shared else label
+        for label, place in zip(labels, places, strict=True)
+    ]
+    return [
+        f"{label} ({longer[: i + 1].count(label)})" if longer.count(label) > 1 else label
+        for i, label in enumerate(longer)
+    ]

@@ -1,0 +1,64 @@
+"""Runs as the harness leaves them behind, and files broken in every way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval import simple_evaluate
+from lm_eval.loggers import EvaluationTracker
+from logged_lines import LIVE, NAME
+
+
+def save_run(folder: Path, results: dict[str, Any]) -> Path:
+    """What `lm_eval --log_samples --output_path` writes."""
+    samples = results.pop("samples")
+    tracker = EvaluationTracker(output_path=str(folder))
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for name, logged in samples.items():
+        tracker.save_results_samples(task_name=name, samples=logged)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, tasks: Any, scripted: Any) -> Path:
+    """Every shape of multiple choice, upstream and twin."""
+    names = [*LIVE, *(f"calib_{name}" for name in LIVE)]
+    results = simple_evaluate(
+        model=scripted(), tasks=names, task_manager=tasks, bootstrap_iters=1000
+    )
+    return save_run(tmp_path_factory.mktemp("run"), results)
+
+
+@pytest.fixture(scope="session")
+def group_folder(tmp_path_factory: pytest.TempPathFactory, tasks: Any, scripted: Any) -> Path:
+    """A group of twins with a group inside it, and a generation task."""
+    names = ["calib_toy_group", "toy_generate"]
+    results = simple_evaluate(
+        model=scripted(), tasks=names, task_manager=tasks, bootstrap_iters=1000
+    )
+    return save_run(tmp_path_factory.mktemp("group"), results)
+
+
+@pytest.fixture(scope="session")
+def printed(run_folder: Path) -> dict[str, Any]:
+    """The results file of the run."""
+    (path,) = run_folder.rglob("results_*.json")
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """A samples file of the given lines: dictionaries, or text as it is."""
+
+    def write_lines(lines: Sequence[Any], name: str = NAME) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        texts = [text if isinstance(text, str) else json.dumps(text) + "\n" for text in lines]
+        path.write_text("".join(texts), encoding="utf-8")
+        return path
+
+    return write_lines
