@@ -6,13 +6,13 @@
 from lm_eval_calibration.metrics.accuracy import acc
 from lm_eval_calibration.metrics.binned import (
     ace,
-    classwise_ece,
     debiased_ece,
     ece,
     mce,
     rmsce,
     tl_ece,
 )
+from lm_eval_calibration.metrics.classwise import classwise_ece
 from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, applicable, evaluate
 from lm_eval_calibration.metrics.proper import (
     brier_reliability,

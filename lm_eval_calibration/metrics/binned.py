@@ -142,32 +142,6 @@ def tl_ece(
     return number(error / total_weight(w, len(c)))
 
 
-def classwise_ece(
-    probabilities: Array,
-    gold: Array,
-    *,
-    num_bins: int = NUM_BINS,
-    weight: Array | None = None,
-) -> Any:
-    """Classwise ECE: the binned error of p(class k) against "k is right", averaged over classes.
-
-    `probabilities` and `gold` are (N, K); NaN in `probabilities` marks an option that a document
-    does not have, and such entries take no part. Source: Kull et al., NeurIPS 2019. Classes are
-    option positions: for A, B, C, D questions it shows a letter bias that `ece` cannot see.
-    """
-    p, g = checks.options(probabilities, gold)
-    w = checks.weights(weight, len(p))
-    rows = np.ones((1, len(p))) if w is None else np.atleast_2d(w)
-    errors = np.full((p.shape[1], len(rows)), np.nan)
-    for k in range(p.shape[1]):
-        has = ~np.isnan(p[:, k])
-        kept = rows[:, has]
-        seen = kept.sum(axis=-1) > 0  # a replicate may hold no document with this option
-        if seen.any():
-            errors[k, seen] = ece(p[has, k], g[has, k], num_bins=num_bins, weight=kept[seen])
-    return number(np.nanmean(errors, axis=0)[() if w is not None and w.ndim == 2 else 0])
-
-
 def _prepare(
     confidence: Array, correct: Array, num_bins: int, weight: Array | None
 ) -> tuple[Array, Array, Array | None, Array]:

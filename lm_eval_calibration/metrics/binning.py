@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from lm_eval_calibration.metrics.grouping import Array, GroupWeights
+
 _EDGE_TOLERANCE = 1e-9
 _BLOCK = 1 << 15
 
@@ -55,10 +55,14 @@ def equal_mass_bins(mass: Array, num_bins: int) -> Array:
     return np.minimum(index, num_bins - 1)
 
 
-def bin_sums(index: Array, values: Array, num_bins: int, weight: Array | None) -> Array:
+def bin_sums(
+    index: Array, values: Array, num_bins: int, weight: Array | GroupWeights | None
+) -> Array:
     """Weighted sum of `values` (N,) in each bin: (num_bins,), or (B, num_bins) for (B, N) weights."""
     if weight is None:
         return np.bincount(index, values, num_bins)
+    if isinstance(weight, GroupWeights):
+        return weight.bin_sums(index, values, num_bins)
     if weight.ndim == 1:
         return np.bincount(index, weight * values, num_bins)
     if len(weight) == 1:

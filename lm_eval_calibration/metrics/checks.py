@@ -43,11 +43,12 @@ def options(probabilities: Array, gold: Array) -> tuple[Array, Array]:
     p, g = np.asarray(probabilities, dtype=np.float64), np.asarray(gold)
     if p.ndim != 2 or p.shape != g.shape:
         raise invalid("probabilities", "(N, K), the same shape as `gold`", (p.shape, g.shape))
-    known = p[~np.isnan(p)]
-    if not known.size:
+    low = np.fmin.reduce(p, axis=None, initial=np.nan)  # the smallest that is not NaN
+    high = np.fmax.reduce(p, axis=None, initial=np.nan)
+    if np.isnan(low):
         raise invalid("probabilities", "a probability for at least one option", "none")
-    if not (known.min() >= 0.0 and known.max() <= 1.0):
-        got = f"values from {known.min()} to {known.max()}"
+    if not (low >= 0.0 and high <= 1.0):
+        got = f"values from {low} to {high}"
         raise invalid("probabilities", "in [0, 1], or NaN for no option", got)
     return p, g.astype(bool)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.metrics import resampling
+from lm_eval_calibration.metrics import intervals
+from lm_eval_calibration.metrics.families import Documents, Family
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
@@ -53,6 +54,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     *,
     replicates: int = REPLICATES,
+    progress: Callable[[str], None] | None = None,
 ) -> dict[str, Estimate]:
     """Score `predictions` on `metrics`, each with a standard error and a null band.
 
@@ -61,6 +63,7 @@ def evaluate(
         metrics: names as in a task's `metric_list`; by default `nll`, `brier`, `ece`, `ace`,
             `mce`, `auroc`, `aurc`.
         replicates: bootstrap replicates and null draws, at least 2; 0 for values alone.
+        progress: called with the name of every metric when it is done.
 
     Raises:
         UnknownNameError: an unknown metric name.
@@ -72,7 +75,16 @@ def evaluate(
         raise invalid("replicates", "0, or at least 2", replicates)
     if metrics is None:
         metrics = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
-    return {name: estimate(_bind(name), predictions, replicates) for name in metrics}
+    read: dict[Family, Documents] = {}
+    found = {}
+    for bound in [_bind(name) for name in metrics]:
+        family = bound.metric.family
+        if family not in read:
+            read[family] = Documents(family, family.read(predictions), replicates)
+        found[bound.name] = _estimate(bound, read[family])
+        if progress is not None:
+            progress(bound.name)
+    return found
 
 
 def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> list[str]:
@@ -98,17 +110,20 @@ def estimate(
     bound: BoundMetric, predictions: Predictions, replicates: int = REPLICATES
 ) -> Estimate:
     """Score `predictions` on one metric with its options bound; see `evaluate`."""
-    columns = bound.metric.family.read(predictions)
-    value = bound.value(columns)
-    if not replicates:
-        return Estimate(bound.name, value, *resampling.NO_SPREAD, None)
-    spread = bound.spread(columns, value, replicates)
-    return Estimate(bound.name, value, *spread, _band(bound, columns, replicates))
+    family = bound.metric.family
+    return _estimate(bound, Documents(family, family.read(predictions), replicates))
 
 
-def _band(bound: BoundMetric, columns: tuple[np.ndarray, ...], replicates: int) -> NullBand | None:
-    draws = bound.null_draws(columns, replicates)
+def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
+    value = bound.value(documents.columns)
+    if not documents.replicates:
+        return Estimate(bound.name, value, *intervals.NONE, None)
+    return Estimate(bound.name, value, *bound.spread(documents, value), _band(bound, documents))
+
+
+def _band(bound: BoundMetric, documents: Documents) -> NullBand | None:
+    draws = bound.draw_null(documents)
     if draws is None or not np.isfinite(draws).any():
         return None
-    _, low, high = resampling.band(draws)
+    _, low, high = intervals.band(draws)
     return NullBand(float(np.nanmean(draws)), low, high)

@@ -14,6 +14,7 @@ columns into *rows* (one small JSON value per document, what the harness logs) a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,13 +22,17 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import accuracy, proper, resampling
+from lm_eval_calibration.metrics import accuracy, intervals, proper, resampling
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.resampling import Spread
+from lm_eval_calibration.metrics.grouping import Groups, GroupWeights, draw_groups, random_groups
+from lm_eval_calibration.metrics.intervals import Spread
 from lm_eval_calibration.predictions import Predictions
 
+_BLOCK = 1 << 15  # documents whose options are scored at a time, to keep temporaries small
 Columns = tuple[Array, ...]
 Score = Callable[..., Any]
+Draws = Callable[[Score], Array]
+"""Scores (B,) of B resamplings of the same documents, for any metric of the family."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,46 +43,97 @@ class Family:
         read: predictions to columns.
         to_rows: columns to one JSON value per document.
         from_rows: the inverse, from the values that the harness gathered.
-        spread: standard error and 95 % interval of a score of known value on columns.
-        null: (replicates,) scores of a perfectly calibrated model with the same beliefs, or
-            `None` where the columns do not determine them.
         example: rows of two documents, to try a metric's options on before any inference.
+        bootstrap: so many replicates of the documents.
+        grouped: documents in groups, to replicates for given weights of the groups (B, G).
+        null: so many draws of a perfectly calibrated model with the same beliefs; `None` where
+            the columns do not determine them, or where each metric brings its own.
+        closed_form: the spread of a value, where no replicates are needed.
         needs_options: whether it reads more than (confidence, correct).
     """
 
     read: Callable[[Predictions], Columns]
     to_rows: Callable[[Columns], list[Any]]
     from_rows: Callable[[Sequence[Any]], Columns]
-    spread: Callable[[Score, Columns, int, float], Spread]
-    null: Callable[[Score, Columns, int], Array | None]
     example: Sequence[Any]
+    bootstrap: Callable[[Columns, int], Draws]
+    grouped: Callable[[Columns, Groups], Callable[[Array], Draws]]
+    null: Callable[[Columns, int], Draws | None] = lambda columns, replicates: None
+    closed_form: Callable[[Columns, float], Spread] | None = None
     needs_options: bool = True
 
 
-def _labelled_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
-    """Bootstrap of a score of (confidence, label...) columns."""
+class Documents:
+    """The documents of one family, resampled once for all its metrics."""
+
+    def __init__(self, family: Family, columns: Columns, replicates: int) -> None:
+        self.family, self.columns, self.replicates = family, columns, replicates
+
+    @functools.cached_property
+    def bootstrap(self) -> Draws:
+        return self.family.bootstrap(self.columns, self.replicates)
+
+    @functools.cached_property
+    def null(self) -> Draws | None:
+        return self.family.null(self.columns, self.replicates)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighted:
+    """Draws of scores as weighted ones: of `columns` under every row of `weight`."""
+
+    columns: Columns
+    weight: Array | GroupWeights
+
+    def __call__(self, score: Score) -> Array:
+        return score(*self.columns, weight=self.weight)
+
+
+def _labelled_bootstrap(columns: Columns, replicates: int) -> Draws:
+    """(confidence, label...) columns as cells of equal documents, drawn multinomially."""
     group = resampling.cells(*columns)
     weight = resampling.bootstrap_weights(group.counts, replicates)
-    return resampling.spread(value, score(group.confidence, *group.labels, weight=weight))
+    return _Weighted((group.confidence, *group.labels), weight)
 
 
-def _labelled_null(score: Score, columns: Columns, replicates: int) -> Array:
-    """Scores when each document is right with probability equal to its confidence."""
+def _labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Draws]:
+    """The same cells with the weights that their documents' groups give them."""
+    from scipy.sparse import csr_array
+
+    cells = resampling.cells(*columns)
+    cell_of = np.repeat(np.arange(len(cells.counts)), cells.counts)
+    where = groups.of_document[cells.members], cell_of
+    held = csr_array((np.ones(len(cell_of)), where), (groups.total, len(cells.counts)))
+    return lambda weight: _Weighted((cells.confidence, *cells.labels), weight @ held)
+
+
+def _labelled_null(columns: Columns, replicates: int) -> Draws:
+    """Each document is right with probability equal to its confidence."""
     confidence, _, *labels = columns
     group = resampling.cells(confidence, *labels)
     weight = resampling.null_weights(group, replicates)
-    n = len(group.counts)
-    correct = np.repeat([1.0, 0.0], n)
+    correct = np.repeat([1.0, 0.0], len(group.counts))
     twice = [np.tile(column, 2) for column in (group.confidence, *group.labels)]
-    return score(twice[0], correct, *twice[1:], weight=weight)
+    return _Weighted((twice[0], correct, *twice[1:]), weight)
+
+
+def _documents_bootstrap(columns: Columns, replicates: int) -> Draws:
+    """Documents, or random groups of them, drawn with replacement."""
+    rng = np.random.default_rng(resampling.SEED)
+    groups = random_groups(len(columns[0]), rng)
+    return _documents_grouped(columns, groups)(draw_groups(groups, replicates, rng))
+
+
+def _documents_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Draws]:
+    return lambda weight: _Weighted(columns, GroupWeights(groups, weight))
 
 
 def _read_options(predictions: Predictions) -> Columns:
-    if predictions.probabilities is None or predictions.num_options is None:
+    if predictions.log_probabilities is None or predictions.num_options is None:
         raise _needs_options()
-    k = np.arange(predictions.probabilities.shape[1])
-    has = k < predictions.num_options[:, None]
-    return np.where(has, predictions.probabilities, np.nan), predictions.gold  # type: ignore[return-value]
+    p = np.exp(predictions.log_probabilities)
+    p[np.arange(p.shape[1]) >= predictions.num_options[:, None]] = np.nan
+    return p, predictions.gold  # type: ignore[return-value]
 
 
 def _option_rows(columns: Columns) -> list[Any]:
@@ -96,52 +152,24 @@ def _options_from_rows(rows: Sequence[Any]) -> Columns:
     return probabilities, gold
 
 
-def _options_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
-    """Bootstrap over documents, in blocks of replicates that fit in memory."""
-    n = len(columns[0])
-    rng = np.random.default_rng(resampling.SEED)
-    block = max(1, min(replicates, 4_000_000 // n))
-    draws = []
-    for start in range(0, replicates, block):
-        size = min(block, replicates - start)
-        picks = rng.integers(0, n, size=(size, n)) + np.arange(size)[:, None] * n
-        weight = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n)
-        draws.append(score(*columns, weight=weight.astype(np.float64)))
-    return resampling.spread(value, np.concatenate(draws))
-
-
-def _options_null(score: Score, columns: Columns, replicates: int) -> Array:
-    """Scores when each document's gold option is drawn from its own probabilities."""
-    probabilities = columns[0]
-    cumulative = np.cumsum(np.nan_to_num(probabilities), axis=1)
-    rng = np.random.default_rng(resampling.SEED)
-    options = np.arange(probabilities.shape[1])
-    draws = np.empty(replicates)
-    for i in range(replicates):
-        u = rng.random(len(cumulative)) * cumulative[:, -1]
-        drawn = (u[:, None] >= cumulative).sum(axis=1)
-        draws[i] = score(probabilities, drawn[:, None] == options)
-    return draws
-
-
-def _values_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
-    """Closed form: the standard deviation over the root of the number of documents."""
+def _values_spread(columns: Columns, value: float) -> Spread:
+    """The standard deviation over the root of the number of documents."""
     values = columns[0][~np.isnan(columns[0])]
     if len(values) < 2 or not np.isfinite(values).all():
-        return resampling.NO_SPREAD
-    return resampling.normal_spread(value, float(values.std(ddof=1) / np.sqrt(len(values))))
+        return intervals.NONE
+    return intervals.normal_spread(value, float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
-def _accuracy_spread(score: Score, columns: Columns, replicates: int, value: float) -> Spread:
+def _accuracy_spread(columns: Columns, value: float) -> Spread:
     """The harness's standard error; where all are right, or all wrong, an exact interval."""
     correct = columns[1]
     stderr = accuracy.acc_stderr(correct)
     if stderr == 0.0:
         return Spread(stderr, *accuracy.rule_of_three(correct))
-    return resampling.normal_spread(value, stderr)
+    return intervals.normal_spread(value, stderr)
 
 
-def _values_null(score: Score, columns: Columns, replicates: int) -> Array | None:
+def _values_null(columns: Columns, replicates: int) -> Draws | None:
     """Normal draws from the exact mean and variance of a calibrated model's score."""
     if len(columns) == 1:
         return None
@@ -151,7 +179,8 @@ def _values_null(score: Score, columns: Columns, replicates: int) -> Array | Non
         return None
     scale = np.sqrt(variance[counted].sum()) / counted.sum()
     rng = np.random.default_rng(resampling.SEED)
-    return np.maximum(rng.normal(expected[counted].mean(), scale, size=replicates), 0.0)
+    draws = np.maximum(rng.normal(expected[counted].mean(), scale, size=replicates), 0.0)
+    return lambda score: draws
 
 
 def _value_rows(columns: Columns) -> list[Any]:
@@ -173,15 +202,25 @@ def values(
     def read(predictions: Predictions) -> Columns:
         if predictions.log_probabilities is None or predictions.gold is None:
             raise _needs_options()
-        logp = predictions.log_probabilities
-        distribution = logp if log else np.exp(logp)
-        scores = of(distribution, predictions.gold)
-        if (predictions.gold.sum(axis=1) > 1).any():
-            return (scores,)  # which sets of options could have been gold is not known
-        return scores, *moments(distribution)
+        several = (predictions.gold.sum(axis=1) > 1).any()  # then what else could have been gold?
+        parts = []
+        for start in range(0, len(predictions), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            logp = predictions.log_probabilities[rows]
+            distribution = logp if log else np.exp(logp)
+            scores = of(distribution, predictions.gold[rows])
+            parts.append((scores,) if several else (scores, *moments(distribution)))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
     return Family(
-        read, _value_rows, _values_from_rows, _values_spread, _values_null, example=[0.5, 1.0]
+        read,
+        _value_rows,
+        _values_from_rows,
+        [0.5, 1.0],
+        lambda columns, replicates: _documents_bootstrap(columns[:1], replicates),
+        lambda columns, groups: _documents_grouped(columns[:1], groups),
+        _values_null,
+        _values_spread,
     )
 
 
@@ -206,31 +245,29 @@ def _read_top_label(predictions: Predictions) -> Columns:
     return predictions.confidence, predictions.correct, predictions.predicted
 
 
-PAIRS = Family(
-    lambda p: (p.confidence, p.correct),
-    _pair_rows,
-    _pairs_from_rows,
-    _labelled_spread,
-    _labelled_null,
-    example=[[0.5, 1], [0.4, 0]],
-    needs_options=False,
-)
-ACCURACY = replace(PAIRS, spread=_accuracy_spread)
 TOP_LABEL = Family(
     _read_top_label,
     _pair_rows,
     _pairs_from_rows,
-    _labelled_spread,
+    [[0.5, 1, 0], [0.4, 0, 1]],
+    _labelled_bootstrap,
+    _labelled_grouped,
     _labelled_null,
-    example=[[0.5, 1, 0], [0.4, 0, 1]],
 )
+PAIRS = replace(
+    TOP_LABEL,
+    read=lambda p: (p.confidence, p.correct),
+    example=[[0.5, 1], [0.4, 0]],
+    needs_options=False,
+)
+ACCURACY = replace(PAIRS, closed_form=_accuracy_spread)
 OPTIONS = Family(
     _read_options,
     _option_rows,
     _options_from_rows,
-    _options_spread,
-    _options_null,
-    example=[[[0.5, 0.5], [0]], [[0.4, 0.6], [0]]],
+    [[[0.5, 0.5], [0]], [[0.4, 0.6], [0]]],
+    _documents_bootstrap,
+    _documents_grouped,
 )
 NLL = values(proper.nll_values, proper.nll_moments, log=True)
 BRIER = values(proper.brier_values, proper.brier_moments, log=False)

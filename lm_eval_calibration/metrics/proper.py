@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.metrics import checks
-from lm_eval_calibration.metrics.binning import Array, group_sums, tie_groups, total_weight
+from lm_eval_calibration.metrics.binning import Array, group_sums, number, tie_groups, total_weight
+from lm_eval_calibration.metrics.grouping import GroupWeights
 from lm_eval_calibration.predictions import row_sums
 
 
@@ -60,15 +61,20 @@ def brier_moments(probabilities: Array) -> tuple[Array, Array]:
     return 1.0 - square, 4.0 * np.maximum((probabilities**3).sum(axis=1) - square**2, 0.0)
 
 
-def mean(values: Array, *, weight: Array | None = None) -> Any:
+def mean(values: Array, *, weight: Array | GroupWeights | None = None) -> Any:
     """Weighted mean over the documents that have a value (are not NaN); NaN if none has.
 
     >>> mean(np.array([1.0, 3.0, np.nan]))
     2.0
     """
     v = np.asarray(values, dtype=np.float64)
-    w = checks.weights(weight, len(v))
     has = ~np.isnan(v)
+    if isinstance(weight, GroupWeights):
+        one = np.zeros(len(v), dtype=np.intp)
+        total = weight.bin_sums(one, np.where(has, v, 0.0), 1)[:, 0]
+        with np.errstate(invalid="ignore"):
+            return total / weight.bin_sums(one, has.astype(np.float64), 1)[:, 0]
+    w = checks.weights(weight, len(v))
     if not has.any():
         return float("nan") if w is None or w.ndim == 1 else np.full(len(w), np.nan)
     if w is None:
@@ -103,11 +109,14 @@ def brier_uncertainty(confidence: Array, correct: Array, *, weight: Array | None
 
     See `brier_reliability`. A property of the task at this accuracy, not of the confidences.
     """
-    return _corp(confidence, correct, weight)[2]
+    c, y = checks.pairs(confidence, correct)
+    w = checks.weights(weight, len(c))
+    right = (y if w is None else w * y).sum(axis=-1)
+    return number(_variance(right, total_weight(w, len(c))))
 
 
-def _corp(confidence: Array, correct: Array, weight: Array | None) -> tuple[Any, Any, Any]:
-    """(reliability, resolution, uncertainty), each a float, or (B,) for (B, N) weights."""
+def _corp(confidence: Array, correct: Array, weight: Array | None) -> tuple[Any, Any]:
+    """(reliability, resolution), each a float, or (B,) for (B, N) weights."""
     c, y = checks.pairs(confidence, correct)
     w = checks.weights(weight, len(c))
     order = np.argsort(c)
@@ -118,12 +127,16 @@ def _corp(confidence: Array, correct: Array, weight: Array | None) -> tuple[Any,
     n = total_weight(w, len(c))
     score = (ordered * ((c - y) ** 2)[order]).sum(axis=-1) / n
     recalibrated = _recalibrated_score(np.atleast_2d(mass), np.atleast_2d(right)) / n
-    accuracy = right.sum(axis=-1) / n
-    uncertainty = accuracy * (1 - accuracy)
     if np.ndim(n) == 0:
-        parts = score - recalibrated[0], uncertainty - recalibrated[0], uncertainty
-        return tuple(float(part) for part in parts)  # type: ignore[return-value]
-    return score - recalibrated, uncertainty - recalibrated, uncertainty
+        recalibrated = recalibrated[0]
+    parts = score - recalibrated, _variance(right.sum(axis=-1), n) - recalibrated
+    return number(parts[0]), number(parts[1])
+
+
+def _variance(right: Any, total: Any) -> Any:
+    """Accuracy (1 - accuracy) of `right` documents in `total`."""
+    accuracy = right / total
+    return accuracy * (1 - accuracy)
 
 
 def _recalibrated_score(mass: Array, right: Array) -> Array:

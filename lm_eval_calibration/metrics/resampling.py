@@ -24,68 +24,13 @@ class Cells(NamedTuple):
     """Groups of interchangeable documents.
 
     confidence (G,) their mean confidence; labels: one (G,) array per discrete column, as given;
-    counts (G,) how many documents each holds.
+    counts (G,) how many documents each holds; members (N,) the cells' documents, cell after cell.
     """
 
     confidence: Array
     labels: tuple[Array, ...]
     counts: Array
-
-
-class Spread(NamedTuple):
-    """How far a value is known: its standard error, and the ends of its 95 % interval."""
-
-    stderr: float
-    low: float
-    high: float
-
-
-NO_SPREAD = Spread(*[float("nan")] * 3)
-_TAIL = 0.025
-
-
-def spread(value: float, draws: Array) -> Spread:
-    """Standard error and basic interval of a `value` from its bootstrap replicates (B,).
-
-    Replicates in which the metric is undefined are left out.
-    """
-    defined = draws[np.isfinite(draws)]
-    if len(defined) < 2:
-        return NO_SPREAD
-    return Spread(float(defined.std(ddof=1)), *basic_interval(value, defined))
-
-
-def basic_interval(value: float, draws: Array) -> tuple[float, float]:
-    """95 % interval of the basic bootstrap: `value` less the tails of (`draws` - `value`).
-
-    [2 value - q, 2 value - p] for the tails p and q of the replicates (B,). Where a replicate's
-    value is biased as the estimate itself is (a calibration error upwards), the percentiles
-    [p, q] carry the bias twice and may exclude the value, while this interval takes it off.
-    Near its least value an estimate may lie below nearly all its replicates, hence outside even
-    this interval, which is then extended to it. Source: Davison and Hinkley 1997, eq. 5.6.
-
-    The tails are order statistics of rank ceil(0.025 (B + 1)) - 1 from either end, so that 0 is
-    outside exactly where `paired` finds a p-value below .05.
-    """
-    ordered = np.sort(draws)
-    rank = max(int(np.ceil(_TAIL * (len(ordered) + 1))) - 1, 1)
-    low, high = 2.0 * value - ordered[-rank], 2.0 * value - ordered[rank - 1]
-    return float(min(low, value)), float(max(high, value))
-
-
-def band(draws: Array) -> Spread:
-    """Deviation and central 95 % of null draws (B,); undefined ones are left out."""
-    defined = draws[np.isfinite(draws)]
-    if not len(defined):
-        return NO_SPREAD
-    low, high = np.quantile(defined, [_TAIL, 1.0 - _TAIL])
-    stderr = defined.std(ddof=1) if len(defined) > 1 else np.nan
-    return Spread(float(stderr), float(low), float(high))
-
-
-def normal_spread(value: float, stderr: float) -> Spread:
-    """The spread of a mean: 1.96 standard errors on either side."""
-    return Spread(stderr, value - 1.96 * stderr, value + 1.96 * stderr)
+    members: Array
 
 
 def cells(confidence: Array, *labels: Array, limit: int = CELLS) -> Cells:
@@ -105,7 +50,7 @@ def cells(confidence: Array, *labels: Array, limit: int = CELLS) -> Cells:
     counts = np.diff(np.append(starts, len(c)))
     first, last = c[starts], c[starts + counts - 1]
     means = np.clip(np.add.reduceat(c, starts) / counts, first, last)
-    return Cells(means, tuple(label[starts] for label in sorted_labels), counts)
+    return Cells(means, tuple(label[starts] for label in sorted_labels), counts, order)
 
 
 def bootstrap_weights(counts: Array, replicates: int, seed: int = SEED) -> Array:

@@ -20,14 +20,16 @@ from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.metrics import (
     accuracy,
     binned,
+    classwise,
     families,
+    intervals,
     proper,
-    resampling,
     selective,
     smooth,
 )
-from lm_eval_calibration.metrics.families import Columns, Family
-from lm_eval_calibration.metrics.resampling import REPLICATES, Spread
+from lm_eval_calibration.metrics.families import Columns, Documents, Family
+from lm_eval_calibration.metrics.intervals import Spread
+from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.predictions import Predictions
 
 
@@ -44,6 +46,7 @@ class Metric:
         bounds: smallest and largest possible value.
         parameter: the option that a parametrised name carries, e.g. `coverage`.
         default: its value in `ALL_METRICS`.
+        null: columns, `replicates` and the options in, null draws out: where its family has none.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     parameter: str | None = None
     default: float | None = None
+    null: Callable[..., Any] | None = None
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -111,8 +115,9 @@ METRICS: dict[str, Metric] = {
             "ECE inside each predicted class",
         ),
         Metric(
-            "classwise_ece", binned.classwise_ece, families.OPTIONS, False,
+            "classwise_ece", classwise.classwise_ece, families.OPTIONS, False,
             "ECE of each option's probability, averaged over options",
+            null=classwise.classwise_null,
         ),
         Metric(
             "eaurc", selective.eaurc, families.PAIRS, False,
@@ -195,23 +200,35 @@ class BoundMetric:
 
     def stderr(self, columns: Columns, replicates: int = REPLICATES) -> float:
         """Its standard error over documents (for a null: the deviation of its draws)."""
-        return self.spread(columns, float("nan"), replicates).stderr
+        documents = Documents(self.metric.family, columns, replicates)
+        return self.spread(documents, float("nan")).stderr
 
-    def spread(self, columns: Columns, value: float, replicates: int = REPLICATES) -> Spread:
+    def null_draws(self, columns: Columns, replicates: int) -> Any:
+        """(replicates,) scores of a perfectly calibrated model with these beliefs, or `None`."""
+        return self.draw_null(Documents(self.metric.family, columns, replicates))
+
+    def spread(self, documents: Documents, value: float) -> Spread:
         """Standard error and 95 % interval of its `value` (for a null: of its draws)."""
         if self.null:
-            return resampling.band(self.null_draws(columns, replicates))
-        found = self.metric.family.spread(self.score, columns, replicates, value)
-        low, high = np.clip(found[1:], *self.metric.bounds)
-        return Spread(found.stderr, min(float(low), value), max(float(high), value))
+            return intervals.band(self.draw_null(documents))
+        closed_form = documents.family.closed_form
+        if closed_form is not None:
+            spread = closed_form(documents.columns, value)
+        else:
+            spread = intervals.bootstrap_spread(value, documents.bootstrap(self.score))
+        return spread.within(self.metric.bounds, value)
+
+    def draw_null(self, documents: Documents) -> Any:
+        """`null_draws` of documents whose resampling is shared with other metrics."""
+        if self.metric.null is not None:
+            return self.metric.null(
+                *documents.columns, replicates=documents.replicates, **self.options
+            )
+        return documents.null and documents.null(self.score)
 
     def _arguments(self, columns: Columns) -> Columns:
         """The columns that the function takes (a mean also carries its null moments)."""
         return columns[:1] if self.metric.function is proper.mean else columns
-
-    def null_draws(self, columns: Columns, replicates: int) -> Any:
-        """(replicates,) scores of a perfectly calibrated model with these beliefs, or `None`."""
-        return self.metric.family.null(self.score, columns, replicates)
 
 
 def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:

@@ -10,7 +10,7 @@ from lm_eval.api import metrics as harness
 from scipy.stats import binomtest
 
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.metrics import ALL_METRICS, METRICS, applicable, bind, evaluate
+from lm_eval_calibration.metrics import ALL_METRICS, METRICS, applicable, bind, evaluate, resampling
 from lm_eval_calibration.predictions import Predictions
 
 NAMES = [f"{name}_0.7" if metric.parameter else name for name, metric in METRICS.items()]
@@ -189,3 +189,18 @@ def test_what_confidences_alone_allow() -> None:
     assert applicable(p, ALL_METRICS) == [n for n in ALL_METRICS if n not in refused]
     assert list(evaluate(p, applicable(p), replicates=20)) == applicable(p)
     assert applicable(_predictions(3)) == list(ALL_METRICS)
+
+
+def test_progress_names_every_metric_once_it_is_done() -> None:
+    done: list[str] = []
+    evaluate(_predictions(20), ["ece", "nll", "auroc"], replicates=10, progress=done.append)
+    assert done == ["ece", "nll", "auroc"]
+
+
+def test_metrics_of_a_family_share_their_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sort of all documents for the replicates, and one for the null draws, whatever is asked."""
+    calls = []
+    original = resampling.cells
+    monkeypatch.setattr(resampling, "cells", lambda *a: calls.append(1) or original(*a))
+    evaluate(_predictions(50), ["ece", "ace", "auroc", "smece"], replicates=10)
+    assert len(calls) == 2

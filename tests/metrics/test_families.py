@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import METRICS, bind
+from lm_eval_calibration.metrics import METRICS, bind, families
 from lm_eval_calibration.metrics.families import (
     ACCURACY,
     BRIER,
@@ -84,12 +84,12 @@ def test_stderr_of_values_is_the_closed_form(family: Family) -> None:
     columns = family.read(_ragged())
     values = columns[0][:3]  # the fourth document has no gold, hence no value
     expected = np.std(values, ddof=1) / np.sqrt(3)
-    assert family.spread(None, columns, 0, 0.0).stderr == pytest.approx(expected)
+    assert family.closed_form(columns, 0.0).stderr == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("values", [[1.0], [np.nan, 1.0], [np.nan], [1.0, np.inf]])
 def test_stderr_of_values_that_have_none(values: list[float]) -> None:
-    assert np.isnan(NLL.spread(None, (np.array(values),), 0, 0.0).stderr)  # type: ignore[arg-type]
+    assert np.isnan(NLL.closed_form((np.array(values),), 0.0).stderr)  # type: ignore[arg-type]
 
 
 def test_stderr_leaves_out_replicates_without_a_value() -> None:
@@ -109,7 +109,7 @@ def test_null_of_a_mean_is_the_exact_normal(family: Family) -> None:
         drawn = (rng.random(400)[:, None] > probabilities.cumsum(axis=1)).sum(axis=1)
         other = Predictions.from_options(p.log_probabilities, drawn.clip(0, 3))
         simulated.append(family.read(other)[0].mean())
-    draws = family.null(None, family.read(p), REPLICATES)
+    draws = family.null(family.read(p), REPLICATES)(None)
     # Standard errors of 1000 draws: .032 deviations for the mean, 2.2 % for the deviation.
     assert draws.mean() == pytest.approx(np.mean(simulated), abs=0.18 * np.std(simulated))
     assert draws.std() == pytest.approx(np.std(simulated), rel=0.13)
@@ -118,27 +118,18 @@ def test_null_of_a_mean_is_the_exact_normal(family: Family) -> None:
 def test_null_of_nll_is_the_mean_entropy() -> None:
     p = _equal(400)
     entropy = -(p.probabilities * p.log_probabilities).sum(axis=1).mean()
-    draws = NLL.null(None, NLL.read(p), REPLICATES)  # type: ignore[arg-type]
+    draws = NLL.null(NLL.read(p), REPLICATES)(None)  # type: ignore
     assert draws.mean() == pytest.approx(entropy, abs=4 * draws.std() / np.sqrt(REPLICATES))
 
 
 def test_no_null_where_the_columns_do_not_determine_it() -> None:
-    assert NLL.null(None, (np.array([0.1, 0.2]),), 10) is None  # type: ignore[arg-type]
-    draws = NLL.null(None, NLL.read(_ragged()), 10)  # type: ignore[arg-type]
-    assert draws is None  # one document has two gold options
+    assert NLL.null((np.array([0.1, 0.2]),), 10) is None
+    assert NLL.null(NLL.read(_ragged()), 10) is None  # one document has two gold options
 
 
-def test_null_of_options_draws_only_options_that_exist() -> None:
-    p = Predictions.from_options([[0.0, -np.inf], [0.0, 0.0, -np.inf, 0.0]], [0, 0])
-    golds = OPTIONS.null(lambda _, gold: gold[0, 0] & ~gold[1, 2], OPTIONS.read(p), 200)
-    assert golds.all()
-
-
-def test_blocks_of_replicates_do_not_change_the_bootstrap() -> None:
-    """150,000 documents pass in blocks of 26 replicates; the result is that of a mean."""
-    n = 150_000
-    columns = np.full((n, 1), 0.5), np.arange(n)[:, None] % 2 == 0
-    score = lambda p, gold, weight: weight @ gold[:, 0] / n  # noqa: E731
-    assert OPTIONS.spread(score, columns, 60, 0.5).stderr == pytest.approx(
-        0.5 / np.sqrt(n), rel=0.4
-    )
+@pytest.mark.parametrize("family", [NLL, BRIER], ids=["nll", "brier"])
+def test_documents_are_scored_in_blocks(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = family.read(_equal(100))
+    monkeypatch.setattr(families, "_BLOCK", 7)
+    for column, other in zip(whole, family.read(_equal(100)), strict=True):
+        np.testing.assert_array_equal(column, other)

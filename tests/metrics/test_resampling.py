@@ -102,7 +102,7 @@ def test_null_equals_plain_simulation(name: str, n: int) -> None:
 def test_stderr_of_a_mean_is_the_closed_form() -> None:
     confidence, correct = families.PAIRS.read(_predictions(500))
     accuracy = lambda c, y, weight: weight @ y / weight.sum(axis=-1)  # noqa: E731
-    value = families.PAIRS.spread(accuracy, (confidence, correct), REPLICATES, 0.0).stderr
+    value = families.PAIRS.bootstrap((confidence, correct), REPLICATES)(accuracy).std()
     assert value == pytest.approx(correct.std() / np.sqrt(500), rel=0.1)  # 4.5 times 2.2 %
 
 
@@ -112,7 +112,7 @@ def test_deterministic(name: str) -> None:
     columns = _columns(bound, _predictions(200))
     first = bound.stderr(columns, 50), bound.null_draws(columns, 50).tolist()
     bootstrap_weights(np.array([1, 2]), 3)  # other draws in between, also in the cache
-    null_weights(Cells(np.array([0.5]), (), np.array([2])), 3)
+    null_weights(Cells(np.array([0.5]), (), np.array([2]), np.arange(2)), 3)
     assert (bound.stderr(columns, 50), bound.null_draws(columns, 50).tolist()) == first
 
 
@@ -177,6 +177,13 @@ def test_many_documents_are_blocks_of_neighbours(n: int, classes: int) -> None:
     assert group.counts @ group.confidence == pytest.approx(confidence.sum())
     if n > CELLS:
         assert group.counts.max() <= np.ceil(n / CELLS)
+
+
+def test_a_cell_knows_its_documents() -> None:
+    confidence, correct = _tenths(500)
+    group = cells(confidence, correct)
+    np.testing.assert_array_equal(confidence[group.members], group.confidence.repeat(group.counts))
+    np.testing.assert_array_equal(correct[group.members], group.labels[0].repeat(group.counts))
 
 
 def test_every_label_keeps_a_cell() -> None:

@@ -1,0 +1,72 @@
+"""From replicates to an error bar: standard error, 95 % interval, band."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from lm_eval_calibration.metrics.binning import Array
+
+_TAIL = 0.025
+
+
+class Spread(NamedTuple):
+    """How far a value is known: its standard error, and the ends of its 95 % interval."""
+
+    stderr: float
+    low: float
+    high: float
+
+    def within(self, bounds: tuple[float, float], value: float) -> Spread:
+        """The same with the interval cut to what the metric can be; it keeps holding `value`."""
+        low, high = (float(end) for end in np.clip(self[1:], *bounds))
+        return Spread(self.stderr, min(low, value), max(high, value))
+
+
+NONE = Spread(math.nan, math.nan, math.nan)
+
+
+def bootstrap_spread(value: float, draws: Array) -> Spread:
+    """Deviation of the replicates (B,) of `value`, and the basic interval.
+
+    Replicates in which the metric is undefined are left out.
+    """
+    defined = draws[np.isfinite(draws)]
+    if len(defined) < 2:
+        return NONE
+    return Spread(float(defined.std(ddof=1)), *basic_interval(value, defined))
+
+
+def basic_interval(value: float, draws: Array) -> tuple[float, float]:
+    """95 % interval of the basic bootstrap: `value` less the tails of (`draws` - `value`).
+
+    [2 value - q, 2 value - p] for the tails p and q of the replicates (B,). Where a replicate is
+    biased as the estimate itself is (a calibration error upwards), the percentiles [p, q] carry
+    the bias twice and may exclude the value, while this interval takes it off. Near its least
+    value an estimate may lie below nearly all its replicates, hence outside even this interval,
+    which is then extended to it. Source: Davison and Hinkley 1997, eq. 5.6.
+
+    The tails are the order statistics of rank ceil(0.025 (B + 1)) - 1 from either end, so that 0
+    is outside exactly where the p-value of `paired` is below .05.
+    """
+    ordered = np.sort(draws)
+    rank = max(math.ceil(_TAIL * (len(ordered) + 1)) - 1, 1)
+    low, high = 2.0 * value - ordered[-rank], 2.0 * value - ordered[rank - 1]
+    return float(min(low, value)), float(max(high, value))
+
+
+def normal_spread(value: float, stderr: float) -> Spread:
+    """The spread of a mean: 1.96 standard errors on either side."""
+    return Spread(stderr, value - 1.96 * stderr, value + 1.96 * stderr)
+
+
+def band(draws: Array) -> Spread:
+    """Deviation and central 95 % of null draws (B,); undefined ones are left out."""
+    defined = draws[np.isfinite(draws)]
+    if not len(defined):
+        return NONE
+    low, high = np.quantile(defined, [_TAIL, 1.0 - _TAIL])
+    stderr = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
+    return Spread(stderr, float(low), float(high))
