@@ -81,7 +81,8 @@ def read_table(
             bad += wrong
             blocks.append(good.assign(file=str(path)))
         if bad:
-            notes.append(f"{path}: {len(bad):,} rows left out, the first of them {bad[0]}.")
+            s = "s" if len(bad) > 1 else ""
+            notes.append(f"{path}: {len(bad):,} row{s} left out, the first of them {bad[0]}.")
     table = pd.concat(blocks) if blocks else None
     if table is None or table.empty:
         kept = "".join(f" with `{name}` = {' or '.join(v)}" for name, v in columns.where.items())
@@ -176,10 +177,10 @@ def _clean(block: DataFrame, columns: Columns) -> tuple[DataFrame, list[str]]:
     out_of_range = ~confidence.between(0, 1)  # NaN is not between
     bad = out_of_range | right.isna()
     wrong = [
-        f"row {row}: `{columns.confidence}` must be in [0, 1], got {block.at[row, columns.confidence]!r}"
+        f"row {row}: `{columns.confidence}` must be in [0, 1], got `{block.at[row, columns.confidence]}`"
         if out_of_range[row]
         else f"row {row}: `{columns.correct}` must be 0 or 1 (or true or false), got "
-        f"{block.at[row, columns.correct]!r}; write --correct {columns.correct}=VALUE for a value "
+        f"`{block.at[row, columns.correct]}`; write --correct {columns.correct}=VALUE for a value "
         "that means right"
         for row in block.index[bad]
     ]

@@ -122,7 +122,10 @@ def test_the_verdicts_decide_between_a_number_and_a_text(write: Write) -> None:
 def test_the_delimiter_is_found_by_the_verdicts(write: Write) -> None:
     """`acc_norm` divides by the option's length, which the log holds with the delimiter before."""
     cases = {" ": ["abc", "abcdefgh"], "": [" abc", " abcdefgh"]}
-    scores = [-4.0, -10.0]  # a third and an eighth prefer the second, a fourth and a ninth the first
+    scores = [
+        -4.0,
+        -10.0,
+    ]  # a third and an eighth prefer the second, a fourth and a ninth the first
     for delimiter, texts in cases.items():
         arguments = [["q", f"{delimiter}{text}"] for text in texts]
         lengths = [len(text) for text in texts]
