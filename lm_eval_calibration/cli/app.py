@@ -107,12 +107,13 @@ def score(
     --confidence and --correct, any table of confidences.
     """
     from lm_eval_calibration.cli.formats import choose
-    from lm_eval_calibration.cli.score import render, score_runs
-    from lm_eval_calibration.cli.source import load
+    from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs
+    from lm_eval_calibration.cli.source import load, say
 
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
     read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     print_text(render(score_runs(read, names, replicates), how))
 
 

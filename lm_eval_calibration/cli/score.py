@@ -22,7 +22,7 @@ from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.samples import Run, Scope, Scored, scopes
-from lm_eval_calibration.samples.score import GroupMeans, default_metrics, score_all
+from lm_eval_calibration.samples.score import GroupMeans, default_metrics, score_all, unavailable
 
 OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."
@@ -41,6 +41,16 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
     steps = sum(len(metrics or default_metrics(scope)) for scope in wanted)
     with working("scoring", steps, documents > SLOW_DOCUMENTS) as progress:
         return score_all(wanted, metrics, replicates=replicates, progress=progress)
+
+
+def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
+    """Why some of the metrics that were asked for will be missing, task by task."""
+    return [
+        f"{name} of {scope.name or scope.run}: {reason}"
+        for run in runs
+        for scope in scopes(run)
+        for name, reason in unavailable(scope, metrics or ()).items()
+    ]
 
 
 def title(scope: Scope, several_runs: bool) -> str:
