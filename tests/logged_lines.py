@@ -1,8 +1,11 @@
-"""Lines as the harness logs them, for files that tests write themselves."""
+"""What the harness logs: whole runs as it saves them, and single lines for files of our own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from lm_eval.loggers import EvaluationTracker
 
 NAME = "samples_toy_2026-01-02T03-04-05.678901.jsonl"
 LIVE = ["toy_norm", "toy_plain", "toy_several", "toy_outside", "toy_mutual", "toy_inputs"]
@@ -26,3 +29,13 @@ def line(number: int = 0, **changes: Any) -> dict[str, Any]:
     }
     kept = {key: value for key, value in {**sample, **changes}.items() if value is not None}
     return kept
+
+
+def save_run(folder: Path, results: dict[str, Any]) -> Path:
+    """What `lm_eval --log_samples --output_path` writes."""
+    samples = results.pop("samples")
+    tracker = EvaluationTracker(output_path=str(folder))
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for name, logged in samples.items():
+        tracker.save_results_samples(task_name=name, samples=logged)
+    return folder

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from lm_eval import simple_evaluate
+from logged_lines import save_run
+
+from lm_eval_calibration import evaluate
+from lm_eval_calibration.samples import read_samples
 
 TASKS = [
     "arc_easy",
@@ -35,7 +39,7 @@ def beside_the_data(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_twin_is_upstream_and_more(manager: Any, scripted: Any, name: str) -> None:
+def test_twin_is_upstream_and_more(manager: Any, scripted: Any, name: str, tmp_path: Path) -> None:
     runs = {
         task: simple_evaluate(
             model=scripted(), tasks=[task], task_manager=manager, bootstrap_iters=0, limit=200
@@ -52,6 +56,23 @@ def test_twin_is_upstream_and_more(manager: Any, scripted: Any, name: str) -> No
     ]
     if name != "truthfulqa_mc2":  # its acc is a probability mass
         assert [s["ece"][1] for s in samples] == [s["acc"] for s in samples]
+    _logs_hold_the_figures(runs, name, twin["results"][f"calib_{name}"], tmp_path)
+
+
+def _logs_hold_the_figures(
+    runs: dict[str, Any], name: str, live: dict[str, Any], folder: Path
+) -> None:
+    """Both runs, logged and read back, give what the twin printed, to the last digit."""
+    for task, results in runs.items():
+        save_run(folder / task, results)
+        (path,) = (folder / task).rglob(f"samples_{task}_2*.jsonl")
+        samples = read_samples(path)
+        assert samples.notes == (), task
+        assert (samples.normalised is not None) == ("acc_norm,none" in live), task
+        for suffix, predictions in (("", samples.predictions), ("_norm", samples.normalised)):
+            if predictions is not None:
+                for metric, found in evaluate(predictions, replicates=0).items():
+                    assert found.value == live[f"{metric}{suffix},none"], (task, metric, suffix)
 
 
 def test_several_gold_options_of_truthfulqa(manager: Any, scripted: Any) -> None:

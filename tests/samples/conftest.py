@@ -9,18 +9,7 @@ from typing import Any
 
 import pytest
 from lm_eval import simple_evaluate
-from lm_eval.loggers import EvaluationTracker
-from logged_lines import LIVE, NAME
-
-
-def save_run(folder: Path, results: dict[str, Any]) -> Path:
-    """What `lm_eval --log_samples --output_path` writes."""
-    samples = results.pop("samples")
-    tracker = EvaluationTracker(output_path=str(folder))
-    tracker.save_results_aggregated(results=results, samples=samples)
-    for name, logged in samples.items():
-        tracker.save_results_samples(task_name=name, samples=logged)
-    return folder
+from logged_lines import LIVE, NAME, save_run
 
 
 @pytest.fixture(scope="session")
