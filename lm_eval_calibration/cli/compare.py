@@ -30,8 +30,11 @@ from lm_eval_calibration.samples.compare import DEFAULT_METRICS, Comparison, com
 SLOW_COMPARISON = SLOW_DOCUMENTS // 20
 """Comparing so many documents takes more than a few seconds."""
 
+LABEL_WIDTH = 14
+"""Longer labels of runs would make a table too wide for a terminal."""
+
 LEGEND = (
-    "difference: second less first, with the 95 % interval of the paired bootstrap over documents. "
+    "X against Y: X is the second, Y the first. difference: second less first, with the 95 % interval of the paired bootstrap over documents. "
     "p: paired bootstrap; for acc McNemar's exact test. p (Holm): adjusted over the metrics of the "
     "table."
 )
@@ -86,7 +89,11 @@ def _title(c: Comparison) -> str:
 
 
 def _header(c: Comparison) -> tuple[str, ...]:
-    return ("metric", "", c.first.run, c.second.run, "difference", "95 % interval", "p", "p (Holm)")
+    """Column names: the runs' labels where they are short."""
+    labels = (c.first.run, c.second.run)
+    if max(map(len, labels)) > LABEL_WIDTH:
+        labels = ("first", "second")
+    return ("metric", "", *labels, "difference", "95 % interval", "p", "p (Holm)")
 
 
 def _cells(c: Comparison, d: Difference) -> tuple[str, ...]:

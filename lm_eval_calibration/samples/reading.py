@@ -149,7 +149,8 @@ def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     nll = sample.get("nll")
     if not isinstance(nll, float):
         raise BadLineError("no field `nll`, by which the right option could be told")
-    surprise = -Predictions.from_options([found.loglikelihoods], [[]]).log_probabilities[0]
+    p = Predictions.from_options([found.loglikelihoods], [[]])
+    surprise = -np.asarray(p.log_probabilities)[0]
     return [int(np.abs(surprise - nll).argmin())]
 
 

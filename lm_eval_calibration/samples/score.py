@@ -66,7 +66,7 @@ def score(
     names = list(metrics or default_metrics(scope))
     estimates: dict[str, Estimate] = {}
     for suffix, predictions, stems in readable(scope, names):
-        found = evaluate(predictions, stems, replicates=replicates)
+        found = evaluate(predictions, stems, replicates=replicates, progress=progress)
         estimates |= {n + suffix: replace(e, name=n + suffix) for n, e in found.items()}
     return Scored(scope, {name: estimates[name] for name in names if name in estimates})
 
