@@ -14,6 +14,7 @@ from lm_eval_calibration.metrics.binned import (
 )
 from lm_eval_calibration.metrics.classwise import classwise_ece
 from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, applicable, evaluate
+from lm_eval_calibration.metrics.paired import Difference, McNemar, compare, holm, mcnemar
 from lm_eval_calibration.metrics.proper import (
     brier_reliability,
     brier_resolution,
@@ -43,7 +44,9 @@ __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
     "BoundMetric",
+    "Difference",
     "Estimate",
+    "McNemar",
     "Metric",
     "NullBand",
     "acc",
@@ -58,12 +61,15 @@ __all__ = [
     "brier_uncertainty",
     "brier_values",
     "classwise_ece",
+    "compare",
     "coverage_at_acc",
     "debiased_ece",
     "eaurc",
     "ece",
     "evaluate",
+    "holm",
     "mce",
+    "mcnemar",
     "nll_values",
     "rmsce",
     "smece",

@@ -14,6 +14,7 @@ import numpy as np
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics import checks
 from lm_eval_calibration.metrics.binning import (
+    NUM_BINS,
     Array,
     bin_counts,
     bin_sums,
@@ -25,8 +26,6 @@ from lm_eval_calibration.metrics.binning import (
     tie_groups,
     total_weight,
 )
-
-NUM_BINS = 15
 
 
 def ece(

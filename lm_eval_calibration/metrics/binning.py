@@ -14,6 +14,7 @@ import numpy as np
 
 from lm_eval_calibration.metrics.grouping import Array, GroupWeights
 
+NUM_BINS = 15
 _EDGE_TOLERANCE = 1e-9
 _BLOCK = 1 << 15
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.metrics import checks
-from lm_eval_calibration.metrics.binned import NUM_BINS
-from lm_eval_calibration.metrics.binning import Array, bin_sums, equal_width_bins, number
+from lm_eval_calibration.metrics.binning import NUM_BINS, Array, bin_sums, equal_width_bins, number
 from lm_eval_calibration.metrics.grouping import GroupWeights
 from lm_eval_calibration.metrics.resampling import SEED
 

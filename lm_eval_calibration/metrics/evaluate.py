@@ -77,7 +77,7 @@ def evaluate(
         metrics = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
     read: dict[Family, Documents] = {}
     found = {}
-    for bound in [_bind(name) for name in metrics]:
+    for bound in [bind_plain(name) for name in metrics]:
         family = bound.metric.family
         if family not in read:
             read[family] = Documents(family, family.read(predictions), replicates)
@@ -97,7 +97,8 @@ def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> 
     return [name for name in names if has_options or not bind(name).metric.family.needs_options]
 
 
-def _bind(name: str) -> BoundMetric:
+def bind_plain(name: str) -> BoundMetric:
+    """`bind` without `_norm`, which is a matter of the predictions and not of the metric."""
     bound = bind(name)
     if bound.normalised:
         raise invalid(

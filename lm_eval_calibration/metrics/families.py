@@ -32,7 +32,24 @@ _BLOCK = 1 << 15  # documents whose options are scored at a time, to keep tempor
 Columns = tuple[Array, ...]
 Score = Callable[..., Any]
 Draws = Callable[[Score], Array]
-"""Scores (B,) of B resamplings of the same documents, for any metric of the family."""
+"""Scores (B,) of B sets of documents, for any metric of the family."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Documents, or cells of them, with B weights for each and those of every document once."""
+
+    columns: Columns
+    weight: Array | GroupWeights
+    once: Array | GroupWeights
+
+    def draws(self, score: Score) -> Array:
+        """(B,) scores of the replicates."""
+        return score(*self.columns, weight=self.weight)
+
+    def centre(self, score: Score) -> float:
+        """The score that they scatter around."""
+        return float(score(*self.columns, weight=self.once)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +73,8 @@ class Family:
     to_rows: Callable[[Columns], list[Any]]
     from_rows: Callable[[Sequence[Any]], Columns]
     example: Sequence[Any]
-    bootstrap: Callable[[Columns, int], Draws]
-    grouped: Callable[[Columns, Groups], Callable[[Array], Draws]]
+    bootstrap: Callable[[Columns, int], Resampled]
+    grouped: Callable[[Columns, Groups], Callable[[Array], Resampled]]
     null: Callable[[Columns, int], Draws | None] = lambda columns, replicates: None
     closed_form: Callable[[Columns, float], Spread] | None = None
     needs_options: bool = True
@@ -70,7 +87,7 @@ class Documents:
         self.family, self.columns, self.replicates = family, columns, replicates
 
     @functools.cached_property
-    def bootstrap(self) -> Draws:
+    def bootstrap(self) -> Resampled:
         return self.family.bootstrap(self.columns, self.replicates)
 
     @functools.cached_property
@@ -78,33 +95,28 @@ class Documents:
         return self.family.null(self.columns, self.replicates)
 
 
-@dataclass(frozen=True, eq=False)
-class _Weighted:
-    """Draws of scores as weighted ones: of `columns` under every row of `weight`."""
-
-    columns: Columns
-    weight: Array | GroupWeights
-
-    def __call__(self, score: Score) -> Array:
-        return score(*self.columns, weight=self.weight)
-
-
-def _labelled_bootstrap(columns: Columns, replicates: int) -> Draws:
+def _labelled_bootstrap(columns: Columns, replicates: int) -> Resampled:
     """(confidence, label...) columns as cells of equal documents, drawn multinomially."""
     group = resampling.cells(*columns)
     weight = resampling.bootstrap_weights(group.counts, replicates)
-    return _Weighted((group.confidence, *group.labels), weight)
+    return Resampled((group.confidence, *group.labels), weight, group.counts[None])
 
 
-def _labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Draws]:
-    """The same cells with the weights that their documents' groups give them."""
+def _labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
+    """Cells again, with the weights that their documents' groups give them."""
     from scipy.sparse import csr_array
 
-    cells = resampling.cells(*columns)
+    cells = resampling.cells(*columns, separate_up_to=0)
     cell_of = np.repeat(np.arange(len(cells.counts)), cells.counts)
-    where = groups.of_document[cells.members], cell_of
-    held = csr_array((np.ones(len(cell_of)), where), (groups.total, len(cells.counts)))
-    return lambda weight: _Weighted((cells.confidence, *cells.labels), weight @ held)
+    where = cell_of, groups.of_document[cells.members]
+    held = csr_array((np.ones(len(cell_of), np.float32), where), (len(cells.counts), groups.total))
+
+    def resampled(weight: Array) -> Resampled:
+        blocks = np.array_split(weight, max(1, len(weight) // 128))
+        drawn = np.concatenate([(held @ block.T).T.astype(np.float64) for block in blocks])
+        return Resampled((cells.confidence, *cells.labels), drawn, cells.counts[None])
+
+    return resampled
 
 
 def _labelled_null(columns: Columns, replicates: int) -> Draws:
@@ -114,18 +126,19 @@ def _labelled_null(columns: Columns, replicates: int) -> Draws:
     weight = resampling.null_weights(group, replicates)
     correct = np.repeat([1.0, 0.0], len(group.counts))
     twice = [np.tile(column, 2) for column in (group.confidence, *group.labels)]
-    return _Weighted((twice[0], correct, *twice[1:]), weight)
+    return lambda score: score(twice[0], correct, *twice[1:], weight=weight)
 
 
-def _documents_bootstrap(columns: Columns, replicates: int) -> Draws:
+def _documents_bootstrap(columns: Columns, replicates: int) -> Resampled:
     """Documents, or random groups of them, drawn with replacement."""
     rng = np.random.default_rng(resampling.SEED)
     groups = random_groups(len(columns[0]), rng)
     return _documents_grouped(columns, groups)(draw_groups(groups, replicates, rng))
 
 
-def _documents_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Draws]:
-    return lambda weight: _Weighted(columns, GroupWeights(groups, weight))
+def _documents_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
+    once = GroupWeights(groups, np.ones((1, groups.total)))
+    return lambda weight: Resampled(columns, GroupWeights(groups, weight), once)
 
 
 def _read_options(predictions: Predictions) -> Columns:

@@ -28,7 +28,7 @@ class Spread(NamedTuple):
 NONE = Spread(math.nan, math.nan, math.nan)
 
 
-def bootstrap_spread(value: float, draws: Array) -> Spread:
+def bootstrap_spread(value: float, draws: Array, centre: float) -> Spread:
     """Deviation of the replicates (B,) of `value`, and the basic interval.
 
     Replicates in which the metric is undefined are left out.
@@ -36,25 +36,36 @@ def bootstrap_spread(value: float, draws: Array) -> Spread:
     defined = draws[np.isfinite(draws)]
     if len(defined) < 2:
         return NONE
-    return Spread(float(defined.std(ddof=1)), *basic_interval(value, defined))
+    return Spread(float(defined.std(ddof=1)), *basic_interval(value, defined - centre))
 
 
-def basic_interval(value: float, draws: Array) -> tuple[float, float]:
-    """95 % interval of the basic bootstrap: `value` less the tails of (`draws` - `value`).
+def basic_interval(value: float, errors: Array) -> tuple[float, float]:
+    """95 % interval of the basic bootstrap: `value` less the tails of the `errors` (B,).
 
-    [2 value - q, 2 value - p] for the tails p and q of the replicates (B,). Where a replicate is
-    biased as the estimate itself is (a calibration error upwards), the percentiles [p, q] carry
-    the bias twice and may exclude the value, while this interval takes it off. Near its least
-    value an estimate may lie below nearly all its replicates, hence outside even this interval,
-    which is then extended to it. Source: Davison and Hinkley 1997, eq. 5.6.
+    An error is a replicate less the value that the replicates are drawn around: that of all
+    documents once, cells and grids being as coarse as in the replicates. Where a replicate is
+    biased as the estimate itself is (a calibration error upwards), the percentiles of the
+    replicates carry the bias twice and may exclude the value, while this interval takes it off.
+    Near its least value an estimate may lie below nearly all its replicates, hence outside even
+    this interval, which is then extended to it. Source: Davison and Hinkley 1997, eq. 5.6.
 
     The tails are the order statistics of rank ceil(0.025 (B + 1)) - 1 from either end, so that 0
-    is outside exactly where the p-value of `paired` is below .05.
+    is outside exactly where `p_value` is below .05.
     """
-    ordered = np.sort(draws)
+    ordered = np.sort(errors)
     rank = max(math.ceil(_TAIL * (len(ordered) + 1)) - 1, 1)
-    low, high = 2.0 * value - ordered[-rank], 2.0 * value - ordered[rank - 1]
+    low, high = value - ordered[-rank], value - ordered[rank - 1]
     return float(min(low, value)), float(max(high, value))
+
+
+def p_value(value: float, errors: Array) -> float:
+    """Two-sided p-value of "it is 0" from the `errors` (B,): the level at which 0 leaves the interval.
+
+    Twice the share of errors, the observed one counted among them, that lie beyond `value` on
+    its side.
+    """
+    beyond = min(int((errors >= value).sum()), int((errors <= value).sum()))
+    return min(1.0, 2.0 * (1 + beyond) / (len(errors) + 1))
 
 
 def normal_spread(value: float, stderr: float) -> Spread:

@@ -4,6 +4,11 @@ Documents with nearly equal confidence are interchangeable for the purpose of an
 both work on at most `CELLS` cells of documents: exactly one per distinct (confidence, verdict) up
 to that many, and beyond it blocks of neighbours represented by their mean confidence. A replicate
 is a row of cell weights, drawn multinomially (bootstrap) or binomially (null).
+
+Up to `LARGE` documents the blocks are those of right answers and those of wrong ones apart. In
+larger blocks the two would differ in their mean confidence by more than an error bar of so many
+documents, and a block would cross several bins: there, blocks end at the bins' edges, and right
+and wrong answers in one share its mean confidence.
 """
 
 from __future__ import annotations
@@ -13,9 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lm_eval_calibration.metrics.binning import Array
+from lm_eval_calibration.metrics.binning import NUM_BINS, Array, equal_width_bins, tie_groups
 
 CELLS = 2048
+LARGE = 50_000
 REPLICATES = 1000
 SEED = 20240601
 
@@ -33,11 +39,15 @@ class Cells(NamedTuple):
     members: Array
 
 
-def cells(confidence: Array, *labels: Array, limit: int = CELLS) -> Cells:
+def cells(
+    confidence: Array, *labels: Array, limit: int = CELLS, separate_up_to: int = LARGE
+) -> Cells:
     """Group documents by `labels` and, within equal labels, by confidence; `limit` cells at most.
 
     (One for each distinct label at the least.) Equal confidences stay equal to the last bit.
     """
+    if len(confidence) > separate_up_to:
+        confidence = levels(confidence, limit // _distinct(*labels) - NUM_BINS)
     order = np.lexsort((confidence, *labels))
     c = confidence[order]
     sorted_labels = tuple(label[order] for label in labels)
@@ -48,9 +58,38 @@ def cells(confidence: Array, *labels: Array, limit: int = CELLS) -> Cells:
         new = new_label | _changes(np.arange(len(c)) * blocks // len(c))
     starts = np.flatnonzero(new)
     counts = np.diff(np.append(starts, len(c)))
-    first, last = c[starts], c[starts + counts - 1]
-    means = np.clip(np.add.reduceat(c, starts) / counts, first, last)
-    return Cells(means, tuple(label[starts] for label in sorted_labels), counts, order)
+    return Cells(_means(c, starts), tuple(label[starts] for label in sorted_labels), counts, order)
+
+
+def levels(confidence: Array, limit: int) -> Array:
+    """(N,) confidences, each replaced by the mean of its block of neighbours; `limit` blocks.
+
+    Ties stay together, and blocks also end at the edges of the `NUM_BINS` equal-width bins. Up
+    to `limit` different values stay as they are.
+    """
+    order = np.argsort(confidence)
+    c = confidence[order]
+    start, run = tie_groups(c)
+    if len(start) <= limit:
+        return confidence
+    block = start * max(limit, 1) // len(c)
+    new = _changes(block[run], equal_width_bins(c, NUM_BINS))
+    starts = np.flatnonzero(new)
+    result = np.empty_like(c)
+    result[order] = _means(c, starts)[np.cumsum(new) - 1]
+    return result
+
+
+def _means(ordered: Array, starts: Array) -> Array:
+    """(G,) mean of each block of a sorted (N,) array; of equal values that value, to the bit."""
+    counts = np.diff(np.append(starts, len(ordered)))
+    first, last = ordered[starts], ordered[starts + counts - 1]
+    return np.clip(np.add.reduceat(ordered, starts) / counts, first, last)
+
+
+def _distinct(*labels: Array) -> int:
+    """How many combinations of labels there may be, at least 1."""
+    return int(np.prod([len(np.unique(label)) for label in labels]))
 
 
 def bootstrap_weights(counts: Array, replicates: int, seed: int = SEED) -> Array:

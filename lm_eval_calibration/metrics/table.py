@@ -193,7 +193,7 @@ class BoundMetric:
     def value(self, columns: Columns) -> float:
         """The metric on these documents (for a null: the mean of its draws)."""
         if not self.null:
-            return self.score(*self._arguments(columns))
+            return self.score(*self.arguments(columns))
         draws = self.null_draws(columns, REPLICATES)
         defined = draws[np.isfinite(draws)]  # an AUROC is not, where all draws are right
         return float(defined.mean()) if defined.size else float("nan")
@@ -215,7 +215,9 @@ class BoundMetric:
         if closed_form is not None:
             spread = closed_form(documents.columns, value)
         else:
-            spread = intervals.bootstrap_spread(value, documents.bootstrap(self.score))
+            resampled = documents.bootstrap
+            draws, centre = resampled.draws(self.score), resampled.centre(self.score)
+            spread = intervals.bootstrap_spread(value, draws, centre)
         return spread.within(self.metric.bounds, value)
 
     def draw_null(self, documents: Documents) -> Any:
@@ -226,7 +228,7 @@ class BoundMetric:
             )
         return documents.null and documents.null(self.score)
 
-    def _arguments(self, columns: Columns) -> Columns:
+    def arguments(self, columns: Columns) -> Columns:
         """The columns that the function takes (a mean also carries its null moments)."""
         return columns[:1] if self.metric.function is proper.mean else columns
 

@@ -102,7 +102,7 @@ def test_null_equals_plain_simulation(name: str, n: int) -> None:
 def test_stderr_of_a_mean_is_the_closed_form() -> None:
     confidence, correct = families.PAIRS.read(_predictions(500))
     accuracy = lambda c, y, weight: weight @ y / weight.sum(axis=-1)  # noqa: E731
-    value = families.PAIRS.bootstrap((confidence, correct), REPLICATES)(accuracy).std()
+    value = families.PAIRS.bootstrap((confidence, correct), REPLICATES).draws(accuracy).std()
     assert value == pytest.approx(correct.std() / np.sqrt(500), rel=0.1)  # 4.5 times 2.2 %
 
 
