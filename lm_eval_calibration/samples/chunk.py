@@ -45,10 +45,10 @@ class Chunk:
     bad: Bad
 
 
-def ranges(path: Path, size: int = CHUNK_BYTES) -> list[tuple[int, int]]:
-    """Byte ranges of about `size` that cover the file."""
+def ranges(path: Path) -> list[tuple[int, int]]:
+    """Byte ranges of `CHUNK_BYTES` that cover the file."""
     end = path.stat().st_size
-    return [(start, min(start + size, end)) for start in range(0, end, size)]
+    return [(start, min(start + CHUNK_BYTES, end)) for start in range(0, end, CHUNK_BYTES)]
 
 
 def lines_of(path: Path, start: int, stop: int) -> Iterator[tuple[int, bytes]]:

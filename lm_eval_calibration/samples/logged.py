@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from lm_eval_calibration.samples.files import task_name
 from lm_eval_calibration.samples.line import BadLineError, OtherTypeError, parse
 from lm_eval_calibration.samples.reading import BY_VERDICT, PAIRS_ONLY, Reading, find_reading
 from lm_eval_calibration.samples.run import Samples
+from lm_eval_calibration.samples.workers import Submit, workers
 
 PROBED_LINES = 200
 Progress = Callable[[int], None]
@@ -71,70 +69,76 @@ def read_samples(
         path: the file.
         run: the label of the run that it belongs to.
         skip_bad: leave out lines that cannot be read, and say how many in `notes`.
-        processes: worker processes for files above 32 MB.
+        processes: worker processes for large files.
         progress: called with the number of bytes read since the last call.
 
     Raises:
         InvalidInputError: as `load_samples`.
     """
     file = Path(path)
+    with workers(processes, file.stat().st_size if file.is_file() else 0) as submit:
+        return begin(file, submit).finish(run, skip_bad, progress)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file whose ranges are being read."""
+
+    file: Path
+    reading: Reading
+    chunks: list[Callable[[], Chunk]]
+    sizes: list[int]
+
+    def finish(self, run: str, skip_bad: bool, progress: Progress | None) -> Samples:
+        """Gather what was read; see `read_samples`."""
+        chunks = []
+        for result, size in zip(self.chunks, self.sizes, strict=True):
+            chunks.append(result())
+            if progress:
+                progress(size)
+        bad = number_lines(chunks)
+        whole = join(chunks)
+        keep, twice = first_of_each(whole)
+        bad = sorted(bad + twice)
+        if bad and not skip_bad:
+            raise _refusal(self.file, bad)
+        return _samples(self.file, run, self.reading, select(whole, keep), _left_out(bad))
+
+
+def begin(file: Path, submit: Submit) -> Pending:
+    """Find out how a file is to be read, and submit its ranges.
+
+    Raises:
+        InvalidInputError: no such file, or none of its first lines can be read.
+    """
     if not file.is_file():
         raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
     reading, filter_name = _probe(file)
-    work = partial(_read_range, file, reading, filter_name)
     spans = ranges(file)
-    with _mapper(processes if len(spans) > 2 else 1) as mapper:
-        chunks = _gather(mapper(work, spans), spans, progress)
-    bad = number_lines(chunks)
-    whole = join(chunks)
-    keep, twice = first_of_each(whole)
-    bad += twice
-    if bad and not skip_bad:
-        raise _refusal(file, sorted(bad))
-    return _samples(file, run, reading, select(whole, keep), tuple(_left_out(sorted(bad))))
+    chunks = [submit(read_chunk, file, *span, reading, filter_name) for span in spans]
+    return Pending(file, reading, chunks, [stop - start for start, stop in spans])
 
 
 def _probe(file: Path) -> tuple[Reading, Any]:
     """How the file's lines are to be read, and the filter that the first one names."""
-    parsed = []
-    for _, line in islice(lines_of(file, 0, file.stat().st_size), PROBED_LINES):
+    parsed: list[tuple[int, dict[str, Any]]] = []
+    reasons: list[tuple[int, BadLineError]] = []
+    lines = islice(lines_of(file, 0, file.stat().st_size), PROBED_LINES)
+    for number, (_, line) in enumerate(lines, start=1):
         try:
-            parsed.append(parse(line))
+            if line.strip():
+                parsed.append((number, parse(line)))
         except BadLineError as error:
-            reason = error
+            reasons.append((number, error))
+    if not parsed and not reasons:
+        raise InvalidInputError(f"{file} is empty: the run logged no documents.")
     if not parsed:
-        if not file.stat().st_size:
-            raise InvalidInputError(f"{file} is empty: the run logged no documents.")
-        raise InvalidInputError(f"{file}, line 1: {reason}.")
+        raise _refusal(file, [(number, str(error)) for number, error in reasons])
+    samples = [sample for _, sample in parsed]
     try:
-        return find_reading(parsed), parsed[0].get("filter")
+        return find_reading(samples), samples[0].get("filter")
     except BadLineError as error:
-        raise type(error)(f"{file}, line 1: {error}.") from None
-
-
-def _read_range(file: Path, reading: Reading, filter_name: Any, span: tuple[int, int]) -> Chunk:
-    return read_chunk(file, *span, reading, filter_name)
-
-
-@contextmanager
-def _mapper(processes: int) -> Iterator[Callable[..., Iterator[Chunk]]]:
-    """`map`, in this process or over several; results come in order."""
-    if processes < 2:
-        yield map
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield pool.map
-
-
-def _gather(
-    chunks: Iterator[Chunk], spans: list[tuple[int, int]], progress: Progress | None
-) -> list[Chunk]:
-    gathered = []
-    for chunk, (start, stop) in zip(chunks, spans, strict=True):
-        gathered.append(chunk)
-        if progress:
-            progress(stop - start)
-    return gathered
+        raise type(error)(f"{file}, line {parsed[0][0]}: {error}.") from None
 
 
 def _refusal(file: Path, bad: Bad) -> InvalidInputError:
@@ -147,12 +151,12 @@ def _refusal(file: Path, bad: Bad) -> InvalidInputError:
     )
 
 
-def _left_out(bad: Bad) -> list[str]:
+def _left_out(bad: Bad) -> tuple[str, ...]:
     if not bad:
-        return []
+        return ()
     number, what = bad[0]
     s = "s" if len(bad) > 1 else ""
-    return [f"{len(bad):,} line{s} left out, the first of them line {number}: {what}"]
+    return (f"{len(bad):,} line{s} left out, the first of them line {number}: {what}",)
 
 
 def _samples(

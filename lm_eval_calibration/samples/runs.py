@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.samples.files import SampleFile, groups_of, results_of, sample_files
 from lm_eval_calibration.samples.line import OtherTypeError
-from lm_eval_calibration.samples.logged import Progress, read_samples
+from lm_eval_calibration.samples.logged import Pending, Progress, begin
 from lm_eval_calibration.samples.run import Run, Samples
+from lm_eval_calibration.samples.workers import Submit, workers
 
 
 def read_runs(
@@ -29,7 +30,7 @@ def read_runs(
             a run; otherwise it is called by its model, or by its folder.
         one_each: every path is one run, as when runs are compared, and may not hold several.
         skip_bad: leave out lines that cannot be read; `Samples.notes` counts them.
-        processes: worker processes for large files.
+        processes: worker processes, if there is much to read.
         progress: called with the number of bytes read since the last call.
 
     Returns:
@@ -40,33 +41,43 @@ def read_runs(
         InvalidInputError: a path that holds no samples, a line that cannot be read (unless
             `skip_bad`), or a run without multiple-choice documents.
     """
+    found = _found(paths, one_each)
     runs, unread = [], []
-    for found in _found(paths, one_each):
-        read: dict[str, Samples] = {}
-        reasons = []
-        for task, file in found.files.items():
-            try:
-                read[task] = read_samples(
-                    file.path,
-                    run=found.label,
-                    skip_bad=skip_bad,
-                    processes=processes,
-                    progress=progress,
-                )
-            except OtherTypeError as error:
-                reasons.append(str(error))
-        if not read:
-            raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
-        unread += reasons
-        groups = groups_of(found.results, read)
-        runs.append(Run(found.label, read, groups, tuple(found.results)))
+    with workers(processes, _size(found)) as submit:
+        # All files are begun before the first is finished, so that small ones are parallel too.
+        begun = [{task: _begin(file, submit) for task, file in f.files.items()} for f in found]
+        for (label, _, results), tasks in zip(found, begun, strict=True):
+            read: dict[str, Samples] = {}
+            reasons = []
+            for task, pending in tasks.items():
+                try:
+                    if isinstance(pending, OtherTypeError):
+                        raise pending
+                    read[task] = pending.finish(label, skip_bad, progress)
+                except OtherTypeError as error:
+                    reasons.append(str(error))
+            if not read:
+                raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
+            unread += reasons
+            runs.append(Run(label, read, groups_of(results, read), tuple(results)))
     return runs, unread
+
+
+def _begin(file: SampleFile, submit: Submit) -> Pending | OtherTypeError:
+    """A file whose reading has begun, or why it holds nothing to read."""
+    try:
+        return begin(file.path, submit)
+    except OtherTypeError as error:
+        return error
 
 
 def size_of(paths: Sequence[str | Path]) -> int:
     """Bytes of the files that `read_runs` would read."""
-    found = [file for folder in _files(paths, one_each=False) for file in folder.files.values()]
-    return sum(file.path.stat().st_size for file in found)
+    return _size(_files(paths, one_each=False))
+
+
+def _size(found: Iterable[_Folder | _Found]) -> int:
+    return sum(file.path.stat().st_size for run in found for file in run.files.values())
 
 
 class _Folder(NamedTuple):

@@ -17,7 +17,7 @@ from logged_lines import LIVE, line
 from lm_eval_calibration import evaluate, load_samples
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.samples import chunk, read_samples
+from lm_eval_calibration.samples import chunk, read_samples, workers
 
 Write = Callable[..., Path]
 COLUMNS = ("confidence", "correct", "predicted", "log_probabilities", "gold", "num_options")
@@ -208,6 +208,8 @@ def test_several_bad_lines_are_counted(write: Write) -> None:
     ("lines", "message"),
     [
         ([], "is empty: the run logged no documents"),
+        (["\n", " \n"], "is empty: the run logged no documents"),
+        (["\n", "oops\n"], "line 2: not JSON"),
         (["[{}]\n"], "line 1: a JSON list, as harness releases before 0.4.3 wrote"),
         ([line(0, filtered_resps=["text"])], "line 1: the responses .* no multiple-choice"),
         ([line(0, texts=["x"], scores=[-1.0])], "a single option, as in tasks of `output_type`"),
@@ -263,10 +265,10 @@ def test_ranges_of_any_size_read_the_same(
     whole = read_samples(path, skip_bad=True)
     original = chunk.CHUNK_BYTES
     try:
-        chunk.ranges.__defaults__ = (size,)
+        chunk.CHUNK_BYTES = size
         parts = read_samples(path, skip_bad=True)
     finally:
-        chunk.ranges.__defaults__ = (original,)
+        chunk.CHUNK_BYTES = original
     assert same(whole.predictions, parts.predictions)
     assert whole.notes == parts.notes
     assert f"line {bad + 1}: " in parts.notes[0]
@@ -279,7 +281,8 @@ def test_ranges_of_any_size_read_the_same(
 def test_processes_read_the_same(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write([line(i) for i in range(200)])
     alone = read_samples(path)
-    monkeypatch.setattr(chunk.ranges, "__defaults__", (9_000,))
+    monkeypatch.setattr(chunk, "CHUNK_BYTES", 9_000)
+    monkeypatch.setattr(workers, "WORTH_PROCESSES", 1)
     seen: list[int] = []
     together = read_samples(path, processes=2, progress=seen.append)
     assert same(alone.predictions, together.predictions)

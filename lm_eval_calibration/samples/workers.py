@@ -1,0 +1,35 @@
+"""Work spread over processes, or done here: the same code for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+Submit = Callable[..., Callable[[], Any]]
+"""`submit(function, *arguments)` gives a function that returns the result."""
+
+WORTH_PROCESSES = 1 << 25
+"""Bytes from which starting processes (about half a second) pays."""
+
+
+@contextmanager
+def workers(processes: int, size: int) -> Iterator[Submit]:
+    """Run functions in other processes as soon as they are submitted, or here when asked for.
+
+    Args:
+        processes: how many; 1 means here.
+        size: bytes of work in all; below `WORTH_PROCESSES` it is done here.
+    """
+    if processes < 2 or size < WORTH_PROCESSES:
+        yield partial
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        try:
+            yield lambda function, *arguments: pool.submit(function, *arguments).result
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
