@@ -133,6 +133,7 @@ def number_lines(chunks: list[Chunk]) -> Bad:
 
 
 def join(chunks: list[Chunk]) -> Chunk:
+    """The documents of all chunks, one after another."""
     names = ("scores", "lengths", "gold", "count", "doc_id", "doc_hash", "offset", "line")
     joined = {name: np.concatenate([getattr(c, name) for c in chunks]) for name in names}
     return Chunk(**joined, lines=sum(c.lines for c in chunks), bad=[])
@@ -158,6 +159,7 @@ def first_of_each(chunk: Chunk) -> tuple[NDArray[np.bool_], Bad]:
 
 
 def select(chunk: Chunk, keep: NDArray[np.bool_]) -> Chunk:
+    """The documents for which `keep` (M,) is true."""
     if keep.all():
         return chunk
     options = np.repeat(keep, chunk.count)
