@@ -12,6 +12,7 @@ from lm_eval_calibration.metrics.binned import (
     rmsce,
     tl_ece,
 )
+from lm_eval_calibration.metrics.catalogue import ALL_METRICS, DEFAULT_METRICS, METRICS, Metric
 from lm_eval_calibration.metrics.classwise import classwise_ece
 from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, applicable, evaluate
 from lm_eval_calibration.metrics.paired import Difference, McNemar, compare, holm, mcnemar
@@ -30,14 +31,7 @@ from lm_eval_calibration.metrics.selective import (
     eaurc,
 )
 from lm_eval_calibration.metrics.smooth import smece
-from lm_eval_calibration.metrics.table import (
-    ALL_METRICS,
-    DEFAULT_METRICS,
-    METRICS,
-    BoundMetric,
-    Metric,
-    bind,
-)
+from lm_eval_calibration.metrics.table import BoundMetric, bind
 
 __all__ = [
     "ALL_METRICS",

@@ -37,7 +37,8 @@ class Estimate:
         stderr: its standard error; NaN if none.
         low, high: its 95 % interval, within the metric's bounds and around the value; NaN where
             there is no standard error. For a bootstrapped metric the basic interval of the same
-            replicates, for a mean 1.96 standard errors, for a `_null` its band.
+            replicates, for a mean 1.96 standard errors, for a `_null` its band. A calibration error
+            no larger than its null band allows may be 0, and there its interval begins.
         null: what a calibrated model would score; `None` where that cannot be said.
     """
 
@@ -119,7 +120,11 @@ def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
     value = bound.value(documents.columns)
     if not documents.replicates:
         return Estimate(bound.name, value, *intervals.NONE, None)
-    return Estimate(bound.name, value, *bound.spread(documents, value), _band(bound, documents))
+    spread, band = bound.spread(documents, value), _band(bound, documents)
+    may_be_0 = bound.metric.calibration_error and band is not None and value <= band.high
+    if may_be_0 and not bound.null:
+        spread = spread._replace(low=min(spread.low, 0.0))
+    return Estimate(bound.name, value, *spread, band)
 
 
 def _band(bound: BoundMetric, documents: Documents) -> NullBand | None:

@@ -24,32 +24,21 @@ import numpy as np
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics import accuracy, intervals, proper, resampling
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.grouping import Groups, GroupWeights, draw_groups, random_groups
+from lm_eval_calibration.metrics.grouping import Groups
 from lm_eval_calibration.metrics.intervals import Spread
+from lm_eval_calibration.metrics.resampled import (
+    Columns,
+    Draws,
+    Resampled,
+    documents_bootstrap,
+    documents_grouped,
+    labelled_bootstrap,
+    labelled_grouped,
+    labelled_null,
+)
 from lm_eval_calibration.predictions import Predictions
 
 _BLOCK = 1 << 15  # documents whose options are scored at a time, to keep temporaries small
-Columns = tuple[Array, ...]
-Score = Callable[..., Any]
-Draws = Callable[[Score], Array]
-"""Scores (B,) of B sets of documents, for any metric of the family."""
-
-
-@dataclass(frozen=True, eq=False)
-class Resampled:
-    """Documents, or cells of them, with B weights for each and those of every document once."""
-
-    columns: Columns
-    weight: Array | GroupWeights
-    once: Array | GroupWeights
-
-    def draws(self, score: Score) -> Array:
-        """(B,) scores of the replicates."""
-        return score(*self.columns, weight=self.weight)
-
-    def centre(self, score: Score) -> float:
-        """The score that they scatter around."""
-        return float(score(*self.columns, weight=self.once)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,52 +82,6 @@ class Documents:
     @functools.cached_property
     def null(self) -> Draws | None:
         return self.family.null(self.columns, self.replicates)
-
-
-def _labelled_bootstrap(columns: Columns, replicates: int) -> Resampled:
-    """(confidence, label...) columns as cells of equal documents, drawn multinomially."""
-    group = resampling.cells(*columns)
-    weight = resampling.bootstrap_weights(group.counts, replicates)
-    return Resampled((group.confidence, *group.labels), weight, group.counts[None])
-
-
-def _labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
-    """Cells again, with the weights that their documents' groups give them."""
-    from scipy.sparse import csr_array
-
-    cells = resampling.cells(*columns, separate_up_to=0)
-    cell_of = np.repeat(np.arange(len(cells.counts)), cells.counts)
-    where = cell_of, groups.of_document[cells.members]
-    held = csr_array((np.ones(len(cell_of), np.float32), where), (len(cells.counts), groups.total))
-
-    def resampled(weight: Array) -> Resampled:
-        blocks = np.array_split(weight, max(1, len(weight) // 128))
-        drawn = np.concatenate([(held @ block.T).T.astype(np.float64) for block in blocks])
-        return Resampled((cells.confidence, *cells.labels), drawn, cells.counts[None])
-
-    return resampled
-
-
-def _labelled_null(columns: Columns, replicates: int) -> Draws:
-    """Each document is right with probability equal to its confidence."""
-    confidence, _, *labels = columns
-    group = resampling.cells(confidence, *labels)
-    weight = resampling.null_weights(group, replicates)
-    correct = np.repeat([1.0, 0.0], len(group.counts))
-    twice = [np.tile(column, 2) for column in (group.confidence, *group.labels)]
-    return lambda score: score(twice[0], correct, *twice[1:], weight=weight)
-
-
-def _documents_bootstrap(columns: Columns, replicates: int) -> Resampled:
-    """Documents, or random groups of them, drawn with replacement."""
-    rng = np.random.default_rng(resampling.SEED)
-    groups = random_groups(len(columns[0]), rng)
-    return _documents_grouped(columns, groups)(draw_groups(groups, replicates, rng))
-
-
-def _documents_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
-    once = GroupWeights(groups, np.ones((1, groups.total)))
-    return lambda weight: Resampled(columns, GroupWeights(groups, weight), once)
 
 
 def _read_options(predictions: Predictions) -> Columns:
@@ -230,8 +173,8 @@ def values(
         _value_rows,
         _values_from_rows,
         [0.5, 1.0],
-        lambda columns, replicates: _documents_bootstrap(columns[:1], replicates),
-        lambda columns, groups: _documents_grouped(columns[:1], groups),
+        lambda columns, replicates: documents_bootstrap(columns[:1], replicates),
+        lambda columns, groups: documents_grouped(columns[:1], groups),
         _values_null,
         _values_spread,
     )
@@ -263,9 +206,9 @@ TOP_LABEL = Family(
     _pair_rows,
     _pairs_from_rows,
     [[0.5, 1, 0], [0.4, 0, 1]],
-    _labelled_bootstrap,
-    _labelled_grouped,
-    _labelled_null,
+    labelled_bootstrap,
+    labelled_grouped,
+    labelled_null,
 )
 PAIRS = replace(
     TOP_LABEL,
@@ -279,8 +222,8 @@ OPTIONS = Family(
     _option_rows,
     _options_from_rows,
     [[[0.5, 0.5], [0]], [[0.4, 0.6], [0]]],
-    _documents_bootstrap,
-    _documents_grouped,
+    documents_bootstrap,
+    documents_grouped,
 )
 NLL = values(proper.nll_values, proper.nll_moments, log=True)
 BRIER = values(proper.brier_values, proper.brier_moments, log=False)

@@ -48,24 +48,32 @@ def basic_interval(value: float, errors: Array) -> tuple[float, float]:
     replicates carry the bias twice and may exclude the value, while this interval takes it off.
     Near its least value an estimate may lie below nearly all its replicates, hence outside even
     this interval, which is then extended to it. Source: Davison and Hinkley 1997, eq. 5.6.
-
-    The tails are the order statistics of rank ceil(0.025 (B + 1)) - 1 from either end, so that 0
-    is outside exactly where `p_value` is below .05.
     """
     ordered = np.sort(errors)
-    rank = max(math.ceil(_TAIL * (len(ordered) + 1)) - 1, 1)
+    rank = max(math.floor(_TAIL * (len(ordered) + 1)), 1)
     low, high = value - ordered[-rank], value - ordered[rank - 1]
     return float(min(low, value)), float(max(high, value))
 
 
-def p_value(value: float, errors: Array) -> float:
-    """Two-sided p-value of "it is 0" from the `errors` (B,): the level at which 0 leaves the interval.
+def symmetric_interval(difference: float, errors: Array) -> tuple[float, float]:
+    """95 % interval of the symmetric bootstrap: the distance that 95 % of `errors` (B,) stay within.
 
-    Twice the share of errors, the observed one counted among them, that lie beyond `value` on
-    its side.
+    For the difference of two models. If they are alike its distribution is symmetric, whatever
+    the metric's own, and this interval keeps its level where the basic one tells equal models
+    apart too often. Source: Hall, JRSS B 1988, on symmetric bootstrap intervals.
     """
-    beyond = min(int((errors >= value).sum()), int((errors <= value).sum()))
-    return min(1.0, 2.0 * (1 + beyond) / (len(errors) + 1))
+    rank = max(math.ceil(2 * _TAIL * (len(errors) + 1)) - 1, 1)
+    distance = float(np.sort(np.abs(errors))[-rank])
+    return difference - distance, difference + distance
+
+
+def p_value(difference: float, errors: Array) -> float:
+    """Two-sided p-value of "it is 0": the share of errors (B,) as large as the difference itself.
+
+    The observed one is counted among them. Below .05 exactly where 0 is outside
+    `symmetric_interval` (of 20 replicates or more).
+    """
+    return float((1 + (np.abs(errors) >= abs(difference)).sum()) / (len(errors) + 1))
 
 
 def normal_spread(value: float, stderr: float) -> Spread:

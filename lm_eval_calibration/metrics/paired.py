@@ -74,7 +74,7 @@ def compare(
         a: predictions of the first model, N documents.
         b: of the second, on the same documents in the same order.
         metrics: names as for `evaluate`; by default all that both predictions allow.
-        replicates: bootstrap replicates, at least 2. The smallest p-value is 2 / (replicates + 1).
+        replicates: bootstrap replicates, at least 2. The smallest p-value is 1 / (replicates + 1).
         progress: called with the name of every metric when it is done.
 
     Raises:
@@ -88,6 +88,9 @@ def compare(
     if metrics is None:
         metrics = applicable(b, applicable(a, ALL_METRICS))
     bound = [bind_plain(name) for name in metrics]
+    for metric in bound:
+        if metric.null:
+            raise invalid("metrics", "without `_null`", f"`{metric.name}`")
     pairs = _Pairs(a, b)
     values = {metric.name: pairs.values(metric) for metric in bound}
     errors: dict[str, list[Array]] = {metric.name: [] for metric in bound}
@@ -152,7 +155,7 @@ def _tested(bound: BoundMetric, values: Difference, errors: list[Array]) -> Diff
         return values
     difference = values.difference
     least, most = bound.metric.bounds
-    interval = intervals.Spread(math.nan, *intervals.basic_interval(difference, defined))
+    interval = intervals.Spread(math.nan, *intervals.symmetric_interval(difference, defined))
     _, low, high = interval.within((least - most, most - least), difference)
     return replace(values, low=low, high=high, p_value=intervals.p_value(difference, defined))
 

@@ -46,13 +46,14 @@ def cells(
 
     (One for each distinct label at the least.) Equal confidences stay equal to the last bit.
     """
-    if len(confidence) > separate_up_to:
-        confidence = levels(confidence, limit // _distinct(*labels) - NUM_BINS)
     order = np.lexsort((confidence, *labels))
     c = confidence[order]
     sorted_labels = tuple(label[order] for label in labels)
     new_label = _changes(*sorted_labels) if labels else _first(len(c))
     new = new_label | _changes(c)
+    if int(new.sum()) > limit and len(c) > separate_up_to:
+        few = levels(confidence, limit // _distinct(*labels) - NUM_BINS)
+        return cells(few, *labels, limit=len(c))
     if int(new.sum()) > limit:
         blocks = max(1, limit + 1 - int(new_label.sum()))
         new = new_label | _changes(np.arange(len(c)) * blocks // len(c))

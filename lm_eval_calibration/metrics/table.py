@@ -1,4 +1,4 @@
-"""`METRICS`: every metric by name, and the reading of names such as `ece_null_norm`.
+"""The reading of names such as `ece_null_norm`, and a metric as somebody asked for it.
 
 A name in a task's `metric_list` is `<metric>[_null][_norm]`, or `acc_at_coverage_0.8`:
 
@@ -8,7 +8,6 @@ A name in a task's `metric_list` is `<metric>[_null][_norm]`, or `acc_at_coverag
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,148 +16,14 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
-from lm_eval_calibration.metrics import (
-    accuracy,
-    binned,
-    classwise,
-    families,
-    intervals,
-    proper,
-    selective,
-    smooth,
-)
-from lm_eval_calibration.metrics.families import Columns, Documents, Family
+from lm_eval_calibration.metrics import intervals, proper
+from lm_eval_calibration.metrics.catalogue import ALL_METRICS as ALL_METRICS
+from lm_eval_calibration.metrics.catalogue import DEFAULT_METRICS as DEFAULT_METRICS
+from lm_eval_calibration.metrics.catalogue import KNOWN, METRICS, Metric
+from lm_eval_calibration.metrics.families import Columns, Documents
 from lm_eval_calibration.metrics.intervals import Spread
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.predictions import Predictions
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of `METRICS`.
-
-    Attributes:
-        name: as users write it; a trailing `_<number>` is the value of the option `parameter`.
-        function: columns and keyword options in, number out; takes `weight`.
-        family: what it reads and how its error bar is made.
-        higher_is_better: the direction; `None` where neither end is good.
-        meaning: one line for tables and help.
-        bounds: smallest and largest possible value.
-        parameter: the option that a parametrised name carries, e.g. `coverage`.
-        default: its value in `ALL_METRICS`.
-        null: columns, `replicates` and the options in, null draws out: where its family has none.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    family: Family
-    higher_is_better: bool | None
-    meaning: str
-    bounds: tuple[float, float] = (0.0, 1.0)
-    parameter: str | None = None
-    default: float | None = None
-    null: Callable[..., Any] | None = None
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Names of the keyword options that a user may set."""
-        keywords = inspect.signature(self.function).parameters.values()
-        return tuple(p.name for p in keywords if p.kind is p.KEYWORD_ONLY and p.name != "weight")
-
-
-_INF = float("inf")
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "nll", proper.mean, families.NLL, False,
-            "negative log-likelihood of the gold option, nats", (0.0, _INF),
-        ),
-        Metric(
-            "brier", proper.mean, families.BRIER, False,
-            "Brier score, summed over the options", (0.0, 2.0),
-        ),
-        Metric(
-            "ece", binned.ece, families.PAIRS, False,
-            "expected calibration error, equal-width bins",
-        ),
-        Metric(
-            "ace", binned.ace, families.PAIRS, False,
-            "adaptive calibration error, equal-mass bins",
-        ),
-        Metric(
-            "mce", binned.mce, families.PAIRS, False,
-            "maximum calibration error over bins",
-        ),
-        Metric(
-            "auroc", selective.auroc, families.PAIRS, True,
-            "chance that a right answer is more confident than a wrong one",
-        ),
-        Metric(
-            "aurc", selective.aurc, families.PAIRS, False,
-            "area under the risk-coverage curve",
-        ),
-        Metric(
-            "rmsce", binned.rmsce, families.PAIRS, False,
-            "root mean square calibration error",
-        ),
-        Metric(
-            "debiased_ece", binned.debiased_ece, families.PAIRS, False,
-            "root mean square calibration error less its sampling noise",
-        ),
-        Metric(
-            "smece", smooth.smece, families.PAIRS, False,
-            "smooth calibration error, no bins",
-        ),
-        Metric(
-            "tl_ece", binned.tl_ece, families.TOP_LABEL, False,
-            "ECE inside each predicted class",
-        ),
-        Metric(
-            "classwise_ece", classwise.classwise_ece, families.OPTIONS, False,
-            "ECE of each option's probability, averaged over options",
-            null=classwise.classwise_null,
-        ),
-        Metric(
-            "eaurc", selective.eaurc, families.PAIRS, False,
-            "AURC in excess of a perfect ranking's",
-        ),
-        Metric(
-            "acc_at_coverage", selective.acc_at_coverage, families.PAIRS, True,
-            "accuracy on the most confident fraction", parameter="coverage", default=0.8,
-        ),
-        Metric(
-            "coverage_at_acc", selective.coverage_at_acc, families.PAIRS, True,
-            "largest fraction answered at an accuracy", parameter="acc", default=0.9,
-        ),
-        Metric(
-            "brier_reliability", proper.brier_reliability, families.PAIRS, False,
-            "miscalibration part of the confidence's Brier score",
-        ),
-        Metric(
-            "brier_resolution", proper.brier_resolution, families.PAIRS, True,
-            "discrimination part of the confidence's Brier score", (0.0, 0.25),
-        ),
-        Metric(
-            "brier_uncertainty", proper.brier_uncertainty, families.PAIRS, None,
-            "accuracy (1 - accuracy)", (0.0, 0.25),
-        ),
-    )
-}  # fmt: skip
-
-ACC = Metric(
-    "acc", accuracy.acc, families.ACCURACY, True, "accuracy; its null is the mean confidence"
-)
-"""Accuracy beside the others. Not in `METRICS`: in a task's `metric_list` it is the harness's own."""
-
-_KNOWN = {ACC.name: ACC, **METRICS}
-ALL_METRICS = tuple(
-    m.name if m.default is None else f"{m.name}_{m.default}" for m in _KNOWN.values()
-)
-"""`acc` and every metric, those that carry a number with the usual one."""
-
-DEFAULT_METRICS = ("nll", "brier", "ece", "ece_null", "ace", "mce", "auroc", "aurc")
-"""What a twin reports unless its `metric_list` names others."""
 
 
 @dataclass(frozen=True)
@@ -292,13 +157,13 @@ def _strip(name: str, suffix: str) -> tuple[str, bool]:
 
 def _find(stem: str, name: str) -> tuple[Metric, dict[str, float]]:
     """The metric of a stem, and the option that a trailing number sets."""
-    if stem in _KNOWN:
-        return _KNOWN[stem], {}
+    if stem in KNOWN:
+        return KNOWN[stem], {}
     base, _, number = stem.rpartition("_")
     metric = METRICS.get(base)
     if metric is None or metric.parameter is None:
-        raise unknown_name("metric", name, _KNOWN)
+        raise unknown_name("metric", name, KNOWN)
     try:
         return metric, {metric.parameter: float(number)}
     except ValueError:
-        raise unknown_name("metric", name, _KNOWN) from None
+        raise unknown_name("metric", name, KNOWN) from None

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lm_eval_calibration.metrics import bind, classwise, classwise_ece, families, grouping
+from lm_eval_calibration.metrics import bind, classwise, classwise_ece, grouping, resampled
 from lm_eval_calibration.metrics.classwise import classwise_null
 from lm_eval_calibration.predictions import Predictions
 
@@ -31,7 +31,7 @@ def test_groups_give_the_error_bar_of_documents(
     columns = _columns(5000, ragged)
     assert len(columns[0]) <= grouping.GROUPS
     one_by_one = bind("classwise_ece").stderr(columns, REPLICATES)
-    monkeypatch.setattr(families, "random_groups", partial(grouping.random_groups, limit=1000))
+    monkeypatch.setattr(resampled, "random_groups", partial(grouping.random_groups, limit=1000))
     assert bind("classwise_ece").stderr(columns, REPLICATES) == pytest.approx(one_by_one, rel=0.16)
 
 

@@ -136,12 +136,16 @@ def test_the_interval_of_a_mean_is_normal(name: str) -> None:
 
 
 def test_the_interval_of_an_ece_near_calibration_is_below_its_replicates() -> None:
-    """The plug-in value is biased upwards, and its replicates twice: the interval takes it off."""
+    """The plug-in value is biased upwards, and its replicates twice: the interval takes it off.
+
+    Within its null band it may be all bias, and the interval begins at 0.
+    """
     rng = np.random.default_rng(7)
     confidence = rng.beta(3, 1.5, 300)
     p = Predictions.from_confidences(confidence, rng.random(300) < confidence)
     e = evaluate(p, ["ece"])["ece"]
-    assert e.low < e.value - 2 * e.stderr
+    assert e.null is not None and e.value < e.null.high
+    assert e.low == 0.0
     assert e.high < e.value + 1.5 * e.stderr
 
 
@@ -204,3 +208,20 @@ def test_metrics_of_a_family_share_their_documents(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(resampling, "cells", lambda *a: calls.append(1) or original(*a))
     evaluate(_predictions(50), ["ece", "ace", "auroc", "smece"], replicates=10)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.calibration_error])
+def test_a_calibration_error_is_0_for_a_calibrated_model(name: str) -> None:
+    """Two options at .75 and .25, of which the first is gold 3 times in 4."""
+    p = Predictions.from_options([np.log([0.75, 0.25])] * 8, [0, 0, 0, 1] * 2)
+    e = evaluate(p, [name], replicates=50)[name]
+    assert e.value == pytest.approx(0.0, abs=1e-9)
+    assert e.low == 0.0
+
+
+def test_a_calibration_error_beyond_its_null_band_is_not_0() -> None:
+    rng = np.random.default_rng(7)
+    confidence = rng.beta(3, 1.5, 5000)
+    p = Predictions.from_confidences(confidence, rng.random(5000) < confidence**3)
+    for name in applicable(p, [n for n, m in METRICS.items() if m.calibration_error]):
+        assert evaluate(p, [name])[name].low > 0.0

@@ -1,0 +1,82 @@
+"""Documents, or cells of them, under the weights of replicates: made once for many metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.metrics import resampling
+from lm_eval_calibration.metrics.binning import Array
+from lm_eval_calibration.metrics.grouping import Groups, GroupWeights, draw_groups, random_groups
+
+Columns = tuple[Array, ...]
+Score = Callable[..., Any]
+Draws = Callable[[Score], Array]
+"""Scores (B,) of B sets of documents, for any metric of the family."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Documents, or cells of them, with B weights for each and those of every document once."""
+
+    columns: Columns
+    weight: Array | GroupWeights
+    once: Array | GroupWeights
+
+    def draws(self, score: Score) -> Array:
+        """(B,) scores of the replicates."""
+        return score(*self.columns, weight=self.weight)
+
+    def centre(self, score: Score) -> float:
+        """The score that they scatter around."""
+        return float(score(*self.columns, weight=self.once)[0])
+
+
+def labelled_bootstrap(columns: Columns, replicates: int) -> Resampled:
+    """(confidence, label...) columns as cells of equal documents, drawn multinomially."""
+    group = resampling.cells(*columns)
+    weight = resampling.bootstrap_weights(group.counts, replicates)
+    return Resampled((group.confidence, *group.labels), weight, group.counts[None])
+
+
+def labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
+    """Cells again, with the weights that their documents' groups give them."""
+    from scipy.sparse import csr_array
+
+    cells = resampling.cells(*columns, separate_up_to=0)
+    cell_of = np.repeat(np.arange(len(cells.counts)), cells.counts)
+    where = cell_of, groups.of_document[cells.members]
+    held = csr_array((np.ones(len(cell_of), np.float32), where), (len(cells.counts), groups.total))
+
+    def resampled(weight: Array) -> Resampled:
+        blocks = np.array_split(weight, max(1, len(weight) // 128))
+        drawn = np.concatenate([(held @ block.T).T.astype(np.float64) for block in blocks])
+        return Resampled((cells.confidence, *cells.labels), drawn, cells.counts[None])
+
+    return resampled
+
+
+def labelled_null(columns: Columns, replicates: int) -> Draws:
+    """Each document is right with probability equal to its confidence."""
+    confidence, _, *labels = columns
+    group = resampling.cells(confidence, *labels)
+    weight = resampling.null_weights(group, replicates)
+    correct = np.repeat([1.0, 0.0], len(group.counts))
+    twice = [np.tile(column, 2) for column in (group.confidence, *group.labels)]
+    return lambda score: score(twice[0], correct, *twice[1:], weight=weight)
+
+
+def documents_bootstrap(columns: Columns, replicates: int) -> Resampled:
+    """Documents, or random groups of them, drawn with replacement."""
+    rng = np.random.default_rng(resampling.SEED)
+    groups = random_groups(len(columns[0]), rng)
+    return documents_grouped(columns, groups)(draw_groups(groups, replicates, rng))
+
+
+def documents_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
+    """Any columns, with the weights of their documents' groups: for metrics that are sums."""
+    once = GroupWeights(groups, np.ones((1, groups.total)))
+    return lambda weight: Resampled(columns, GroupWeights(groups, weight), once)
