@@ -40,7 +40,7 @@ def acc_stderr(correct: Array) -> float:
     return math.sqrt(sum(np.where(correct, right, wrong).tolist()) / (n - 1)) / math.sqrt(n)
 
 
-def rule_of_three(correct: Array) -> tuple[float, float]:
+def exact_interval(correct: Array) -> tuple[float, float]:
     """95 % Clopper-Pearson interval of an accuracy of exactly 0 or 1, where the stderr is 0.
 
     All N right: an accuracy of 0.025^(1/N), about 1 - 3.7 / N, still gives that 1 time in 40.

@@ -77,10 +77,12 @@ class Documents:
 
     @functools.cached_property
     def bootstrap(self) -> Resampled:
+        """Replicates of the documents."""
         return self.family.bootstrap(self.columns, self.replicates)
 
     @functools.cached_property
     def null(self) -> Draws | None:
+        """Draws of a calibrated model, where the family has them."""
         return self.family.null(self.columns, self.replicates)
 
 
@@ -121,7 +123,7 @@ def _accuracy_spread(columns: Columns, value: float) -> Spread:
     correct = columns[1]
     stderr = accuracy.acc_stderr(correct)
     if stderr == 0.0:
-        return Spread(stderr, *accuracy.rule_of_three(correct))
+        return Spread(stderr, *accuracy.exact_interval(correct))
     return intervals.normal_spread(value, stderr)
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from lm_eval_calibration.metrics import METRICS, bind, ece, families
+from lm_eval_calibration.metrics.binning import equal_width_bins
 from lm_eval_calibration.metrics.resampling import (
     CELLS,
     Cells,
     bootstrap_weights,
     cells,
+    levels,
     null_weights,
 )
 from lm_eval_calibration.metrics.table import BoundMetric
@@ -184,6 +186,44 @@ def test_a_cell_knows_its_documents() -> None:
     group = cells(confidence, correct)
     np.testing.assert_array_equal(confidence[group.members], group.confidence.repeat(group.counts))
     np.testing.assert_array_equal(correct[group.members], group.labels[0].repeat(group.counts))
+
+
+@pytest.mark.parametrize("n", [3 * CELLS, 20 * CELLS])
+def test_large_cells_share_confidences_and_keep_to_a_bin(n: int) -> None:
+    rng = np.random.default_rng(n)
+    confidence = rng.beta(3, 1.5, n)
+    correct, predicted = rng.random(n) < confidence, rng.integers(0, 4, n)
+    group = cells(confidence, correct, predicted, separate_up_to=0)
+    assert len(group.counts) <= CELLS
+    assert len(np.unique(group.confidence)) <= CELLS // 8
+    assert group.counts.sum() == n
+    bins = equal_width_bins(confidence[group.members], 15)
+    assert (bins == equal_width_bins(group.confidence, 15).repeat(group.counts)).all()
+    once = group.counts[None].astype(float)
+    value = ece(confidence, correct)
+    coarse = ece(group.confidence, group.labels[0], weight=once)
+    assert coarse[0] == pytest.approx(value, abs=1e-9)
+
+
+def test_levels_keep_ties_and_few_values() -> None:
+    confidence, _ = _tenths(500)
+    assert levels(confidence, 11) is confidence
+    found = levels(np.repeat([0.1, 0.2, 0.3], [3, 1, 96]), 2)
+    assert len(np.unique(found)) == 3  # the bins of .1, .2 and .3 differ
+    assert found.mean() == pytest.approx(0.1 * 0.03 + 0.2 * 0.01 + 0.3 * 0.96)
+    assert (found[4:] == 0.3).all()
+
+
+@pytest.mark.parametrize("name", ["ece", "mce", "rmsce", "smece", "brier_reliability"])
+def test_replicates_of_many_documents_scatter_around_the_value(name: str) -> None:
+    """60,000 documents in 2,048 cells: their own value is within a standard error of the exact."""
+    bound = bind(name)
+    rng = np.random.default_rng(0)
+    confidence = rng.beta(3, 1.5, 60_000)
+    columns = confidence, rng.random(60_000) < confidence**1.1
+    resampled = families.PAIRS.bootstrap(columns, 200)
+    shift = resampled.centre(bound.score) - bound.value(columns)
+    assert abs(shift) < resampled.draws(bound.score).std()
 
 
 def test_every_label_keeps_a_cell() -> None:
