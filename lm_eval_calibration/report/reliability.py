@@ -1,17 +1,26 @@
-"""The numbers behind a reliability diagram, apart from ink."""
+"""Reliability diagram: accuracy against confidence, and what a calibrated model would show."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.metrics.binned import NUM_BINS
 from lm_eval_calibration.metrics.binning import bin_counts, bin_sums, equal_width_bins
+from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.report import theme, wording
+from lm_eval_calibration.report.smoothing import Smooth, smooth_accuracy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
+NAME, HAS_STRIP = "Reliability", True
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Reliability:
         count: (B,) documents.
         low, high: (B,) the interval that holds a perfectly calibrated model's accuracy in 95 of
             100 runs with these confidences.
+        smooth: accuracy over confidence without bins.
     """
 
     edges: Floats
@@ -35,9 +45,10 @@ class Reliability:
     count: Floats
     low: Floats
     high: Floats
+    smooth: Smooth
 
 
-def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliability:
+def prepare(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliability:
     """Bin `predictions` by the package's one rule (see `metrics.binning`)."""
     from scipy.stats import binom
 
@@ -56,4 +67,62 @@ def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliabili
         count=n,
         low=binom.ppf(0.025, n, confidence) / n,
         high=binom.ppf(0.975, n, confidence) / n,
+        smooth=smooth_accuracy(c, y),
     )
+
+
+def caption(r: Reliability, estimates: Mapping[str, Estimate]) -> str:
+    """What a reader must know to read the figure, its numbers first."""
+    outside = int(((r.accuracy < r.low) | (r.accuracy > r.high)).sum())
+    parts = [
+        wording.valued("ECE", estimates.get("ece")),
+        f"{outside} of {len(r.index)} bins end outside the grey band",
+        f"curve: Gaussian kernel of width {r.smooth.bandwidth:.3f}",
+    ]
+    return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
+
+
+def draw(ax: Axes, r: Reliability) -> None:
+    """Bars: accuracy; hatched: the gap to the mean confidence; grey: where calibrated bars end."""
+    theme.unit_axes(ax, "confidence", "accuracy")
+    width = r.edges[1]
+    left = r.edges[r.index]
+    ax.bar(
+        left, r.accuracy, width, align="edge", color=theme.BLUE, alpha=0.45, linewidth=0,
+        label="accuracy",
+    )  # fmt: skip
+    gap = (left, np.abs(r.accuracy - r.confidence), width, np.minimum(r.accuracy, r.confidence))
+    ax.bar(*gap, align="edge", color=theme.ORANGE, alpha=0.18, linewidth=0)
+    ax.bar(
+        *gap, align="edge", facecolor="none", edgecolor=theme.ORANGE, hatch="///", linewidth=0,
+        label="gap",
+    )  # fmt: skip
+    ax.bar(
+        left, r.high - r.low, width, r.low, align="edge", color=theme.BAND, alpha=0.33, linewidth=0,
+        label="if calibrated",
+    )  # fmt: skip
+    for end in (r.low, r.high):
+        ax.hlines(end, left, left + width, color=theme.BAND, linewidth=1)
+    ax.plot([0, 1], [0, 1], color=theme.MUTED, linestyle=(0, (4, 3)), linewidth=0.9)
+    ax.hlines(r.accuracy, left, left + width, color=theme.BLUE, linewidth=2)
+    ax.hlines(r.confidence, left, left + width, color=theme.ORANGE, linewidth=1.2)
+    for x, y in r.smooth.pieces():
+        ax.plot(x, y, color=theme.PAPER, linewidth=3.6, solid_capstyle="round")
+        ax.plot(x, y, color=theme.INK, linewidth=1.6, solid_capstyle="round")
+    ax.plot([], [], color=theme.INK, linewidth=1.6, label="smoothed")
+    theme.legend_above(ax, 4)
+    _draw_counts(ax, r, width)
+
+
+def _draw_counts(ax: Axes, r: Reliability, width: float) -> None:
+    """The strip: how many documents each bin holds."""
+    strip = theme.strip(ax)
+    strip.bar(r.edges[r.index], r.count, width * 0.9, align="edge", color=theme.BAND, linewidth=0)
+    strip.set(ylim=(0, r.count.max() * 1.05), xlabel="confidence")
+    most = int(r.count.argmax())
+    at_left = r.edges[r.index[most]] >= 0.5
+    strip.annotate(
+        f"documents per bin, at most {int(r.count.max()):,}", (0.01 if at_left else 0.99, 0.97),
+        xycoords="axes fraction", fontsize=theme.SMALL, color=theme.MUTED, va="top",
+        ha="left" if at_left else "right",
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reliability diagrams: the numbers, then the ink."""
+"""The public diagram, and many of them in one file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 
 from lm_eval_calibration import Predictions, reliability_diagram
 from lm_eval_calibration.errors import MissingExtraError
-from lm_eval_calibration.metrics import ece
 from lm_eval_calibration.report.diagram import save_diagrams
-from lm_eval_calibration.report.reliability import reliability
+from lm_eval_calibration.report.reliability import prepare
 
 
 @pytest.fixture
@@ -22,35 +21,17 @@ def predictions() -> Predictions:
     return Predictions.from_confidences(confidence, rng.random(500) < confidence**1.5)
 
 
-def test_numbers_are_those_of_ece(predictions: Predictions) -> None:
-    r = reliability(predictions, num_bins=10)
-    weighted = (r.count * abs(r.accuracy - r.confidence)).sum() / r.count.sum()
-    assert weighted == pytest.approx(ece(predictions.confidence, predictions.correct, num_bins=10))
-    assert ((r.confidence > r.edges[r.index]) & (r.confidence <= r.edges[r.index + 1])).all()
-    assert ((r.low <= r.confidence) & (r.confidence <= r.high)).all()
-
-
-def test_empty_bins_are_left_out() -> None:
-    r = reliability(Predictions.from_confidences([0.0, 0.55, 1.0], [0, 1, 1]), num_bins=10)
-    assert r.index.tolist() == [0, 5, 9]
-    assert r.count.tolist() == [1, 1, 1]
-
-
-def test_band_by_hand() -> None:
-    """100 documents at 0.5: a Binomial(100, 0.5) lies in 40..60 in 95 of 100 draws."""
-    r = reliability(Predictions.from_confidences([0.5] * 100, [1] * 100))
-    assert (r.low[0], r.high[0]) == (0.40, 0.60)
-
-
 def test_drawing_shows_the_accuracies(predictions: Predictions) -> None:
     ax = reliability_diagram(predictions, title="some task")
-    r = reliability(predictions)
+    r = prepare(predictions)
     heights = [patch.get_height() for patch in ax.containers[0]]
     assert heights == pytest.approx(r.accuracy.tolist())
     title = ax.get_title(loc="left")
     assert title.startswith("some task\nECE 0.")
     assert "500 documents" in title
     assert "if calibrated: 0.0" in title
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["smoothed", "accuracy", "gap", "if calibrated"]
 
 
 def test_caption_is_about_the_bins_that_are_drawn() -> None:
@@ -90,3 +71,29 @@ def test_without_matplotlib(predictions: Predictions, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingExtraError, match=r"lm-eval-calibration\[plots\]"):
         reliability_diagram(predictions)
+
+
+def test_names_with_dollars_and_foreign_scripts(predictions: Predictions, tmp_path: Path) -> None:
+    names = {"costs $5 and $x_1": predictions, "数学": predictions, "a & <b>": predictions}
+    text = save_diagrams(names, tmp_path / "names.svg").read_text(encoding="utf-8")
+    assert "costs $5 and $x_1" in text
+    assert "数学" in text
+    assert "a &amp; &lt;b&gt;" in text
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_files_are_the_same_bytes_every_time(
+    predictions: Predictions, tmp_path: Path, suffix: str
+) -> None:
+    paths = [tmp_path / f"{i}.{suffix}" for i in "ab"]
+    first, second = [save_diagrams({"task": predictions}, path).read_bytes() for path in paths]
+    assert first == second
+
+
+def test_the_callers_settings_have_no_say(predictions: Predictions, tmp_path: Path) -> None:
+    import matplotlib
+
+    plain = save_diagrams({"task": predictions}, tmp_path / "plain.svg").read_text()
+    with matplotlib.rc_context({"font.size": 40, "axes.grid": False, "svg.fonttype": "path"}):
+        again = save_diagrams({"task": predictions}, tmp_path / "again.svg").read_text()
+    assert again == plain

@@ -1,0 +1,78 @@
+"""The most over-confident wrong answers: what the model was asked, and what it believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.samples.documents import Document, read_documents
+from lm_eval_calibration.samples.run import Samples
+
+_LONGEST = 20_000  # characters of a prompt; beyond, its middle is left out
+
+
+@dataclass(frozen=True)
+class Option:
+    """One continuation: its text, its probability, and whether it is right or was predicted."""
+
+    text: str
+    probability: float
+    gold: bool
+    predicted: bool
+
+
+@dataclass(frozen=True)
+class Example:
+    """One wrong answer."""
+
+    doc_id: str
+    confidence: float
+    prompt: str
+    options: tuple[Option, ...]
+
+
+def has_texts(samples: Samples) -> bool:
+    """Whether the prompts of these samples can be read again."""
+    return bool(len(samples.offset)) and samples.predictions.log_probabilities is not None
+
+
+def over_confident(predictions: Predictions, count: int) -> list[int]:
+    """Rows of up to `count` wrong answers, the most confident first, ties in the rows' order.
+
+    >>> over_confident(Predictions.from_confidences([0.5, 0.9, 0.8, 0.8], [0, 1, 0, 0]), 2)
+    [2, 3]
+    """
+    wrong = np.flatnonzero(~np.asarray(predictions.correct, dtype=bool))
+    order = np.argsort(-predictions.confidence[wrong], kind="stable")
+    return wrong[order][:count].tolist()
+
+
+def examples(samples: Samples, count: int) -> list[Example]:
+    """The texts of the most over-confident wrong answers.
+
+    Raises:
+        InvalidInputError: the file is gone or has changed.
+    """
+    rows = over_confident(samples.predictions, count)
+    documents = read_documents(samples, rows) if rows else []
+    probabilities = samples.predictions.probabilities
+    assert probabilities is not None  # `has_texts`
+    return [_example(d, probabilities[row]) for row, d in zip(rows, documents, strict=True)]
+
+
+def _example(document: Document, probabilities: np.ndarray) -> Example:
+    options = tuple(
+        Option(text, float(probabilities[i]), i in document.gold, i == document.predicted)
+        for i, text in enumerate(document.options)
+    )
+    return Example(document.doc_id, document.confidence, _cut(document.prompt), options)
+
+
+def _cut(text: str) -> str:
+    """A text without its middle if it is very long."""
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]}\n\n[{len(text) - 2 * half:,} characters left out]\n\n{text[-half:]}"

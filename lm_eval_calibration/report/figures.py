@@ -1,0 +1,160 @@
+"""The figures of one scope, as files and as parts of a page."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.metrics.evaluate import Estimate
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.report import (
+    heatmap,
+    histogram,
+    reliability,
+    risk_coverage,
+    theme,
+)
+from lm_eval_calibration.report.svg import svg_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+KINDS: Mapping[str, Any] = {
+    "reliability": reliability,
+    "histogram": histogram,
+    "risk_coverage": risk_coverage,
+}
+"""Each has `NAME`, `HAS_STRIP`, `prepare`, `caption` and `draw`; one more figure is one line."""
+
+FORMATS = ("svg", "png")
+TITLE = 60  # px above a figure in a file, for its title and caption
+_DPI = 180
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure in a page.
+
+    Attributes:
+        name: what kind it is, for readers.
+        title: what it is about.
+        caption: its numbers in words.
+        svg: the element.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+def panel(kind: Any, top: float = 0.0) -> tuple[Figure, Axes]:
+    """An empty figure with the axes of one kind; all kinds share one silhouette."""
+    below = 0 if kind.HAS_STRIP else theme.STRIP_GAP + theme.STRIP
+    figure = theme.canvas(theme.WIDTH, theme.HEIGHT + top)
+    return figure, theme.place(figure, theme.LEFT, theme.TOP + top, theme.SIDE, theme.SIDE + below)
+
+
+class Artist:
+    """Draws the figures of a report into its page and, if wanted, into a folder.
+
+    Args:
+        folder: for one file per figure and format, or `None`.
+        formats: suffixes without the dot.
+
+    Raises:
+        InvalidInputError: a format that figures cannot have.
+    """
+
+    def __init__(self, folder: Path | None, formats: Sequence[str] = FORMATS) -> None:
+        for suffix in formats:
+            if suffix not in FORMATS:
+                raise invalid("formats", f"among {', '.join(FORMATS)}", repr(suffix))
+        self.folder, self.formats = folder, formats
+        self._stems: set[str] = set()
+        self._drawn = 0
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def scope(
+        self, title: str, predictions: Predictions, estimates: Mapping[str, Estimate]
+    ) -> list[Drawn]:
+        """All kinds of figures of one task or group."""
+        drawn = []
+        for name, kind in KINDS.items():
+            prepared = kind.prepare(predictions)
+            text = kind.caption(prepared, estimates)
+
+            def draw(top: float, kind: Any = kind, prepared: Any = prepared) -> Figure:
+                figure, ax = panel(kind, top)
+                kind.draw(ax, prepared)
+                return figure
+
+            drawn.append(self._make(f"{title} {name}", Drawn(kind.NAME, title, text, ""), draw))
+        return drawn
+
+    def heat_map(self, title: str, names: Sequence[str], tasks: Sequence[Predictions]) -> Drawn:
+        """One heat map of several tasks."""
+        prepared = heatmap.prepare(names, tasks)
+
+        def draw(top: float) -> Figure:
+            figure, ax = heatmap.canvas(prepared, top)
+            heatmap.draw(ax, prepared)
+            return figure
+
+        text = heatmap.caption(prepared)
+        return self._make(f"{title} heatmap", Drawn(heatmap.NAME, title, text, ""), draw)
+
+    def _make(self, stem: str, drawn: Drawn, draw: Any) -> Drawn:
+        self._drawn += 1
+        label = f"{drawn.name}, {drawn.title}. {drawn.caption}"
+        with theme.style():
+            if self.folder is not None:
+                self._save(draw(TITLE), self.folder / self._unique(stem), drawn, label)
+            element = svg_text(draw(0), label, key=f"f{self._drawn}", themed=True)
+        return Drawn(drawn.name, drawn.title, drawn.caption, element)
+
+    def _save(self, figure: Figure, path: Path, drawn: Drawn, label: str) -> None:
+        head(figure, drawn.title, drawn.caption)
+        for suffix in self.formats:
+            save(figure, path.with_name(f"{path.name}.{suffix}"), label)
+
+    def _unique(self, title: str) -> str:
+        """A file name without surprises, of which there is no other in this report."""
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-.")[:150] or "figure"
+        name, number = stem, 2
+        while name.lower() in self._stems:
+            name, number = f"{stem}-{number}", number + 1
+        self._stems.add(name.lower())
+        return name
+
+
+def head(figure: Figure, title: str, caption: str) -> None:
+    """Title and caption in a figure's upper left corner."""
+    width, height = figure.get_size_inches() * 72
+    lines = textwrap.wrap(caption, int(width / 5))[:3]
+    figure.text(
+        8 / width, 1 - 8 / height, textwrap.shorten(title, 60, placeholder="…"), fontsize=11,
+        fontweight="bold", va="top",
+    )  # fmt: skip
+    figure.text(
+        8 / width, 1 - 25 / height, "\n".join(lines), fontsize=8.5, color=theme.MUTED, va="top",
+        linespacing=1.25,
+    )  # fmt: skip
+
+
+def save(figure: Figure, path: Path, label: str) -> None:
+    """Write one figure on white paper, in the format of the path's suffix; no dates in it."""
+    figure.set_facecolor("white")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".svg":
+        path.write_text(svg_text(figure, label) + "\n", encoding="utf-8")
+        return
+    dateless = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+    figure.savefig(path, dpi=_DPI, facecolor="white", metadata=dateless.get(path.suffix.lower()))

@@ -1,0 +1,196 @@
+"""The page's tables: a row per task in the summary, a row per metric in a section."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lm_eval_calibration.metrics.evaluate import Estimate
+from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.report import wording
+from lm_eval_calibration.report.wording import Verdict
+from lm_eval_calibration.samples.run import Scope
+from lm_eval_calibration.samples.score import Scored
+
+DASH = "-"
+NORM = "_norm"
+ARROWS = {True: "↑", False: "↓", None: ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number in a table; `note` says what is behind an unusual one."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """ECE, its interval and its null band as positions from 0 to 100 on a scale all rows share."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    null_low: float
+    null_high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scope in the summary.
+
+    Attributes:
+        name, anchor: shown, and the section it leads to.
+        pooled: a group; `indented`: a task of the group above it.
+        before: accuracy and mean confidence.
+        ece, interval, band: of the ECE; `verdict` where it lies.
+        forest: the same drawn; `None` where there is no ECE.
+        after: `nll`, `brier`, a second calibration error, `auroc`, `aurc`.
+    """
+
+    name: str
+    anchor: str
+    pooled: bool
+    indented: bool
+    documents: str
+    before: tuple[Cell, ...]
+    ece: Cell
+    interval: str
+    band: str
+    verdict: Verdict
+    forest: Forest | None
+    after: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of one scope; `means` over a group's tasks, where it is one."""
+
+    name: str
+    meaning: str
+    arrow: str
+    value: Cell
+    interval: str
+    band: str
+    verdict: Verdict
+    means: str
+
+
+def label(scope: Scope, several_runs: bool) -> str:
+    """A scope for readers: `run · task`, or the task alone where there is one run."""
+    name = scope.name or scope.run or "all documents"
+    return f"{scope.run} · {scope.name}" if several_runs and scope.run and scope.name else name
+
+
+def cell(name: str, e: Estimate | None, scope: Scope) -> Cell:
+    """A metric's value, or why there is none."""
+    if e is None:
+        missing = scope.predictions.log_probabilities is None
+        return Cell(DASH, "only confidences are known" if missing else "not asked for")
+    if math.isnan(e.value):
+        predictions = scope.normalised if name.endswith(NORM) else scope.predictions
+        return Cell(wording.UNDEFINED, wording.undefined_reason(name, predictions))
+    if math.isinf(e.value):
+        return Cell(wording.number(e.value), wording.infinite_reason(name))
+    return Cell(wording.number(e.value))
+
+
+def smooth_or_adaptive(scored: Sequence[Scored]) -> str:
+    """The calibration error to show beside ECE: the smooth one if it was asked for."""
+    return "smece" if any("smece" in s.estimates for s in scored) else "ace"
+
+
+def summary(
+    scored: Sequence[Scored], anchors: Mapping[tuple[str, str], str]
+) -> dict[str, list[Row]]:
+    """Rows by run, in the order of `scored`."""
+    second = smooth_or_adaptive(scored)
+    scale = forest_scale(scored)
+    rows: dict[str, list[Row]] = {}
+    members: set[Any] = set()
+    for s in scored:
+        scope = s.scope
+        if scope.pooled:
+            members = set(scope.samples)
+        indented = not scope.pooled and set(scope.samples) <= members
+        row = _row(s, anchors[scope.run, scope.name], indented, second, scale)
+        rows.setdefault(scope.run, []).append(row)
+    return rows
+
+
+def _row(s: Scored, anchor: str, indented: bool, second: str, scale: float) -> Row:
+    scope, e = s.scope, s.estimates.get("ece")
+    acc = s.estimates.get("acc")
+    accuracy = wording.number(float(scope.predictions.correct.mean()) if acc is None else acc.value)
+    before = [Cell(accuracy), Cell(wording.number(float(scope.predictions.confidence.mean())))]
+    return Row(
+        name=label(scope, several_runs=False),
+        anchor=anchor,
+        pooled=scope.pooled,
+        indented=indented,
+        documents=f"{len(scope.predictions):,}",
+        before=tuple(before),
+        ece=cell("ece", e, scope),
+        interval=wording.interval(e) if e else "",
+        band=wording.band(e.null) if e else "",
+        verdict=wording.verdict(e),
+        forest=_forest(e, scale) if e else None,
+        after=tuple(
+            cell(n, s.estimates.get(n), scope) for n in ("nll", "brier", second, "auroc", "aurc")
+        ),
+    )
+
+
+def forest_scale(scored: Sequence[Scored]) -> float:
+    """The right end of the scale: the largest number in any row, rounded up to .05."""
+    ends = [0.05]
+    for s in scored:
+        e = s.estimates.get("ece")
+        if e is not None:
+            ends += [e.value, e.high, e.null.high if e.null else math.nan]
+    return math.ceil(max(end for end in ends if not math.isnan(end)) * 20) / 20
+
+
+def _forest(e: Estimate, scale: float) -> Forest | None:
+    if math.isnan(e.value):
+        return None
+    low, high = (e.low, e.high) if not math.isnan(e.low) else (e.value, e.value)
+    null_low, null_high = (e.null.low, e.null.high) if e.null else (0.0, 0.0)
+    positions = [
+        round(100 * min(x / scale, 1.0), 2) for x in (e.value, low, high, null_low, null_high)
+    ]
+    return Forest(wording.valued("ECE", e), *positions)
+
+
+def metric_tables(s: Scored) -> list[list[MetricRow]]:
+    """All metrics of a scope: on the options' probabilities, then on length-normalised ones."""
+    rows = [(_metric_row(name, e, s), name.endswith(NORM)) for name, e in s.estimates.items()]
+    tables = [[row for row, normalised in rows if normalised is wanted] for wanted in (False, True)]
+    return [table for table in tables if table]
+
+
+def _metric_row(name: str, e: Estimate, s: Scored) -> MetricRow:
+    bound = bind(name)
+    means = s.means.get(name)
+    return MetricRow(
+        name=name,
+        meaning=bound.metric.meaning,
+        arrow=ARROWS[bound.higher_is_better],
+        value=cell(name, e, s.scope),
+        interval=wording.interval(e),
+        band=wording.band(e.null),
+        verdict=wording.verdict(e),
+        means=f"{wording.number(means.by_size.value)}" if means else "",
+    )
+
+
+def definitions(scored: Sequence[Scored]) -> list[tuple[str, str, str]]:
+    """Name, direction and meaning of every metric that is shown, without its suffixes."""
+    names = dict.fromkeys(name.removesuffix(NORM) for s in scored for name in s.estimates)
+    return [
+        (name, ARROWS[bind(name).higher_is_better], bind(name).metric.meaning) for name in names
+    ]
