@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.samples.documents import Document, read_documents
 from lm_eval_calibration.samples.run import Samples
 
+_LINE = 90  # characters
 _LONGEST = 20_000  # characters of a prompt; beyond, its middle is left out
 
 
@@ -25,9 +27,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Example:
-    """One wrong answer."""
+    """One wrong answer; `answer` is the predicted option in one line."""
 
     doc_id: str
+    answer: str
     confidence: float
     prompt: str
     options: tuple[Option, ...]
@@ -67,7 +70,8 @@ def _example(document: Document, probabilities: np.ndarray) -> Example:
         Option(text, float(probabilities[i]), i in document.gold, i == document.predicted)
         for i, text in enumerate(document.options)
     )
-    return Example(document.doc_id, document.confidence, _cut(document.prompt), options)
+    answer = textwrap.shorten(document.options[document.predicted], _LINE, placeholder="…")
+    return Example(document.doc_id, answer, document.confidence, _cut(document.prompt), options)
 
 
 def _cut(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class ScopeView:
 
     title: str
     finding: wording.Finding
+    ece: float
     verdict: Verdict
     pooled: bool
     notes: tuple[str, ...]
@@ -98,7 +100,7 @@ def write_report(
         title=_title(runs, scored),
         read=_read(runs, scored),
         overview=_overview(scored),
-        findings=[(view, s.anchor) for s in sections for view in s.views],
+        findings=_findings(sections),
         first_findings=_FINDINGS,
         summary=tables.summary(scored, anchors),
         second=tables.smooth_or_adaptive(scored),
@@ -174,6 +176,14 @@ def _overview(scored: Sequence[Scored]) -> str:
     return text
 
 
+def _findings(sections: Sequence[Section]) -> list[tuple[ScopeView, str]]:
+    """Every scope with its anchor; if they are many, groups first, then the largest ECE first."""
+    found = [(view, section.anchor) for section in sections for view in section.views]
+    if len(found) > _FINDINGS:
+        found.sort(key=lambda item: (not item[0].pooled, -item[0].ece))
+    return found
+
+
 def _by_task(scored: Sequence[Scored]) -> dict[tuple[str, bool], list[Scored]]:
     """Scopes of the same task, or its twin, side by side; groups first."""
     found: dict[tuple[str, bool], list[Scored]] = {}
@@ -210,10 +220,12 @@ def _sections(
 
 def _view(s: Scored, title: str, count: int) -> ScopeView:
     shown, reason = _examples(s.scope, count)
+    ece = s.estimates.get("ece")
     return ScopeView(
         title=title,
         finding=wording.finding(s.scope.predictions, s.estimates),
-        verdict=wording.verdict(s.estimates.get("ece")),
+        ece=ece.value if ece and not math.isnan(ece.value) else -1.0,
+        verdict=wording.verdict(ece),
         pooled=s.scope.pooled,
         notes=tuple(note for samples in s.scope.samples for note in samples.notes),
         tables=tables.metric_tables(s),

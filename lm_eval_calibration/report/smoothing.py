@@ -53,9 +53,10 @@ def smooth_accuracy(confidence: Floats, correct: Floats) -> Smooth:
     """
     h = _bandwidth(confidence)
     cells = np.minimum((confidence * _CELLS).astype(np.intp), _CELLS - 1)
-    centre = (np.arange(_CELLS) + 0.5) / _CELLS
     documents = np.bincount(cells, minlength=_CELLS).astype(np.float64)
-    right = np.bincount(cells, correct, _CELLS)
+    filled = np.flatnonzero(documents)
+    centre = (filled + 0.5) / _CELLS
+    documents, right = documents[filled], np.bincount(cells, correct, _CELLS)[filled]
     x = np.linspace(0.0, 1.0, _POINTS)
     kernel = sum(
         np.exp(-0.5 * ((x[:, None] - image) / h) ** 2) for image in (centre, -centre, 2 - centre)

@@ -76,7 +76,6 @@ class MetricRow:
     value: Cell
     interval: str
     band: str
-    verdict: Verdict
     means: str
 
 
@@ -183,7 +182,6 @@ def _metric_row(name: str, e: Estimate, s: Scored) -> MetricRow:
         value=cell(name, e, s.scope),
         interval=wording.interval(e),
         band=wording.band(e.null),
-        verdict=wording.verdict(e),
         means=f"{wording.number(means.by_size.value)}" if means else "",
     )
 

@@ -52,8 +52,14 @@ def valued(name: str, e: Estimate | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of documents or of probability."""
-    return f"{100 * share:.1f} %"
+    """A share of documents or of probability; all or nothing only where it is exactly that.
+
+    >>> percent(0.25), percent(0.99999), percent(1.0)
+    ('25.0 %', '> 99.9 %', '100.0 %')
+    """
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def verdict(e: Estimate | None) -> Verdict:

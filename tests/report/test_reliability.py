@@ -25,7 +25,7 @@ def test_numbers_are_those_of_ece(pairs: list[tuple[float, bool]], num_bins: int
     weighted = (r.count * abs(r.accuracy - r.confidence)).sum() / len(pairs)
     expected = ece(predictions.confidence, predictions.correct, num_bins=num_bins)
     assert weighted == pytest.approx(expected, abs=1e-12)
-    assert ((r.low <= r.confidence + 1e-9) | (r.count * r.confidence < 1)).all()
+    assert ((r.low <= r.confidence + 1 / r.count) & (r.high >= r.confidence - 1 / r.count)).all()
     assert ((r.low <= r.high) & (r.low >= 0) & (r.high <= 1)).all()
 
 
