@@ -71,10 +71,15 @@ def covered(
 
 
 def coverage(
-    slope: float, sizes: Sequence[int], data_sets: int, truth_size: int, replicates: int
+    names: Sequence[str],
+    slope: float,
+    sizes: Sequence[int],
+    data_sets: int,
+    truth_size: int,
+    replicates: int,
 ) -> list[list[str]]:
     """One row of the table for every metric: its true value, and two coverages for every size."""
-    bounds = [bind(name) for name in ALL_METRICS]
+    bounds = [bind(name) for name in names]
     rng = np.random.default_rng(0)
     everything = population(truth_size, slope, rng)
     truth = {b.name: b.value(b.metric.family.read(everything)) for b in bounds}
@@ -98,13 +103,15 @@ def equal_models(size: int, rng: np.random.Generator) -> tuple[Predictions, Pred
     return Predictions.from_padded(a, number, gold), Predictions.from_padded(b, number, gold)
 
 
-def told_apart(sizes: Sequence[int], data_sets: int, replicates: int) -> list[list[str]]:
+def told_apart(
+    names: Sequence[str], sizes: Sequence[int], data_sets: int, replicates: int
+) -> list[list[str]]:
     """One row for every metric: how often p is at most .05 for equal models, in %."""
-    rows = [[f"`{name}`"] for name in ALL_METRICS]
+    rows = [[f"`{name}`"] for name in names]
     rng = np.random.default_rng(1)
     for size in sizes:
         pairs = (equal_models(size, rng) for _ in range(data_sets))
-        found = (compare(a, b, ALL_METRICS, replicates=replicates).values() for a, b in pairs)
+        found = (compare(a, b, names, replicates=replicates).values() for a, b in pairs)
         p = np.array([[difference.p_value for difference in pair] for pair in found])
         for row, share in zip(rows, (p <= 0.05).mean(axis=0), strict=True):
             row.append(f"{100 * share:.0f}")
@@ -117,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000, 3000])
     parser.add_argument("--pair-sizes", type=int, nargs="+", default=[300])
     parser.add_argument("--data-sets", type=int, default=300)
+    parser.add_argument("--metrics", nargs="+", default=list(ALL_METRICS))
     parser.add_argument("--truth", type=int, default=2_000_000)
     parser.add_argument("--replicates", type=int, default=199)
     options = parser.parse_args(argv)
@@ -124,10 +132,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     sizes = [f"N = {size:,}" for size in options.sizes]
     for name, slope in POPULATIONS.items():
         print(f"\n{name}: % of {options.data_sets} data sets held, ours / percentile\n", flush=True)
-        rows = coverage(slope, options.sizes, options.data_sets, options.truth, options.replicates)
+        rows = coverage(
+            options.metrics,
+            slope,
+            options.sizes,
+            options.data_sets,
+            options.truth,
+            options.replicates,
+        )
         print(markdown_table(["metric", "true value", *sizes], rows), flush=True)
     print(f"\nequal models told apart, % of {options.data_sets} pairs\n")
-    rows = told_apart(options.pair_sizes, options.data_sets, options.replicates)
+    rows = told_apart(options.metrics, options.pair_sizes, options.data_sets, options.replicates)
     print(markdown_table(["metric", *(f"N = {size:,}" for size in options.pair_sizes)], rows))
 
 

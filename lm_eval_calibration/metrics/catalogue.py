@@ -32,6 +32,8 @@ class Metric:
         bounds: smallest and largest possible value.
         parameter: the option that a parametrised name carries, e.g. `coverage`.
         default: its value in `ALL_METRICS`.
+        biased_upwards: whether noise adds to it, as to all that measure a distance: an estimate
+            lies above the truth, and a replicate as far above the estimate.
         calibration_error: whether it is 0 for a perfectly calibrated model, and above else.
         null: columns, `replicates` and the options in, null draws out: where its family has none.
     """
@@ -44,6 +46,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     parameter: str | None = None
     default: float | None = None
+    biased_upwards: bool = False
     calibration_error: bool = False
     null: Callable[..., Any] | None = None
 
@@ -69,17 +72,17 @@ METRICS: dict[str, Metric] = {
         Metric(
             "ece", binned.ece, families.PAIRS, False,
             "expected calibration error, equal-width bins",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "ace", binned.ace, families.PAIRS, False,
             "adaptive calibration error, equal-mass bins",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "mce", binned.mce, families.PAIRS, False,
             "maximum calibration error over bins",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "auroc", selective.auroc, families.PAIRS, True,
@@ -92,7 +95,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "rmsce", binned.rmsce, families.PAIRS, False,
             "root mean square calibration error",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "debiased_ece", binned.debiased_ece, families.PAIRS, False,
@@ -102,17 +105,17 @@ METRICS: dict[str, Metric] = {
         Metric(
             "smece", smooth.smece, families.PAIRS, False,
             "smooth calibration error, no bins",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "tl_ece", binned.tl_ece, families.TOP_LABEL, False,
             "ECE inside each predicted class",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "classwise_ece", classwise.classwise_ece, families.OPTIONS, False,
             "ECE of each option's probability, averaged over options",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
             null=classwise.classwise_null,
         ),
         Metric(
@@ -130,11 +133,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "brier_reliability", proper.brier_reliability, families.PAIRS, False,
             "miscalibration part of the confidence's Brier score",
-            calibration_error=True,
+            biased_upwards=True, calibration_error=True,
         ),
         Metric(
             "brier_resolution", proper.brier_resolution, families.PAIRS, True,
             "discrimination part of the confidence's Brier score", (0.0, 0.25),
+            biased_upwards=True,
         ),
         Metric(
             "brier_uncertainty", proper.brier_uncertainty, families.PAIRS, None,

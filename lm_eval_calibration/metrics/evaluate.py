@@ -36,9 +36,10 @@ class Estimate:
         value: the metric on these documents.
         stderr: its standard error; NaN if none.
         low, high: its 95 % interval, within the metric's bounds and around the value; NaN where
-            there is no standard error. For a bootstrapped metric the basic interval of the same
-            replicates, for a mean 1.96 standard errors, for a `_null` its band. A calibration error
-            no larger than its null band allows may be 0, and there its interval begins.
+            there is no standard error. For a mean 1.96 standard errors, for a `_null` its band; else
+            of the same replicates: the basic interval of what is biased upwards, the percentile
+            interval of the rest. A calibration error no larger than its null band allows may be
+            0, and there its interval begins.
         null: what a calibrated model would score; `None` where that cannot be said.
     """
 

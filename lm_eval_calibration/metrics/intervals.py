@@ -28,31 +28,49 @@ class Spread(NamedTuple):
 NONE = Spread(math.nan, math.nan, math.nan)
 
 
-def bootstrap_spread(value: float, draws: Array, centre: float) -> Spread:
-    """Deviation of the replicates (B,) of `value`, and the basic interval.
+def bootstrap_spread(value: float, draws: Array, centre: float, biased_upwards: bool) -> Spread:
+    """Deviation of the replicates (B,) of `value`, and the interval that suits the metric.
 
-    Replicates in which the metric is undefined are left out.
+    Args:
+        value: the metric on all documents.
+        draws: the metric on the replicates; where it is undefined they are left out.
+        centre: the value that the replicates are drawn around: that of all documents once, cells
+            and grids being as coarse as in the replicates.
+        biased_upwards: see `catalogue.Metric`.
     """
-    defined = draws[np.isfinite(draws)]
-    if len(defined) < 2:
+    errors = draws[np.isfinite(draws)]
+    if len(errors) < 2:
         return NONE
-    return Spread(float(defined.std(ddof=1)), *basic_interval(value, defined - centre))
+    stderr, errors = float(errors.std(ddof=1)), errors - centre
+    interval = basic_interval if biased_upwards else percentile_interval
+    return Spread(stderr, *interval(value, errors))
+
+
+def percentile_interval(value: float, errors: Array) -> tuple[float, float]:
+    """95 % interval of the percentile bootstrap: `value` plus the tails of the `errors` (B,).
+
+    Good where an estimate is nearly unbiased: it has the skew of the estimate and keeps to what
+    the metric can be. Source: Davison and Hinkley 1997, section 5.3.
+    """
+    low, high = _tails(errors)
+    return min(value + low, value), max(value + high, value)
 
 
 def basic_interval(value: float, errors: Array) -> tuple[float, float]:
     """95 % interval of the basic bootstrap: `value` less the tails of the `errors` (B,).
 
-    An error is a replicate less the value that the replicates are drawn around: that of all
-    documents once, cells and grids being as coarse as in the replicates. Where a replicate is
-    biased as the estimate itself is (a calibration error upwards), the percentiles of the
-    replicates carry the bias twice and may exclude the value, while this interval takes it off.
+    Where a replicate is biased as the estimate itself is (a calibration error upwards), the
+    percentiles carry the bias twice and may exclude the value, while this interval takes it off.
     Near its least value an estimate may lie below nearly all its replicates, hence outside even
     this interval, which is then extended to it. Source: Davison and Hinkley 1997, eq. 5.6.
     """
-    ordered = np.sort(errors)
-    rank = max(math.floor(_TAIL * (len(ordered) + 1)), 1)
-    low, high = value - ordered[-rank], value - ordered[rank - 1]
-    return float(min(low, value)), float(max(high, value))
+    low, high = _tails(errors)
+    return min(value - high, value), max(value - low, value)
+
+
+def _tails(errors: Array) -> tuple[float, float]:
+    low, high = np.quantile(errors, [_TAIL, 1.0 - _TAIL])
+    return float(low), float(high)
 
 
 def symmetric_interval(difference: float, errors: Array) -> tuple[float, float]:

@@ -82,7 +82,8 @@ class BoundMetric:
         else:
             resampled = documents.bootstrap
             draws, centre = resampled.draws(self.score), resampled.centre(self.score)
-            spread = intervals.bootstrap_spread(value, draws, centre)
+            biased = self.metric.biased_upwards
+            spread = intervals.bootstrap_spread(value, draws, centre, biased)
         return spread.within(self.metric.bounds, value)
 
     def draw_null(self, documents: Documents) -> Any:
