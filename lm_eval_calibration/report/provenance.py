@@ -67,8 +67,8 @@ def _account(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> Account:
     facts += [(label, results.get(key)) for key, label in _RESULTS]
     facts += [("chat template", _template(results)), ("date", _date(results))]
     facts += [("evaluation time", _duration(results.get("total_evaluation_time_seconds")))]
-    seeds = [config.get(name) for name in _SEEDS]
-    facts += [("seeds", " ".join(map(str, seeds)) if any(s is not None for s in seeds) else None)]
+    seeds = {n.removesuffix("_seed"): config[n] for n in _SEEDS if config.get(n) is not None}
+    facts += [("seeds", ", ".join(f"{name} {seed}" for name, seed in seeds.items()))]
     return Account(
         facts=tuple((name, _text(value)) for name, value in facts if value not in (None, "", {})),
         tasks=tuple(_tasks(results, tasks)),
