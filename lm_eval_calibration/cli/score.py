@@ -18,7 +18,7 @@ from lm_eval_calibration.cli.formats import (
     number,
     print_tables,
 )
-from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.cli.progress import processes, working
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.samples import Run, Scope, Scored, scopes
@@ -28,7 +28,7 @@ OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."
 )
 MEANS = "mean of tasks: weighted by size, with its standard error, as a live run prints the group."
-SLOW_DOCUMENTS = 100_000
+SLOW_DOCUMENTS, SLOW_METRICS = 100_000, 100
 """Scoring so many takes more than a few seconds."""
 
 HEADER = ("metric", "", "value", "95 % interval", "if calibrated")
@@ -39,8 +39,11 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
     wanted = [scope for run in runs for scope in scopes(run)]
     documents = sum(len(s) for scope in wanted for s in scope.samples)
     steps = sum(len(metrics or default_metrics(scope)) for scope in wanted)
-    with working("scoring", steps, documents > SLOW_DOCUMENTS) as progress:
-        return score_all(wanted, metrics, replicates=replicates, progress=progress)
+    slow = documents > SLOW_DOCUMENTS or steps > SLOW_METRICS
+    with working("scoring", steps, slow) as progress:
+        return score_all(
+            wanted, metrics, replicates=replicates, processes=processes(), progress=progress
+        )
 
 
 def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:

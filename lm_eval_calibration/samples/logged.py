@@ -30,6 +30,9 @@ from lm_eval_calibration.samples.run import Samples
 from lm_eval_calibration.samples.workers import Submit, workers
 
 PROBED_LINES = 200
+LARGE_BYTES = 1 << 25
+"""Files of more than this in all are read by several processes."""
+
 Progress = Callable[[int], None]
 
 
@@ -76,7 +79,7 @@ def read_samples(
         InvalidInputError: as `load_samples`.
     """
     file = Path(path)
-    with workers(processes, file.stat().st_size if file.is_file() else 0) as submit:
+    with workers(processes, file.is_file() and file.stat().st_size > LARGE_BYTES) as submit:
         return begin(file, submit).finish(run, skip_bad, progress)
 
 

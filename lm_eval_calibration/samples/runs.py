@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.samples.files import SampleFile, groups_of, results_of, sample_files
 from lm_eval_calibration.samples.line import OtherTypeError
-from lm_eval_calibration.samples.logged import Pending, Progress, begin
+from lm_eval_calibration.samples.logged import LARGE_BYTES, Pending, Progress, begin
 from lm_eval_calibration.samples.run import Run, Samples
 from lm_eval_calibration.samples.workers import Submit, workers
 
@@ -43,7 +43,7 @@ def read_runs(
     """
     found = _found(paths, one_each)
     runs, unread = [], []
-    with workers(processes, _size(found)) as submit:
+    with workers(processes, _size(found) > LARGE_BYTES) as submit:
         # All files are begun before the first is finished, so that small ones are parallel too.
         begun = [{task: _begin(file, submit) for task, file in f.files.items()} for f in found]
         for (label, _, results), tasks in zip(found, begun, strict=True):

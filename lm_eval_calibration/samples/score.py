@@ -13,8 +13,11 @@ from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import ALL_METRICS, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.samples.run import Scope
+from lm_eval_calibration.samples.workers import workers
 
 NORM = "_norm"
+MANY_METRICS = 100
+"""Metrics, over all scopes, from which several processes are worth starting."""
 
 
 class GroupMeans(NamedTuple):
@@ -64,11 +67,20 @@ def score(
         UnknownNameError: an unknown metric.
     """
     names = list(metrics or default_metrics(scope))
+    return Scored(scope, _estimates(scope, names, replicates, progress))
+
+
+def _estimates(
+    scope: Scope,
+    names: Sequence[str],
+    replicates: int,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Estimate]:
     estimates: dict[str, Estimate] = {}
     for suffix, predictions, stems in readable(scope, names):
         found = evaluate(predictions, stems, replicates=replicates, progress=progress)
         estimates |= {n + suffix: replace(e, name=n + suffix) for n, e in found.items()}
-    return Scored(scope, {name: estimates[name] for name in names if name in estimates})
+    return {name: estimates[name] for name in names if name in estimates}
 
 
 def readable(scope: Scope, names: Sequence[str]) -> Iterator[tuple[str, Predictions, list[str]]]:
@@ -95,10 +107,38 @@ def score_all(
     metrics: Sequence[str] | None = None,
     *,
     replicates: int = REPLICATES,
+    processes: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> list[Scored]:
-    """Score several scopes; groups also get the means over their tasks, where those are there."""
-    scored = [score(s, metrics, replicates=replicates, progress=progress) for s in wanted]
+    """Score several scopes; groups also get the means over their tasks, where those are there.
+
+    Args and errors as `score`, and `processes`: how many to spread the scopes over. With several
+    of them `progress` is called when a scope is done, once for each of its metrics.
+    """
+    names = [list(metrics or default_metrics(scope)) for scope in wanted]
+    work = list(zip(wanted, names, strict=True))
+    if processes > 1 and len(wanted) > 1 and sum(map(len, names)) > MANY_METRICS:
+        with workers(processes) as submit:
+            results = [submit(_estimates, scope, n, replicates) for scope, n in work]
+            scored = [
+                Scored(scope, _told(result(), progress))
+                for scope, result in zip(wanted, results, strict=True)
+            ]
+    else:
+        scored = [Scored(s, _estimates(s, n, replicates, progress)) for s, n in work]
+    return _with_means(scored)
+
+
+def _told(
+    estimates: dict[str, Estimate], progress: Callable[[str], None] | None
+) -> dict[str, Estimate]:
+    if progress is not None:
+        for name in estimates:
+            progress(name)
+    return estimates
+
+
+def _with_means(scored: Sequence[Scored]) -> list[Scored]:
     tasks = {(s.scope.run, s.scope.name): s for s in scored if not s.scope.pooled}
     return [
         replace(s, means=_means([tasks[s.scope.run, m.task] for m in s.scope.samples]))

@@ -12,19 +12,17 @@ from typing import Any
 Submit = Callable[..., Callable[[], Any]]
 """`submit(function, *arguments)` gives a function that returns the result."""
 
-WORTH_PROCESSES = 1 << 25
-"""Bytes from which starting processes (about half a second) pays."""
-
 
 @contextmanager
-def workers(processes: int, size: int) -> Iterator[Submit]:
+def workers(processes: int, worth: bool = True) -> Iterator[Submit]:
     """Run functions in other processes as soon as they are submitted, or here when asked for.
 
     Args:
         processes: how many; 1 means here.
-        size: bytes of work in all; below `WORTH_PROCESSES` it is done here.
+        worth: whether there is work for more than the half a second that starting them takes;
+            otherwise it is done here.
     """
-    if processes < 2 or size < WORTH_PROCESSES:
+    if processes < 2 or not worth:
         yield partial
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:

@@ -17,7 +17,7 @@ from logged_lines import LIVE, line
 from lm_eval_calibration import evaluate, load_samples
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.samples import chunk, read_samples, workers
+from lm_eval_calibration.samples import chunk, logged, read_samples
 
 Write = Callable[..., Path]
 COLUMNS = ("confidence", "correct", "predicted", "log_probabilities", "gold", "num_options")
@@ -282,7 +282,7 @@ def test_processes_read_the_same(write: Write, monkeypatch: pytest.MonkeyPatch) 
     path = write([line(i) for i in range(200)])
     alone = read_samples(path)
     monkeypatch.setattr(chunk, "CHUNK_BYTES", 9_000)
-    monkeypatch.setattr(workers, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(logged, "LARGE_BYTES", 1)
     seen: list[int] = []
     together = read_samples(path, processes=2, progress=seen.append)
     assert same(alone.predictions, together.predictions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ def test_every_metric_by_default(group_folder: Path) -> None:
     assert list(chosen.estimates) == ["ece_norm", "acc", "ece_null"]
     assert chosen.estimates["ece_norm"].value == scored.estimates["ece_norm"].value
     assert chosen.estimates["ece_norm"].name == "ece_norm"
+
+
+def test_processes_score_the_same(group_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,), _ = read_runs([group_folder])
+    wanted = list(scopes(run))
+    alone = score_all(wanted, ["acc", "ece"], replicates=20)
+    monkeypatch.setattr(sys.modules["lm_eval_calibration.samples.score"], "MANY_METRICS", 1)
+    done: list[str] = []
+    together = score_all(wanted, ["acc", "ece"], replicates=20, processes=2, progress=done.append)
+    assert [s.estimates for s in together] == [s.estimates for s in alone]
+    assert [s.means for s in together] == [s.means for s in alone]
+    assert done == ["acc", "ece"] * len(wanted)
 
 
 def folders(write: Write, *names: str) -> list[Path]:
