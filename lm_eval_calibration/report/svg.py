@@ -36,10 +36,12 @@ def svg_text(figure: Figure, label: str, *, key: str = "", themed: bool = False)
         for name in _GEOMETRY:
             if name in element.attrib:
                 element.attrib[name] = _shorten(element.attrib[name])
+        if element.attrib.get("transform", "").startswith("rotate(-0 "):
+            del element.attrib["transform"]
     _flatten(root)
     _, _, width, height = root.attrib["viewBox"].split()
     size = {} if themed else {"width": width, "height": height}
-    namespace = {} if themed else {"xmlns": _SVG.strip("{}")}
+    namespace = {} if themed else {"xmlns": _SVG.strip("{}"), "font-family": _FILE_FONT}
     root.attrib = {
         **namespace, "viewBox": root.attrib["viewBox"], **size, "role": "img",
         "aria-label": printable(label), "stroke-linejoin": "round",
@@ -98,13 +100,19 @@ def _name_ids(root: ElementTree.Element, key: str) -> None:
 
 
 def _restyle(style: str, themed: bool) -> str:
-    """A style attribute with the page's font, and colours by role."""
-    font = "var(--sans)" if themed else _FILE_FONT
-    style = re.sub(r"(font: [^;]*?px) [^;]*", rf"\1 {font}", style)
+    """A style attribute that leaves the font's family to the root, and colours by role."""
+    style = re.sub(r"font: (?:(\d+|bold) )?([\d.]+px) [^;]*", _apart, style)
+    style = re.sub(r"font-family: [^;]*;? ?", "", style)
     if themed:
         for role, colour in LIGHT.items():
             style = style.replace(colour, f"var(--{role})")
     return style.replace("; ", ";").replace(": ", ":")
+
+
+def _apart(font: re.Match[str]) -> str:
+    """CSS's shorthand for a font, which older releases of matplotlib write, as its parts."""
+    weight, size = font.groups()
+    return f"font-size: {size}" + (f"; font-weight: {weight}" if weight else "")
 
 
 def _shorten(numbers: str) -> str:
