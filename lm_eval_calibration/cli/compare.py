@@ -66,7 +66,8 @@ def render(compared: Sequence[Comparison], left_out: Sequence[str], how: Format)
         return csv_table([row for c in compared for row in _flat(c)])
     if how is Format.MARKDOWN:
         return "\n\n".join([*map(_markdown, compared), LEGEND])
-    print_tables([item for c in compared for item in (_table(c), "")] + [LEGEND])
+    tables = [(_title(c), _table(c), *_discordant(c), "") for c in compared]
+    print_tables([*(item for items in tables for item in items), LEGEND])
     return None
 
 
@@ -112,10 +113,7 @@ def _cells(c: Comparison, d: Difference) -> tuple[str, ...]:
 
 
 def _table(c: Comparison) -> Table:
-    table = Table(
-        box=None, header_style="bold", title=_title(c), title_justify="left",
-        caption=_discordant(c), caption_justify="left",
-    )  # fmt: skip
+    table = Table(box=None, header_style="bold")
     for column, name in enumerate(_header(c)):
         table.add_column(name, justify="right" if column > 1 else "left", no_wrap=True)
     for d in c.differences.values():
@@ -123,17 +121,17 @@ def _table(c: Comparison) -> Table:
     return table
 
 
-def _discordant(c: Comparison) -> str:
-    return "\n".join(
+def _discordant(c: Comparison) -> list[str]:
+    return [
         f"{name}: {m.only_a:,} documents only {c.first.run} has right, {m.only_b:,} only "
         f"{c.second.run}."
         for name, m in c.discordant.items()
-    )
+    ]
 
 
 def _markdown(c: Comparison) -> str:
     rows = [_cells(c, d) for d in c.differences.values()]
-    return f"**{_title(c)}**\n\n{markdown_table(_header(c), rows, texts=2)}\n\n{_discordant(c)}"
+    return f"**{_title(c)}**\n\n{markdown_table(_header(c), rows, texts=2)}\n\n{' '.join(_discordant(c))}"
 
 
 def _flat(c: Comparison) -> Iterator[dict[str, Any]]:

@@ -85,15 +85,17 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def print_tables(items: Sequence[Table | str]) -> None:
-    """Print tables and lines to the terminal, never cut off: a narrow one wraps them instead."""
-    console = Console()
+    """Print tables and lines to the terminal, never cut off: a narrow one wraps them instead.
+
+    A line before a table is its title.
+    """
+    console = Console(highlight=False)
     wide = console.options.update(max_width=10_000)
-    natural = [
-        item.__rich_measure__(console, wide).maximum for item in items if isinstance(item, Table)
-    ]
+    natural = [i.__rich_measure__(console, wide).maximum for i in items if isinstance(i, Table)]
     console.width = max([console.width, *natural])
-    for item in items:
-        console.print(item)
+    for item, following in zip(items, [*items[1:], ""], strict=True):
+        style = "bold" if isinstance(following, Table) else ""
+        console.print(item, style=style if isinstance(item, str) else None, markup=False)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:

@@ -12,6 +12,7 @@ _TABLE = "Tables of confidences"
 Runs = Annotated[
     list[str],
     typer.Argument(
+        metavar="RUN...",
         help="Samples files, folders of runs made with --log_samples, or quoted globs; "
         "`label=path` names a run.",
         show_default=False,

@@ -80,7 +80,7 @@ def _print(scored: Sequence[Scored]) -> None:
     several = len({s.scope.run for s in scored}) > 1
     items: list[Table | str] = []
     for s in scored:
-        items += [_table(s, title(s.scope, several)), ""]
+        items += [title(s.scope, several), _table(s), ""]
     if any(_outside(e) for s in scored for e in s.estimates.values()):
         items.append("* " + OUTSIDE)
     if any(s.means for s in scored):
@@ -88,8 +88,8 @@ def _print(scored: Sequence[Scored]) -> None:
     print_tables(items)
 
 
-def _table(s: Scored, caption: str) -> Table:
-    table = Table(box=None, header_style="bold", title=caption, title_justify="left")
+def _table(s: Scored) -> Table:
+    table = Table(box=None, header_style="bold")
     means = ("mean of tasks",) if s.means else ()
     for name in (*HEADER, *means):
         table.add_column(name, justify="left" if name in ("metric", "") else "right", no_wrap=True)
