@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from lm_eval_calibration.metrics.evaluate import Estimate, estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import figures, reliability, theme, wording
+from lm_eval_calibration.report.svg import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GAP = 24  # px between diagrams
+_LINE, _LINE_HEIGHT = 52, 14  # characters of a title's line, and px
 
 
 def reliability_diagram(
@@ -65,16 +68,18 @@ def save_diagrams(runs: Mapping[str, Predictions], path: str | Path) -> Path:
     """
     columns = min(len(runs), 3) if len(runs) != 4 else 2
     rows = -(-len(runs) // columns)
-    width, height = theme.WIDTH + _GAP, theme.HEIGHT + figures.TITLE
+    titles = [textwrap.fill(printable(name), _LINE) for name in runs]
+    head = figures.TITLE + _LINE_HEIGHT * max(title.count("\n") for title in titles)
+    width, height = theme.WIDTH + _GAP, theme.HEIGHT + head
     with theme.style():
         figure = theme.canvas(width * columns - _GAP, height * rows)
-        for i, (name, predictions) in enumerate(runs.items()):
+        for i, (title, predictions) in enumerate(zip(titles, runs.values(), strict=True)):
             row, column = divmod(i, columns)
             ax = theme.place(
-                figure, theme.LEFT + column * width, theme.TOP + figures.TITLE + row * height,
+                figure, theme.LEFT + column * width, theme.TOP + head + row * height,
                 theme.SIDE, theme.SIDE,
             )  # fmt: skip
-            reliability_diagram(predictions, ax, title=name)
+            reliability_diagram(predictions, ax, title=title)
         target = Path(path)
         figures.save(figure, target, f"Reliability diagrams of {', '.join(runs)}.")
     return target

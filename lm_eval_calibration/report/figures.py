@@ -19,7 +19,7 @@ from lm_eval_calibration.report import (
     risk_coverage,
     theme,
 )
-from lm_eval_calibration.report.svg import svg_text
+from lm_eval_calibration.report.svg import printable, svg_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,7 +140,7 @@ def head(figure: Figure, title: str, caption: str) -> None:
     width, height = figure.get_size_inches() * 72
     lines = textwrap.wrap(caption, int(width / 5))[:3]
     figure.text(
-        8 / width, 1 - 8 / height, textwrap.shorten(title, 60, placeholder="…"), fontsize=11,
+        8 / width, 1 - 8 / height, textwrap.shorten(printable(title), 60, placeholder="…"), fontsize=11,
         fontweight="bold", va="top",
     )  # fmt: skip
     figure.text(

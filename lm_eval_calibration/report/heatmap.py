@@ -57,7 +57,7 @@ def prepare(
         sums[row] = bin_sums(bins, c - p.correct, num_bins, None)
     gap = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0)
     return HeatMap(
-        names=tuple(names),
+        names=tuple(map(svg.printable, names)),
         gap=gap,
         count=count,
         accuracy=np.array([float(p.correct.mean()) for p in predictions]),

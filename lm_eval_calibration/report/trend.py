@@ -15,6 +15,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import figures, theme, wording
+from lm_eval_calibration.report.svg import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,8 @@ def prepare(series: Series, labels: Sequence[str]) -> Trend:
             for m, name in enumerate(metrics):
                 if name in run:
                     parts[:, s, m, r] = _numbers(run[name])
-    return Trend(tuple(series), metrics, tuple(labels), *parts)
+    scopes, runs = (tuple(map(printable, names)) for names in (series, labels))
+    return Trend(scopes, metrics, runs, *parts)
 
 
 def _numbers(e: Estimate) -> tuple[float, ...]:

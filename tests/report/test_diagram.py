@@ -74,7 +74,11 @@ def test_without_matplotlib(predictions: Predictions, monkeypatch: pytest.Monkey
 
 
 def test_names_with_dollars_and_foreign_scripts(predictions: Predictions, tmp_path: Path) -> None:
-    names = {"costs $5 and $x_1": predictions, "数学": predictions, "a & <b>": predictions}
+    names = {
+        "costs $5 and $x_1": predictions,
+        "数学": predictions,
+        "a & <b>\u0007\ud800": predictions,
+    }
     text = save_diagrams(names, tmp_path / "names.svg").read_text(encoding="utf-8")
     assert "costs $5 and $x_1" in text
     assert "数学" in text

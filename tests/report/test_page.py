@@ -185,9 +185,12 @@ def test_without_intervals_and_with_other_metrics(tmp_path: Path) -> None:
     assert "Mean confidence 56.7 %" in written(run, tmp_path, ["brier_reliability"])
 
 
-def test_texts_that_no_encoding_holds(tmp_path: Path) -> None:
+def test_names_that_no_encoding_holds(tmp_path: Path) -> None:
     p = Predictions.from_confidences([0.9, 0.2], [1, 0])
-    assert "?" in written(run_of("lone \ud800 surrogate", task=p), tmp_path)
+    run = run_of("lone \ud800", **{"bell \u0007": p, "<b>&\ud800": p})
+    scored = score_all(list(scopes(run)), ["acc", "ece"], replicates=10)
+    path = write_report([run], scored, tmp_path / "r.html", figures=tmp_path, formats=["svg"])
+    Page(path.read_text(encoding="utf-8"))
 
 
 def test_files_that_have_gone_since(reported: Any, tmp_path: Path) -> None:
