@@ -74,8 +74,8 @@ def prepare(series: Series, labels: Sequence[str]) -> Trend:
             for m, name in enumerate(metrics):
                 if name in run:
                     parts[:, s, m, r] = _numbers(run[name])
-    scopes, runs = (tuple(map(printable, names)) for names in (series, labels))
-    return Trend(scopes, metrics, runs, *parts)
+    scopes = tuple(map(printable, series))
+    return Trend(scopes, metrics, tuple(map(printable, labels)), *parts)
 
 
 def _numbers(e: Estimate) -> tuple[float, ...]:

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
 from lm_eval_calibration.report.examples import examples, has_texts, over_confident
 from lm_eval_calibration.samples import Samples
 
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30)
 
 
+@calm
 @given(PAIRS, st.integers(0, 40))
 def test_wrong_ones_by_confidence(pairs: list[tuple[float, bool]], count: int) -> None:
     p = Predictions.from_confidences(*zip(*pairs, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
@@ -12,6 +12,7 @@ from lm_eval_calibration.metrics import ece
 from lm_eval_calibration.report import heatmap, theme
 from lm_eval_calibration.report.svg import svg_text
 
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30)
 
 
@@ -31,6 +32,7 @@ def test_by_hand() -> None:
     assert h.accuracy.tolist() == pytest.approx([1 / 3, 1])
 
 
+@calm
 @given(PAIRS, st.integers(1, 20))
 def test_weighted_gaps_are_ece(pairs: list[tuple[float, bool]], num_bins: int) -> None:
     p = Predictions.from_confidences(*zip(*pairs, strict=True))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
 from lm_eval_calibration.metrics import evaluate
 from lm_eval_calibration.report.histogram import caption, prepare
 
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
 
 
@@ -24,6 +25,7 @@ def test_by_hand() -> None:
     assert h.confidence_wrong == pytest.approx(0.525)
 
 
+@calm
 @given(PAIRS, st.integers(1, 30))
 def test_counts_add_up(pairs: list[tuple[float, bool]], num_bins: int) -> None:
     predictions = Predictions.from_confidences(*zip(*pairs, strict=True))

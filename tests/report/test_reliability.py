@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
@@ -12,11 +12,13 @@ from lm_eval_calibration.metrics import ece, evaluate
 from lm_eval_calibration.report.reliability import caption, prepare
 from lm_eval_calibration.report.smoothing import smooth_accuracy
 
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(
     st.tuples(st.floats(0, 1, allow_subnormal=False), st.booleans()), min_size=1, max_size=40
 )
 
 
+@calm
 @given(PAIRS, st.integers(1, 20))
 def test_numbers_are_those_of_ece(pairs: list[tuple[float, bool]], num_bins: int) -> None:
     predictions = Predictions.from_confidences(*zip(*pairs, strict=True))
@@ -58,6 +60,7 @@ def test_smooth_curve_finds_the_truth() -> None:
     assert np.abs(smooth.accuracy - smooth.x**2)[inner].max() < 0.03
 
 
+@calm
 @given(PAIRS)
 def test_smooth_curve_stays_a_share(pairs: list[tuple[float, bool]]) -> None:
     c, y = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))

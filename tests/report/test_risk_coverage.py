@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
 from lm_eval_calibration.metrics import aurc, eaurc, evaluate
 from lm_eval_calibration.report.risk_coverage import caption, prepare
 
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.25, 0.5, 0.7, 1.0]) | st.floats(0, 1), st.booleans()),
     min_size=1, max_size=40,
@@ -28,6 +29,7 @@ def test_by_hand() -> None:
     assert r.error_rate == 0.5
 
 
+@calm
 @given(PAIRS)
 def test_means_are_aurc_and_the_perfect_aurc(pairs: list[tuple[float, bool]]) -> None:
     p = Predictions.from_confidences(*zip(*pairs, strict=True))
@@ -40,6 +42,7 @@ def test_means_are_aurc_and_the_perfect_aurc(pairs: list[tuple[float, bool]]) ->
     assert r.risk[-1] == pytest.approx(r.error_rate)
 
 
+@calm
 @given(PAIRS)
 def test_row_order_does_not_matter(pairs: list[tuple[float, bool]]) -> None:
     one, other = (
