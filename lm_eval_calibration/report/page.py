@@ -125,7 +125,7 @@ def _template() -> Any:
     """The page's template; everything that is put into it is escaped, figures aside."""
     try:
         import jinja2
-        from markupsafe import Markup
+        from markupsafe import Markup, escape
     except ImportError:
         raise MissingExtraError(
             "Reports need jinja2: pip install 'lm-eval-calibration[plots]'."
@@ -140,6 +140,9 @@ def _template() -> Any:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["figure"] = lambda drawn: Markup(drawn.svg)  # our own SVG, escaped there
+    environment.filters["breakable"] = lambda name: Markup("_<wbr>").join(
+        escape(part) for part in name.split("_")
+    )
     environment.filters["percent"] = wording.percent
     return environment.get_template("report.html")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import wording
 from lm_eval_calibration.report.wording import Verdict
-from lm_eval_calibration.samples.run import Scope
+from lm_eval_calibration.samples.run import Samples, Scope
 from lm_eval_calibration.samples.score import Scored
 
 DASH = "-"
@@ -44,7 +43,8 @@ class Row:
     """One scope in the summary.
 
     Attributes:
-        name, anchor: shown, and the section it leads to.
+        name: shown; a group's tasks go without what all their names begin with.
+        full_name, anchor: in full, and the section it leads to.
         pooled: a group; `indented`: a task of the group above it.
         before: accuracy and mean confidence.
         ece, interval, band: of the ECE; `verdict` where it lies.
@@ -53,6 +53,7 @@ class Row:
     """
 
     name: str
+    full_name: str
     anchor: str
     pooled: bool
     indented: bool
@@ -110,13 +111,15 @@ def summary(
     second = smooth_or_adaptive(scored)
     scale = forest_scale(scored)
     rows: dict[str, list[Row]] = {}
-    members: set[Any] = set()
+    group: tuple[Samples, ...] = ()
     for s in scored:
         scope = s.scope
         if scope.pooled:
-            members = set(scope.samples)
-        indented = not scope.pooled and set(scope.samples) <= members
+            group = scope.samples
+        indented = not scope.pooled and set(scope.samples) <= set(group)
+        shared = wording.common_start([member.task for member in group], "_") if indented else ""
         row = _row(s, anchors[scope.run, scope.name], indented, second, scale)
+        row = replace(row, name=row.full_name.removeprefix(shared))
         rows.setdefault(scope.run, []).append(row)
     return rows
 
@@ -128,6 +131,7 @@ def _row(s: Scored, anchor: str, indented: bool, second: str, scale: float) -> R
     before = [Cell(accuracy), Cell(wording.number(float(scope.predictions.confidence.mean())))]
     return Row(
         name=label(scope, several_runs=False),
+        full_name=label(scope, several_runs=False),
         anchor=anchor,
         pooled=scope.pooled,
         indented=indented,
