@@ -66,8 +66,10 @@ def render(compared: Sequence[Comparison], left_out: Sequence[str], how: Format)
         return csv_table([row for c in compared for row in _flat(c)])
     if how is Format.MARKDOWN:
         return "\n\n".join([*map(_markdown, compared), LEGEND])
-    tables = [(_title(c), _table(c), *_discordant(c), "") for c in compared]
-    print_tables([*(item for items in tables for item in items), LEGEND])
+    items: list[Table | str] = []
+    for c in compared:
+        items += [_title(c), _table(c), *_discordant(c), ""]
+    print_tables([*items, LEGEND])
     return None
 
 

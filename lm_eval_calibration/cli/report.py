@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lm_eval_calibration.cli.progress import working
-from lm_eval_calibration.cli.score import score_runs, title
+from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.samples import Run, scopes
 
 SLOW_SCOPES = 8
@@ -37,6 +37,4 @@ def diagrams(runs: Sequence[Run], output: Path) -> Path:
 
     tasks = [scope for run in runs for scope in scopes(run) if not scope.pooled]
     several = len(runs) > 1
-    return save_diagrams(
-        {title(s, several).rpartition(",")[0]: s.predictions for s in tasks}, output
-    )
+    return save_diagrams({s.label(several): s.predictions for s in tasks}, output)

@@ -22,7 +22,7 @@ from lm_eval_calibration.cli.progress import processes, working
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.samples import Run, Scope, Scored, scopes
-from lm_eval_calibration.samples.score import GroupMeans, default_metrics, score_all, unavailable
+from lm_eval_calibration.samples.scores import GroupMeans, default_metrics, score_all, unavailable
 
 OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."
@@ -58,10 +58,8 @@ def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[st
 
 def title(scope: Scope, several_runs: bool) -> str:
     """A scope for readers: run, name and how many documents."""
-    run = f"{scope.run} · " if several_runs and scope.run else ""
     pooled = f" ({len(scope.samples)} tasks pooled)" if scope.pooled else ""
-    documents = len(scope.predictions)
-    return f"{run}{scope.name or scope.run or 'all rows'}{pooled}, {documents:,} documents"
+    return f"{scope.label(several_runs)}{pooled}, {len(scope.predictions):,} documents"
 
 
 def render(scored: Sequence[Scored], how: Format) -> str | None:

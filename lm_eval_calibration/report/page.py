@@ -14,10 +14,10 @@ from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
 from lm_eval_calibration.report import provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
-from lm_eval_calibration.report.tables import MetricRow, label
+from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
 from lm_eval_calibration.samples.run import Run, Scope
-from lm_eval_calibration.samples.score import Scored
+from lm_eval_calibration.samples.scores import Scored
 
 TWIN = "calib_"
 _OPEN = 3
@@ -207,7 +207,7 @@ def _sections(
     for number, ((name, _), group) in enumerate(_by_task(scored).items()):
         drawn, views = [], []
         for s in group:
-            title = label(s.scope, several)
+            title = s.scope.label(several)
             drawn.append(artist.scope(title, s.scope.predictions, s.estimates))
             views.append(_view(s, title, count))
             if progress is not None:
@@ -216,7 +216,7 @@ def _sections(
         if len(group) == 1:
             grids = drawn
         shown = name if len(group) > 1 else group[0].scope.name
-        shown = shown or label(group[0].scope, several)
+        shown = shown or group[0].scope.label(several)
         sections.append(Section(shown, f"s{number}", number < _OPEN, views, grids))
     return sections
 
@@ -259,7 +259,7 @@ def _heat_maps(
         alone = dict(rows)
         for group in (s for s in mine if s.pooled):
             members = [rows[m] for m in group.samples if m in rows]
-            maps.append((label(group, several), members))
+            maps.append((group.label(several), members))
             for member in group.samples:
                 alone.pop(member, None)
         if len(alone) > 1:

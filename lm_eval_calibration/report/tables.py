@@ -11,7 +11,7 @@ from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import wording
 from lm_eval_calibration.report.wording import Verdict
 from lm_eval_calibration.samples.run import Samples, Scope
-from lm_eval_calibration.samples.score import Scored
+from lm_eval_calibration.samples.scores import Scored
 
 DASH = "-"
 NORM = "_norm"
@@ -80,12 +80,6 @@ class MetricRow:
     means: str
 
 
-def label(scope: Scope, several_runs: bool) -> str:
-    """A scope for readers: `run · task`, or the task alone where there is one run."""
-    name = scope.name or scope.run or "all documents"
-    return f"{scope.run} · {scope.name}" if several_runs and scope.run and scope.name else name
-
-
 def cell(name: str, e: Estimate | None, scope: Scope) -> Cell:
     """A metric's value, or why there is none."""
     if e is None:
@@ -130,8 +124,8 @@ def _row(s: Scored, anchor: str, indented: bool, second: str, scale: float) -> R
     accuracy = wording.number(float(scope.predictions.correct.mean()) if acc is None else acc.value)
     before = [Cell(accuracy), Cell(wording.number(float(scope.predictions.confidence.mean())))]
     return Row(
-        name=label(scope, several_runs=False),
-        full_name=label(scope, several_runs=False),
+        name=scope.label(several_runs=False),
+        full_name=scope.label(several_runs=False),
         anchor=anchor,
         pooled=scope.pooled,
         indented=indented,

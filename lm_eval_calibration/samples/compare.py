@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lm_eval_calibration.metrics.paired import Difference, McNemar, compare, holm, mcnemar
 from lm_eval_calibration.samples.run import Run, Scope, scopes
-from lm_eval_calibration.samples.score import readable
+from lm_eval_calibration.samples.scores import readable
 
 DEFAULT_METRICS = ("acc", "nll", "brier", "ece", "ace", "auroc", "aurc")
 """What a comparison tests unless it is told: each further test costs the others power."""

@@ -76,6 +76,12 @@ class Scope:
     samples: tuple[Samples, ...]
     pooled: bool = False
 
+    def label(self, several_runs: bool) -> str:
+        """A name for readers: `run · task`, or the task alone where there is one run."""
+        if several_runs and self.run and self.name:
+            return f"{self.run} · {self.name}"
+        return self.name or self.run or "all documents"
+
     @functools.cached_property
     def predictions(self) -> Predictions:
         """All documents of the scope."""

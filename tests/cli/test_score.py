@@ -129,7 +129,7 @@ def test_tables_of_confidences(tmp_path: Path) -> None:
     assert "nll" not in content["scores"][0]["metrics"]
     kept = run("score", path, *table, "--where", "who=a", "--where", "who=b", "--json")
     assert json.loads(kept.stdout)["scores"][0]["documents"] == 4
-    assert "all rows, 4 documents" in run("score", path, *table).stdout
+    assert "all documents, 4 documents" in run("score", path, *table).stdout
     for arguments, message in (
         (("--confidence", "p"), "needs both --confidence and --correct"),
         (("--model", "who"), "name columns of a table"),

@@ -11,7 +11,7 @@ import pytest
 from logged_lines import line
 
 from lm_eval_calibration.samples import Run, Scored, read_runs, scopes
-from lm_eval_calibration.samples.score import score_all
+from lm_eval_calibration.samples.scores import score_all
 
 HOSTILE = [
     "<script>window.hacked=1</script>",

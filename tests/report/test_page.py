@@ -14,7 +14,7 @@ from lm_eval_calibration import Predictions
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
 from lm_eval_calibration.report.page import write_report
 from lm_eval_calibration.samples import Run, Samples, scopes
-from lm_eval_calibration.samples.score import score_all
+from lm_eval_calibration.samples.scores import score_all
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 

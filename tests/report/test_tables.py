@@ -12,7 +12,6 @@ from lm_eval_calibration.report.tables import (
     cell,
     definitions,
     forest_scale,
-    label,
     metric_tables,
     summary,
 )
@@ -65,8 +64,8 @@ def test_labels() -> None:
     def scope(run: str, name: str) -> Scope:
         return Scope(run, name, (Samples(run, name, Path("x"), p),))
 
-    assert label(scope("m", "arc"), several_runs=True) == "m · arc"
-    assert label(scope("m", "arc"), several_runs=False) == "arc"
-    assert label(scope("m", ""), several_runs=True) == "m"
-    assert label(scope("", ""), several_runs=False) == "all documents"
+    assert scope("m", "arc").label(several_runs=True) == "m · arc"
+    assert scope("m", "arc").label(several_runs=False) == "arc"
+    assert scope("m", "").label(several_runs=True) == "m"
+    assert scope("", "").label(several_runs=False) == "all documents"
     assert cell("ece", None, scope("m", "arc")).note == "only confidences are known"

@@ -14,7 +14,7 @@ from logged_lines import NAME, line
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.samples import read_documents, read_runs, scopes
 from lm_eval_calibration.samples.runs import size_of
-from lm_eval_calibration.samples.score import score_all, unavailable
+from lm_eval_calibration.samples.scores import score_all, unavailable
 
 Write = Callable[..., Path]
 
@@ -73,7 +73,7 @@ def test_processes_score_the_same(group_folder: Path, monkeypatch: pytest.Monkey
     (run,), _ = read_runs([group_folder])
     wanted = list(scopes(run))
     alone = score_all(wanted, ["acc", "ece"], replicates=20)
-    monkeypatch.setattr(sys.modules["lm_eval_calibration.samples.score"], "MANY_METRICS", 1)
+    monkeypatch.setattr(sys.modules["lm_eval_calibration.samples.scores"], "MANY_METRICS", 1)
     done: list[str] = []
     together = score_all(wanted, ["acc", "ece"], replicates=20, processes=2, progress=done.append)
     assert [s.estimates for s in together] == [s.estimates for s in alone]
