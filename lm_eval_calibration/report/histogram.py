@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
+_ROOM = 0.36  # of the axis, for the longer name
 NAME, HAS_STRIP = "Confidence of right and wrong answers", False
 
 
@@ -84,9 +85,9 @@ def draw(ax: Axes, h: Histogram) -> None:
             h.edges[:-1] + 0.05 * width, counts, 0.9 * width, align="edge", color=colour,
             alpha=0.75, linewidth=0, label=label,
         )  # fmt: skip
-    most = max(int(h.right.max()), int(h.wrong.max()))
+    up, down = int(h.right.max()), int(h.wrong.max())
     ax.set(xlim=(0, 1), xticks=[0, 0.2, 0.4, 0.6, 0.8, 1], xlabel="confidence")
-    ax.set_ylim(-most * 1.06, most * 1.3)
+    ax.set_ylim(-1.08 * max(down, 0.1 * up), 1.08 * max(up, 0.1 * down) + 0.18 * (up + down))
     ax.grid(color=theme.RULE, linewidth=0.6)
     ax.axhline(0, color=theme.MUTED, linewidth=0.8)
     ax.yaxis.set_major_locator(theme.matplotlib("ticker").MaxNLocator(7, integer=True))
@@ -97,16 +98,22 @@ def draw(ax: Axes, h: Histogram) -> None:
 
 
 def _draw_means(ax: Axes, h: Histogram) -> None:
-    """Mean confidence and accuracy: the distance between them is the over-confidence."""
-    means = (("mean confidence", h.confidence, "-", 0.985), ("accuracy", h.accuracy, "--", 0.93))
-    for label, value, line, height in means:
+    """Mean confidence and accuracy: the distance between them is the over-confidence.
+
+    The larger one's line ends higher, so that its name, on either side, crosses no other line.
+    """
+    means = [("mean confidence", h.confidence, "-"), ("accuracy", h.accuracy, "--")]
+    means.sort(key=lambda mean: mean[1])
+    for rank, (label, value, line) in enumerate(means):
+        height = (0.92, 0.985)[rank]
         ax.plot(
             [value, value], [0, height], transform=ax.get_xaxis_transform(), color=theme.INK,
             linewidth=1.1, linestyle=line,
         )  # fmt: skip
-        at_left = value < 0.5
+        at_left = value > _ROOM if rank == 0 else value > 1 - _ROOM
         ax.annotate(
             f"{label} {value:.2f}", (value, height), xycoords=ax.get_xaxis_transform(),
-            xytext=(4 if at_left else -4, 0), textcoords="offset points", fontsize=theme.SMALL,
-            ha="left" if at_left else "right", va="top",
+            xytext=(-4 if at_left else 4, 0), textcoords="offset points", fontsize=theme.SMALL,
+            ha="right" if at_left else "left", va="top", zorder=5,
+            bbox={"facecolor": theme.PAPER, "edgecolor": "none", "pad": 1},
         )  # fmt: skip

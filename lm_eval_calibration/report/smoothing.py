@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _CELLS, _POINTS = 1024, 201
-_NARROWEST, _WIDEST = 0.02, 0.1
-_FEWEST = 5.0
+_NARROWEST, _WIDEST = 0.03, 0.1
+_FEWEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Smooth:
 def smooth_accuracy(confidence: Floats, correct: Floats) -> Smooth:
     """Nadaraya-Watson estimate with a Gaussian reflected at 0 and 1, the kernel of smooth ECE.
 
-    The bandwidth is Silverman's rule, .9 min(s, IQR / 1.34) N^-1/5, held between .02 and .1. Not
+    The bandwidth is Silverman's rule, .9 min(s, IQR / 1.34) N^-1/5, held between .03 and .1. Not
     smooth ECE's own, which grows with the error and so flattens the curve of just those models
     whose shape matters; and not isotonic regression, which cannot show accuracy falling as
     confidence rises. Confidences are rounded to 1/1,024.
@@ -49,7 +49,7 @@ def smooth_accuracy(confidence: Floats, correct: Floats) -> Smooth:
         correct: (N,) of 0 and 1.
 
     Returns:
-        The curve, undefined where fewer than 5 documents lie within about one bandwidth.
+        The curve, undefined where fewer than 10 documents lie within about one bandwidth.
     """
     h = _bandwidth(confidence)
     cells = np.minimum((confidence * _CELLS).astype(np.intp), _CELLS - 1)

@@ -69,7 +69,7 @@ def test_smooth_curve_stays_a_share(pairs: list[tuple[float, bool]]) -> None:
     assert ((known >= 0) & (known <= 1 + 1e-12)).all()
     if y.all():
         assert known == pytest.approx(np.ones(len(known)))
-    assert 0.02 <= smooth.bandwidth <= 0.1
+    assert 0.03 <= smooth.bandwidth <= 0.1
     parts = list(smooth.pieces())
     assert all(len(x) > 1 and not np.isnan(a).any() for x, a in parts)
 
