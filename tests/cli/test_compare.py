@@ -9,22 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run
 from logged_lines import NAME, line
-from typer.testing import CliRunner, Result
 
-from lm_eval_calibration.cli.app import app
-from lm_eval_calibration.errors import CalibrationError, InvalidInputError
-
-RUNNER = CliRunner()
-
-
-def run(*arguments: object) -> Result:
-    """A command in this process; our own errors are raised, as `main` catches them."""
-    result = RUNNER.invoke(app, ["compare", *(str(a) for a in arguments)])
-    if isinstance(result.exception, CalibrationError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result
+from lm_eval_calibration.errors import InvalidInputError
 
 
 @pytest.fixture
@@ -42,20 +30,20 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def test_table(runs: list[Path]) -> None:
-    out = run(*runs).stdout
+    out = run("compare", *runs).stdout
     assert "step-1 against step-0 · toy, 60 documents" in out
     assert "step-2 against step-0 · toy, 60 documents" in out
     assert "documents only step-0 has right" in out
     assert "McNemar" in out
     accuracy = [text.split() for text in out.splitlines() if text.split()[:1] == ["acc"]]
     assert [words[-1] for words in accuracy] == ["*", "*"]
-    long = run(f"a-rather-long-label-of-a-run={runs[0]}", runs[1]).stdout
+    long = run("compare", f"a-rather-long-label-of-a-run={runs[0]}", runs[1]).stdout
     header = next(text.split() for text in long.splitlines() if text.split()[:1] == ["metric"])
     assert header[1:3] == ["first", "second"]
 
 
 def test_json_and_csv(runs: list[Path]) -> None:
-    content = json.loads(run(*runs, "--json", "--metrics", "acc,nll").stdout)
+    content = json.loads(run("compare", *runs, "--json", "--metrics", "acc,nll").stdout)
     assert content["left_out"] == []
     assert [c["second"] for c in content["comparisons"]] == ["step-1", "step-2"]
     accuracy, nll = content["comparisons"][1]["metrics"]
@@ -65,30 +53,30 @@ def test_json_and_csv(runs: list[Path]) -> None:
     )
     assert nll["low"] <= nll["difference"] <= nll["high"]
     assert nll["p_value"] <= nll["p_holm"] <= 1
-    rows = list(csv.DictReader(io.StringIO(run(*runs, "--csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(run("compare", *runs, "--csv").stdout)))
     assert {row["second"] for row in rows} == {"step-1", "step-2"}
-    assert "**step-1 against step-0" in run(*runs, "--markdown").stdout
+    assert "**step-1 against step-0" in run("compare", *runs, "--markdown").stdout
 
 
 def test_refuses_when_documents_are_missing(runs: list[Path]) -> None:
     path = next(runs[1].glob("*.jsonl"))
     path.write_text("".join(path.read_text().splitlines(keepends=True)[5:]))
     with pytest.raises(InvalidInputError, match=r"step-0: 5 of the 60 documents .*allow-partial"):
-        run(*runs)
-    result = run(*runs, "--allow-partial")
+        run("compare", *runs)
+    result = run("compare", *runs, "--allow-partial")
     assert "55 documents" in result.stdout
     assert "left out: step-0: 5 of the 60 documents" in " ".join(result.stderr.split())
 
 
 def test_refuses_one_run_and_folders_of_several(runs: list[Path]) -> None:
     with pytest.raises(InvalidInputError, match="at least two runs"):
-        run(runs[0])
+        run("compare", runs[0])
     with pytest.raises(InvalidInputError, match="holds several runs; name one"):
-        run(runs[0].parent, runs[1])
+        run("compare", runs[0].parent, runs[1])
 
 
 def test_trend(runs: list[Path], tmp_path: Path) -> None:
-    drawn = run(*runs, "--trend", tmp_path / "trend.svg").stdout.split()[-1]
+    drawn = run("compare", *runs, "--trend", tmp_path / "trend.svg").stdout.split()[-1]
     assert Path(drawn) == tmp_path / "trend.svg"
     text = Path(drawn).read_text()
     assert "toy" in text

@@ -9,22 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import run
 from logged_lines import NAME, line
-from typer.testing import CliRunner, Result
 
-from lm_eval_calibration.cli.app import app
-from lm_eval_calibration.errors import CalibrationError, InvalidInputError, UnknownNameError
-
-RUNNER = CliRunner()
-
-
-def run(*arguments: object) -> Result:
-    """A command in this process; our own errors are raised, as `main` catches them."""
-    result = RUNNER.invoke(app, [str(a) for a in arguments])
-    if isinstance(result.exception, CalibrationError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result
+from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 
 
 @pytest.fixture
