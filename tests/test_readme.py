@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from logged_lines import line
 
 from lm_eval_calibration.metrics import DEFAULT_METRICS, METRICS, bind
 
@@ -15,9 +17,9 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 README = PAGES[0].read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """Fenced blocks of the README, without their list indent."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    """Fenced blocks of a page, without their list indent."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
     return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
@@ -27,6 +29,18 @@ def test_python(capsys: pytest.CaptureFixture[str]) -> None:
     value, stderr, *_ = capsys.readouterr().out.split()
     assert 0 < float(value) < 1
     assert float(stderr) >= 0
+
+
+def test_python_on_logged_samples(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/offline.md, on a file of the name that it reads."""
+    (code,) = blocks("python", (ROOT / "docs" / "offline.md").read_text(encoding="utf-8"))
+    (name,) = re.findall(r'load_samples\("(.*?)"\)', code)
+    Path(name).parent.mkdir(parents=True)
+    lines = [line(i, scores=[-1.0 - 0.1 * i, -2.0], target=str(i % 2)) for i in range(20)]
+    Path(name).write_text("".join(json.dumps(sample) + "\n" for sample in lines))
+    exec(compile(code, "offline.md", "exec"), {})
+    assert "ece 0." in capsys.readouterr().out
+    assert Path("arc_easy.png").stat().st_size > 10_000
 
 
 def test_yaml() -> None:
