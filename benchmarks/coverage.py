@@ -77,10 +77,11 @@ def coverage(
     data_sets: int,
     truth_size: int,
     replicates: int,
+    seed: int,
 ) -> list[list[str]]:
     """One row of the table for every metric: its true value, and two coverages for every size."""
     bounds = [bind(name) for name in names]
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     everything = population(truth_size, slope, rng)
     truth = {b.name: b.value(b.metric.family.read(everything)) for b in bounds}
     rows = [[f"`{b.name}`", f"{truth[b.name]:.4f}"] for b in bounds]
@@ -104,11 +105,11 @@ def equal_models(size: int, rng: np.random.Generator) -> tuple[Predictions, Pred
 
 
 def told_apart(
-    names: Sequence[str], sizes: Sequence[int], data_sets: int, replicates: int
+    names: Sequence[str], sizes: Sequence[int], data_sets: int, replicates: int, seed: int
 ) -> list[list[str]]:
     """One row for every metric: how often p is at most .05 for equal models, in %."""
     rows = [[f"`{name}`"] for name in names]
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     for size in sizes:
         pairs = (equal_models(size, rng) for _ in range(data_sets))
         found = (compare(a, b, names, replicates=replicates).values() for a, b in pairs)
@@ -124,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000, 3000])
     parser.add_argument("--pair-sizes", type=int, nargs="+", default=[300])
     parser.add_argument("--data-sets", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--metrics", nargs="+", default=list(ALL_METRICS))
     parser.add_argument("--truth", type=int, default=2_000_000)
     parser.add_argument("--replicates", type=int, default=199)
@@ -139,10 +141,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             options.data_sets,
             options.truth,
             options.replicates,
+            options.seed,
         )
         print(markdown_table(["metric", "true value", *sizes], rows), flush=True)
     print(f"\nequal models told apart, % of {options.data_sets} pairs\n")
-    rows = told_apart(options.metrics, options.pair_sizes, options.data_sets, options.replicates)
+    rows = told_apart(
+        options.metrics, options.pair_sizes, options.data_sets, options.replicates, options.seed
+    )
     print(markdown_table(["metric", *(f"N = {size:,}" for size in options.pair_sizes)], rows))
 
 
