@@ -139,7 +139,12 @@ def rows_for(path: Path, size: int, metrics: str | None) -> list[list[str]]:
         "every metric, intervals, null bands": cli + (["--metrics", metrics] if metrics else []),
     }
     if size <= PEER_SIZE:
-        cases["peer: `pandas.read_json`, nothing computed"] = [sys.executable, "-c", PEER, str(path)]
+        cases["peer: `pandas.read_json`, nothing computed"] = [
+            sys.executable,
+            "-c",
+            PEER,
+            str(path),
+        ]
     lines = []
     for what, command in cases.items():
         seconds, peak = measure(command)

@@ -25,9 +25,16 @@ def workers(processes: int, worth: bool = True) -> Iterator[Submit]:
     if processes < 2 or not worth:
         yield partial
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _use_one_thread) as pool:
         try:
             yield lambda function, *arguments: pool.submit(function, *arguments).result
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _use_one_thread() -> None:
+    """Keep each process to its core: several with threads of their own get in each other's way."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
