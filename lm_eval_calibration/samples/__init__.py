@@ -25,7 +25,7 @@ __all__ = [
     "read_runs",
     "read_samples",
     "read_table",
+    "scopes",
     "score",
     "score_all",
-    "scopes",
 ]
