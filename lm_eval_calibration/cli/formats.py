@@ -101,5 +101,5 @@ def print_tables(items: Sequence[Table | str]) -> None:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
     """A Markdown table; the first `texts` columns are aligned left, figures right."""
     rule = ["---"] * texts + ["---:"] * (len(header) - texts)
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    escaped = [[cell.strip().replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [list(header), rule, *escaped])
