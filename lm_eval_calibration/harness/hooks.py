@@ -19,6 +19,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "lm_eval.api.metrics": ("register_components",),
     "lm_eval.api.group": ("patch_group_aggregate",),
     "lm_eval.evaluator_utils": ("patch_stderr_for_metric",),
+    "lm_eval.models": ("register_models",),
     "lm_eval.tasks.manager": ("patch_task_manager",),
 }
 """Harness module -> functions of `harness.patches` to call on it once it is imported."""

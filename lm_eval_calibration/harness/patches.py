@@ -15,6 +15,8 @@ from typing import Any
 from lm_eval_calibration.harness.yamls import task_yamls
 
 _MARK = "_lm_eval_calibration"
+MODELS = {"hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM"}
+"""What `--model` may name, and where its class is."""
 
 
 def register_components(metrics_module: ModuleType) -> None:
@@ -24,6 +26,19 @@ def register_components(metrics_module: ModuleType) -> None:
     (pull request 4014, merged after 0.4.13).
     """
     importlib.import_module("lm_eval_calibration.harness.components")
+
+
+def register_models(models_module: ModuleType) -> None:
+    """Make our models known by name; their classes are imported when one is asked for.
+
+    Needless once the harness reads the `lm_eval.models` entry points (pull request 4013, merged
+    after 0.4.13).
+    """
+    from lm_eval.api.registry import model_registry
+
+    for name, target in MODELS.items():
+        if name not in model_registry:
+            model_registry.register(name, target=target)
 
 
 def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:

@@ -1,0 +1,1 @@
+"""Language models of the harness (`LM` classes) that this package adds."""

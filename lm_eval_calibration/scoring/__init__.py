@@ -1,0 +1,1 @@
+"""Log-likelihoods from a transformers causal model, with every shared token computed once."""

@@ -1,0 +1,156 @@
+"""A transformers causal model as the engine needs it: trees in, hidden states out, cached prefixes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from lm_eval_calibration.scoring.plan import Prefix, Row
+
+KeyValues = list[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values (1, heads, P, size) of every layer."""
+
+
+class PrefixCache(DynamicCache):
+    """A cache that puts a prefix's keys and values before those of every row, and keeps none."""
+
+    def __init__(self, before: KeyValues, keep: bool) -> None:
+        super().__init__()
+        self.before, self.keep = before, keep
+        self.kept: KeyValues = []
+
+    def update(
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        layer_idx: int,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of the prefix and of the rows (B, heads, P + L, size)."""
+        if self.before:
+            keys, values = self.before[layer_idx]
+            size = (len(key_states), -1, -1, -1)
+            key_states = torch.cat([keys.expand(size), key_states], dim=2)
+            value_states = torch.cat([values.expand(size), value_states], dim=2)
+        if self.keep:
+            self.kept.append((key_states, value_states))
+        return key_states, value_states
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """How many tokens the prefix has."""
+        return self.before[0][0].shape[2] if self.before else 0
+
+
+class Network:
+    """The decoder and the vocabulary matrix of a causal language model.
+
+    Args:
+        model: e.g. a `LlamaForCausalLM`; in evaluation mode for evaluation.
+
+    Raises:
+        AttributeError, TypeError: the model has no decoder that takes positions, a mask and a
+            cache; the engine then leaves it to the harness.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.decoder = model.get_decoder()
+        self.head = model.get_output_embeddings()
+        self.windows = _windows(model.config)
+        self.softcap = getattr(model.config, "final_logit_softcapping", None)
+        known = inspect.signature(self.decoder.forward).parameters
+        self.cache_argument = "cache" if "cache" in known else "past_key_values"
+        missing = {"position_ids", "attention_mask", self.cache_argument} - set(known)
+        if missing or self.head is None:
+            raise TypeError(f"its decoder takes no {', '.join(sorted(missing)) or 'head'}")
+        parameter = next(self.decoder.parameters())
+        self.device, self.dtype = parameter.device, parameter.dtype
+
+    def hidden(self, rows: Sequence[Row], before: KeyValues) -> torch.Tensor:
+        """(B, L, H) last hidden states of rows that follow the same prefix, padded at the right."""
+        tokens, depth, visible = self._padded(rows, len_before(before))
+        return self._forward(tokens, depth, visible, PrefixCache(before, keep=False))
+
+    def key_values(self, prefix: Prefix, before: KeyValues) -> KeyValues:
+        """Keys and values of a prefix and all before it, from those before it."""
+        start = len_before(before)
+        count = len(prefix.tokens)
+        tokens = torch.as_tensor(prefix.tokens, dtype=torch.long, device=self.device)[None]
+        positions = torch.arange(start, start + count, device=self.device)[None]
+        everything = torch.arange(start + count, device=self.device)
+        cache = PrefixCache(before, keep=True)
+        self._forward(tokens, positions, everything <= positions[0, :, None], cache)
+        return cache.kept
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(N, V) logits in float32 of hidden states (N, H)."""
+        logits = self.head(hidden).float()
+        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+    def _forward(
+        self, tokens: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
+        """Run the decoder; `visible` (..., L, P + L) says which tokens each token sees."""
+        output = self.decoder(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=self._masks(positions, visible),
+            use_cache=True,
+            **{self.cache_argument: cache},
+        )
+        return output.last_hidden_state
+
+    def _masks(self, positions: torch.Tensor, visible: torch.Tensor) -> Any:
+        """What is added to the attention scores (B, 1, L, P + L); by kind of layer, if several."""
+        visible = visible.reshape(len(positions), positions.shape[1], -1)
+        before = visible.shape[2] - positions.shape[1]
+        past = torch.arange(before, device=self.device).expand(len(positions), before)
+        distance = positions[:, :, None] - torch.cat([past, positions], dim=1)[:, None]
+        masks = {
+            kind: self._mask(visible if window is None else visible & (distance < window))
+            for kind, window in self.windows.items()
+        }
+        return masks if len(masks) > 1 else next(iter(masks.values()))
+
+    def _mask(self, visible: torch.Tensor) -> torch.Tensor:
+        mask = torch.zeros(visible.shape, dtype=self.dtype, device=self.device)
+        return mask.masked_fill_(~visible, torch.finfo(self.dtype).min)[:, None]
+
+    def _padded(
+        self, rows: Sequence[Row], start: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Tokens and positions (B, L), and which tokens are seen (B, L, P + L), of a batch."""
+        longest = max(map(len, rows))
+        shape = (len(rows), longest)
+        tokens = torch.zeros(shape, dtype=torch.long)
+        depth = torch.zeros(shape, dtype=torch.long)
+        end = torch.arange(1, longest + 1).repeat(len(rows), 1)  # padding is seen by itself alone
+        for b, row in enumerate(rows):
+            tokens[b, : len(row)] = torch.as_tensor(row.tokens)
+            depth[b, : len(row)] = torch.as_tensor(row.depth)
+            end[b, : len(row)] = torch.as_tensor(row.end)
+        tokens, depth, end = (t.to(self.device) for t in (tokens, depth, end))
+        i = torch.arange(longest, device=self.device)
+        tree = (i <= i[:, None]) & (i[:, None] < end[:, None, :])
+        seen = torch.ones((len(rows), longest, start), dtype=torch.bool, device=self.device)
+        return tokens, depth, torch.cat([seen, tree], dim=2)
+
+
+def _windows(config: Any) -> dict[str, int | None]:
+    """How far back each kind of layer sees; `None` for all the way."""
+    window = getattr(config, "sliding_window", None)
+    if not getattr(config, "use_sliding_window", True):
+        window = None
+    kinds = getattr(config, "layer_types", None)
+    kinds = set(kinds or ["sliding_attention" if window else "full_attention"])
+    return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}
+
+
+def len_before(before: KeyValues) -> int:
+    """How many tokens cached keys and values are of."""
+    return before[0][0].shape[2] if before else 0

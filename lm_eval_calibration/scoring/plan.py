@@ -1,0 +1,173 @@
+"""Which tokens are computed together: cached prefixes, and rows that are small trees.
+
+Neighbouring inputs (sorted, with the lengths they share) form a trie. A *row* is a part of it with
+each token once: a document's context, then its options, of which each sees its own ancestors only.
+What many rows share, such as a few-shot block, is a *prefix*, computed once before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.scoring.sequences import Input, Tokens, common_lengths
+
+ROW_TOKENS = 256
+"""Inputs are put into one row up to so many tokens that they do not all share."""
+MIN_PREFIX = 16
+"""A shared beginning of fewer tokens is cheaper computed again than cached."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """Tokens that come before rows or other prefixes: (P,) of its own, after its parent's."""
+
+    tokens: Tokens
+    parent: Prefix | None = None
+
+    @property
+    def end(self) -> int:
+        """How many tokens it and its parents have."""
+        return len(self.tokens) + (self.parent.end if self.parent else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A tree of tokens after a prefix.
+
+    Attributes:
+        prefix: what is cached before it, if anything.
+        tokens: (L,) each token of the tree once.
+        depth: (L,) its position in its input, prefix included.
+        end: (L,) where the tokens that follow it end. They stand right after it, so token i sees
+            token j, itself or an ancestor, exactly where j <= i < end[j].
+        paths: for each input, (S - prefix,) where its tokens lie in the row.
+        inputs: the inputs.
+    """
+
+    prefix: Prefix | None
+    tokens: Tokens
+    depth: NDArray[np.intp]
+    end: NDArray[np.intp]
+    paths: list[NDArray[np.intp]]
+    inputs: list[Input]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Inputs start..stop of a plan, and the prefix they all have."""
+
+    start: int
+    stop: int
+    prefix: Prefix | None = None
+    done: int = 0
+
+
+def plan_rows(
+    inputs: Sequence[Input], *, row_tokens: int = ROW_TOKENS, min_prefix: int = MIN_PREFIX
+) -> list[Row]:
+    """Cut sorted inputs into rows and prefixes.
+
+    Args:
+        inputs: as `inputs_of` gives them.
+        row_tokens: most tokens of a row that its inputs do not all share.
+        min_prefix: fewest tokens that are worth a prefix.
+    """
+    shared = common_lengths(inputs)
+    rows: list[Row] = []
+    stack = [_Part(0, len(inputs))] if inputs else []
+    while stack:
+        part = stack.pop()
+        new = _new_tokens(part, inputs, shared)
+        common = _common(part, inputs, shared)
+        one_context = part.stop - part.start == 1
+        if one_context or new - (common - part.done) <= row_tokens:
+            rows.append(_row(part, inputs, shared))
+        else:
+            stack += reversed(_split(part, inputs, shared, min_prefix))
+    return rows
+
+
+def _new_tokens(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> int:
+    """Tokens of the part's tree beyond its prefix."""
+    first = len(inputs[part.start]) - part.done
+    rest = range(part.start + 1, part.stop)
+    return first + sum(len(inputs[i]) - max(int(shared[i]), part.done) for i in rest)
+
+
+def _common(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> int:
+    """Tokens that all inputs of the part share and in none of which anything is scored."""
+    first_scored = min(inputs[i].first for i in range(part.start, part.stop))
+    branch = int(shared[part.start + 1 : part.stop].min(initial=len(inputs[part.start])))
+    return max(min(branch, first_scored), part.done)
+
+
+def _split(
+    part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp], min_prefix: int
+) -> list[_Part]:
+    """The parts that begin where the inputs branch for the first time."""
+    common = _common(part, inputs, shared)
+    prefix, done = part.prefix, part.done
+    if common - done >= min_prefix:
+        prefix = Prefix(inputs[part.start].tokens[done:common], part.prefix)
+        done = common
+    inside = shared[part.start + 1 : part.stop]
+    cuts = part.start + 1 + np.flatnonzero(inside <= inside.min())
+    bounds = [part.start, *cuts.tolist(), part.stop]
+    return [_Part(a, b, prefix, done) for a, b in pairwise(bounds)]
+
+
+def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
+    tokens, depths, paths, ends = [], [], [], []
+    path = np.empty(0, dtype=np.intp)
+    size = 0
+    for i in range(part.start, part.stop):
+        known = max(int(shared[i]), part.done) if i > part.start else part.done
+        own = inputs[i].tokens[known:]
+        ends.append((path[known - part.done :], size))  # nothing follows these any more
+        path = np.concatenate([path[: known - part.done], np.arange(size, size + len(own))])
+        size += len(own)
+        tokens.append(own)
+        depths.append(np.arange(known, len(inputs[i])))
+        paths.append(path)
+    end = np.full(size, size, dtype=np.intp)
+    for closed, at in ends:
+        end[closed] = at
+    return Row(
+        part.prefix,
+        np.concatenate(tokens),
+        np.concatenate(depths),
+        end,
+        paths,
+        list(inputs[part.start : part.stop]),
+    )
+
+
+def batches(
+    rows: Sequence[Row], tokens: Callable[[], int], padding: float = 0.1
+) -> Iterator[list[Row]]:
+    """Rows of one prefix and of nearly one length, `tokens()` in all at most (but one row at least).
+
+    The longest come first, so that memory runs out at once or never. A row shorter than
+    (1 - 1.5 padding) of the batch's longest waits for the next batch.
+    """
+    by_prefix: dict[int, list[Row]] = {}
+    for row in rows:
+        by_prefix.setdefault(id(row.prefix), []).append(row)
+    for group in by_prefix.values():
+        group.sort(key=len, reverse=True)
+        batch: list[Row] = []
+        for row in group:
+            full = batch and (len(batch) + 1) * len(batch[0]) > tokens()
+            if full or (batch and len(row) < (1 - 1.5 * padding) * len(batch[0])):
+                yield batch
+                batch = []
+            batch.append(row)
+        yield batch

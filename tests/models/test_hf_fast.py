@@ -1,0 +1,150 @@
+"""`--model hf-fast` in the harness: `hf`'s numbers, whatever is asked of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval import simple_evaluate
+from lm_eval.api.instance import Instance
+
+from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.scoring.engine import Engine
+
+TASKS = ["toy_norm", "toy_several", "toy_mutual", "toy_inputs", "calib_toy_plain"]
+
+
+@pytest.fixture
+def fast(tiny_model: Path) -> FastHFLM:
+    return FastHFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
+
+
+def instances(kind: str, arguments: list[tuple[Any, ...]]) -> list[Instance]:
+    return [
+        Instance(request_type=kind, doc={}, arguments=a, idx=i)  # type: ignore[arg-type]
+        for i, a in enumerate(arguments)
+    ]
+
+
+def assert_same(found: list[Any], expected: list[Any]) -> None:
+    assert len(found) == len(expected)
+    for (a, a_greedy), (b, b_greedy) in zip(found, expected, strict=True):
+        assert a == pytest.approx(b, abs=1e-4)
+        assert isinstance(a, float) and isinstance(a_greedy, bool)
+        assert a_greedy == b_greedy
+
+
+@pytest.mark.parametrize("shots", [0, 3])
+@pytest.mark.parametrize("chat", [False, True])
+def test_tasks(fast: FastHFLM, tiny_lm: Any, tasks: Any, shots: int, chat: bool) -> None:
+    """Few shots, chat template, mutual information, options in the context: request by request."""
+    samples = [
+        simple_evaluate(
+            model=model, tasks=TASKS, task_manager=tasks, limit=15, num_fewshot=shots,
+            apply_chat_template=chat, bootstrap_iters=0,
+        )["samples"]
+        for model in (fast, tiny_lm)
+    ]  # fmt: skip
+    for task in TASKS:
+        for a, b in zip(*(s[task] for s in samples), strict=True):
+            assert_same(a["filtered_resps"], b["filtered_resps"])
+    assert fast._reason is None
+
+
+PAIRS = [
+    ("What is item 3?", " this"), ("", " a beginning"), ("What is item 3?", " that"),
+    ("What is item 3?", " this"), ("trailing space ", "moves"), ("x", "y"),
+    ("long " * 500, "is cut from the left"),
+]  # fmt: skip
+
+
+def test_requests_of_every_kind(fast: FastHFLM, tiny_lm: Any) -> None:
+    """Empty contexts, duplicates, one token, left truncation."""
+    asked = instances("loglikelihood", PAIRS)
+    assert_same(fast.loglikelihood(asked), tiny_lm.loglikelihood(asked))
+    assert fast.loglikelihood([]) == []
+
+
+def test_rolling_and_generation(fast: FastHFLM, tiny_lm: Any) -> None:
+    texts = instances("loglikelihood_rolling", [("a text of its own",), ("words " * 450,)])
+    for a, b in zip(
+        fast.loglikelihood_rolling(texts), tiny_lm.loglikelihood_rolling(texts), strict=True
+    ):
+        assert a == pytest.approx(b, rel=1e-5)
+    asked = instances("generate_until", [("Once", {"until": ["."], "max_gen_toks": 5})])
+    assert fast.generate_until(asked) == tiny_lm.generate_until(asked)
+
+
+def test_answers_are_cached_as_hf_caches_them(fast: FastHFLM) -> None:
+    kept = []
+
+    class Hook:
+        def add_partial(self, *arguments: Any) -> None:
+            kept.append(arguments)
+
+    fast.cache_hook = Hook()
+    asked = instances("loglikelihood", PAIRS[:3])
+    answers = fast.loglikelihood(asked)
+    assert kept == [
+        ("loglikelihood", pair, answer) for pair, answer in zip(PAIRS[:3], answers, strict=True)
+    ]
+
+
+def test_an_engine_that_disagrees_is_not_used(
+    fast: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = Engine.score
+
+    def wrong(self: Engine, requests: Any, **options: Any) -> Any:
+        return [
+            a._replace(loglikelihood=a.loglikelihood - 0.1)
+            for a in whole(self, requests, **options)
+        ]
+
+    monkeypatch.setattr(Engine, "score", wrong)
+    asked = instances("loglikelihood", PAIRS)
+    with caplog.at_level(logging.WARNING):
+        assert_same(fast.loglikelihood(asked), tiny_lm.loglikelihood(asked))
+        fast.loglikelihood(asked)
+    said = [r.message for r in caplog.records if "hf-fast" in r.message]
+    assert len(said) == 1
+    assert "packed and separate inputs disagree" in said[0]
+
+
+def test_an_architecture_of_another_kind_is_left_to_hf(
+    fast: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(self: Engine) -> None:
+        raise TypeError("its decoder takes no position_ids")
+
+    monkeypatch.setattr(Engine, "__post_init__", refuse)
+    asked = instances("loglikelihood", PAIRS)
+    with caplog.at_level(logging.WARNING):
+        assert_same(fast.loglikelihood(asked), tiny_lm.loglikelihood(asked))
+    assert "takes no position_ids" in caplog.text
+
+
+def test_longer_requests_are_checked_again(fast: FastHFLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    check = FastHFLM._disagreement
+
+    def counted(self: FastHFLM, requests: Any, plain: Any) -> Any:
+        lengths.append(max(len(r.context) + len(r.continuation) for r in plain))
+        return check(self, requests, plain)
+
+    monkeypatch.setattr(FastHFLM, "_disagreement", counted)
+    for pairs in (PAIRS[:3], PAIRS[:2], PAIRS):
+        fast.loglikelihood(instances("loglikelihood", pairs))
+    assert len(lengths) == 2
+    assert lengths[0] < lengths[1]
+
+
+def test_by_name(tiny_model: Path, tasks: Any) -> None:
+    """As `lm_eval --model hf-fast --model_args pretrained=...` asks for it."""
+    results = simple_evaluate(
+        model="hf-fast", model_args=f"pretrained={tiny_model},batch_tokens=64",
+        tasks=["calib_toy_norm"], task_manager=tasks, limit=5, device="cpu", bootstrap_iters=0,
+    )  # fmt: skip
+    assert "ece,none" in results["results"]["calib_toy_norm"]

@@ -1,0 +1,129 @@
+"""The engine's numbers are those of one sequence at a time, on every architecture it takes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.network import Network
+from lm_eval_calibration.scoring.sequences import Request
+
+TAKEN = ["llama", "qwen2", "gpt2", "gemma3", "mistral"]
+few = settings(derandomize=True, deadline=None, max_examples=25)
+MAX_LENGTH = 40
+
+
+def one_by_one(model: Any, requests: list[Request]) -> list[tuple[float, bool, float]]:
+    """Log-likelihood, whether greedy, and the least gap of the best two logits, as `hf` has them."""
+    answers = []
+    for context, continuation in requests:
+        tokens = [*context, *continuation][-(MAX_LENGTH + 1) :][:-1]
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens])).logits[0, -len(continuation) :].float()
+        target = torch.tensor(continuation[-len(logits) :])
+        logp = logits.log_softmax(-1).gather(1, target[:, None])
+        best = logits.topk(2).values
+        answers.append(
+            (
+                float(logp.sum()),
+                bool((logits.argmax(-1) == target).all()),
+                float((best[:, 0] - best[:, 1]).min()),
+            )
+        )
+    return answers
+
+
+def assert_same(model: Any, requests: list[Request], **options: int) -> None:
+    found = Engine(model, MAX_LENGTH, options.pop("batch_tokens", 200)).score(requests, **options)
+    for answer, (value, greedy, gap) in zip(found, one_by_one(model, requests), strict=True):
+        assert answer.loglikelihood == pytest.approx(value, abs=1e-4)
+        assert answer.is_greedy == greedy or gap < 1e-4
+
+
+def prompts(seed: int) -> list[Request]:
+    """A few-shot block before most questions, four options each; some too long, some twice."""
+    draw = random.Random(seed)
+    tokens = lambda n: [draw.randrange(50) for _ in range(n)]  # noqa: E731
+    block = tokens(20)
+    found = []
+    for question in range(8):
+        context = (block if question % 3 else []) + tokens(draw.randrange(1, 25))
+        found += [Request(context, tokens(draw.randrange(1, 5))) for _ in range(4)]
+    return found + found[:3]
+
+
+@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("options", [{}, {"row_tokens": 8, "min_prefix": 4}, {"batch_tokens": 1}])
+def test_same_numbers(tiny: Callable[[str], Any], name: str, options: dict[str, int]) -> None:
+    assert_same(tiny(name), prompts(1), **options)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.lists(st.integers(0, 3), max_size=5),
+            st.lists(st.integers(0, 3), min_size=1, max_size=4),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.sampled_from([1, 6, 64]),
+    st.integers(1, 4),
+)
+@few
+def test_random_tries(
+    tiny: Callable[[str], Any], stems: Any, parts: Any, row_tokens: int, min_prefix: int
+) -> None:
+    found = [Request(stems[i % len(stems)] + more, option) for i, more, option in parts]
+    for name in ("llama", "gemma3"):
+        assert_same(tiny(name), found, row_tokens=row_tokens, min_prefix=min_prefix)
+
+
+@pytest.mark.parametrize("name", ["bloom", "mamba"])
+def test_architectures_that_take_no_positions_are_refused(
+    tiny: Callable[[str], Any], name: str
+) -> None:
+    with pytest.raises((TypeError, AttributeError)):
+        Network(tiny(name))
+
+
+def test_memory_that_runs_out_halves_the_batch(
+    tiny: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = prompts(2)
+    engine = Engine(tiny("llama"), MAX_LENGTH, 4000)
+    expected = engine.score(found)
+    whole = Network.hidden
+
+    def small(self: Network, rows: Any, before: Any) -> Any:
+        if len(rows) > 1:
+            raise torch.OutOfMemoryError
+        return whole(self, rows, before)
+
+    monkeypatch.setattr(Network, "hidden", small)
+    done: list[int] = []
+    for a, b in zip(engine.score(found, progress=done.append), expected, strict=True):
+        assert a.loglikelihood == pytest.approx(b.loglikelihood, abs=1e-5)
+    assert sum(done) == len(found)
+    assert engine.batch_tokens < 4000
+    monkeypatch.setattr(Network, "hidden", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
+    with pytest.raises(torch.OutOfMemoryError):
+        engine.score(found)
+
+
+def test_the_vocabulary_is_reached_in_chunks(
+    tiny: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval_calibration.scoring import engine
+
+    monkeypatch.setattr(engine, "LOGIT_ELEMENTS", 3 * 50)
+    assert_same(tiny("llama"), prompts(3))
