@@ -101,7 +101,7 @@ def test_memory_that_runs_out_halves_the_batch(
 ) -> None:
     found = prompts(2)
     engine = Engine(tiny("llama"), MAX_LENGTH, 4000)
-    expected = engine.score(found)
+    expected = engine.score(found, row_tokens=8)
     whole = Network.hidden
 
     def small(self: Network, rows: Any, before: Any) -> Any:
@@ -111,13 +111,13 @@ def test_memory_that_runs_out_halves_the_batch(
 
     monkeypatch.setattr(Network, "hidden", small)
     done: list[int] = []
-    for a, b in zip(engine.score(found, progress=done.append), expected, strict=True):
+    for a, b in zip(engine.score(found, row_tokens=8, progress=done.append), expected, strict=True):
         assert a.loglikelihood == pytest.approx(b.loglikelihood, abs=1e-5)
     assert sum(done) == len(found)
     assert engine.batch_tokens < 4000
     monkeypatch.setattr(Network, "hidden", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(torch.OutOfMemoryError):
-        engine.score(found)
+        engine.score(found, row_tokens=8)
 
 
 def test_the_vocabulary_is_reached_in_chunks(
