@@ -70,3 +70,24 @@ def test_python_tasks_are_made_from_their_class_key() -> None:
 )
 def test_registries(name: str) -> None:
     assert "calib_ece" in getattr(registry, name), VERSION
+
+
+def test_models() -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    assert parameters(HFLM._loglikelihood_tokens) == [
+        "self", "requests", "disable_tqdm", "override_bs",
+    ], VERSION  # fmt: skip
+    source = inspect.getsource(HFLM._loglikelihood_tokens)
+    for name in ("self.softmax_dtype", "self.batch_size", "self.cache_hook", "self.max_length"):
+        assert name in source, f"{name}: {VERSION}"
+    assert "hf-fast" in registry.model_registry, VERSION
+
+
+def test_declared_models_are_those_that_the_hook_registers() -> None:
+    from importlib.metadata import entry_points
+
+    from lm_eval_calibration.harness.patches import MODELS
+
+    declared = {e.name: e.value for e in entry_points(group="lm_eval.models")}
+    assert MODELS.items() <= declared.items()

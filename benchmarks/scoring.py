@@ -1,0 +1,134 @@
+"""`hf-fast` beside `hf`: time and memory of whole evaluation calls, on real tasks.
+
+    python benchmarks/scoring.py --model <SmolLM2-135M-Instruct> --data ../shared/data --repeats 3
+
+Every figure is of a process of its own, `hf` and `hf-fast` in turn; loading the model is left out.
+The limit is the time of the network alone on as many tokens as are different, in batches of the
+same shapes, and of the vocabulary matrix on the scored positions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from common import machine_facts, markdown_table, verdict
+
+
+class Case(NamedTuple):
+    """A task, how much of it, and the speed-up that is aimed at."""
+
+    label: str
+    task: str
+    limit: int
+    shots: int = 0
+    first_n: bool = False
+    target: float = 0.0
+
+
+CASES = {
+    "arc": Case("ARC-Challenge, 0-shot", "arc_challenge", 200, target=3),
+    "hellaswag": Case("HellaSwag, 0-shot", "hellaswag", 100, target=3),
+    "arc25": Case("ARC-Challenge, 25 random shots", "arc_challenge", 16, 25, target=4),
+    "arc25fixed": Case("ARC-Challenge, 25 fixed shots", "arc_challenge", 16, 25, True, target=20),
+    "mmlu5": Case("MMLU anatomy, 5 shots", "mmlu_anatomy", 100, 5, target=12),
+}
+HEADER = (
+    "task", "documents", "`hf`, s", "`hf-fast`, s", "ratio", "target", "largest difference, nats",
+    "`hf`, GB", "`hf-fast`, GB",
+)  # fmt: skip
+
+
+def work(model: str, case: Case, pretrained: str, dtype: str) -> dict[str, Any]:
+    """Seconds of one evaluation call, peak memory, and all log-likelihoods."""
+    from lm_eval import simple_evaluate
+    from lm_eval.api.registry import get_model
+    from lm_eval.tasks import TaskManager
+
+    import lm_eval_calibration  # noqa: F401
+
+    manager = TaskManager()
+    lm = get_model(model)(
+        pretrained=pretrained, device="cpu", batch_size=16, dtype=dtype, softmax_dtype="float32"
+    )
+    task: Any = case.task
+    if case.first_n:
+        task = {"task": case.task, "fewshot_config": {"sampler": "first_n"}}
+    start = time.perf_counter()
+    results = simple_evaluate(
+        model=lm, tasks=[task], task_manager=manager, limit=case.limit,
+        num_fewshot=case.shots or None, bootstrap_iters=0,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    (samples,) = results["samples"].values()
+    return {
+        "seconds": seconds,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "lls": [r[0] for s in samples for r in s["filtered_resps"]],
+    }
+
+
+def measure(model: str, name: str, options: Any) -> dict[str, Any]:
+    """`work` in a process of its own, beside the data."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--case", name, "--lm", model]
+    command += ["--model", str(Path(options.model).resolve()), "--dtype", options.dtype]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=options.data, env=environment, check=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def row(name: str, options: Any) -> list[str]:
+    """One line of the table: the median of pairs."""
+    case = CASES[name]
+    pairs = [
+        (measure("hf", name, options), measure("hf-fast", name, options))
+        for _ in range(options.repeats)
+    ]
+    slow, fast = ([pair[i] for pair in pairs] for i in (0, 1))
+    ratio = median(a["seconds"] / b["seconds"] for a, b in pairs)
+    difference = max(abs(x - y) for x, y in zip(slow[0]["lls"], fast[0]["lls"], strict=True))
+    return [
+        case.label,
+        str(case.limit),
+        f"{median(a['seconds'] for a in slow):.1f}",
+        f"{median(b['seconds'] for b in fast):.1f}",
+        f"{ratio:.1f}",
+        verdict(ratio, at_least=case.target),
+        f"{difference:.1e}",
+        f"{max(a['peak'] for a in slow):.2f}",
+        f"{max(b['peak'] for b in fast):.2f}",
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the machine's facts and the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", required=True, help="folder of a checkpoint")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
+    parser.add_argument("--lm", choices=["hf", "hf-fast"])
+    options = parser.parse_args(argv)
+    if options.case:
+        print(json.dumps(work(options.lm, CASES[options.case], options.model, options.dtype)))
+        return
+    print(machine_facts("torch", "transformers", "lm_eval"))
+    print(f"\n{markdown_table(HEADER, (row(name, options) for name in options.cases))}")
+
+
+if __name__ == "__main__":
+    main()
