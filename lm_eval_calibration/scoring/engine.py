@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,19 @@ class Scored(NamedTuple):
 
     loglikelihood: float
     is_greedy: bool
+
+
+class Answers(NamedTuple):
+    """What one batch answers, R requests.
+
+    requests: their numbers; loglikelihood (R,) in nats, float32; is_greedy (R,); hidden (R, H) the
+    last layer's state at the last token of each context, where THERMOMETER reads its features.
+    """
+
+    requests: list[int]
+    loglikelihood: torch.Tensor
+    is_greedy: torch.Tensor
+    hidden: torch.Tensor
 
 
 @dataclass
@@ -58,87 +71,92 @@ class Engine:
             plan: options of `plan_rows`.
         """
         answers: list[Scored | None] = [None] * len(requests)
+        for found in self.passes(requests, **plan):
+            values = zip(found.loglikelihood.tolist(), found.is_greedy.tolist(), strict=True)
+            for number, (loglikelihood, is_greedy) in zip(found.requests, values, strict=True):
+                answers[number] = Scored(loglikelihood, is_greedy)
+            if progress is not None:
+                progress(len(found.requests))
+        return answers  # type: ignore[return-value]
+
+    def passes(self, requests: Sequence[Request], **plan: int) -> Iterator[Answers]:
+        """The same batch by batch, as tensors: differentiable where gradients are enabled.
+
+        Args and order as `score`, but requests come as the batches have them.
+        """
         rows = plan_rows(inputs_of(requests, self.max_length), **plan)
         cached = _Cached(self.network)
         for batch in batches(rows, lambda: self.batch_tokens):
-            before = cached.of(batch[0].prefix)
-            self._answer(batch, before, requests, answers, progress)
-        return answers  # type: ignore[return-value]
+            yield from self._pass(batch, cached.of(batch[0].prefix), requests)
 
-    def _answer(
-        self,
-        batch: list[Row],
-        before: KeyValues,
-        requests: Sequence[Request],
-        answers: list[Scored | None],
-        progress: Callable[[int], None] | None,
-    ) -> None:
+    def _pass(
+        self, batch: list[Row], before: KeyValues, requests: Sequence[Request]
+    ) -> Iterator[Answers]:
         try:
-            found = self._score_batch(batch, before, requests)
+            answers = self._answers(batch, before, requests)
         except (torch.OutOfMemoryError, MemoryError):
             if len(batch) == 1:
                 raise
-            half = len(batch) // 2
             self.batch_tokens = max(1, self.batch_tokens // 2)
+            half = len(batch) // 2
             for part in (batch[:half], batch[half:]):
-                self._answer(part, before, requests, answers, progress)
+                yield from self._pass(part, before, requests)
             return
-        for number, scored in found:
-            answers[number] = scored
-        if progress is not None:
-            progress(len(found))
+        yield answers
 
-    def _score_batch(
-        self, batch: list[Row], before: KeyValues, requests: Sequence[Request]
-    ) -> list[tuple[int, Scored]]:
-        hidden = self.network.hidden(batch, before)
-        places, targets, owners = _targets(batch, requests)
-        at = torch.as_tensor(places, device=hidden.device)
-        logp, greedy = self._token_scores(hidden.flatten(0, 1), at, targets)
-        bounds = np.cumsum([0, *(count for _, count in owners)])
-        return [
-            (number, Scored(float(logp[a:b].sum()), bool(greedy[a:b].all())))
-            for (number, _), a, b in zip(owners, bounds[:-1], bounds[1:], strict=True)
-        ]
+    def _answers(self, batch: list[Row], before: KeyValues, requests: Sequence[Request]) -> Answers:
+        hidden = self.network.hidden(batch, before).flatten(0, 1)
+        numbers, places, targets, counts = _targets(batch, requests)
+        device = hidden.device
+        at = torch.as_tensor(places, device=device)
+        logp, greedy = self._token_scores(hidden, at, torch.as_tensor(targets, device=device))
+        count = torch.as_tensor(counts, device=device)
+        owner = torch.repeat_interleave(torch.arange(len(counts), device=device), count)
+        total = torch.zeros(len(counts), device=device).index_add(0, owner, logp)
+        right = torch.zeros_like(count).index_add(0, owner, greedy.to(count.dtype))
+        first = at[count.cumsum(0) - count]
+        return Answers(numbers, total, right == count, hidden[first])
 
     def _token_scores(
-        self, hidden: torch.Tensor, places: torch.Tensor, targets: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, hidden: torch.Tensor, places: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """(T,) log-probability of each target after the token at its place, and whether it is best.
 
         Several targets after one token share its row of logits.
         """
         distinct, which = torch.unique(places, return_inverse=True)
-        wanted = torch.as_tensor(targets, dtype=torch.long, device=hidden.device)
-        logp = torch.empty(len(wanted), dtype=torch.float32, device=hidden.device)
-        greedy = torch.empty(len(wanted), dtype=torch.bool, device=hidden.device)
-        vocabulary = self.network.head.weight.shape[0]
-        size = max(1, LOGIT_ELEMENTS // vocabulary)
+        logp = torch.zeros(len(targets), dtype=torch.float32, device=hidden.device)
+        greedy = torch.zeros(len(targets), dtype=torch.bool, device=hidden.device)
+        size = max(1, LOGIT_ELEMENTS // self.network.head.weight.shape[0])
         for start in range(0, len(distinct), size):
             logits = self.network.logits(hidden[distinct[start : start + size]])
             here = ((which >= start) & (which < start + size)).nonzero()[:, 0]
-            rows, columns = which[here] - start, wanted[here]
+            rows, columns = which[here] - start, targets[here]
             # `hf` calls log_softmax, whose rounding (1e-5 a token on a CPU) is thus the same here.
-            logp[here] = logits.log_softmax(dim=1)[rows, columns]
+            logp = logp.index_put((here,), logits.log_softmax(dim=1)[rows, columns])
             greedy[here] = logits.argmax(dim=1)[rows] == columns
-        return logp.cpu().numpy(), greedy.cpu().numpy()
+        return logp, greedy
 
 
 def _targets(
     batch: Sequence[Row], requests: Sequence[Request]
-) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
-    """(T,) flat places in the padded batch, (T,) next tokens, and whose they are, how many each."""
+) -> tuple[list[int], np.ndarray, np.ndarray, list[int]]:
+    """Of a batch's R requests: their numbers, flat places (T,) in the padded batch, next tokens (T,).
+
+    And how many of the T each has.
+    """
     longest = max(map(len, batch))
-    places, targets, owners = [], [], []
+    numbers, places, targets, counts = [], [], [], []
     for b, row in enumerate(batch):
         for tokens, path in zip(row.inputs, row.paths, strict=True):
             for number in tokens.requests:
                 continuation = requests[number].continuation
                 count = min(len(continuation), len(tokens))
+                numbers.append(number)
                 places.append(b * longest + path[-count:])
-                targets.append(np.asarray(continuation[-count:]))
-                owners.append((number, count))
-    return np.concatenate(places), np.concatenate(targets), owners
+                targets.append(np.asarray(continuation[-count:], dtype=np.int64))
+                counts.append(count)
+    return numbers, np.concatenate(places), np.concatenate(targets), counts
 
 
 class _Cached:

@@ -127,3 +127,35 @@ def test_the_vocabulary_is_reached_in_chunks(
 
     monkeypatch.setattr(engine, "LOGIT_ELEMENTS", 3 * 50)
     assert_same(tiny("llama"), prompts(3))
+
+
+@pytest.mark.parametrize("options", [{}, {"row_tokens": 8, "min_prefix": 4}])
+def test_gradients_and_hidden_states_are_those_of_one_sequence_at_a_time(
+    tiny: Callable[[str], Any], options: dict[str, int]
+) -> None:
+    """Cross-entropy over the options, as training has it; and the state at each context's end."""
+    model = tiny("llama")
+    found = [r for r in prompts(4) if len(r.context) + len(r.continuation) <= MAX_LENGTH]
+    weights = [model.model.layers[0].self_attn.k_proj.weight, model.lm_head.weight]
+
+    def loss(scores: dict[int, torch.Tensor]) -> torch.Tensor:
+        return -torch.stack([scores[i] for i in range(len(found))]).log_softmax(0)[0]
+
+    packed: dict[int, torch.Tensor] = {}
+    for answers in Engine(model, MAX_LENGTH, 200).passes(found, **options):
+        packed |= dict(zip(answers.requests, answers.loglikelihood, strict=True))
+        for number, state in zip(answers.requests, answers.hidden, strict=True):
+            context = torch.tensor([list(found[number].context)])
+            expected = model.model(context).last_hidden_state[0, -1]
+            torch.testing.assert_close(state, expected, atol=1e-4, rtol=1e-4)
+    separate = {}
+    for i, (context, continuation) in enumerate(found):
+        logits = model(torch.tensor([[*context, *continuation][:-1]])).logits[0]
+        logp = logits[-len(continuation) :].log_softmax(-1)
+        separate[i] = logp[torch.arange(len(continuation)), torch.tensor(continuation)].sum()
+    for a, b in zip(
+        torch.autograd.grad(loss(packed), weights),
+        torch.autograd.grad(loss(separate), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
