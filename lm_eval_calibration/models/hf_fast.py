@@ -13,6 +13,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 
+from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.scoring.sequences import Request
 
@@ -48,7 +49,7 @@ class FastHFLM(HFLM):
         super().__init__(*args, **kwargs)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)
-        self._engine: Engine | None = None
+        self._engine: Engine | EncoderDecoderEngine | None = None
         self._reason: str | None = None
         self._checked_length = 0
 
@@ -85,18 +86,21 @@ class FastHFLM(HFLM):
 
     def _disagreement(self, requests: list[TokenRequest], plain: list[Request]) -> str | None:
         """Why the engine cannot be used for these requests, if it cannot."""
-        if self.backend != "causal":
-            return "encoder-decoder models are not supported yet"
+        some = _some_of(plain)
+        chosen = [plain[i] for i in some]
+        settings = (self.model, self.max_length, self._batch_tokens)
         try:
-            self._engine = Engine(self.model, self.max_length, self._batch_tokens)
-            some = _some_of(plain)
-            chosen = [plain[i] for i in some]
-            found = [self._engine.score(chosen), self._engine.score(chosen, row_tokens=8)]
+            if self.backend == "causal":
+                self._engine = causal = Engine(*settings)
+                found = [causal.score(chosen), causal.score(chosen, row_tokens=8)]
+            else:
+                self._engine = EncoderDecoderEngine(*settings)
+                found = [self._engine.score(chosen)]
         except (AttributeError, TypeError, ValueError, RuntimeError, KeyError) as error:
             return f"the model does not take packed inputs ({type(error).__name__}: {error})"
         with self._plain_hf():
             expected = super()._loglikelihood_tokens([requests[i] for i in some], True)
-        tolerance = TOLERANCE.get(self._engine.network.dtype, HALF_TOLERANCE)
+        tolerance = TOLERANCE.get(self._engine.dtype, HALF_TOLERANCE)
         for scored in found:
             for request, answer, (value, _) in zip(chosen, scored, expected, strict=True):
                 allowed = tolerance * math.sqrt(len(request.continuation)) + 1e-5 * abs(value)

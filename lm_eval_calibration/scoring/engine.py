@@ -54,6 +54,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.network = Network(self.model)
+        self.dtype = self.network.dtype
 
     @torch.inference_mode()
     def score(

@@ -148,3 +148,49 @@ def test_by_name(tiny_model: Path, tasks: Any) -> None:
         tasks=["calib_toy_norm"], task_manager=tasks, limit=5, device="cpu", bootstrap_iters=0,
     )  # fmt: skip
     assert "ece,none" in results["results"]["calib_toy_norm"]
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer T5 with the tiny model's byte tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    torch.manual_seed(0)
+    model = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=len(tokenizer), d_model=32, d_ff=64, d_kv=8, num_layers=2, num_heads=4,
+            decoder_start_token_id=0, pad_token_id=1, eos_token_id=1, initializer_factor=1.0,
+        )
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("tiny_t5")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_encoder_decoder_models_encode_each_context_once(
+    tiny_t5: Path, tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
+
+    arguments = {"pretrained": str(tiny_t5), "device": "cpu", "batch_size": 4, "dtype": "float32"}
+    fast, slow = FastHFLM(**arguments, batch_tokens=300), HFLM(**arguments)
+    assert fast.backend == "seq2seq"
+    encoded = []
+    scored = EncoderDecoderEngine._scored
+
+    def counted(self: Any, batch: Any, requests: Any) -> Any:
+        encoded.extend(context for context, _ in batch)
+        return scored(self, batch, requests)
+
+    pairs = [p for p in PAIRS if p[0]] + [("What is item 3?", f" option {i}") for i in range(4)]
+    asked = instances("loglikelihood", pairs)
+    assert_same(fast.loglikelihood(asked), slow.loglikelihood(asked))
+    assert fast._reason is None
+    monkeypatch.setattr(EncoderDecoderEngine, "_scored", counted)
+    fast.loglikelihood(asked)
+    assert len(encoded) == len(set(encoded)) == len({context.rstrip() for context, _ in pairs})
