@@ -24,7 +24,8 @@ TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 HALF_TOLERANCE = 0.1
 """How far a log-likelihood may be from `hf`'s when the engine is checked, per root of its tokens;
 a wrong mask or position is off by whole nats."""
-CHECKED = 8
+SHORT, SHORT_TOKENS = 3, 64
+"""So many of the shortest and of the middle are checked, by so many tokens of their contexts."""
 BATCH_TOKENS = {"cpu": 2048}
 DEVICE_BATCH_TOKENS = 16_384
 
@@ -60,7 +61,7 @@ class FastHFLM(HFLM):
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
         plain = [Request(context, continuation) for _, context, continuation in requests]
-        if not plain or not self._trusted(requests, plain):
+        if not plain or not self._trusted(plain):
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
         assert self._engine is not None
         with tqdm(
@@ -74,20 +75,19 @@ class FastHFLM(HFLM):
                 self.cache_hook.add_partial("loglikelihood", text, tuple(answer))
         return [tuple(answer) for answer in answers]
 
-    def _trusted(self, requests: list[TokenRequest], plain: list[Request]) -> bool:
+    def _trusted(self, plain: list[Request]) -> bool:
         """Whether the engine may answer: it has been compared with `hf` on requests so long."""
         longest = max(min(len(r.context) + len(r.continuation), self.max_length) for r in plain)
         if self._reason is None and longest > self._checked_length:
-            self._reason = self._disagreement(requests, plain)
+            self._reason = self._disagreement(plain)
             self._checked_length = longest
             if self._reason is not None:
                 log.warning("hf-fast scores as slowly as hf: %s.", self._reason)
         return self._reason is None
 
-    def _disagreement(self, requests: list[TokenRequest], plain: list[Request]) -> str | None:
+    def _disagreement(self, plain: list[Request]) -> str | None:
         """Why the engine cannot be used for these requests, if it cannot."""
-        some = _some_of(plain)
-        chosen = [plain[i] for i in some]
+        chosen = _some_of(plain)
         settings = (self.model, self.max_length, self._batch_tokens)
         try:
             if self.backend == "causal":
@@ -99,7 +99,7 @@ class FastHFLM(HFLM):
         except (AttributeError, TypeError, ValueError, RuntimeError, KeyError) as error:
             return f"the model does not take packed inputs ({type(error).__name__}: {error})"
         with self._plain_hf():
-            expected = super()._loglikelihood_tokens([requests[i] for i in some], True)
+            expected = super()._loglikelihood_tokens([(None, *r) for r in chosen], True)
         tolerance = TOLERANCE.get(self._engine.dtype, HALF_TOLERANCE)
         for scored in found:
             for request, answer, (value, _) in zip(chosen, scored, expected, strict=True):
@@ -113,12 +113,8 @@ class FastHFLM(HFLM):
 
     @contextlib.contextmanager
     def _plain_hf(self) -> Iterator[None]:
-        """`hf`'s own path, in batches of one, with its log-softmax in float32 and no caching."""
-        changed = {
-            "softmax_dtype": torch.float32,
-            "batch_size_per_gpu": 1,
-            "cache_hook": _NoCache(),
-        }
+        """`hf`'s own path, in batches of one and with its log-softmax in float32."""
+        changed = {"softmax_dtype": torch.float32, "batch_size_per_gpu": 1}
         saved = {name: getattr(self, name) for name in changed}
         try:
             for name, value in changed.items():
@@ -129,16 +125,9 @@ class FastHFLM(HFLM):
                 setattr(self, name, value)
 
 
-class _NoCache:
-    def add_partial(self, *_: Any) -> None:
-        """Forget what a check has scored."""
-
-
-def _some_of(requests: Sequence[Request]) -> list[int]:
-    """Requests to check on: neighbours that share much, among the longest and the shortest."""
-    order = sorted(
-        range(len(requests)),
-        key=lambda i: (len(requests[i].context), tuple(requests[i].context[-8:])),
-    )
-    half = CHECKED // 2
-    return sorted({*order[:half], *order[-half:]})
+def _some_of(requests: Sequence[Request]) -> list[Request]:
+    """Requests to check on: the two longest, whole, and others by the end of their contexts."""
+    order = sorted(requests, key=lambda r: (len(r.context), tuple(r.context[-8:])), reverse=True)
+    middle = len(order) // 2
+    others = order[2:][-SHORT:] + order[middle : middle + SHORT]
+    return [*order[:2], *(Request(r.context[-SHORT_TOKENS:], r.continuation) for r in others)]

@@ -130,9 +130,9 @@ def test_longer_requests_are_checked_again(fast: FastHFLM, monkeypatch: pytest.M
     lengths = []
     check = FastHFLM._disagreement
 
-    def counted(self: FastHFLM, requests: Any, plain: Any) -> Any:
+    def counted(self: FastHFLM, plain: Any) -> Any:
         lengths.append(max(len(r.context) + len(r.continuation) for r in plain))
-        return check(self, requests, plain)
+        return check(self, plain)
 
     monkeypatch.setattr(FastHFLM, "_disagreement", counted)
     for pairs in (PAIRS[:3], PAIRS[:2], PAIRS):
