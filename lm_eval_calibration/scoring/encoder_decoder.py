@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutput
 
 from lm_eval_calibration.scoring.engine import BATCH_TOKENS, Scored
-from lm_eval_calibration.scoring.sequences import Request
+from lm_eval_calibration.scoring.sequences import Request, check
 
 Group = tuple[tuple[int, ...], list[int]]
 """A context's tokens, and the numbers of its requests."""
@@ -44,6 +44,7 @@ class EncoderDecoderEngine:
         progress: Callable[[int], None] | None = None,
     ) -> list[Scored]:
         """Log-likelihood of each continuation given its context, in order; see `Engine.score`."""
+        check(requests, self.max_length)
         by_context: dict[tuple[int, ...], list[int]] = {}
         for number, (context, _) in enumerate(requests):
             by_context.setdefault(tuple(context[-self.max_length :]), []).append(number)

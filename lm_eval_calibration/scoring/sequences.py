@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_calibration.errors import invalid
+
 Tokens = NDArray[np.int32]
 
 
@@ -37,11 +39,27 @@ class Input:
         return len(self.tokens)
 
 
+def check(requests: Sequence[Request], max_length: int) -> None:
+    """Raise an InvalidInputError if a request has no tokens, or too many to score."""
+    for number, (context, continuation) in enumerate(requests):
+        if not context or not 0 < len(continuation) <= max_length:
+            raise invalid(
+                f"requests[{number}]",
+                f"a context and 1 to {max_length} tokens after it",
+                f"{len(context)} and {len(continuation)} tokens",
+            )
+
+
 def inputs_of(requests: Sequence[Request], max_length: int) -> list[Input]:
     """The distinct inputs of `requests`, sorted: those with a common beginning stand together.
 
     Too long ones lose tokens at their left end, as the harness cuts them.
+
+    Raises:
+        InvalidInputError: an empty context or continuation, or a continuation that is longer than
+            the model's inputs.
     """
+    check(requests, max_length)
     found: dict[bytes, list[int]] = {}
     for number, (context, continuation) in enumerate(requests):
         cut = [*context, *continuation][-(max_length + 1) : -1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.scoring.plan import Prefix, Row, batches, plan_rows
 from lm_eval_calibration.scoring.sequences import Request, common_lengths, inputs_of
 
@@ -38,6 +40,7 @@ def plan(found: list[Request], length: int, row_tokens: int, min_prefix: int) ->
 def test_inputs_are_the_harness_s_and_hold_each_request_once(
     found: list[Request], length: int
 ) -> None:
+    length = max(length, *(len(r.continuation) for r in found), 1)
     inputs = inputs_of(found, length)
     assert sorted(n for i in inputs for n in i.requests) == list(range(len(found)))
     for one in inputs:
@@ -95,3 +98,11 @@ def test_a_few_shot_block_is_computed_once() -> None:
 
 def test_nothing_to_plan() -> None:
     assert plan_rows([]) == []
+
+
+@pytest.mark.parametrize(
+    ("context", "continuation"), [([], [1]), ([1], []), ([1], [1, 2, 3, 4, 5])]
+)
+def test_requests_that_cannot_be_scored(context: list[int], continuation: list[int]) -> None:
+    with pytest.raises(InvalidInputError, match=r"`requests\[1\]` must be a context and 1 to 4"):
+        inputs_of([Request([1], [2]), Request(context, continuation)], 4)
