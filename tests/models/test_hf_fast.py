@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 
-from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.hf_fast import FastHFLM, agree
 from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.sequences import Request
 
 TASKS = ["toy_norm", "toy_several", "toy_mutual", "toy_inputs", "calib_toy_plain"]
 
@@ -113,6 +116,25 @@ def test_an_engine_that_disagrees_is_not_used(
     assert "packed and separate inputs disagree" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("errors", "exact", "half"),
+    [
+        ([0.0, 0.0, 5e-4], True, True),
+        ([0.0, 0.0, 2e-3], False, True),
+        ([0.1, 0.0, 0.4], False, True),
+        ([0.0, 0.0, 0.6], False, False),
+        ([0.2, 0.2, 0.2], False, False),
+        ([0.0, math.nan, 0.0], False, False),
+    ],
+)
+def test_what_rounding_explains(errors: list[float], exact: bool, half: bool) -> None:
+    requests = [Request([1], [2, 3, 4, 5])] * 3  # four tokens: twice as much is allowed
+    theirs = [-3.0, -5.0, -8.0]
+    ours = [b - 2 * e for b, e in zip(theirs, errors, strict=True)]
+    assert agree(requests, ours, theirs, torch.float32) is exact
+    assert agree(requests, ours, theirs, torch.bfloat16) is half
+
+
 def test_an_architecture_of_another_kind_is_left_to_hf(
     fast: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -153,7 +175,6 @@ def test_by_name(tiny_model: Path, tasks: Any) -> None:
 @pytest.fixture(scope="session")
 def tiny_t5(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer T5 with the tiny model's byte tokenizer."""
-    import torch
     from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
