@@ -27,6 +27,8 @@ scored tokens: the farthest, and the median. In bfloat16 `hf` itself moves by 0.
 its batch size changes; a wrong mask or position is off by whole nats."""
 SHORT, SHORT_TOKENS = 3, 64
 """So many of the shortest and of the middle are checked, by so many tokens of their contexts."""
+SMALL_ROWS = 8
+"""Rows of so few tokens have the engine cache every context as a prefix."""
 BATCH_TOKENS = {"cpu": 2048}
 DEVICE_BATCH_TOKENS = 16_384
 
@@ -93,7 +95,8 @@ class FastHFLM(HFLM):
         try:
             if self.backend == "causal":
                 self._engine = causal = Engine(*settings)
-                found = [causal.score(chosen), causal.score(chosen, row_tokens=8)]
+                # (as rows without the longest, which costs as much as all the others)
+                found = [causal.score(chosen, row_tokens=SMALL_ROWS), causal.score(chosen[1:])]
             else:
                 self._engine = EncoderDecoderEngine(*settings)
                 found = [self._engine.score(chosen)]
@@ -103,8 +106,8 @@ class FastHFLM(HFLM):
             expected = super()._loglikelihood_tokens([(None, *r) for r in chosen], True)
         values = [value for value, _ in expected]
         for scored in found:
-            answers = [answer.loglikelihood for answer in scored]
-            if not agree(chosen, answers, values, self._engine.dtype):
+            answers, count = [answer.loglikelihood for answer in scored], len(scored)
+            if not agree(chosen[-count:], answers, values[-count:], self._engine.dtype):
                 return "packed and separate inputs disagree on this architecture"
         return None
 
@@ -136,8 +139,8 @@ def agree(
 
 
 def _some_of(requests: Sequence[Request]) -> list[Request]:
-    """Requests to check on: the two longest, whole, and others by the end of their contexts."""
+    """Requests to check on: the longest, whole, and others by the end of their contexts."""
     order = sorted(requests, key=lambda r: (len(r.context), tuple(r.context[-8:])), reverse=True)
     middle = len(order) // 2
-    others = order[2:][-SHORT:] + order[middle : middle + SHORT]
-    return [*order[:2], *(Request(r.context[-SHORT_TOKENS:], r.continuation) for r in others)]
+    others = order[1:][-SHORT:] + order[middle : middle + SHORT]
+    return [order[0], *(Request(r.context[-SHORT_TOKENS:], r.continuation) for r in others)]

@@ -155,8 +155,8 @@ def batches(
 ) -> Iterator[list[Row]]:
     """Rows of one prefix and of nearly one length, `tokens()` in all at most (but one row at least).
 
-    The longest come first, so that memory runs out at once or never. A row shorter than
-    (1 - 1.5 padding) of the batch's longest waits for the next batch.
+    The longest come first, so that memory runs out at once or never. A row that would make more
+    than `padding` of a batch's tokens padding waits for the next one.
     """
     by_prefix: dict[int, list[Row]] = {}
     for row in rows:
@@ -164,10 +164,12 @@ def batches(
     for group in by_prefix.values():
         group.sort(key=len, reverse=True)
         batch: list[Row] = []
+        real = 0
         for row in group:
-            full = batch and (len(batch) + 1) * len(batch[0]) > tokens()
-            if full or (batch and len(row) < (1 - 1.5 * padding) * len(batch[0])):
+            size = (len(batch) + 1) * len(batch[0]) if batch else 0
+            if size > tokens() or (1 - padding) * size > real + len(row):
                 yield batch
-                batch = []
+                batch, real = [], 0
             batch.append(row)
+            real += len(row)
         yield batch
