@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.cli import options
+from lm_eval_calibration.cli import fit, options
 from lm_eval_calibration.errors import CalibrationError
 
 app = typer.Typer(
@@ -18,6 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(fit.app, name="fit")
 
 
 def main() -> None:

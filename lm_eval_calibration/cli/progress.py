@@ -52,3 +52,10 @@ def _bar(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda step: bar.advance(task, step)
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar over `total` things, advanced by how many the function is told."""
+    with _bar(what, total, True, MofNCompleteColumn()) as advance:
+        yield advance

@@ -15,7 +15,11 @@ from typing import Any
 from lm_eval_calibration.harness.yamls import task_yamls
 
 _MARK = "_lm_eval_calibration"
-MODELS = {"hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM"}
+MODELS = {
+    "hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM",
+    "thermometer": "lm_eval_calibration.models.thermometer:ThermometerLM",
+    "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
+}
 """What `--model` may name, and where its class is."""
 
 

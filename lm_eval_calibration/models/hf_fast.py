@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -14,8 +14,9 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 
+from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.engine import Answers, Engine
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,21 @@ class FastHFLM(HFLM):
         self._engine: Engine | EncoderDecoderEngine | None = None
         self._reason: str | None = None
         self._checked_length = 0
+        self._observe: Callable[[Answers], None] | None = None
+
+    def observed(
+        self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """`loglikelihood`, of whose passes `observe` sees the hidden states too.
+
+        Raises:
+            CalibrationError: an encoder-decoder model, or one that must be scored as `hf` does.
+        """
+        self._observe = observe
+        try:
+            return super().loglikelihood(requests, disable_tqdm)
+        finally:
+            self._observe = None
 
     def _loglikelihood_tokens(
         self,
@@ -65,18 +81,28 @@ class FastHFLM(HFLM):
     ) -> list[tuple[float, bool]]:
         plain = [Request(context, continuation) for _, context, continuation in requests]
         if not plain or not self._trusted(plain):
+            self._refuse_to_observe(self._reason)
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
         assert self._engine is not None
+        extra: dict[str, Any] = {}
+        if self._observe is not None:
+            if isinstance(self._engine, EncoderDecoderEngine):
+                self._refuse_to_observe("only decoder-only models are supported so far")
+            extra["observe"] = self._observe
         with tqdm(
             total=len(requests),
             disable=disable_tqdm or self.rank != 0,
             desc="Running loglikelihood requests",
         ) as bar:
-            answers = self._engine.score(plain, progress=bar.update)
+            answers = self._engine.score(plain, progress=bar.update, **extra)
         for (text, _, _), answer in zip(requests, answers, strict=True):
             if text is not None:  # rolling windows are added up, and cached, by the caller
                 self.cache_hook.add_partial("loglikelihood", text, tuple(answer))
         return [tuple(answer) for answer in answers]
+
+    def _refuse_to_observe(self, reason: str | None) -> None:
+        if self._observe is not None and reason is not None:
+            raise CalibrationError(f"The model's hidden states cannot be had: {reason}.")
 
     def _trusted(self, plain: list[Request]) -> bool:
         """Whether the engine may answer: it has been compared with `hf` on requests so long."""

@@ -62,6 +62,7 @@ class Engine:
         requests: Sequence[Request],
         *,
         progress: Callable[[int], None] | None = None,
+        observe: Callable[[Answers], None] | None = None,
         **plan: int,
     ) -> list[Scored]:
         """Log-likelihood of each request's continuation after its context, in order.
@@ -69,10 +70,13 @@ class Engine:
         Args:
             requests: neither contexts nor continuations may be empty.
             progress: called with the number of requests answered since the last call.
+            observe: called with what each pass found, hidden states included.
             plan: options of `plan_rows`.
         """
         answers: list[Scored | None] = [None] * len(requests)
         for found in self.passes(requests, **plan):
+            if observe is not None:
+                observe(found)
             values = zip(found.loglikelihood.tolist(), found.is_greedy.tolist(), strict=True)
             for number, (loglikelihood, is_greedy) in zip(found.requests, values, strict=True):
                 answers[number] = Scored(loglikelihood, is_greedy)

@@ -1,0 +1,27 @@
+"""Beta calibration: a logistic curve of log p and log(1 - p), each with a slope of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lm_eval_calibration.calibrators.contract import SMALLEST, Parameters, on_probabilities
+from lm_eval_calibration.calibrators.logistic import fit_logistic, logistic
+from lm_eval_calibration.predictions import Bools, Floats
+
+
+def fit(probability: Floats, verdict: Bools) -> Parameters:
+    """Both slopes, not negative, and offset; Kull, Silva Filho and Flach, 2017, equation 5."""
+    return {"weights": fit_logistic(_features(probability), verdict)}
+
+
+def apply(probability: Floats, parameters: Parameters) -> Floats:
+    """The curve's value."""
+    return logistic(_features(probability), parameters["weights"])
+
+
+def _features(probability: Floats) -> Floats:
+    p = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    return np.stack([np.log(p), -np.log1p(-p)], axis=1)
+
+
+METHOD = on_probabilities("beta", "a logistic curve of log p and log(1 - p)", fit, apply)

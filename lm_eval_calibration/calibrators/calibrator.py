@@ -1,0 +1,167 @@
+"""`Calibrator`: a fitted recalibrator, one for all tasks or one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
+from lm_eval_calibration.calibrators.contract import (
+    Method,
+    Options,
+    Parameters,
+    labelled,
+    transform,
+)
+from lm_eval_calibration.calibrators.methods import METHODS
+from lm_eval_calibration.errors import InvalidInputError, unknown_name
+from lm_eval_calibration.predictions import Floats, Ints, Predictions
+
+ALL = ""
+"""The key of parameters that serve every task."""
+
+
+class Calibrator(Artifact):
+    """A recalibrator with its parameters.
+
+    Args:
+        method: its name, see `METHODS`.
+        parameters: by task; under "" those for every task.
+        training: what it was fitted on.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        parameters: Mapping[str, Parameters],
+        training: Training | None = None,
+    ) -> None:
+        self._method = find(method)
+        self.parameters = dict(parameters)
+        self.training = training or Training()
+
+    @property
+    def method(self) -> str:
+        """Its name."""
+        return self._method.name
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the more probable option stays so, and thus `acc` what it was."""
+        return self._method.keeps_order
+
+    def transform(self, predictions: Predictions, task: str = ALL) -> Predictions:
+        """The predictions with better beliefs.
+
+        Args:
+            predictions: N documents.
+            task: whose documents they are; needed where each task has its own parameters.
+
+        Raises:
+            InvalidInputError: parameters for other tasks only, or predictions that the method
+                cannot map.
+        """
+        return transform(self._method, self._for(task), predictions)
+
+    def option_scores(self, logits: Floats, num_options: Ints, task: str = ALL) -> Floats:
+        """(N, K) scores of options to put in the place of their log-likelihoods (N, K).
+
+        A temperature divides them as they are, so that length-normalised choices (`acc_norm`) stay
+        too; other methods give log-probabilities.
+
+        Args:
+            logits: -inf beyond a document's options.
+            num_options: (N,) how many of the K columns are options.
+            task: as for `transform`.
+        """
+        gold = np.zeros(logits.shape, dtype=bool)
+        if self._method.any_constant:
+            return self._method.apply(Options(logits, num_options, gold), self._for(task))
+        given = Predictions.from_padded(logits, num_options, gold)
+        found = self.transform(given, task).log_probabilities
+        assert found is not None
+        return found
+
+    def _for(self, task: str) -> Parameters:
+        found = self.parameters.get(task, self.parameters.get(ALL))
+        if found is None:
+            raise InvalidInputError(
+                f"This calibrator was fitted task by task, on {', '.join(self.parameters)}, and has "
+                f"nothing for `{task}`. Fit one without --per-task for other tasks."
+            )
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """Nothing beyond its tensors, but small ones are written out for the reader."""
+        return {
+            "parameters": {
+                task or "all tasks": {k: v.tolist() for k, v in parameters.items() if v.size <= 10}
+                for task, parameters in self.parameters.items()
+            }
+        }
+
+    def tensors(self) -> Tensors:
+        """Parameters by `task:name`."""
+        return {
+            f"{task}:{name}": np.array(value, dtype=np.float64, order="C")
+            for task, parameters in self.parameters.items()
+            for name, value in parameters.items()
+        }
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], tensors: Tensors, training: Training) -> Calibrator:
+        """The calibrator of its files.
+
+        Raises:
+            InvalidInputError: an unknown method, or parameters that are not finite.
+        """
+        parameters: dict[str, Parameters] = {}
+        for key, value in tensors.items():
+            task, _, name = key.rpartition(":")
+            if not np.isfinite(value).all():
+                raise InvalidInputError(f"The calibrator's `{name}` holds NaN or infinity.")
+            parameters.setdefault(task, {})[name] = value
+        return cls(str(config["method"]), parameters, training)
+
+
+def find(method: str) -> Method:
+    """The recalibrator of a name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if method not in METHODS:
+        raise unknown_name("calibrator", method, METHODS)
+    return METHODS[method]
+
+
+def fit(
+    method: str,
+    predictions: Predictions | Mapping[str, Predictions],
+    training: Training | None = None,
+) -> Calibrator:
+    """Fit a recalibrator.
+
+    Args:
+        method: its name, see `METHODS`.
+        predictions: labelled documents; by task, for parameters of each task's own.
+        training: what to remember of where they came from.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        InvalidInputError: no document has a right option, or the method needs options.
+    """
+    found = find(method)
+    by_task = predictions if isinstance(predictions, Mapping) else {ALL: predictions}
+    return Calibrator(method, {name: _fit(found, p) for name, p in by_task.items()}, training)
+
+
+def _fit(method: Method, predictions: Predictions) -> Parameters:
+    if predictions.log_probabilities is None:
+        if method.fit_pairs is not None:
+            return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool))
+        if not method.keeps_order:
+            raise InvalidInputError(f"`{method.name}` needs options; these are confidences only.")
+    return method.fit(labelled(predictions))

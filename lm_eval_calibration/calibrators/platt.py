@@ -1,0 +1,27 @@
+"""Platt scaling: a logistic curve of the log-odds."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import logit
+
+from lm_eval_calibration.calibrators.contract import SMALLEST, Parameters, on_probabilities
+from lm_eval_calibration.calibrators.logistic import fit_logistic, logistic
+from lm_eval_calibration.predictions import Bools, Floats
+
+
+def fit(probability: Floats, verdict: Bools) -> Parameters:
+    """Slope, not negative, and offset; Platt, 1999, with his targets."""
+    return {"weights": fit_logistic(_features(probability), verdict)}
+
+
+def apply(probability: Floats, parameters: Parameters) -> Floats:
+    """The curve's value."""
+    return logistic(_features(probability), parameters["weights"])
+
+
+def _features(probability: Floats) -> Floats:
+    return logit(np.clip(probability, SMALLEST, 1 - SMALLEST))[:, None]
+
+
+METHOD = on_probabilities("platt", "a logistic curve of the log-odds", fit, apply)

@@ -1,0 +1,128 @@
+"""`Thermometer`: the trained network, and the temperatures it gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
+from lm_eval_calibration.calibrators.thermometer.network import Recognition
+from lm_eval_calibration.calibrators.thermometer.settings import Settings
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.predictions import Floats
+
+HISTORY = "training.json"
+States = NDArray[np.float32]
+
+
+class Thermometer(Artifact):
+    """A network that says, from hidden states alone, by what a task's logits should be divided.
+
+    Args:
+        network: trained.
+        settings: it was trained with.
+        centre, spread: (H,) subtracted from hidden states, and what they are divided by.
+        training: tasks and documents it was trained on, and the model whose states they were.
+        about: how training went.
+    """
+
+    def __init__(
+        self,
+        network: Recognition,
+        settings: Settings,
+        centre: States,
+        spread: States,
+        training: Training,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.settings = settings
+        self.centre, self.spread = centre, spread
+        self.training = training
+        self.about = about or {}
+
+    @property
+    def method(self) -> str:
+        """Its kind."""
+        return "thermometer"
+
+    @property
+    def hidden_size(self) -> int:
+        """H, of the hidden states that it reads."""
+        return len(self.centre)
+
+    def inverse_temperatures(self, hidden: States) -> Floats:
+        """(N,) of each document, from its prompt's hidden state (N, H).
+
+        Raises:
+            InvalidInputError: another size, or a NaN.
+        """
+        if hidden.ndim != 2 or hidden.shape[1] != self.hidden_size:
+            raise invalid("hidden", f"of shape (N, {self.hidden_size})", hidden.shape)
+        if not np.isfinite(hidden).all():
+            raise invalid("hidden", "finite", "NaN or infinity")
+        states = standardised(hidden, self.centre, self.spread)
+        with torch.no_grad():
+            return self.network(torch.from_numpy(states)).double().numpy()
+
+    def temperature(self, inverse: Floats) -> float:
+        """The temperature of a task from the inverse ones (N,) of its documents, N at least 1."""
+        values = np.asarray(inverse, dtype=np.float64)
+        if not len(values):
+            raise invalid("inverse", "at least one document", "none")
+        harmonic = self.settings.mean == "harmonic"
+        return float(1 / values.mean() if harmonic else (1 / values).mean())
+
+    def describe(self) -> dict[str, Any]:
+        """Size, settings and how training went."""
+        about = {k: v for k, v in self.about.items() if k != "history"}
+        return {"hidden_size": self.hidden_size, "settings": asdict(self.settings), **about}
+
+    def tensors(self) -> Tensors:
+        """The network's weights, `centre` and `spread`."""
+        weights = {name: value.numpy() for name, value in self.network.state_dict().items()}
+        return {**weights, "centre": self.centre, "spread": self.spread}
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], tensors: Tensors, training: Training) -> Thermometer:
+        """The thermometer of its files.
+
+        Raises:
+            InvalidInputError: the files are of another kind, or their shapes do not fit together.
+        """
+        if config["method"] != "thermometer":
+            raise invalid("thermometer", "a thermometer's folder", f"a {config['method']}'s")
+        settings = Settings(**config["settings"])
+        centre, spread = tensors.pop("centre"), tensors.pop("spread")
+        branches, width = tensors["weight"].shape
+        expected = (branches * width, len(centre))
+        if tensors["hidden.weight"].shape != expected or len(spread) != len(centre):
+            raise InvalidInputError(
+                f"The thermometer's first layer must be {expected}, got "
+                f"{tensors['hidden.weight'].shape}. The file is not what was saved."
+            )
+        network = Recognition(len(centre), width, branches)
+        try:
+            network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+        except RuntimeError as error:
+            raise InvalidInputError(f"The thermometer's weights do not fit: {error}") from error
+        about = {str(k): config[k] for k in ("seed", "step", "validation_nll") if k in config}
+        return cls(network, settings, centre, spread, training, about)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        super()._save_pretrained(save_directory)
+        rows = [dict(zip(("step", "loss", "validation_nll"), row, strict=True)) for row in
+                self.about.get("history", [])]  # fmt: skip
+        text = json.dumps(rows, indent=1).replace("NaN", "null")
+        (save_directory / HISTORY).write_text(text + "\n", encoding="utf-8")
+
+
+def standardised(hidden: States, centre: States, spread: States) -> States:
+    """(N, H) float32 hidden states, centred and divided by their spread."""
+    return (np.asarray(hidden, dtype=np.float32) - centre) / spread

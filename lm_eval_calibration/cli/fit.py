@@ -1,0 +1,175 @@
+"""`lm-calib fit ...`: calibrators from labelled documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lm_eval_calibration.cli import fit_options as options
+from lm_eval_calibration.cli import options as shared
+from lm_eval_calibration.errors import InvalidInputError, invalid
+
+if TYPE_CHECKING:
+    from lm_eval_calibration.calibrators.thermometer import Settings
+
+app = typer.Typer(
+    help="Fit a calibrator on labelled documents, and keep it in a folder.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def thermometer(
+    output: options.Output,
+    tasks: options.Tasks = None,
+    model: options.Model = "hf-fast",
+    model_args: options.ModelArgs = "",
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the feature store; a pass that was made before is not made again. By "
+            "default OUTPUT/features.",
+            show_default=False,
+        ),
+    ] = None,
+    leave_one_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-out",
+            help="Hold out each task once, print the paper's table, and fit on all at the end.",
+        ),
+    ] = False,
+    preset: Annotated[str, typer.Option(help="`default`, or `paper` for every figure of it.")] = (
+        "default"
+    ),
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the documents' temperatures: harmonic (as published) or arithmetic.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Thermometers per held-out task.")] = 5,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    num_fewshot: options.Shots = None,
+    apply_chat_template: options.Chat = False,
+    include_path: options.IncludePath = None,
+    device: options.Device = None,
+    batch_size: options.BatchSize = None,
+) -> None:
+    """Learn to read a task's temperature off its prompts (THERMOMETER, Shen et al., 2024).
+
+    From labelled documents of many tasks; `lm_eval --model thermometer` then calibrates a task
+    that nobody labelled.
+    """
+    from lm_eval_calibration.cli.fit_thermometer import run
+    from lm_eval_calibration.fitting.sources import ModelArguments
+    from lm_eval_calibration.fitting.task_documents import Prompting
+
+    names = options.comma_separated(tasks)
+    if not names:
+        raise InvalidInputError("Give --tasks: labelled tasks to learn from, e.g. --tasks mmlu.")
+    run(
+        ModelArguments(model, model_args, device, batch_size),
+        names,
+        split,
+        Prompting(num_fewshot, apply_chat_template, limit),
+        include_path,
+        output,
+        features or output / "features",
+        settings(preset, mean),
+        seed,
+        range(seed, seed + seeds) if leave_one_out else (),
+    )
+
+
+def settings(preset: str, mean: str | None) -> Settings:
+    """The hyper-parameters of a preset.
+
+    Raises:
+        InvalidInputError: an unknown preset or mean.
+    """
+    from dataclasses import replace
+
+    from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
+
+    if preset not in PRESETS:
+        raise invalid("--preset", " or ".join(PRESETS), f"`{preset}`")
+    if mean is None:
+        return PRESETS[preset]
+    if mean == "harmonic":
+        return replace(PRESETS[preset], mean="harmonic")
+    if mean == "arithmetic":
+        return replace(PRESETS[preset], mean="arithmetic")
+    raise invalid("--mean", "harmonic or arithmetic", f"`{mean}`")
+
+
+RECALIBRATORS = {
+    "temperature": "one number divides all log-likelihoods",
+    "vector": "a factor and an offset for each option's position",
+    "platt": "a logistic curve of the log-odds",
+    "beta": "a logistic curve of log p and log(1 - p)",
+    "isotonic": "the rising staircase that fits best",
+    "histogram": "each bin's share of right ones",
+}
+"""As in `calibrators.METHODS`, which would have to be imported for every `lm-calib --help`."""
+
+
+def _add(method: str, meaning: str) -> None:
+    @app.command(method, help=f"{method.capitalize()}: {meaning}.")
+    def command(
+        output: options.Output,
+        samples: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="RUN",
+                help="A run made with --log_samples, instead of a model's pass.",
+                rich_help_panel="Logged samples",
+                show_default=False,
+            ),
+        ] = None,
+        folds: Annotated[int, typer.Option(help="Of the held-out figures that are printed.")] = 5,
+        per_task: Annotated[
+            bool, typer.Option("--per-task", help="Parameters of each task's own.")
+        ] = False,
+        confidence: shared.Confidence = None,
+        correct: shared.Correct = None,
+        task: shared.TaskColumn = None,
+        where: shared.Where = None,
+        tasks: options.Tasks = None,
+        model: options.Model = "hf-fast",
+        model_args: options.ModelArgs = "",
+        split: options.Split = None,
+        limit: options.Limit = None,
+        num_fewshot: options.Shots = None,
+        apply_chat_template: options.Chat = False,
+        include_path: options.IncludePath = None,
+        device: options.Device = None,
+        batch_size: options.BatchSize = None,
+    ) -> None:
+        from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
+        from lm_eval_calibration.fitting.sources import ModelArguments
+        from lm_eval_calibration.fitting.task_documents import Prompting
+
+        names = options.comma_separated(tasks)
+        if bool(samples) == bool(names):
+            raise InvalidInputError(
+                "Give either --samples, a run that was logged, or --tasks with --model and "
+                "--model_args."
+            )
+        if samples:
+            beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
+        else:
+            asked = ModelArguments(model, model_args, device, batch_size)
+            prompting = Prompting(num_fewshot, apply_chat_template, limit)
+            beliefs = from_model(asked, names, split, prompting, include_path)
+        run(method, beliefs, output, folds, per_task)
+
+
+for _method, _meaning in RECALIBRATORS.items():
+    _add(_method, _meaning)

@@ -1,0 +1,87 @@
+"""Arguments of the `fit` commands that say which model and which documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_MODEL = "A model's pass over tasks"
+_PROMPTS = "Prompts"
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for what is fitted.")]
+Model = Annotated[
+    str, typer.Option(help="Model type, as `lm_eval` has it.", rich_help_panel=_MODEL)
+]
+ModelArgs = Annotated[
+    str,
+    typer.Option(
+        "--model_args",
+        metavar="KEY=VALUE,...",
+        help="Its arguments, as `lm_eval` has them, e.g. pretrained=NAME,dtype=bfloat16.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TASK,...",
+        help="Multiple-choice tasks, groups or tags.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(help="Split whose documents to fit on.", rich_help_panel=_MODEL),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="So many documents of each task at most.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        "--num_fewshot",
+        min=0,
+        help="Examples before each document; by default the task's own number.",
+        rich_help_panel=_PROMPTS,
+        show_default=False,
+    ),
+]
+Chat = Annotated[
+    bool,
+    typer.Option(
+        "--apply_chat_template",
+        help="Put prompts into the model's chat template.",
+        rich_help_panel=_PROMPTS,
+    ),
+]
+IncludePath = Annotated[
+    str | None,
+    typer.Option(
+        "--include_path",
+        help="Folder of further task YAMLs.",
+        rich_help_panel=_PROMPTS,
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str | None, typer.Option(help="E.g. cpu, cuda:0.", rich_help_panel=_MODEL, show_default=False)
+]
+BatchSize = Annotated[
+    str | None,
+    typer.Option("--batch_size", help="As in `lm_eval`.", rich_help_panel=_MODEL),
+]
+
+
+def comma_separated(text: str | None) -> list[str]:
+    """The parts of a list such as `arc_easy,mmlu`."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

@@ -1,0 +1,94 @@
+"""`lm-calib fit temperature` and its like: fit, compare with held-out folds, save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
+from lm_eval_calibration.cli.options import Table as TableOptions
+from lm_eval_calibration.cli.progress import counting
+from lm_eval_calibration.cli.source import load, say
+from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate
+from lm_eval_calibration.fitting.sources import Beliefs, ModelArguments, of_model, of_runs
+from lm_eval_calibration.fitting.task_documents import Prompting
+from lm_eval_calibration.metrics.evaluate import applicable, evaluate
+from lm_eval_calibration.metrics.table import bind
+
+METRICS = ("acc", "nll", "brier", "ece", "auroc")
+
+
+def from_samples(samples: Sequence[str], table: TableOptions) -> Beliefs:
+    """The beliefs of a logged run, or of a table."""
+    beliefs = of_runs(load(list(samples), False, table, one_each=True))
+    say(beliefs.notes)
+    return beliefs
+
+
+def from_model(
+    model: ModelArguments,
+    names: Sequence[str],
+    split: str | None,
+    prompting: Prompting,
+    include_path: str | None,
+) -> Beliefs:
+    """The beliefs of a model about a split's documents."""
+    beliefs = of_model(
+        model.create(),
+        names,
+        split,
+        prompting,
+        include_path,
+        lambda total: counting("documents", total),
+    )
+    say(beliefs.notes)
+    return beliefs
+
+
+def run(method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool) -> None:
+    """Fit, save, and print what it does to the same and to held-out documents."""
+    found = recalibrate(method, beliefs, folds=folds, per_task=per_task)
+    found.calibrator.save_pretrained(output)
+    count = sum(len(p) for p in beliefs.predictions.values())
+    tasks = ", ".join(beliefs.predictions)
+    title = f"{method}, fitted on {count:,} documents of {tasks}{_parameters(found.calibrator)}"
+    print_tables([title, _table(found, folds)])
+    typer.echo(output.resolve())
+
+
+def _parameters(calibrator: Calibrator) -> str:
+    if calibrator.method != "temperature":
+        return ""
+    values = {task: float(p["temperature"]) for task, p in calibrator.parameters.items()}
+    if len(values) == 1:
+        return f": T = {next(iter(values.values())):.3f}"
+    return ": T = " + ", ".join(f"{value:.3f} ({task})" for task, value in values.items())
+
+
+def _table(found: Recalibrated, folds: int) -> Table:
+    names = applicable(found.before, METRICS)
+    before, same, held = (
+        evaluate(p, names, replicates=1000 if p is found.held_out else 0)
+        for p in (found.before, found.in_sample, found.held_out)
+    )
+    table = Table(box=None, pad_edge=False)
+    heads = ("metric", "", "before", "same documents", f"held out, {folds} folds", "95 % interval",
+             "if calibrated")  # fmt: skip
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="left" if i < 2 else "right")
+    for name in names:
+        row: Any = held[name]
+        null = interval(row.null.low, row.null.high) if row.null else "-"
+        table.add_row(
+            name,
+            ARROWS[bind(name).higher_is_better],
+            *(number(values[name].value) for values in (before, same, held)),
+            interval(row.low, row.high),
+            null,
+        )
+    return table

@@ -1,0 +1,124 @@
+"""`lm-calib fit thermometer`: features, the table of held-out tasks, the artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer
+from lm_eval_calibration.cli.formats import dump, number, print_tables
+from lm_eval_calibration.cli.progress import counting
+from lm_eval_calibration.fitting import leave_one_out as loo
+from lm_eval_calibration.fitting.sources import ModelArguments, ask
+from lm_eval_calibration.fitting.task_documents import Prompting
+from lm_eval_calibration.fitting.thermometer import (
+    TaskFeatures,
+    collect_all,
+    documents_in,
+    fit,
+)
+
+TITLES = {
+    "vanilla": "vanilla",
+    "ts_cv": "one temperature of the other tasks (TS-CV)",
+    "thermometer": "THERMOMETER",
+    "oracle": "oracle temperature",
+    "floor": "finite-sample floor",
+}
+
+
+def run(
+    model: ModelArguments,
+    names: Sequence[str],
+    split: str | None,
+    prompting: Prompting,
+    include_path: str | None,
+    output: Path,
+    store: Path,
+    settings: Settings,
+    seed: int,
+    held_out_seeds: Sequence[int],
+) -> None:
+    """Make or read the features, hold out each task where seeds are given, fit, save and print."""
+    lm = model.create()
+    asked = ask(lm, names, split, prompting, include_path)
+    with counting("documents", documents_in(asked)) as progress:
+        tasks = collect_all(lm, asked, store, progress)
+    output.mkdir(parents=True, exist_ok=True)
+    if held_out_seeds:
+        with counting("trainings", len(tasks) * len(held_out_seeds)) as progress:
+            results = loo.leave_one_out(tasks, settings, held_out_seeds, progress)
+        (output / "leave_one_out.json").write_text(
+            dump([asdict(result) for result in results]) + "\n", encoding="utf-8"
+        )
+        print_tables(_held_out_tables(results, len(held_out_seeds)))
+    name = str(getattr(lm, "pretrained", "") or model.model_args)
+    with counting("steps", settings.steps) as progress:
+        thermometer = fit(lm, name, list(tasks.values()), settings, seed, progress)
+    thermometer.save_pretrained(output)
+    print_tables([_sentence(thermometer, tasks)])
+    typer.echo(output.resolve())
+
+
+def _sentence(thermometer: Thermometer, tasks: dict[str, TaskFeatures]) -> str:
+    found = {
+        name: thermometer.temperature(thermometer.inverse_temperatures(task.judge.hidden))
+        for name, task in tasks.items()
+    }
+    low, high = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
+    before = sum(_mean_nll(task, 1.0) for task in tasks.values()) / len(tasks)
+    after = float(thermometer.about["validation_nll"]) / len(tasks)
+    count = sum(len(task.learn) for task in tasks.values())
+    return (
+        f"Trained on {count:,} documents of {len(tasks)} task(s); best at step "
+        f"{thermometer.about['step']:,}: validation NLL {before:.3f} -> {after:.3f}. Temperatures "
+        f"from {found[low]:.2f} ({low}) to {found[high]:.2f} ({high})."
+    )
+
+
+def _mean_nll(task: TaskFeatures, temperature: float) -> float:
+    return loo.mean_nll(loo.scaled(task.judge.predictions, temperature))
+
+
+def _held_out_tables(results: Sequence[loo.HeldOut], seeds: int) -> list[Table | str]:
+    summary = loo.summarise(results)
+    documents = sum(r.documents for r in results)
+    means = Table(box=None, pad_edge=False)
+    for i, title in enumerate(("", *loo.METRICS)):
+        means.add_column(title, justify="right" if i else "left")
+    for method, by_metric in summary.items():
+        means.add_row(TITLES[method], *(_cell(by_metric[metric]) for metric in loo.METRICS))
+    single = Table(box=None, pad_edge=False)
+    heads = ("held-out task", "documents", "acc", "T (TS-CV)", "T (THERMOMETER)", "T (oracle)",
+             "ece", "of TS-CV", "of THERMOMETER", "of oracle", "floor")  # fmt: skip
+    for i, title in enumerate(heads):
+        single.add_column(title, justify="right" if i else "left")
+    for r in results:
+        t, ece = r.temperatures, {m: _mean(r.scores[m]["ece"]) for m in loo.METHODS}
+        single.add_row(
+            r.task, f"{r.documents:,}", number(r.acc, 3),
+            *(number(_mean(t[m]), 2) for m in ("ts_cv", "thermometer", "oracle")),
+            *(number(ece[m], 3) for m in loo.METHODS),
+        )  # fmt: skip
+    return [
+        f"Each task held out once: means over {len(results)} tasks, {documents:,} documents, "
+        f"{loo.BINS} bins",
+        means,
+        f"± standard error over tasks; thermometers: mean of {seeds} seed(s), in brackets the "
+        "standard deviation over seeds of the mean. brier from 0 to 2.",
+        "Task by task",
+        single,
+    ]
+
+
+def _cell(summary: loo.Summary) -> str:
+    spread = f" [{summary.over_seeds:.4f}]" if summary.over_seeds else ""
+    return f"{summary.mean:.4f} ± {summary.over_tasks:.4f}{spread}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

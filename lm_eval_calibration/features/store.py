@@ -1,0 +1,102 @@
+"""Features on disk: written once, part by part, so that a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.features.table import Features
+
+FORMAT = 1
+TENSORS = ("hidden", "logits", "num_options", "gold", "documents")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a part of a task's features depends on.
+
+    Attributes:
+        model: the model's fingerprint.
+        revision: of the checkpoint, or "".
+        dtype: in which the model computes.
+        task: name in the harness.
+        split: of the data set.
+        prompts: SHA-256 of all prompts and options of the part.
+    """
+
+    model: str
+    revision: str
+    dtype: str
+    task: str
+    split: str
+    prompts: str
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that stand for the key."""
+        text = json.dumps([FORMAT, *asdict(self).values()])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """A folder with a folder for each task, in which each part is one safetensors file.
+
+    Two processes may write to it at once: a part appears whole or not at all.
+    """
+
+    folder: Path
+
+    def path(self, key: Key) -> Path:
+        """Where the part of `key` is or will be."""
+        name = re.sub(r"[^\w.-]+", "_", f"{key.task}")
+        return (
+            self.folder / name / f"{re.sub(r'[^a-z0-9]+', '_', key.split)}-{key.digest}.safetensors"
+        )
+
+    def get(self, key: Key) -> Features | None:
+        """The part of `key`, if it is there.
+
+        Raises:
+            InvalidInputError: the file is damaged.
+        """
+        path = self.path(key)
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, "np") as file:
+                about = json.loads(file.metadata()["lm_eval_calibration"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return _features(about["task"], tensors)
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise InvalidInputError(
+                f"`{path}` is no part of a feature store ({error}). Delete it to have it made anew."
+            ) from error
+
+    def put(self, key: Key, features: Features) -> None:
+        """Write the part of `key`."""
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {"key": asdict(key), "task": features.task}
+        tensors = {name: np.ascontiguousarray(getattr(features, name)) for name in TENSORS}
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        save_file(tensors, partial, {"lm_eval_calibration": json.dumps(about)})
+        os.replace(partial, path)
+
+
+def _features(task: str, tensors: dict[str, Any]) -> Features:
+    shapes = {name: tensors[name].shape for name in TENSORS}
+    rows = {shape[0] for shape in shapes.values()}
+    if len(rows) != 1 or shapes["gold"] != shapes["logits"] or len(shapes["hidden"]) != 2:
+        raise ValueError(f"shapes {shapes}")
+    return Features(task, *(tensors[name] for name in TENSORS))

@@ -1,0 +1,1 @@
+"""From tasks and models, or from logged runs, to fitted calibrators."""

@@ -1,0 +1,124 @@
+"""One pass of a model over labelled documents: its features, from the store where they are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.features import Features, FeatureStore, Key
+from lm_eval_calibration.features.table import check
+from lm_eval_calibration.fitting.task_documents import Labelled
+from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.scoring.engine import Answers
+
+PART_DOCUMENTS = 256
+"""A part of so many documents is written at once; a run that is killed loses less than one."""
+
+Progress = Callable[[int], None]
+
+
+def collect(
+    lm: Any,
+    asked: Labelled,
+    store: FeatureStore | None = None,
+    *,
+    hidden: bool = True,
+    progress: Progress | None = None,
+) -> Features:
+    """The features of labelled documents.
+
+    Args:
+        lm: `hf-fast` for hidden states; any model of the harness without.
+        asked: documents of one task.
+        store: where parts are looked up, and written to.
+        hidden: whether hidden states are wanted; else they are (N, 0).
+        progress: called with the number of documents done since the last call.
+
+    Raises:
+        InvalidInputError: no hidden states can be had of this model, or one is NaN.
+    """
+    if hidden and not isinstance(lm, FastHFLM):
+        raise InvalidInputError(
+            f"`--model` must be hf-fast, for hidden states are read; got {type(lm).__name__}."
+        )
+    parts = []
+    for requests in _parts(asked.requests):
+        key = _key(lm, asked, requests, hidden) if store is not None else None
+        found = store.get(key) if store is not None and key is not None else None
+        if found is None:
+            found = check(_features(lm, asked, requests, hidden))
+            if store is not None and key is not None:
+                store.put(key, found)
+        parts.append(found)
+        if progress is not None:
+            progress(len(found))
+    return Features.concatenate(parts)
+
+
+def _parts(requests: list[Any]) -> Iterator[list[Any]]:
+    """Requests in parts of whole documents."""
+    by_document = [list(group) for _, group in groupby(requests, key=lambda r: r.doc_id)]
+    for start in range(0, len(by_document), PART_DOCUMENTS):
+        part = by_document[start : start + PART_DOCUMENTS]
+        yield [request for document in part for request in document]
+
+
+def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Key:
+    prompts = json.dumps([request.args for request in requests])
+    dtype = str(next(lm.model.parameters()).dtype) if hasattr(lm, "model") else ""
+    return Key(
+        model=_identity(lm),
+        revision=str(getattr(lm, "revision", "")),
+        dtype=dtype.removeprefix("torch.") + ("" if hidden else ", scores"),
+        task=asked.task,
+        split=asked.split,
+        prompts=hashlib.sha256(prompts.encode()).hexdigest(),
+    )
+
+
+def _identity(lm: Any) -> str:
+    try:
+        return fingerprint(lm.model)
+    except AttributeError:  # a server's model, of which the name is all that is known
+        return f"{type(lm).__name__} {getattr(lm, 'model', '') or getattr(lm, 'pretrained', '')}"
+
+
+def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:
+    groups = documents(requests)
+    first = {group.options[0][0]: row for row, group in enumerate(groups)}
+    states: dict[int, np.ndarray] = {}
+
+    def observe(found: Answers) -> None:
+        values = found.hidden.float().cpu().numpy()
+        states.update(
+            {first[number]: values[i] for i, number in enumerate(found.requests) if number in first}
+        )
+
+    scored = lm.observed(requests, observe, True) if hidden else lm.loglikelihood(requests)
+    rows = [[scored[numbers[0]][0] for numbers in group.options] for group in groups]
+    num_options = np.array([len(row) for row in rows], dtype=np.intp)
+    logits = np.full((len(rows), int(num_options.max())), -np.inf)
+    gold = np.zeros(logits.shape, dtype=bool)
+    for n, (row, group) in enumerate(zip(rows, groups, strict=True)):
+        logits[n, : len(row)] = row
+        gold[n, asked.gold[requests[group.options[0][0]].doc_id]] = True
+    return Features(
+        asked.task,
+        np.stack([states[n] for n in range(len(rows))]) if hidden else _nothing(groups),
+        logits,
+        num_options,
+        gold,
+        np.array([group.hash for group in groups], dtype=np.uint64),
+    )
+
+
+def _nothing(groups: list[Document]) -> np.ndarray:
+    return np.empty((len(groups), 0), dtype=np.float32)

@@ -1,0 +1,179 @@
+"""Every task once as the unlabelled one: what a thermometer of all others does to it, and its rivals.
+
+Rows, for each task that is held out:
+
+- `vanilla`: as the model has it;
+- `ts_cv`: one temperature, fitted on the labelled documents of all other tasks;
+- `thermometer`: trained on the other tasks, its temperature from the task's prompts alone;
+- `oracle`: the best temperature in hindsight, from the task's own labels. No competitor;
+- `floor`: what a perfectly calibrated model with the oracle's confidences would score on so few
+  documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+import numpy as np
+
+from lm_eval_calibration.calibrators import fit
+from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fitting.thermometer import TaskFeatures
+from lm_eval_calibration.metrics.evaluate import estimate
+from lm_eval_calibration.metrics.table import BoundMetric, bind
+from lm_eval_calibration.predictions import Predictions
+
+METRICS = ("ece", "tl_ece", "mce", "nll", "brier")
+METHODS = ("vanilla", "ts_cv", "thermometer", "oracle", "floor")
+BINS = 10
+NULL_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What came out for one held-out task.
+
+    Attributes:
+        task: its name.
+        documents: how many.
+        acc: the model's.
+        temperatures: by method; the thermometer's one for each seed.
+        scores: metric by method; the thermometer's one for each seed.
+    """
+
+    task: str
+    documents: int
+    acc: float
+    temperatures: dict[str, list[float]]
+    scores: dict[str, dict[str, list[float]]]
+
+
+def leave_one_out(
+    tasks: Mapping[str, TaskFeatures],
+    settings: Settings,
+    seeds: Sequence[int],
+    progress: Callable[[int], None] | None = None,
+) -> list[HeldOut]:
+    """Hold out every task once.
+
+    Args:
+        tasks: at least two.
+        settings: of the thermometers.
+        seeds: one thermometer each, for every held-out task.
+        progress: called with the number of trainings done since the last call.
+
+    Raises:
+        InvalidInputError: fewer than two tasks.
+    """
+    if len(tasks) < 2:
+        raise InvalidInputError(
+            f"Leaving one task out needs at least two, got {', '.join(tasks) or 'none'}."
+        )
+    results = []
+    for name, task in tasks.items():
+        others = [part for other, part in tasks.items() if other != name]
+        thermometers = []
+        for seed in seeds:
+            thermometers.append(
+                train([o.learn for o in others], [o.judge for o in others], settings, seed=seed)
+            )
+            if progress is not None:
+                progress(1)
+        pooled = Predictions.concatenate([o.learn.predictions for o in others])
+        results.append(_held_out(task, pooled, thermometers))
+    return results
+
+
+def _held_out(
+    task: TaskFeatures, pooled: Predictions, thermometers: Sequence[Thermometer]
+) -> HeldOut:
+    features, own = task.learn, task.learn.predictions
+    temperatures = {
+        "vanilla": [1.0],
+        "ts_cv": [fitted_temperature(pooled)],
+        "thermometer": [
+            t.temperature(t.inverse_temperatures(features.hidden)) for t in thermometers
+        ],
+        "oracle": [fitted_temperature(own)],
+    }
+    scores = {
+        method: _scores([scaled(own, value) for value in values])
+        for method, values in temperatures.items()
+    }
+    scores["floor"] = _floor(scaled(own, temperatures["oracle"][0]))
+    return HeldOut(features.task, len(own), float(own.correct.mean()), temperatures, scores)
+
+
+def fitted_temperature(predictions: Predictions) -> float:
+    """The temperature with the least NLL on labelled documents."""
+    return float(fit("temperature", predictions).parameters[""]["temperature"])
+
+
+def scaled(predictions: Predictions, temperature: float) -> Predictions:
+    """The predictions at a temperature."""
+    assert predictions.log_probabilities is not None
+    assert predictions.num_options is not None and predictions.gold is not None
+    return Predictions.from_padded(
+        predictions.log_probabilities / temperature, predictions.num_options, predictions.gold
+    )
+
+
+def bound_metrics() -> dict[str, BoundMetric]:
+    """The table's metrics, with the paper's ten bins."""
+    binned = {"ece", "tl_ece", "mce"}
+    return {name: bind(name, {"num_bins": BINS} if name in binned else {}) for name in METRICS}
+
+
+def _scores(variants: Sequence[Predictions]) -> dict[str, list[float]]:
+    return {
+        name: [estimate(bound, p, replicates=0).value for p in variants]
+        for name, bound in bound_metrics().items()
+    }
+
+
+def _floor(calibrated: Predictions) -> dict[str, list[float]]:
+    found = {}
+    for name, bound in bound_metrics().items():
+        band = estimate(bound, calibrated, replicates=NULL_DRAWS).null
+        found[name] = [band.mean if band else float("nan")]
+    return found
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric of a method over tasks.
+
+    Attributes:
+        mean: over tasks (of the mean over seeds).
+        over_tasks: its standard error over tasks.
+        over_seeds: standard deviation over seeds of the mean over tasks; 0 for one seed.
+    """
+
+    mean: float
+    over_tasks: float
+    over_seeds: float
+
+
+def summarise(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
+    """Means over tasks, by method and metric."""
+    return {
+        method: {
+            metric: _summary([r.scores[method][metric] for r in results]) for metric in METRICS
+        }
+        for method in METHODS
+    }
+
+
+def _summary(by_task: Sequence[Sequence[float]]) -> Summary:
+    means = [mean(values) for values in by_task]
+    seeds = np.mean(np.array([list(values) for values in by_task]), axis=0)
+    error = float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else float("nan")
+    return Summary(mean(means), error, float(seeds.std()))
+
+
+def mean_nll(predictions: Predictions) -> float:
+    """Mean NLL of labelled documents."""
+    return estimate(bind("nll"), predictions, replicates=0).value

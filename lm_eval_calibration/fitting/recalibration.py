@@ -1,0 +1,97 @@
+"""A recalibrator on labelled beliefs, and what it does to documents it was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.calibrators import Calibrator, fit
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.fitting.sources import Beliefs
+from lm_eval_calibration.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Recalibrated:
+    """A fitted calibrator, and all documents' predictions three ways.
+
+    Attributes:
+        calibrator: fitted on all documents.
+        before: as the model has them.
+        in_sample: mapped by `calibrator`, which was fitted on them.
+        held_out: each fold mapped by a calibrator of the other folds.
+    """
+
+    calibrator: Calibrator
+    before: Predictions
+    in_sample: Predictions
+    held_out: Predictions
+
+
+def recalibrate(method: str, beliefs: Beliefs, *, folds: int, per_task: bool) -> Recalibrated:
+    """Fit on all documents, and crosswise on folds of them.
+
+    Args:
+        method: see `METHODS`.
+        beliefs: labelled documents.
+        folds: at least 2; a document's is that of its hash, so that copies stay together.
+        per_task: whether each task has its own parameters.
+
+    Raises:
+        InvalidInputError: fewer than two folds, or fewer documents in a task than folds.
+    """
+    if folds < 2:
+        raise invalid("--folds", "at least 2", folds)
+    calibrator = _fit(method, beliefs.predictions, per_task, beliefs)
+    fold = {task: _folds(beliefs, task, folds) for task in beliefs.predictions}
+    mapped: dict[str, list[Predictions]] = {task: [] for task in beliefs.predictions}
+    places: dict[str, list[NDArray[np.intp]]] = {task: [] for task in beliefs.predictions}
+    for k in range(folds):
+        others = {
+            task: p.take(np.flatnonzero(fold[task] != k)) for task, p in beliefs.predictions.items()
+        }
+        fitted = _fit(method, others, per_task)
+        for task, p in beliefs.predictions.items():
+            rows = np.flatnonzero(fold[task] == k)
+            if len(rows):
+                mapped[task].append(fitted.transform(p.take(rows), task))
+                places[task].append(rows)
+    held_out = {
+        task: Predictions.concatenate(parts).take(np.argsort(np.concatenate(places[task])))
+        for task, parts in mapped.items()
+    }
+    in_sample = {t: calibrator.transform(p, t) for t, p in beliefs.predictions.items()}
+    return Recalibrated(
+        calibrator,
+        *(
+            Predictions.concatenate(list(parts.values()))
+            for parts in (beliefs.predictions, in_sample, held_out)
+        ),
+    )
+
+
+def _fit(
+    method: str,
+    predictions: Mapping[str, Predictions],
+    per_task: bool,
+    beliefs: Beliefs | None = None,
+) -> Calibrator:
+    training = beliefs.training if beliefs else None
+    if per_task:
+        return fit(method, predictions, training)
+    return fit(method, Predictions.concatenate(list(predictions.values())), training)
+
+
+def _folds(beliefs: Beliefs, task: str, folds: int) -> NDArray[np.intp]:
+    """(N,) fold of each document: by rank of its hash, so that folds are equally large."""
+    hashes = beliefs.documents[task]
+    count = len(beliefs.predictions[task])
+    if count < folds:
+        raise invalid("--folds", f"at most the {count} document(s) of `{task}`", folds)
+    if not len(hashes):
+        return np.arange(count) % folds
+    _, number = np.unique(hashes, return_inverse=True)
+    return number % folds

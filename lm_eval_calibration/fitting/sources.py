@@ -1,0 +1,188 @@
+"""Labelled beliefs to fit on: from a model's pass over tasks, or from runs that were logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from lm_eval.api.registry import get_model
+from numpy.typing import NDArray
+
+from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.features import Features, FeatureStore
+from lm_eval_calibration.fitting.collect import Progress, collect
+from lm_eval_calibration.fitting.task_documents import (
+    Labelled,
+    Prompting,
+    evaluation_split,
+    labelled,
+    load_tasks,
+    splits,
+)
+from lm_eval_calibration.models.instances import PREFIX
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.samples import Run
+
+
+@dataclass(frozen=True)
+class ModelArguments:
+    """A model as `lm_eval` is told of it."""
+
+    model: str
+    model_args: str
+    device: str | None = None
+    batch_size: str | None = None
+
+    def create(self) -> Any:
+        """The model, loaded."""
+        more = {"device": self.device, "batch_size": self.batch_size}
+        return get_model(self.model).create_from_arg_string(self.model_args, more)
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Labelled predictions by task, and where they came from."""
+
+    predictions: dict[str, Predictions]
+    documents: dict[str, NDArray[np.uint64]]
+    base_model: str = ""
+    fingerprint: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def training(self) -> Training:
+        """What an artifact remembers of them."""
+        return Training(
+            {task: len(p) for task, p in self.predictions.items()},
+            np.concatenate(list(self.documents.values())),
+            self.base_model,
+            self.fingerprint,
+        )
+
+
+def of_runs(runs: Sequence[Run]) -> Beliefs:
+    """The beliefs that were logged, by task.
+
+    Raises:
+        InvalidInputError: two runs, or a task and its twin, so that a document would count twice.
+    """
+    if len(runs) != 1:
+        labels = ", ".join(run.label for run in runs) or "nothing"
+        raise InvalidInputError(
+            f"A calibrator is fitted on the samples of one run, got {len(runs)}: {labels}."
+        )
+    predictions: dict[str, Predictions] = {}
+    documents = {}
+    for name, samples in runs[0].samples.items():
+        task = name.removeprefix(PREFIX)
+        if task in predictions:
+            raise InvalidInputError(
+                f"The run holds `{task}` and its twin, which are the same documents: name the "
+                "samples file of one of them."
+            )
+        predictions[task], documents[task] = samples.predictions, samples.doc_hash
+    return Beliefs(predictions, documents, base_model=_model_name(runs[0]))
+
+
+def _model_name(run: Run) -> str:
+    names = {str(r["model_name"]) for r in run.results if r.get("model_name")}
+    return names.pop() if len(names) == 1 else run.label
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The documents of one task: to learn from, and to judge by."""
+
+    learn: Labelled
+    judge: Labelled | None = None
+
+
+def ask(
+    lm: Any, names: Sequence[str], split: str | None, prompting: Prompting, include_path: str | None
+) -> dict[str, Asked]:
+    """Requests about the labelled documents of tasks.
+
+    Args:
+        lm: the model that will answer.
+        names: tasks, groups, tags.
+        split: to learn from; `None` for the one that each task evaluates on. A validation split,
+            where there is another one, is to judge by.
+        prompting: how documents become prompts.
+        include_path: folder of further tasks.
+    """
+    found = {}
+    for name, task in load_tasks(names, include_path).items():
+        first = split or evaluation_split(task)
+        learn = labelled(name, task, first, prompting, lm)
+        other = "validation" if first != "validation" and "validation" in splits(task) else None
+        judge = labelled(name, task, other, prompting, lm) if other else None
+        found[name] = Asked(learn, judge)
+    return found
+
+
+def features_of(
+    lm: Any,
+    asked: Mapping[str, Labelled],
+    store: FeatureStore | None,
+    *,
+    hidden: bool,
+    progress: Progress | None = None,
+) -> dict[str, Features]:
+    """The features of every task's documents."""
+    return {
+        name: collect(lm, documents, store, hidden=hidden, progress=progress)
+        for name, documents in asked.items()
+    }
+
+
+def of_model(
+    lm: Any,
+    names: Sequence[str],
+    split: str | None,
+    prompting: Prompting,
+    include_path: str | None,
+    counting: Callable[[int], AbstractContextManager[Progress | None]],
+) -> Beliefs:
+    """The beliefs of a model about labelled documents that its tasks do not evaluate on.
+
+    Args:
+        lm: any model of the harness.
+        names: tasks, groups, tags.
+        split: whose documents; `None` for `validation`, or `train` where there is none or tasks
+            are evaluated on it.
+        prompting: how documents become prompts.
+        include_path: folder of further tasks.
+        counting: a progress bar over so many documents.
+
+    Raises:
+        InvalidInputError: a task without such a split.
+    """
+    asked, notes = {}, []
+    for name, task in load_tasks(names, include_path).items():
+        evaluated = evaluation_split(task)
+        chosen = split or _other_split(name, splits(task), evaluated)
+        if chosen == evaluated:
+            notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
+        asked[name] = labelled(name, task, chosen, prompting, lm)
+    with counting(sum(len(part.gold) for part in asked.values())) as progress:
+        found = features_of(lm, asked, None, hidden=False, progress=progress)
+    return Beliefs(
+        {name: features.predictions for name, features in found.items()},
+        {name: features.documents for name, features in found.items()},
+        str(getattr(lm, "pretrained", "") or type(lm).__name__),
+        notes=notes,
+    )
+
+
+def _other_split(name: str, there: Sequence[str], evaluated: str) -> str:
+    for split in ("validation", "train"):
+        if split in there and split != evaluated:
+            return split
+    raise InvalidInputError(
+        f"`{name}` is evaluated on `{evaluated}` and has no other labelled split (it has "
+        f"{', '.join(there)}). Fit on logged samples of another task, or name a --split."
+    )

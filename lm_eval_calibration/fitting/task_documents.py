@@ -1,0 +1,100 @@
+"""The labelled documents of harness tasks, any split of them, and the requests about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lm_eval.tasks import TaskManager
+
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.models.instances import PREFIX
+from lm_eval_calibration.tasks.gold import gold_indices
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How documents become prompts, as `lm_eval` has it.
+
+    Attributes:
+        num_fewshot: examples before each document; `None` for the task's own number.
+        apply_chat_template: whether prompts are put into the model's chat template.
+        limit: so many documents of each task at most.
+    """
+
+    num_fewshot: int | None = None
+    apply_chat_template: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Documents of one task and split: all requests (`Instance`), and the right options of each."""
+
+    task: str
+    split: str
+    requests: list[Any]
+    gold: dict[int, list[int]]
+
+
+def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[str, Any]:
+    """The multiple-choice tasks of names, groups and tags, by name.
+
+    Raises:
+        InvalidInputError: an unknown name, or a task that is not multiple choice.
+    """
+    manager = TaskManager(include_path=include_path)
+    found = manager.match_tasks(list(names))
+    missing = [name for name in names if not manager.match_tasks([name])]
+    if missing:
+        raise invalid("--tasks", "names of harness tasks", f"`{missing[0]}`")
+    tasks = {task.config.task: task for task in manager.load(found)["tasks"].values()}
+    for name, task in tasks.items():
+        if task.OUTPUT_TYPE != "multiple_choice":
+            raise InvalidInputError(
+                f"Task `{name}` is a {task.OUTPUT_TYPE} task: calibrators are fitted on the options "
+                "of multiple-choice tasks."
+            )
+    return {name.removeprefix(PREFIX): task for name, task in tasks.items()}
+
+
+def splits(task: Any) -> list[str]:
+    """Splits of the task's data set."""
+    return [str(name) for name in task.dataset]
+
+
+def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> Labelled:
+    """The documents of a split, with their requests and right options.
+
+    The task reads `split` as its test split from then on.
+
+    Raises:
+        InvalidInputError: the data set has no such split.
+    """
+    if split not in splits(task):
+        raise invalid("--split", f"one of {', '.join(splits(task))} (task `{name}`)", f"`{split}`")
+    task.config.test_split = split
+    if prompting.num_fewshot is not None:
+        task.set_config(key="num_fewshot", value=prompting.num_fewshot)
+    task.set_fewshot_seed(seed=1234)
+    chat = prompting.apply_chat_template
+    task.build_all_requests(
+        limit=prompting.limit,
+        rank=lm.rank,
+        world_size=lm.world_size,
+        apply_chat_template=chat,
+        chat_template=lm.apply_chat_template if chat else None,
+        tokenizer_name=lm.tokenizer_name if chat else "",
+    )
+    gold = {
+        request.doc_id: gold_indices(task, request.doc, task.doc_to_choice(request.doc))
+        for request in task.instances
+        if request.idx == 0
+    }
+    return Labelled(name, split, list(task.instances), gold)
+
+
+def evaluation_split(task: Any) -> str:
+    """The split that the task evaluates on."""
+    return str(task.config.test_split or task.config.validation_split)

@@ -1,0 +1,75 @@
+"""Features of many tasks, and a thermometer trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
+from lm_eval_calibration.features import Features, FeatureStore
+from lm_eval_calibration.fitting.collect import Progress
+from lm_eval_calibration.fitting.sources import Asked, features_of
+from lm_eval_calibration.models.fingerprint import fingerprint
+
+HELD_BACK = 5
+"""Without a validation split, every fifth document of a task (by its hash) is to judge by."""
+
+
+@dataclass(frozen=True)
+class TaskFeatures:
+    """One task's documents: to learn from, and to judge training by."""
+
+    learn: Features
+    judge: Features
+
+
+def collect_all(
+    lm: Any, asked: dict[str, Asked], folder: Path, progress: Progress | None = None
+) -> dict[str, TaskFeatures]:
+    """One pass over all documents, from the store in `folder` where it has been made before."""
+    store = FeatureStore(folder)
+    learn = {name: part.learn for name, part in asked.items()}
+    judge = {name: part.judge for name, part in asked.items() if part.judge}
+    learned = features_of(lm, learn, store, hidden=True, progress=progress)
+    judged = features_of(lm, judge, store, hidden=True, progress=progress)
+    return {
+        name: TaskFeatures(part, judged[name]) if name in judged else _parted(part)
+        for name, part in learned.items()
+    }
+
+
+def documents_in(asked: dict[str, Asked]) -> int:
+    """How many documents a pass has."""
+    parts = [part for one in asked.values() for part in (one.learn, one.judge) if part]
+    return sum(len(part.gold) for part in parts)
+
+
+def fit(
+    lm: Any,
+    name: str,
+    tasks: Sequence[TaskFeatures],
+    settings: Settings,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Thermometer:
+    """A thermometer for the model `lm`, called `name`, of all tasks."""
+    return train(
+        [task.learn for task in tasks],
+        [task.judge for task in tasks],
+        settings,
+        seed=seed,
+        base_model=name,
+        fingerprint=fingerprint(lm.model),
+        progress=progress,
+    )
+
+
+def _parted(features: Features) -> TaskFeatures:
+    back = features.documents % HELD_BACK == 0
+    if not back.any() or back.all():  # so few that there is nothing to part
+        return TaskFeatures(features, features)
+    return TaskFeatures(features.take(np.flatnonzero(~back)), features.take(np.flatnonzero(back)))

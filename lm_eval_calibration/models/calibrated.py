@@ -1,0 +1,89 @@
+"""`--model calibrated`: any model of the harness, its options' scores put through a calibrator."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from lm_eval.api.registry import register_model
+
+from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
+from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.models.wrapper import Wrapper
+
+log = logging.getLogger(__name__)
+
+
+@register_model("calibrated")
+class CalibratedLM(Wrapper):
+    """A model whose beliefs over a document's options are mapped by a fitted calibrator.
+
+    Documents with one option (`loglikelihood` tasks), rolling log-likelihoods and generation are
+    the base's.
+
+    Args:
+        base: `--model` of the model inside, e.g. `vllm`.
+        calibrator: folder of `lm-calib fit`, or a repository on the hub.
+        allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        **model_args: the base's.
+
+    Raises:
+        InvalidInputError: no calibrator can be read there.
+    """
+
+    def __init__(
+        self, base: str = "", calibrator: str = "", allow_seen: bool = False, **model_args: Any
+    ) -> None:
+        if not calibrator:
+            raise invalid("calibrator", "a folder of `lm-calib fit`", "nothing")
+        self.calibrator = Calibrator.from_pretrained(calibrator)
+        self._path, self._allow_seen = str(calibrator), bool(allow_seen)
+        self._seen: dict[str, int] = {}
+        super().__init__(base, **model_args)
+
+    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
+        """The base's answers, of which documents with several options get calibrated ones."""
+        asked = [d for d in documents(requests) if len(d.options) > 1]
+        self._seen |= refuse_seen(self.calibrator.training, asked, allow=self._allow_seen)
+        answers = [(float(value), bool(best)) for value, best in super().loglikelihood(requests)]
+        by_task: dict[str, list[Document]] = {}
+        for document in asked:
+            values = [answers[numbers[0]][0] for numbers in document.options]
+            if np.isfinite(max(values)) and not np.isnan(values).any():
+                by_task.setdefault(document.task, []).append(document)
+        for task, parts in by_task.items():
+            self._map(task, parts, answers)
+        return answers
+
+    def _map(self, task: str, asked: list[Document], answers: list[tuple[float, bool]]) -> None:
+        count = np.array([len(document.options) for document in asked], dtype=np.intp)
+        logits = np.full((len(asked), int(count.max())), -np.inf)
+        for row, document in enumerate(asked):
+            logits[row, : count[row]] = [answers[n[0]][0] for n in document.options]
+        mapped = self.calibrator.option_scores(logits, count, task)
+        for row, document in enumerate(asked):
+            for option, numbers in enumerate(document.options):
+                for number in numbers:
+                    answers[number] = (float(mapped[row, option]), answers[number][1])
+
+    def set_cache_hook(self, cache_hook: Any) -> None:
+        """Refuse a cache: an answer depends on the document's other options, and the calibrator."""
+        refuse_cache(cache_hook, "calibrated answers depend on a document's other options")
+        super().set_cache_hook(cache_hook)
+
+    def get_model_info(self) -> dict[str, Any]:
+        """The base's, and the calibrator."""
+        training = self.calibrator.training
+        return {
+            **super().get_model_info(),
+            "calibrator": {
+                "path": self._path,
+                "method": self.calibrator.method,
+                "fitted_on": training.tasks,
+                "fitted_for": training.base_model,
+                "seen_documents": self._seen,
+            },
+        }

@@ -1,0 +1,176 @@
+"""`--model thermometer`: `hf-fast`, with a temperature for each task from its unlabelled prompts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from lm_eval.api.registry import register_model
+
+from lm_eval_calibration.calibrators.thermometer import Thermometer
+from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
+from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
+from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.scoring.engine import Answers
+
+log = logging.getLogger(__name__)
+
+FEW_PROMPTS = 30
+"""Fewer prompts give a noisy temperature (docs/evidence.md has the curve)."""
+SCOPES = ("task", "instance")
+
+
+@register_model("thermometer")
+class ThermometerLM(FastHFLM):
+    """THERMOMETER (Shen et al., ICML 2024) at evaluation time.
+
+    The hidden state at each prompt's last token comes from the pass that scores the options. A
+    task's temperature is that of all its documents in this evaluation, over all processes; with
+    `--limit` of as many as are left, and the log and the results say how many. Every option's
+    log-likelihood is divided by it, so `acc` and `acc_norm` stay what they are.
+
+    Args:
+        thermometer: folder of `lm-calib fit thermometer`, or a repository on the hub.
+        scope: `task`; or `instance`, a temperature for each document: not the published method.
+        allow_seen: evaluate on documents that it was trained on, too.
+        **kwargs: as for `hf-fast`.
+
+    Raises:
+        InvalidInputError: nothing can be read there, or it was made for another model.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        thermometer: str = "",
+        scope: str = "task",
+        allow_seen: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not thermometer:
+            raise invalid("thermometer", "a folder of `lm-calib fit thermometer`", "nothing")
+        if scope not in SCOPES:
+            raise invalid("scope", " or ".join(SCOPES), f"`{scope}`")
+        self._thermometer = Thermometer.from_pretrained(thermometer)
+        self._path, self._scope, self._allow_seen = str(thermometer), scope, bool(allow_seen)
+        self._seen: dict[str, int] = {}
+        self.temperatures: dict[str, dict[str, Any]] = {}
+        super().__init__(*args, **kwargs)
+        self._refuse_other_model()
+
+    def loglikelihood(
+        self, requests: list[Any], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Log-likelihoods of options, divided by their task's temperature."""
+        asked = [d for d in documents(requests) if len(d.options) > 1]
+        if not asked:
+            return super().loglikelihood(requests, disable_tqdm)
+        self._seen |= refuse_seen(self._thermometer.training, asked, allow=self._allow_seen)
+        inverse = np.full(len(asked), np.nan)
+        row = {document.options[0][0]: i for i, document in enumerate(asked)}
+
+        def observe(found: Answers) -> None:
+            places = [i for i, number in enumerate(found.requests) if number in row]
+            which = [row[found.requests[i]] for i in places]
+            if places:
+                states = found.hidden[places].float().cpu().numpy()
+                self._check(states, [asked[i] for i in which])
+                inverse[which] = self._thermometer.inverse_temperatures(states)
+
+        answers = self.observed(requests, observe, disable_tqdm)
+        temperature = self._of_documents(asked, inverse)
+        for document, value in zip(asked, temperature, strict=True):
+            for number in [n for option in document.options for n in option]:
+                answers[number] = (answers[number][0] / float(value), answers[number][1])
+        return answers
+
+    def _of_documents(self, asked: list[Document], inverse: Floats) -> Floats:
+        """(D,) the temperature of each document; its task's, unless `scope` is `instance`."""
+        mine: dict[str, list[float]] = {}
+        for document, value in zip(asked, inverse, strict=True):
+            mine.setdefault(document.task, []).append(float(value))
+        for task, values in self._everywhere(mine).items():
+            self._note(task, np.array(values))
+        if self._scope == "instance":
+            return 1 / inverse
+        return np.array([self.temperatures[document.task]["temperature"] for document in asked])
+
+    def _everywhere(self, mine: dict[str, list[float]]) -> dict[str, list[float]]:
+        """Values by task of all processes, in the order of their ranks."""
+        if self.world_size == 1:
+            return mine
+        parts: list[Any] = [None] * self.world_size
+        torch.distributed.all_gather_object(parts, mine)
+        tasks = sorted({task for part in parts for task in part})
+        return {task: [v for part in parts for v in part.get(task, ())] for task in tasks}
+
+    def _note(self, task: str, inverse: Floats) -> None:
+        value = self._thermometer.temperature(inverse)
+        low, high = np.quantile(1 / inverse, [0.1, 0.9])
+        self.temperatures[task] = {
+            "temperature": value,
+            "prompts": len(inverse),
+            "spread": [float(low), float(high)],
+        }
+        if self.rank != 0:
+            return
+        log.info(
+            "Task `%s`: temperature %.3f from %d prompts (eight tenths of them from %.3f to %.3f).",
+            task, value, len(inverse), low, high,
+        )  # fmt: skip
+        if len(inverse) < FEW_PROMPTS and self._scope == "task":
+            log.warning(
+                "Task `%s`: its temperature comes from %d prompt(s) only; %d or more are advised.",
+                task, len(inverse), FEW_PROMPTS,
+            )  # fmt: skip
+
+    def _check(self, states: np.ndarray, asked: list[Document]) -> None:
+        bad = ~np.isfinite(states).all(axis=1)
+        if bad.any():
+            raise CalibrationError(
+                f"Task `{asked[int(bad.argmax())].task}`: a hidden state is NaN or infinite. "
+                "float16 overflows in some models: load it in bfloat16 or float32."
+            )
+
+    def _refuse_other_model(self) -> None:
+        training = self._thermometer.training
+        name = str(getattr(self, "pretrained", "") or type(self.model).__name__)
+        size = int(self.model.config.get_text_config().hidden_size)
+        if size != self._thermometer.hidden_size:
+            raise InvalidInputError(
+                f"The thermometer `{self._path}` was made for `{training.base_model}`, of hidden "
+                f"size {self._thermometer.hidden_size}; `{name}` has {size}. Fit one for it."
+            )
+        if training.fingerprint not in ("", fingerprint(self.model)):
+            raise InvalidInputError(
+                f"The thermometer `{self._path}` was made for `{training.base_model}`, and the "
+                f"weights of `{name}` are others. Fit one for it."
+            )
+
+    def set_cache_hook(self, cache_hook: Any) -> None:
+        """Refuse a cache: the harness would hand over only the documents that are not in it."""
+        refuse_cache(
+            cache_hook,
+            "the harness would hand over only documents that are not in the cache, and a task's "
+            "temperature must come from all of them",
+        )
+        super().set_cache_hook(cache_hook)
+
+    def get_model_info(self) -> dict[str, Any]:
+        """As `hf`, and the temperatures."""
+        training = self._thermometer.training
+        return {
+            **super().get_model_info(),
+            "thermometer": {
+                "path": self._path,
+                "scope": self._scope,
+                "trained_on": training.tasks,
+                "seen_documents": self._seen,
+                "temperatures": self.temperatures,
+            },
+        }

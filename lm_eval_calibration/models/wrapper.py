@@ -1,0 +1,89 @@
+"""`Wrapper`: a model of the harness that holds another one, and changes some of what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lm_eval.api.model import LM
+from lm_eval.api.registry import get_model
+
+from lm_eval_calibration.errors import invalid
+
+
+class Wrapper(LM):
+    """Forwards everything to the model it holds; subclasses override what they change.
+
+    Args:
+        base: `--model` of the one inside.
+        **model_args: its arguments.
+    """
+
+    def __init__(self, base: str, **model_args: Any) -> None:
+        super().__init__()
+        if not isinstance(base, str) or not base:
+            raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
+        self.base = get_model(base)(**model_args)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the harness asks a model for (accelerator, batch sizes, configuration)."""
+        if name == "base":  # not there yet
+            raise AttributeError(name)
+        return getattr(self.base, name)
+
+    @property
+    def device(self) -> Any:
+        """The base's."""
+        return self.base.device
+
+    @property
+    def rank(self) -> int:
+        """The base's."""
+        return int(self.base.rank)
+
+    @property
+    def world_size(self) -> int:
+        """The base's."""
+        return int(self.base.world_size)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """The base's."""
+        return str(self.base.tokenizer_name)
+
+    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
+        """As the base has it."""
+        return list(self.base.loglikelihood(requests, **options))
+
+    def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[float]:
+        """As the base has it."""
+        return list(self.base.loglikelihood_rolling(requests, **options))
+
+    def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
+        """As the base has it."""
+        return list(self.base.generate_until(requests, **options))
+
+    def apply_chat_template(self, *args: Any, **options: Any) -> str:
+        """As the base has it."""
+        return str(self.base.apply_chat_template(*args, **options))
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        """As the base has it."""
+        found = self.base.chat_template(chat_template)
+        return None if found is None else str(found)
+
+    def all_gather(self, tensor: Any) -> Any:
+        """As the base has it."""
+        return self.base.all_gather(tensor)
+
+    def gather_object(self, obj: Any, dst: int = 0) -> Any:
+        """As the base has it."""
+        return self.base.gather_object(obj, dst)
+
+    def barrier(self) -> None:
+        """As the base has it."""
+        self.base.barrier()
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What the base says of itself, for the results."""
+        own = getattr(self.base, "get_model_info", None)
+        return dict(own()) if own is not None else {}
