@@ -52,6 +52,11 @@ class Calibrator(Artifact):
         """Whether the more probable option stays so, and thus `acc` what it was."""
         return self._method.keeps_order
 
+    @property
+    def any_constant(self) -> bool:
+        """Whether log-likelihoods are mapped one by one, as a temperature does."""
+        return self._method.any_constant
+
     def transform(self, predictions: Predictions, task: str = ALL) -> Predictions:
         """The predictions with better beliefs.
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,16 @@ class FeatureStore:
             self.folder / name / f"{re.sub(r'[^a-z0-9]+', '_', key.split)}-{key.digest}.safetensors"
         )
 
+    def stored(self) -> Iterator[tuple[Key, Features]]:
+        """Every part that is there, in the order of their names.
+
+        Raises:
+            InvalidInputError: a file is damaged.
+        """
+        for path in sorted(self.folder.rglob("*.safetensors")):
+            key, features = _read(path)
+            yield key, features
+
     def get(self, key: Key) -> Features | None:
         """The part of `key`, if it is there.
 
@@ -71,17 +82,7 @@ class FeatureStore:
             InvalidInputError: the file is damaged.
         """
         path = self.path(key)
-        if not path.exists():
-            return None
-        try:
-            with safe_open(path, "np") as file:
-                about = json.loads(file.metadata()["lm_eval_calibration"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                return _features(about["task"], tensors)
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise InvalidInputError(
-                f"`{path}` is no part of a feature store ({error}). Delete it to have it made anew."
-            ) from error
+        return _read(path)[1] if path.exists() else None
 
     def put(self, key: Key, features: Features) -> None:
         """Write the part of `key`."""
@@ -92,6 +93,18 @@ class FeatureStore:
         partial = path.with_suffix(f".{os.getpid()}.part")
         save_file(tensors, partial, {"lm_eval_calibration": json.dumps(about)})
         os.replace(partial, path)
+
+
+def _read(path: Path) -> tuple[Key, Features]:
+    try:
+        with safe_open(path, "np") as file:
+            about = json.loads(file.metadata()["lm_eval_calibration"])
+            tensors = {name: file.get_tensor(name) for name in TENSORS}
+        return Key(**about["key"]), _features(about["task"], tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise InvalidInputError(
+            f"`{path}` is no part of a feature store ({error}). Delete it to have it made anew."
+        ) from error
 
 
 def _features(task: str, tensors: dict[str, Any]) -> Features:

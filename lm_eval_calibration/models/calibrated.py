@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,19 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
-from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.wrapper import Wrapper
 
-log = logging.getLogger(__name__)
+Options = list[list[int]]
+"""For each option of a document the numbers of its requests."""
 
 
 @register_model("calibrated")
 class CalibratedLM(Wrapper):
     """A model whose beliefs over a document's options are mapped by a fitted calibrator.
 
+    A temperature leaves `acc`, `acc_norm` and `acc_mutual_info` what they are; the other methods
+    give log-probabilities, which say nothing by the length of an option or without its context.
     Documents with one option (`loglikelihood` tasks), rolling log-likelihoods and generation are
     the base's.
 
@@ -49,23 +51,27 @@ class CalibratedLM(Wrapper):
         asked = [d for d in documents(requests) if len(d.options) > 1]
         self._seen |= refuse_seen(self.calibrator.training, asked, allow=self._allow_seen)
         answers = [(float(value), bool(best)) for value, best in super().loglikelihood(requests)]
-        by_task: dict[str, list[Document]] = {}
+        by_task: dict[str, list[Options]] = {}
         for document in asked:
-            values = [answers[numbers[0]][0] for numbers in document.options]
-            if np.isfinite(max(values)) and not np.isnan(values).any():
-                by_task.setdefault(document.task, []).append(document)
-        for task, parts in by_task.items():
-            self._map(task, parts, answers)
+            beliefs = [document.options]
+            if self.calibrator.any_constant and document.unconditional:
+                beliefs.append([[number] for number in document.unconditional])
+            for options_of in beliefs:
+                values = [answers[numbers[0]][0] for numbers in options_of]
+                if np.isfinite(max(values)) and not np.isnan(values).any():
+                    by_task.setdefault(document.task, []).append(options_of)
+        for task, beliefs in by_task.items():
+            self._map(task, beliefs, answers)
         return answers
 
-    def _map(self, task: str, asked: list[Document], answers: list[tuple[float, bool]]) -> None:
-        count = np.array([len(document.options) for document in asked], dtype=np.intp)
-        logits = np.full((len(asked), int(count.max())), -np.inf)
-        for row, document in enumerate(asked):
-            logits[row, : count[row]] = [answers[n[0]][0] for n in document.options]
+    def _map(self, task: str, beliefs: list[Options], answers: list[tuple[float, bool]]) -> None:
+        count = np.array([len(options) for options in beliefs], dtype=np.intp)
+        logits = np.full((len(beliefs), int(count.max())), -np.inf)
+        for row, options in enumerate(beliefs):
+            logits[row, : count[row]] = [answers[numbers[0]][0] for numbers in options]
         mapped = self.calibrator.option_scores(logits, count, task)
-        for row, document in enumerate(asked):
-            for option, numbers in enumerate(document.options):
+        for row, options in enumerate(beliefs):
+            for option, numbers in enumerate(options):
                 for number in numbers:
                     answers[number] = (float(mapped[row, option]), answers[number][1])
 

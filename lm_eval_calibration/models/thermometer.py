@@ -32,7 +32,7 @@ class ThermometerLM(FastHFLM):
     The hidden state at each prompt's last token comes from the pass that scores the options. A
     task's temperature is that of all its documents in this evaluation, over all processes; with
     `--limit` of as many as are left, and the log and the results say how many. Every option's
-    log-likelihood is divided by it, so `acc` and `acc_norm` stay what they are.
+    log-likelihood is divided by it, so `acc`, `acc_norm` and `acc_mutual_info` stay what they are.
 
     Args:
         thermometer: folder of `lm-calib fit thermometer`, or a repository on the hub.
@@ -85,7 +85,8 @@ class ThermometerLM(FastHFLM):
         answers = self.observed(requests, observe, disable_tqdm)
         temperature = self._of_documents(asked, inverse)
         for document, value in zip(asked, temperature, strict=True):
-            for number in [n for option in document.options for n in option]:
+            options = [number for numbers in document.options for number in numbers]
+            for number in [*options, *document.unconditional]:
                 answers[number] = (answers[number][0] / float(value), answers[number][1])
         return answers
 

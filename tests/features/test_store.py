@@ -34,6 +34,8 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert again is not None and again.task == "mmlu::law"
     for name in ("hidden", "logits", "num_options", "gold", "documents"):
         assert np.array_equal(getattr(again, name), getattr(features(), name))
+    ((key, listed),) = store.stored()
+    assert key == KEY and np.array_equal(listed.hidden, again.hidden)
     assert [p.suffix for p in tmp_path.rglob("*") if p.is_file()] == [".safetensors"]
 
 

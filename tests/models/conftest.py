@@ -1,0 +1,22 @@
+"""A thermometer of the tiny model, fitted through the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command import run
+
+
+@pytest.fixture(scope="session")
+def thermometer_folder(
+    tiny_model: Path, task_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Trained on the toy tasks' training documents."""
+    folder = tmp_path_factory.mktemp("thermometer")
+    run(
+        "fit", "thermometer", "--model_args", f"pretrained={tiny_model},dtype=float32",
+        "--device", "cpu", "--tasks", "toy_norm,toy_several", "--include_path", task_folder,
+        "--split", "train", "--output", folder,
+    )  # fmt: skip
+    return folder
