@@ -1,4 +1,4 @@
-"""The demo on its real language model, as `make demo` runs it (make test-slow)."""
+"""Real language models on real documents, through the commands (make test-slow)."""
 
 from __future__ import annotations
 
@@ -61,3 +61,30 @@ def test_twin_equals_upstream_on_the_real_model(
     for key, value in rows["arc_challenge"].items():
         if key not in ("name", "alias"):
             assert rows["calib_arc_challenge"][key] == value
+
+
+@pytest.mark.parametrize(
+    ("dtype", "farthest", "typical"), [("float32", 1e-4, 2e-5), ("bfloat16", 1.0, 0.1)]
+)
+def test_hf_fast_on_real_documents(
+    model: str, data_folder: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch,
+    dtype: str, farthest: float, typical: float,
+) -> None:  # fmt: skip
+    """Every log-likelihood of ARC-Challenge's first questions, beside `hf`'s.
+
+    In bfloat16 `hf` differs from itself as much when its batch size changes.
+    """
+    monkeypatch.chdir(data_folder)
+    found: dict[str, list[float]] = {}
+    for lm in ("hf", "hf-fast"):
+        out = workspace / lm
+        arguments = f"pretrained={model},dtype={dtype},softmax_dtype=float32"
+        run = [BIN / "lm_eval", "--model", lm, "--model_args", arguments, "--device", "cpu"]
+        run += ["--tasks", "arc_challenge", "--batch_size", "16", "--limit", "40"]
+        subprocess.run([*run, "--log_samples", "--output_path", out], check=True)
+        (path,) = out.rglob("samples_*.jsonl")
+        samples = sorted(map(json.loads, path.read_text().splitlines()), key=lambda s: s["doc_id"])
+        found[lm] = [float(r[0]) for s in samples for r in s["filtered_resps"]]
+    distance = sorted(abs(a - b) for a, b in zip(*found.values(), strict=True))
+    assert distance[-1] < farthest
+    assert distance[len(distance) // 2] < typical

@@ -172,6 +172,48 @@ def test_by_name(tiny_model: Path, tasks: Any) -> None:
     assert "ece,none" in results["results"]["calib_toy_norm"]
 
 
+def test_a_batch_size_found_by_the_harness(tiny_model: Path, tiny_lm: Any, tasks: Any) -> None:
+    """`--batch_size auto`: for generation as `hf`; options are batched by tokens anyway."""
+    options = {"tasks": ["toy_norm", "toy_generate"], "task_manager": tasks, "limit": 5}
+    arguments = f"pretrained={tiny_model},dtype=float32,max_length=512"
+    auto = simple_evaluate(
+        model="hf-fast", model_args=arguments, batch_size="auto", device="cpu",
+        bootstrap_iters=0, **options,
+    )  # fmt: skip
+    plain = simple_evaluate(model=tiny_lm, bootstrap_iters=0, **options)
+    for task in ("toy_norm", "toy_generate"):
+        for a, b in zip(auto["samples"][task], plain["samples"][task], strict=True):
+            if task == "toy_norm":
+                assert_same(a["filtered_resps"], b["filtered_resps"])
+            else:
+                assert a["filtered_resps"] == b["filtered_resps"]
+
+
+def test_the_harnesss_cache(
+    fast: FastHFLM, tasks: Any, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--use_cache`: what has been scored is not scored again, by `hf` or by us."""
+    options = {"tasks": ["toy_norm"], "task_manager": tasks, "use_cache": str(workspace / "cache")}
+    first = simple_evaluate(model=fast, limit=5, bootstrap_iters=0, **options)
+    asked: list[int] = []
+    score = Engine.score
+
+    def counted(self: Engine, requests: Any, **rest: Any) -> Any:
+        asked.append(len(requests))
+        return score(self, requests, **rest)
+
+    monkeypatch.setattr(Engine, "score", counted)
+    again = simple_evaluate(model=fast, limit=5, bootstrap_iters=0, **options)
+    assert not asked
+    more = simple_evaluate(model=fast, limit=8, bootstrap_iters=0, **options)
+    assert max(asked) == sum(len(s["doc"]["options"]) for s in more["samples"]["toy_norm"][5:])
+    for other in (again, more):
+        for a, b in zip(first["samples"]["toy_norm"], other["samples"]["toy_norm"], strict=False):
+            assert [tuple(r) for r in a["filtered_resps"]] == [
+                tuple(r) for r in b["filtered_resps"]
+            ]
+
+
 @pytest.fixture(scope="session")
 def tiny_t5(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer T5 with the tiny model's byte tokenizer."""
