@@ -97,6 +97,7 @@ def score(
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
+    calibrator: options.CalibratorFolder = None,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
@@ -115,7 +116,8 @@ def score(
 
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
-    read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    table = options.table(confidence, correct, model, task, where)
+    read = load(runs, skip_bad, table, calibrator=calibrator)
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     print_text(render(score_runs(read, names, replicates), how))
 
@@ -166,6 +168,7 @@ def report(
     ] = 10,
     metrics: options.Metrics = None,
     skip_bad: options.SkipBad = False,
+    calibrator: options.CalibratorFolder = None,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
@@ -178,7 +181,8 @@ def report(
     from lm_eval_calibration.cli.source import load
 
     names = options.names(metrics)
-    read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    table = options.table(confidence, correct, model, task, where)
+    read = load(runs, skip_bad, table, calibrator=calibrator)
     typer.echo(write(read, names, output, figures, examples, replicates).resolve())
 
 
@@ -189,6 +193,7 @@ def diagram(
         "reliability.png"
     ),
     skip_bad: options.SkipBad = False,
+    calibrator: options.CalibratorFolder = None,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
     model: options.ModelColumn = None,
@@ -199,7 +204,8 @@ def diagram(
     from lm_eval_calibration.cli.report import diagrams
     from lm_eval_calibration.cli.source import load
 
-    read = load(runs, skip_bad, options.table(confidence, correct, model, task, where))
+    table = options.table(confidence, correct, model, task, where)
+    read = load(runs, skip_bad, table, calibrator=calibrator)
     typer.echo(diagrams(read, output).resolve())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _quiet() -> None:
+    """Leave the terminal to our own progress bar: the harness draws one for every task."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 @app.command()

@@ -79,6 +79,15 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+CalibratorFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--calibrator",
+        metavar="FOLDER",
+        help="Map the beliefs by what `lm-calib fit` made of other documents.",
+        show_default=False,
+    ),
+]
 Replicates = Annotated[
     int, typer.Option(min=2, help="Bootstrap replicates and null draws.", show_default=True)
 ]

@@ -18,9 +18,16 @@ NO_TABLE = Table()
 
 
 def load(
-    paths: Sequence[str], skip_bad: bool, table: Table = NO_TABLE, *, one_each: bool = False
+    paths: Sequence[str],
+    skip_bad: bool,
+    table: Table = NO_TABLE,
+    *,
+    one_each: bool = False,
+    calibrator: str | None = None,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
+
+    With a `calibrator` their beliefs are mapped by it.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
@@ -37,6 +44,10 @@ def load(
             )
     else:
         runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
+    if calibrator is not None:
+        from lm_eval_calibration.cli.recalibrate import recalibrated
+
+        runs = recalibrated(runs, calibrator)
     notes = [f"{s.path}: {note}." for run in runs for s in run.samples.values() for note in s.notes]
     say([f"not read: {reason}" for reason in left_out] + notes)
     return runs
