@@ -162,14 +162,14 @@ class Predictions:
             correct=correct,
             predicted=np.concatenate([p.predicted for p in parts]),
             log_probabilities=np.concatenate(
-                [_widen(p.log_probabilities, width, -np.inf) for p in parts]
+                [widen(p.log_probabilities, width, -np.inf) for p in parts]
             ),
-            gold=np.concatenate([_widen(p.gold, width, False) for p in parts]),
+            gold=np.concatenate([widen(p.gold, width, False) for p in parts]),
             num_options=np.concatenate([p.num_options for p in parts]),
         )
 
 
-def _widen(columns: Any, width: int, filling: float | bool) -> Any:
+def widen(columns: Any, width: int, filling: float | bool) -> Any:
     """(N, K) with columns of `filling` added up to `width`."""
     return np.pad(columns, ((0, 0), (0, width - columns.shape[1])), constant_values=filling)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions
+from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions, widen
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +60,12 @@ class Features:
     def concatenate(cls, parts: Sequence[Features]) -> Features:
         """The documents of several parts of one task, one after another."""
         width = max(part.logits.shape[1] for part in parts)
-
-        def wide(columns: NDArray[np.generic], filling: float | bool) -> NDArray[np.generic]:
-            missing = width - columns.shape[1]
-            return np.pad(columns, ((0, 0), (0, missing)), constant_values=filling)
-
         return cls(
             parts[0].task,
             np.concatenate([part.hidden for part in parts]),
-            np.concatenate([wide(part.logits, -np.inf) for part in parts]),
+            np.concatenate([widen(part.logits, width, -np.inf) for part in parts]),
             np.concatenate([part.num_options for part in parts]),
-            np.concatenate([wide(part.gold, False) for part in parts]),
+            np.concatenate([widen(part.gold, width, False) for part in parts]),
             np.concatenate([part.documents for part in parts]),
         )
 
