@@ -1,10 +1,10 @@
 """THERMOMETER on cached features: training time, and how many prompts a temperature needs.
 
     lm-calib fit thermometer --model_args pretrained=<model> --tasks mmlu --output thermo
-    python benchmarks/thermometer.py --features thermo/features
+    python benchmarks/thermometer.py [--features thermo/features]
     python benchmarks/thermometer.py --cost --model <folder> --thermometer thermo --tasks arc_easy_letters
 
-The second prints tables from the feature store alone. The third times whole evaluation calls of
+The second prints tables from synthetic tasks and, with --features, from the store alone. The third times whole evaluation calls of
 `--model thermometer` beside `--model hf-fast`, in turn, in one process.
 """
 
@@ -90,6 +90,41 @@ def few_prompts(tasks: dict[str, Any], seed: int = 0) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def recovery() -> list[list[str]]:
+    """Held-out temperatures of synthetic tasks, whose truth is written into their hidden states."""
+    from lm_eval_calibration.calibrators.thermometer import PRESETS, train
+    from lm_eval_calibration.fitting.leave_one_out import fitted_temperature, mean_nll, scaled
+
+    grid = np.exp(np.linspace(np.log(0.7), np.log(4), 24))
+    learn, judge = ([synthetic(t, 200, seed + i) for i, t in enumerate(grid)] for seed in (0, 100))
+    network = train(learn, judge, PRESETS["default"])
+    rows = []
+    for i, true in enumerate((0.9, 1.3, 2.0, 3.0)):
+        new = synthetic(true, 2000, 500 + i)
+        found = network.temperature(network.inverse_temperatures(new.hidden))
+        oracle = fitted_temperature(new.predictions)
+        ours, best, raw = (mean_nll(scaled(new.predictions, t)) for t in (found, oracle, 1.0))
+        rows.append([f"{true}", f"{found:.3f}", f"{found / true - 1:+.1%}", f"{oracle:.3f}",
+                     f"{raw:.4f}", f"{ours:.4f}", f"{ours / best - 1:.2%}"])  # fmt: skip
+    return rows
+
+
+def synthetic(temperature: float, count: int, seed: int) -> Any:
+    """A task that is calibrated once its logits are divided by `temperature`."""
+    from lm_eval_calibration.features import Features
+
+    rng = np.random.default_rng(seed)
+    true = rng.normal(0, 1.5, (count, 4))
+    p = np.exp(true) / np.exp(true).sum(axis=1, keepdims=True)
+    gold = np.eye(4, dtype=bool)[[rng.choice(4, p=row) for row in p]]
+    hidden = rng.normal(0, 1, (count, 64))
+    hidden[:, 0] = np.log(temperature) + rng.normal(0, 0.3, count)
+    return Features(
+        f"T = {temperature:.2f}", hidden.astype(np.float32), true * temperature,
+        np.full(count, 4, dtype=np.intp), gold, np.arange(count, dtype=np.uint64),
+    )  # fmt: skip
+
+
 def cost(options: Any) -> list[list[str]]:
     """Seconds of evaluation calls with and without the thermometer, in turn."""
     from lm_eval import simple_evaluate
@@ -136,6 +171,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.cost:
         header = ["tasks", "documents", "`hf-fast`, s", "`thermometer`, s", "ratio", "target"]
         print(f"\n{markdown_table(header, cost(options))}")
+        return
+    header = ["true temperature", "found", "error", "oracle", "nll at 1", "nll", "above oracle's"]
+    print(f"\n{markdown_table(header, recovery())}")
+    if options.features is None:
         return
     tasks = stored_tasks(options.features)
     header = ["preset", "tasks", "documents", "hidden size", "steps", "seconds", "target"]

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.temperature import HIGHEST, LOWEST
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
 from lm_eval_calibration.cli.options import Table as TableOptions
 from lm_eval_calibration.cli.progress import counting
@@ -66,8 +67,17 @@ def _parameters(calibrator: Calibrator) -> str:
         return ""
     values = {task: float(p["temperature"]) for task, p in calibrator.parameters.items()}
     if len(values) == 1:
-        return f": T = {next(iter(values.values())):.3f}"
-    return ": T = " + ", ".join(f"{value:.3f} ({task})" for task, value in values.items())
+        return f": T = {_temperature(next(iter(values.values())))}"
+    return ": T = " + ", ".join(f"{_temperature(t)} ({task})" for task, t in values.items())
+
+
+def _temperature(value: float) -> str:
+    """A temperature for readers; at the end of the range beliefs tell nothing apart."""
+    if value > 0.99 * HIGHEST:
+        return f"{HIGHEST:g}, the highest: these beliefs do not tell right from wrong"
+    if value < 1.01 * LOWEST:
+        return f"{LOWEST:g}, the lowest: every answer is right"
+    return f"{value:.3f}"
 
 
 def _table(found: Recalibrated, folds: int) -> Table:

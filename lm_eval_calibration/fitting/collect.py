@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -102,7 +103,7 @@ def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Fe
             {first[number]: values[i] for i, number in enumerate(found.requests) if number in first}
         )
 
-    scored = lm.observed(requests, observe, True) if hidden else lm.loglikelihood(requests)
+    scored = lm.observed(requests, observe, True) if hidden else _quietly(lm, requests)
     rows = [[scored[numbers[0]][0] for numbers in group.options] for group in groups]
     num_options = np.array([len(row) for row in rows], dtype=np.intp)
     logits = np.full((len(rows), int(num_options.max())), -np.inf)
@@ -118,6 +119,12 @@ def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Fe
         gold,
         np.array([group.hash for group in groups], dtype=np.uint64),
     )
+
+
+def _quietly(lm: Any, requests: list[Any]) -> list[tuple[float, bool]]:
+    """Log-likelihoods, without a progress bar beside ours where the model lets us."""
+    quiet = "disable_tqdm" in inspect.signature(lm.loglikelihood).parameters
+    return list(lm.loglikelihood(requests, **({"disable_tqdm": True} if quiet else {})))
 
 
 def _nothing(groups: list[Document]) -> np.ndarray:

@@ -70,8 +70,13 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
     The task reads `split` as its test split from then on.
 
     Raises:
-        InvalidInputError: the data set has no such split.
+        InvalidInputError: the data set has no such split, or there are several processes.
     """
+    if lm.world_size > 1:
+        raise InvalidInputError(
+            f"`lm-calib fit` runs in one process, got {lm.world_size}. Leave `accelerate launch` out; "
+            "parallelize=True in --model_args spreads a large model over devices."
+        )
     if split not in splits(task):
         raise invalid("--split", f"one of {', '.join(splits(task))} (task `{name}`)", f"`{split}`")
     task.config.test_split = split
@@ -81,8 +86,6 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
     chat = prompting.apply_chat_template
     task.build_all_requests(
         limit=prompting.limit,
-        rank=lm.rank,
-        world_size=lm.world_size,
         apply_chat_template=chat,
         chat_template=lm.apply_chat_template if chat else None,
         tokenizer_name=lm.tokenizer_name if chat else "",

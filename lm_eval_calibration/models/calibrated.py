@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.wrapper import Wrapper
+
+log = logging.getLogger(__name__)
 
 Options = list[list[int]]
 """For each option of a document the numbers of its requests."""
@@ -45,6 +49,10 @@ class CalibratedLM(Wrapper):
         self._path, self._allow_seen = str(calibrator), bool(allow_seen)
         self._seen: dict[str, int] = {}
         super().__init__(base, **model_args)
+        name = str(model_args.get("pretrained") or model_args.get("model") or "")
+        fitted_for = self.calibrator.training.base_model
+        if name and fitted_for and Path(name).name != Path(fitted_for).name:
+            log.warning("The calibrator was fitted on beliefs of `%s`, not `%s`.", fitted_for, name)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """The base's answers, of which documents with several options get calibrated ones."""

@@ -81,3 +81,22 @@ def test_parameters_that_are_no_numbers(tmp_path: Path) -> None:
     Calibrator("temperature", {"": {"temperature": np.array(np.nan)}}).save_pretrained(tmp_path)
     with pytest.raises(InvalidInputError, match="NaN or infinity"):
         load(str(tmp_path))
+
+
+def test_pushed_to_the_hub_as_saved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both files and the card go up; nothing is sent in this test."""
+    sent: dict[str, object] = {}
+
+    class Api:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def create_repo(self, repo_id: str, **_: object) -> object:
+            return type("Repo", (), {"repo_id": repo_id})()
+
+        def upload_folder(self, *, repo_id: str, folder_path: Path, **_: object) -> str:
+            sent[repo_id] = sorted(f.name for f in Path(folder_path).iterdir())
+            return "done"
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
+    assert load(str(folder)).push_to_hub("me/temperature") == "done"
+    assert sent == {"me/temperature": ["README.md", "config.json", "model.safetensors"]}

@@ -75,6 +75,15 @@ def test_hidden_states_need_hf_fast(tiny_lm: Any, asked: Labelled) -> None:
     assert scores.hidden.shape == (11, 0) and len(scores.predictions) == 11
 
 
+def test_several_processes_are_refused(asked: Labelled, task_folder: Path) -> None:
+    class Parallel:
+        world_size = 2
+
+    task = load_tasks(["toy_norm"], str(task_folder))["toy_norm"]
+    with pytest.raises(InvalidInputError, match="runs in one process, got 2"):
+        labelled("toy_norm", task, "test", Prompting(), Parallel())
+
+
 def synthetic(name: str, temperature: float, seed: int) -> TaskFeatures:
     def part(seed: int) -> Features:
         rng = np.random.default_rng(seed)

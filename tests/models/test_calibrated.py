@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from command import run
 from lm_eval import simple_evaluate
 from logged_lines import save_run
 
-from lm_eval_calibration.calibrators import METHODS, Calibrator, fit
+from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.calibrated import CalibratedLM
 from lm_eval_calibration.models.held_out import SeenDocumentsError
@@ -105,6 +106,16 @@ def test_bad_arguments(tiny_model: Path, tmp_path: Path, tasks: Any) -> None:
         CalibratedLM(calibrator=str(tmp_path), pretrained=str(tiny_model))
     with pytest.raises(CalibrationError, match="`--use_cache` cannot be used here"):
         evaluate(make(tiny_model, tmp_path), tasks, use_cache=str(tmp_path / "cache"))
+
+
+def test_another_models_calibrator_is_said(
+    tiny_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    p = Predictions.from_options([[0.0, 1.0], [1.0, 0.0]], [1, 1])
+    fit("temperature", p, Training(base_model="some/other")).save_pretrained(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        make(tiny_model, tmp_path)
+    assert "fitted on beliefs of `some/other`, not" in caplog.text
 
 
 def test_vector_refuses_more_options_than_it_knows(
