@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -87,11 +87,10 @@ def _mean_nll(task: TaskFeatures, temperature: float) -> float:
 def _held_out_tables(results: Sequence[loo.HeldOut], seeds: int) -> list[Table | str]:
     summary = loo.summarise(results)
     documents = sum(r.documents for r in results)
-    means = Table(box=None, pad_edge=False)
-    for i, title in enumerate(("", *loo.METRICS)):
-        means.add_column(title, justify="right" if i else "left")
-    for method, by_metric in summary.items():
-        means.add_row(TITLES[method], *(_cell(by_metric[metric]) for metric in loo.METRICS))
+    means = _by_metric({TITLES[method]: row for method, row in summary.items()})
+    paired = _by_metric(
+        {f"THERMOMETER - {TITLES[rival]}": row for rival, row in loo.differences(results).items()}
+    )
     single = Table(box=None, pad_edge=False)
     heads = ("held-out task", "documents", "acc", "T (TS-CV)", "T (THERMOMETER)", "T (oracle)",
              "ece", "of TS-CV", "of THERMOMETER", "of oracle", "floor")  # fmt: skip
@@ -110,9 +109,20 @@ def _held_out_tables(results: Sequence[loo.HeldOut], seeds: int) -> list[Table |
         means,
         f"± standard error over tasks; thermometers: mean of {seeds} seed(s), in brackets the "
         "standard deviation over seeds of the mean. brier from 0 to 2.",
+        "The same tasks, paired: what THERMOMETER adds to each",
+        paired,
         "Task by task",
         single,
     ]
+
+
+def _by_metric(rows: Mapping[str, Mapping[str, loo.Summary]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for i, title in enumerate(("", *loo.METRICS)):
+        table.add_column(title, justify="right" if i else "left")
+    for title, by_metric in rows.items():
+        table.add_row(title, *(_cell(by_metric[metric]) for metric in loo.METRICS))
+    return table
 
 
 def _cell(summary: loo.Summary) -> str:

@@ -167,6 +167,26 @@ def summarise(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
     }
 
 
+def differences(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
+    """The thermometer's figures less each rival's, paired by task, by rival and metric."""
+    return {
+        rival: {
+            metric: _summary(
+                [
+                    [
+                        value - r.scores[rival][metric][0]
+                        for value in r.scores["thermometer"][metric]
+                    ]
+                    for r in results
+                ]
+            )
+            for metric in METRICS
+        }
+        for rival in METHODS
+        if rival not in ("thermometer", "floor")
+    }
+
+
 def _summary(by_task: Sequence[Sequence[float]]) -> Summary:
     means = [mean(values) for values in by_task]
     seeds = np.mean(np.array([list(values) for values in by_task]), axis=0)

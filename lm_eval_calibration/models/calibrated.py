@@ -15,7 +15,7 @@ from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.wrapper import Wrapper
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"lm_eval.{__name__}")
 
 Options = list[list[int]]
 """For each option of a document the numbers of its requests."""

@@ -13,7 +13,7 @@ from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.models.instances import Document
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"lm_eval.{__name__}")
 
 
 class SeenDocumentsError(CalibrationError):

@@ -19,7 +19,7 @@ from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine
 from lm_eval_calibration.scoring.sequences import Request
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"lm_eval.{__name__}")
 
 TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
 EXACT, HALF = (1e-3, 1e-3), (0.5, 0.15)

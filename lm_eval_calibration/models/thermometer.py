@@ -18,7 +18,7 @@ from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.scoring.engine import Answers
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"lm_eval.{__name__}")  # with the harness's level and format
 
 FEW_PROMPTS = 30
 """Fewer prompts give a noisy temperature (docs/evidence.md has the curve)."""

@@ -15,7 +15,13 @@ from lm_eval_calibration.calibrators.thermometer import PRESETS
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore
 from lm_eval_calibration.fitting import collect as collecting
-from lm_eval_calibration.fitting.leave_one_out import METHODS, METRICS, leave_one_out, summarise
+from lm_eval_calibration.fitting.leave_one_out import (
+    METHODS,
+    METRICS,
+    differences,
+    leave_one_out,
+    summarise,
+)
 from lm_eval_calibration.fitting.task_documents import Labelled, Prompting, labelled, load_tasks
 from lm_eval_calibration.fitting.thermometer import TaskFeatures
 from lm_eval_calibration.models.hf_fast import FastHFLM
@@ -109,6 +115,12 @@ def test_every_task_held_out_once() -> None:
     assert len(trainings) == 16 and [r.task for r in results] == list(tasks)
     summary = summarise(results)
     assert set(summary) == set(METHODS) and set(summary["floor"]) == set(METRICS)
+    gain = differences(results)
+    assert set(gain) == {"vanilla", "ts_cv", "oracle"}
+    assert gain["vanilla"]["nll"].mean == pytest.approx(
+        summary["thermometer"]["nll"].mean - summary["vanilla"]["nll"].mean
+    )
+    assert gain["vanilla"]["nll"].over_tasks < summary["vanilla"]["nll"].over_tasks * 2
     nll = {method: summary[method]["nll"].mean for method in METHODS}
     assert nll["oracle"] <= nll["thermometer"] < nll["ts_cv"] < nll["vanilla"]
     assert summary["thermometer"]["ece"].over_seeds > 0 == summary["ts_cv"]["ece"].over_seeds
@@ -132,7 +144,7 @@ def test_the_command_prints_the_papers_table(
         "--mean", "arithmetic", "--preset", "default", "--features", tmp_path / "store",
     ]  # fmt: skip
     printed = run(*arguments).output
-    for words in ("THERMOMETER", "finite-sample floor", "Task by task", "toy_several"):
+    for words in ("THERMOMETER", "finite-sample floor", "paired", "Task by task", "toy_several"):
         assert words in printed
     logged = json.loads((tmp_path / "t" / "leave_one_out.json").read_text())
     assert [len(r["temperatures"]["thermometer"]) for r in logged] == [2, 2]
