@@ -28,6 +28,7 @@ ROOMS = [
     ["features"],
     ["calibrators"],
     ["scoring"],
+    ["swag"],
     ["models"],
     ["tasks"],
     ["harness"],
