@@ -143,6 +143,7 @@ def measure(model: str, name: str, options: Any) -> dict[str, Any]:
     """`work` in a process of its own, beside the data."""
     command = [sys.executable, str(Path(__file__).resolve()), "--case", name, "--lm", model]
     command += ["--model", str(Path(options.model).resolve()), "--dtype", options.dtype]
+    command += ["--limit", str(options.limit)] if options.limit else []
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(
         command, cwd=options.data, env=environment, check=True, text=True,
@@ -185,11 +186,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--limit", type=int, help="other than each case's number of documents")
     parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
     parser.add_argument("--lm", choices=["hf", "hf-fast"])
     options = parser.parse_args(argv)
     if options.case:
-        print(json.dumps(work(options.lm, CASES[options.case], options.model, options.dtype)))
+        case = CASES[options.case]
+        if options.limit:
+            case = case._replace(limit=options.limit)
+        print(json.dumps(work(options.lm, case, options.model, options.dtype)))
         return
     print(machine_facts("torch", "transformers", "lm_eval"))
     print(f"\n{markdown_table(HEADER, [])}")
