@@ -12,7 +12,7 @@ from lm_eval.api.registry import get_model
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.features import Features, FeatureStore
 from lm_eval_calibration.fitting.collect import Progress, collect
 from lm_eval_calibration.fitting.task_documents import (
@@ -38,9 +38,20 @@ class ModelArguments:
     batch_size: str | None = None
 
     def create(self) -> Any:
-        """The model, loaded."""
+        """The model, loaded.
+
+        Raises:
+            InvalidInputError: there is no such model, or it does not take these arguments.
+        """
         more = {"device": self.device, "batch_size": self.batch_size}
-        return get_model(self.model).create_from_arg_string(self.model_args, more)
+        try:
+            return get_model(self.model).create_from_arg_string(self.model_args, more)
+        except (TypeError, ValueError, KeyError, OSError) as error:
+            raise invalid(
+                "--model_args",
+                f"what `lm_eval --model {self.model}` takes, e.g. pretrained=NAME",
+                f"`{self.model_args}` ({type(error).__name__}: {error})",
+            ) from error
 
 
 @dataclass(frozen=True)

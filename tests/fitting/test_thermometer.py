@@ -157,6 +157,9 @@ def test_the_command_prints_the_papers_table(
 def test_arguments_that_cannot_be(tmp_path: Path) -> None:
     for words, match in (
         ([], "Give --tasks"),
+        (["--tasks", "x"], "missing 1 required positional argument: 'pretrained'"),
+        (["--tasks", "x", "--model", "gpt"], "what `lm_eval --model gpt` takes"),
+        (["--tasks", "x", "--model_args", "pretrained=no/such"], "`pretrained=no/such`"),
         (["--tasks", "x", "--preset", "best"], "`--preset` must be paper or default"),
         (["--tasks", "x", "--mean", "geometric"], "`--mean` must be harmonic or arithmetic"),
     ):
