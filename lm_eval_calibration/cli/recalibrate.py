@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.samples import Run
 from lm_eval_calibration.samples.run import Samples
 
@@ -32,6 +33,6 @@ def _mapped(samples: Samples, calibrator: Calibrator) -> Samples:
             f"`{samples.task}`: figures on them would flatter it. `lm-calib fit` has printed what it "
             "does to held-out folds of them."
         )
-    predictions = calibrator.transform(samples.predictions, samples.task.removeprefix("calib_"))
+    predictions = calibrator.transform(samples.predictions, upstream_name(samples.task))
     note = f"its beliefs are those of the model and a calibrator ({calibrator.method})"
     return replace(samples, predictions=predictions, normalised=None, notes=(*samples.notes, note))

@@ -18,7 +18,7 @@ from statistics import mean
 
 import numpy as np
 
-from lm_eval_calibration.calibrators import fit
+from lm_eval_calibration.calibrators import Calibrator, fit
 from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.thermometer import TaskFeatures
@@ -114,10 +114,8 @@ def fitted_temperature(predictions: Predictions) -> float:
 
 def scaled(predictions: Predictions, temperature: float) -> Predictions:
     """The predictions at a temperature."""
-    assert predictions.log_probabilities is not None
-    assert predictions.num_options is not None and predictions.gold is not None
-    return Predictions.from_padded(
-        predictions.log_probabilities / temperature, predictions.num_options, predictions.gold
+    return Calibrator("temperature", {"": {"temperature": np.array(temperature)}}).transform(
+        predictions
     )
 
 

@@ -23,7 +23,7 @@ from lm_eval_calibration.fitting.task_documents import (
     load_tasks,
     splits,
 )
-from lm_eval_calibration.models.instances import PREFIX
+from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.samples import Run
 
@@ -61,7 +61,6 @@ class Beliefs:
     predictions: dict[str, Predictions]
     documents: dict[str, NDArray[np.uint64]]
     base_model: str = ""
-    fingerprint: str = ""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -71,7 +70,6 @@ class Beliefs:
             {task: len(p) for task, p in self.predictions.items()},
             np.concatenate(list(self.documents.values())),
             self.base_model,
-            self.fingerprint,
         )
 
 
@@ -89,7 +87,7 @@ def of_runs(runs: Sequence[Run]) -> Beliefs:
     predictions: dict[str, Predictions] = {}
     documents = {}
     for name, samples in runs[0].samples.items():
-        task = name.removeprefix(PREFIX)
+        task = upstream_name(name)
         if task in predictions:
             raise InvalidInputError(
                 f"The run holds `{task}` and its twin, which are the same documents: name the "

@@ -9,7 +9,7 @@ from typing import Any
 from lm_eval.tasks import TaskManager
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.models.instances import PREFIX
+from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.tasks.gold import gold_indices
 
 
@@ -56,7 +56,7 @@ def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[st
                 f"Task `{name}` is a {task.OUTPUT_TYPE} task: calibrators are fitted on the options "
                 "of multiple-choice tasks."
             )
-    return {name.removeprefix(PREFIX): task for name, task in tasks.items()}
+    return {upstream_name(name): task for name, task in tasks.items()}
 
 
 def splits(task: Any) -> list[str]:

@@ -17,10 +17,10 @@ from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.names import PREFIX
 
 log = logging.getLogger(__name__)
 
-PREFIX = "calib_"
 Config = dict[str, Any]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval.utils import handle_non_serializable, hash_string
 
-PREFIX = "calib_"
+from lm_eval_calibration.names import upstream_name
 
 
 @dataclass
@@ -64,5 +64,5 @@ def _document(by_option: dict[int, list[int]], requests: Sequence[Any]) -> Docum
         if all(bare[half:]) and not any(bare[:half]):
             count = half
     unconditional = [number for numbers in options[count:] for number in numbers]
-    name = (first.task_name or "").removeprefix(PREFIX)
+    name = upstream_name(first.task_name or "")
     return Document(name, first.doc, options[:count], unconditional)

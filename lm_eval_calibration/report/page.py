@@ -11,6 +11,7 @@ from typing import Any
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
+from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report import provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
@@ -19,7 +20,6 @@ from lm_eval_calibration.report.wording import Verdict
 from lm_eval_calibration.samples.run import Run, Scope
 from lm_eval_calibration.samples.scores import Scored
 
-TWIN = "calib_"
 _OPEN = 3
 _FINDINGS = 10
 
@@ -191,7 +191,7 @@ def _by_task(scored: Sequence[Scored]) -> dict[tuple[str, bool], list[Scored]]:
     """Scopes of the same task, or its twin, side by side; groups first."""
     found: dict[tuple[str, bool], list[Scored]] = {}
     for s in scored:
-        key = (s.scope.name.removeprefix(TWIN), s.scope.pooled)
+        key = (upstream_name(s.scope.name), s.scope.pooled)
         found.setdefault(key, []).append(s)
     return dict(sorted(found.items(), key=lambda item: not item[0][1]))
 

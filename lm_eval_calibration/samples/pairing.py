@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.samples.run import Run, Samples
-
-PREFIX = "calib_"
 
 
 class Match(NamedTuple):
@@ -41,7 +40,7 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
     """
     if len(runs) < 2:
         raise InvalidInputError(f"A comparison needs at least two runs, got {len(runs)}.")
-    named = [{_plain(task): s for task, s in run.samples.items()} for run in runs]
+    named = [{upstream_name(task): s for task, s in run.samples.items()} for run in runs]
     common = [name for name in named[0] if all(name in other for other in named[1:])]
     left_out = [
         f"{run.label}: task {s.task} is not in all runs"
@@ -83,10 +82,6 @@ def _check(matched: dict[str, Samples], left_out: list[str], allow_partial: bool
             f"Not all documents match: {'; '.join(left_out)}. --allow-partial (in Python "
             "`allow_partial=True`) compares on what all runs have."
         )
-
-
-def _plain(task: str) -> str:
-    return task.removeprefix(PREFIX)
 
 
 def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:

@@ -66,7 +66,7 @@ class Moments:
         self.mean += step / self.count
         away = new - self.mean
         self.squares += step * away
-        kept = self.deviations[-(self.rank - 1) :] if self.rank > 1 else self.deviations[:0]
+        kept = self.deviations[-(self.rank - 1) :]
         self.deviations = torch.cat([kept, away[None]])
 
     @property
