@@ -10,6 +10,7 @@ import typer
 
 from lm_eval_calibration.cli import fit_options as options
 from lm_eval_calibration.cli import options as shared
+from lm_eval_calibration.cli import training_options as training
 from lm_eval_calibration.errors import InvalidInputError, invalid
 
 if TYPE_CHECKING:
@@ -114,6 +115,74 @@ def settings(preset: str, mean: str | None) -> Settings:
     if mean == "arithmetic":
         return replace(PRESETS[preset], mean="arithmetic")
     raise invalid("--mean", "harmonic or arithmetic", f"`{mean}`")
+
+
+@app.command()
+def swag(
+    output: options.Output,
+    tasks: options.Tasks = None,
+    model_args: options.ModelArgs = "",
+    members: Annotated[
+        int, typer.Option(min=1, help="Trainings from other weights and orders: MultiSWAG.")
+    ] = 1,
+    preset: Annotated[
+        str, typer.Option(help="`default`, or `onal2024` for the published schedule.")
+    ] = "default",
+    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
+    epochs: training.Epochs = None,
+    swag_epochs: training.SwagEpochs = None,
+    learning_rate: training.LearningRate = None,
+    swag_learning_rate: training.SwagLearningRate = None,
+    batch_documents: training.BatchDocuments = None,
+    snapshots_per_epoch: training.Snapshots = None,
+    rank: training.Rank = None,
+    scale: training.Scale = None,
+    lora_rank: training.LoraRank = None,
+    target_modules: training.TargetModules = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    num_fewshot: options.Shots = None,
+    apply_chat_template: options.Chat = False,
+    include_path: options.IncludePath = None,
+    device: options.Device = None,
+    batch_size: options.BatchSize = None,
+) -> None:
+    """Train LoRA weights on tasks, and learn the posterior around them (SWAG, Onal et al., 2024).
+
+    `lm_eval --model swag` then averages option probabilities over draws from it. A run that was
+    stopped goes on where it was, by the same command.
+    """
+    from lm_eval_calibration.cli.fit_swag import run, settings_of
+    from lm_eval_calibration.fitting.sources import ModelArguments
+    from lm_eval_calibration.fitting.task_documents import Prompting
+
+    names = options.comma_separated(tasks)
+    if not names:
+        raise InvalidInputError("Give --tasks: labelled tasks to train on, e.g. --tasks arc_easy.")
+    chosen = settings_of(
+        preset,
+        epochs=epochs,
+        swag_epochs=swag_epochs,
+        learning_rate=learning_rate,
+        swag_learning_rate=swag_learning_rate,
+        batch_size=batch_documents,
+        snapshots_per_epoch=snapshots_per_epoch,
+        rank=rank,
+        scale=scale,
+        lora_rank=lora_rank,
+        target_modules=target_modules,
+    )
+    run(
+        ModelArguments("hf-fast", model_args, device, batch_size),
+        names,
+        split,
+        Prompting(num_fewshot, apply_chat_template, limit),
+        include_path,
+        output,
+        chosen,
+        members,
+        seed,
+    )
 
 
 RECALIBRATORS = {

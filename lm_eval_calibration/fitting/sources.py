@@ -21,6 +21,7 @@ from lm_eval_calibration.fitting.task_documents import (
     evaluation_split,
     labelled,
     load_tasks,
+    other_split,
     splits,
 )
 from lm_eval_calibration.names import upstream_name
@@ -173,7 +174,7 @@ def of_model(
     asked, notes = {}, []
     for name, task in load_tasks(names, include_path).items():
         evaluated = evaluation_split(task)
-        chosen = split or _other_split(name, splits(task), evaluated)
+        chosen = split or other_split(name, splits(task), evaluated)
         if chosen == evaluated:
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
         asked[name] = labelled(name, task, chosen, prompting, lm)
@@ -184,14 +185,4 @@ def of_model(
         {name: features.documents for name, features in found.items()},
         str(getattr(lm, "pretrained", "") or type(lm).__name__),
         notes=notes,
-    )
-
-
-def _other_split(name: str, there: Sequence[str], evaluated: str) -> str:
-    for split in ("validation", "train"):
-        if split in there and split != evaluated:
-            return split
-    raise InvalidInputError(
-        f"`{name}` is evaluated on `{evaluated}` and has no other labelled split (it has "
-        f"{', '.join(there)}). Fit on logged samples of another task, or name a --split."
     )

@@ -101,3 +101,23 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
 def evaluation_split(task: Any) -> str:
     """The split that the task evaluates on."""
     return str(task.config.test_split or task.config.validation_split)
+
+
+def other_split(
+    name: str,
+    there: Sequence[str],
+    evaluated: str,
+    order: Sequence[str] = ("validation", "train"),
+) -> str:
+    """The first split of `order` that a task has and is not evaluated on.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    for split in order:
+        if split in there and split != evaluated:
+            return split
+    raise InvalidInputError(
+        f"`{name}` is evaluated on `{evaluated}` and has no other labelled split (it has "
+        f"{', '.join(there)}). Fit on logged samples of another task, or name a --split."
+    )

@@ -58,6 +58,7 @@ class FastHFLM(HFLM):
         self._reason: str | None = None
         self._checked_length = 0
         self._observe: Callable[[Answers], None] | None = None
+        self._captured: list[Request] | None = None
 
     def observed(
         self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
@@ -73,6 +74,27 @@ class FastHFLM(HFLM):
         finally:
             self._observe = None
 
+    def encoded(self, requests: list[Any]) -> list[Request]:
+        """Requests (`Instance`) as tokens, as the harness makes them for `loglikelihood`."""
+        self._captured = captured = []
+        try:
+            super().loglikelihood(requests, True)
+        finally:
+            self._captured = None
+        return captured
+
+    def packed(self, requests: list[Request]) -> Engine:
+        """The engine of this model, once it has been compared with `hf` on some of `requests`.
+
+        Raises:
+            CalibrationError: an encoder-decoder model, or one that must be scored as `hf` does.
+        """
+        if not self._trusted(requests):
+            raise CalibrationError(f"The model cannot be trained in packed passes: {self._reason}.")
+        if not isinstance(self._engine, Engine):
+            raise CalibrationError("Only decoder-only models can be trained so far.")
+        return self._engine
+
     def _loglikelihood_tokens(
         self,
         requests: list[TokenRequest],
@@ -80,6 +102,9 @@ class FastHFLM(HFLM):
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
         plain = [Request(context, continuation) for _, context, continuation in requests]
+        if self._captured is not None:
+            self._captured += plain
+            return [(0.0, False)] * len(plain)
         if not plain or not self._trusted(plain):
             self._refuse_to_observe(self._reason)
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
@@ -122,7 +147,8 @@ class FastHFLM(HFLM):
             if self.backend == "causal":
                 self._engine = causal = Engine(*settings)
                 # (as rows without the longest, which costs as much as all the others)
-                found = [causal.score(chosen, row_tokens=SMALL_ROWS), causal.score(chosen[1:])]
+                small = causal.plan(chosen, row_tokens=SMALL_ROWS)
+                found = [causal.score(chosen, rows=small), causal.score(chosen[1:])]
             else:
                 self._engine = EncoderDecoderEngine(*settings)
                 found = [self._engine.score(chosen)]

@@ -61,20 +61,20 @@ class Engine:
         self,
         requests: Sequence[Request],
         *,
+        rows: Sequence[Row] | None = None,
         progress: Callable[[int], None] | None = None,
         observe: Callable[[Answers], None] | None = None,
-        **plan: int,
     ) -> list[Scored]:
         """Log-likelihood of each request's continuation after its context, in order.
 
         Args:
             requests: neither contexts nor continuations may be empty.
+            rows: their `plan`, where it has been made.
             progress: called with the number of requests answered since the last call.
             observe: called with what each pass found, hidden states included.
-            plan: options of `plan_rows`.
         """
         answers: list[Scored | None] = [None] * len(requests)
-        for found in self.passes(requests, **plan):
+        for found in self.passes(requests, rows):
             if observe is not None:
                 observe(found)
             values = zip(found.loglikelihood.tolist(), found.is_greedy.tolist(), strict=True)
@@ -84,12 +84,23 @@ class Engine:
                 progress(len(found.requests))
         return answers  # type: ignore[return-value]
 
-    def passes(self, requests: Sequence[Request], **plan: int) -> Iterator[Answers]:
+    def plan(self, requests: Sequence[Request], **options: int) -> list[Row]:
+        """What is computed together; it serves any weights of the model.
+
+        Args:
+            requests: neither contexts nor continuations may be empty.
+            options: of `plan_rows`.
+        """
+        return plan_rows(inputs_of(requests, self.max_length), **options)
+
+    def passes(
+        self, requests: Sequence[Request], rows: Sequence[Row] | None = None
+    ) -> Iterator[Answers]:
         """The same batch by batch, as tensors: differentiable where gradients are enabled.
 
         Args and order as `score`, but requests come as the batches have them.
         """
-        rows = plan_rows(inputs_of(requests, self.max_length), **plan)
+        rows = self.plan(requests) if rows is None else rows
         cached = _Cached(self.network)
         for batch in batches(rows, lambda: self.batch_tokens):
             yield from self._pass(batch, cached.of(batch[0].prefix), requests)

@@ -41,7 +41,8 @@ def one_by_one(model: Any, requests: list[Request]) -> list[tuple[float, bool, f
 
 
 def assert_same(model: Any, requests: list[Request], **options: int) -> None:
-    found = Engine(model, MAX_LENGTH, options.pop("batch_tokens", 200)).score(requests, **options)
+    engine = Engine(model, MAX_LENGTH, options.pop("batch_tokens", 200))
+    found = engine.score(requests, rows=engine.plan(requests, **options))
     for answer, (value, greedy, gap) in zip(found, one_by_one(model, requests), strict=True):
         assert answer.loglikelihood == pytest.approx(value, abs=1e-4)
         assert answer.is_greedy == greedy or gap < 1e-4
@@ -101,7 +102,7 @@ def test_memory_that_runs_out_halves_the_batch(
 ) -> None:
     found = prompts(2)
     engine = Engine(tiny("llama"), MAX_LENGTH, 4000)
-    expected = engine.score(found, row_tokens=8)
+    expected = engine.score(found, rows=engine.plan(found, row_tokens=8))
     whole = Network.hidden
 
     def small(self: Network, rows: Any, before: Any) -> Any:
@@ -111,13 +112,17 @@ def test_memory_that_runs_out_halves_the_batch(
 
     monkeypatch.setattr(Network, "hidden", small)
     done: list[int] = []
-    for a, b in zip(engine.score(found, row_tokens=8, progress=done.append), expected, strict=True):
+    for a, b in zip(
+        engine.score(found, rows=engine.plan(found, row_tokens=8), progress=done.append),
+        expected,
+        strict=True,
+    ):
         assert a.loglikelihood == pytest.approx(b.loglikelihood, abs=1e-5)
     assert sum(done) == len(found)
     assert engine.batch_tokens < 4000
     monkeypatch.setattr(Network, "hidden", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(torch.OutOfMemoryError):
-        engine.score(found, row_tokens=8)
+        engine.score(found, rows=engine.plan(found, row_tokens=8))
 
 
 def test_the_vocabulary_is_reached_in_chunks(
@@ -142,7 +147,8 @@ def test_gradients_and_hidden_states_are_those_of_one_sequence_at_a_time(
         return -torch.stack([scores[i] for i in range(len(found))]).log_softmax(0)[0]
 
     packed: dict[int, torch.Tensor] = {}
-    for answers in Engine(model, MAX_LENGTH, 200).passes(found, **options):
+    engine = Engine(model, MAX_LENGTH, 200)
+    for answers in engine.passes(found, engine.plan(found, **options)):
         packed |= dict(zip(answers.requests, answers.loglikelihood, strict=True))
         for number, state in zip(answers.requests, answers.hidden, strict=True):
             context = torch.tensor([list(found[number].context)])

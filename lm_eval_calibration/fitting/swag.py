@@ -1,0 +1,285 @@
+"""Documents of tasks, and SWAG members trained on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fitting.task_documents import (
+    Labelled,
+    Prompting,
+    evaluation_split,
+    labelled,
+    load_tasks,
+    other_split,
+    splits,
+)
+from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.instances import documents
+from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.swag import Draw, Posterior, artifact, lora
+from lm_eval_calibration.swag.artifact import Member
+from lm_eval_calibration.swag.questions import Question, cross_entropy, evaluate
+from lm_eval_calibration.swag.schedule import steps
+from lm_eval_calibration.swag.settings import SCALES, Settings
+from lm_eval_calibration.swag.training import train
+
+HELD_BACK = 5
+"""Without a validation split, every fifth document (by its hash) is to validate by."""
+TUNING_DRAWS = 5
+WORK = "training"
+Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Documents to learn from and to judge by, of all tasks.
+
+    Attributes:
+        learn, judge: their questions, as tokens.
+        training: what an artifact remembers of them.
+        notes: what a reader must know of how they came about.
+    """
+
+    learn: list[Question]
+    judge: list[Question]
+    training: Training
+    notes: list[str] = field(default_factory=list)
+
+
+def material(
+    lm: Any, names: Sequence[str], split: str | None, prompting: Prompting, include_path: str | None
+) -> Material:
+    """Read the labelled documents of tasks.
+
+    Args:
+        lm: `hf-fast`, which turns them into tokens.
+        names: tasks, groups, tags.
+        split: to learn from; `None` for `train`, or `validation` where there is none.
+        prompting: how documents become prompts.
+        include_path: folder of further tasks.
+
+    Raises:
+        InvalidInputError: another model, or a task without such a split.
+    """
+    if not isinstance(lm, FastHFLM):
+        raise InvalidInputError(
+            f"`--model` must be hf-fast, whose packed passes are trained; got {type(lm).__name__}."
+        )
+    learn: list[Question] = []
+    judge: list[Question] = []
+    hashes: list[NDArray[np.uint64]] = []
+    tasks: dict[str, int] = {}
+    notes: list[str] = []
+    for name, task in load_tasks(names, include_path).items():
+        there, evaluated = splits(task), evaluation_split(task)
+        first = split or other_split(name, there, evaluated, ("train", "validation"))
+        if first == evaluated:
+            notes.append(f"`{name}` is evaluated on its {first} split, which is trained on here.")
+        parts = [_questions(lm, labelled(name, task, first, prompting, lm), notes)]
+        if "validation" in there and "validation" not in (first, evaluated):
+            parts.append(_questions(lm, labelled(name, task, "validation", prompting, lm), notes))
+            train_on, judge_by = parts[0][0], parts[1][0]
+        else:
+            train_on, judge_by = _parted(*parts[0])
+        learn += train_on
+        judge += judge_by
+        hashes += [found for _, found in parts]
+        tasks[name] = sum(len(found) for _, found in parts)
+    name = str(getattr(lm, "pretrained", "") or type(lm).__name__)
+    training = Training(tasks, np.concatenate(hashes), name, fingerprint(lm.model))
+    return Material(learn, judge, training, notes)
+
+
+def _questions(
+    lm: FastHFLM, asked: Labelled, notes: list[str]
+) -> tuple[list[Question], NDArray[np.uint64]]:
+    """Documents with a right option among several, and their hashes."""
+    tokens = lm.encoded(asked.requests)
+    found, hashes = [], []
+    groups = documents(asked.requests)
+    for group in groups:
+        gold = asked.gold[asked.requests[group.options[0][0]].doc_id]
+        if gold and len(group.options) > 1:
+            found.append(Question([tokens[numbers[0]] for numbers in group.options], tuple(gold)))
+            hashes.append(group.hash)
+    if len(found) < len(groups):
+        notes.append(
+            f"`{asked.task}`: {len(groups) - len(found)} of {len(groups)} documents of its "
+            f"{asked.split} split name no right option, and are left out."
+        )
+    return found, np.array(hashes, dtype=np.uint64)
+
+
+def _parted(
+    questions: list[Question], hashes: NDArray[np.uint64]
+) -> tuple[list[Question], list[Question]]:
+    back = hashes % HELD_BACK == 0
+    if not back.any() or back.all():  # so few that there is nothing to part
+        return questions, questions
+    learn = [q for q, held in zip(questions, back, strict=True) if not held]
+    return learn, [q for q, held in zip(questions, back, strict=True) if held]
+
+
+def fit(
+    lm: FastHFLM,
+    found: Material,
+    settings: Settings,
+    output: Path,
+    counting: Counting,
+    *,
+    members: int = 1,
+    seed: int = 0,
+) -> list[Member]:
+    """Train members, each with weights and an order of documents of its own, and save them.
+
+    What is there already is kept: whole members, and the last checkpoint of a half one.
+
+    Raises:
+        InvalidInputError: the folder holds members of other documents, settings or another model.
+    """
+    engine = lm.packed([option for question in found.learn for option in question.options])
+    total = steps(settings, len(found.learn)).total
+    trained = []
+    for number in range(members):
+        folder = output / artifact.MEMBER.format(number) if members > 1 else output
+        digest = _digest(found, settings, seed + number)
+        _refuse_other(folder, output / WORK / str(number), digest)
+        if artifact.is_member(folder):
+            trained.append(artifact.load(folder)[0])
+            continue
+        title = f"member {number + 1} of {members}, steps" if members > 1 else "steps"
+        with counting(title, total) as progress:
+            member = _member(
+                lm, engine, found, settings, output / WORK / str(number), seed + number, progress
+            )
+        passes = sum(TUNING_DRAWS if scale else 1 for scale in _scales(settings))
+        with counting("validation passes", passes) as progress:
+            _judge(lm, engine, found, member, progress)
+        member.about["digest"] = digest
+        member.save(folder)
+        trained.append(member)
+    if members > 1:
+        artifact.save_index(output, members)
+    shutil.rmtree(output / WORK, ignore_errors=True)
+    return trained
+
+
+def _member(
+    lm: FastHFLM,
+    engine: Engine,
+    found: Material,
+    settings: Settings,
+    work: Path,
+    seed: int,
+    progress: Callable[[int], None] | None,
+) -> Member:
+    """A training; the model is left without its weights."""
+    adapted = lora.adapt(lm.model, settings, seed)
+    try:
+        result = train(
+            adapted,
+            replace(engine, model=adapted),
+            found.learn,
+            found.judge,
+            settings,
+            work,
+            seed=seed,
+            progress=progress,
+        )
+        config = artifact.adapter_config(adapted.peft_config[lora.ADAPTER])
+    finally:
+        adapted.unload()
+    about = {"seed": seed, "validation": {"documents": len(found.judge), "map": result.best_loss}}
+    return Member(
+        result.moments,
+        result.best,
+        config,
+        settings,
+        found.training,
+        settings.scale if settings.scale is not None else 0.0,
+        about,
+        result.log,
+    )
+
+
+def _judge(
+    lm: FastHFLM,
+    engine: Engine,
+    found: Material,
+    member: Member,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Validation NLL of the mean and of each scale; the best scale, unless one was given."""
+    adapted = lora.adapt(lm.model, member.settings, 0)
+    adapted.eval()
+    try:
+        nll = {
+            str(scale): _nll(
+                adapted, replace(engine, model=adapted), found.judge, member, scale, progress
+            )
+            for scale in _scales(member.settings)
+        }
+    finally:
+        adapted.unload()
+    member.about["validation"]["scales"] = nll
+    if member.settings.scale is None:
+        member.scale = float(min(nll, key=nll.__getitem__))
+
+
+def _scales(settings: Settings) -> list[float]:
+    return list(SCALES) if settings.scale is None else sorted({0.0, settings.scale})
+
+
+def _nll(
+    adapted: Any,
+    engine: Engine,
+    questions: Sequence[Question],
+    member: Member,
+    scale: float,
+    progress: Callable[[int], None] | None,
+) -> float:
+    """Mean NLL of the averaged option probabilities of a few draws."""
+    posterior = Posterior(member.moments, Draw(scale=scale))
+    mean = torch.zeros(())
+    draws = TUNING_DRAWS if scale else 1
+    for number in range(draws):
+        lora.put(adapted, posterior.sample(number))
+        mean = mean + evaluate(engine, questions).softmax(dim=1) / draws
+        if progress:
+            progress(1)
+    return float(cross_entropy(mean.log(), questions).double().mean())
+
+
+def _digest(found: Material, settings: Settings, seed: int) -> str:
+    """Of all that a member depends on."""
+    parts = [asdict(settings), seed, found.training.fingerprint, found.learn, found.judge]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _refuse_other(folder: Path, work: Path, digest: str) -> None:
+    """Neither go on with a training that was begun otherwise, nor keep what it made."""
+    begun = work / "digest"
+    known = begun.read_text(encoding="utf-8") if begun.is_file() else digest
+    if artifact.is_member(folder):
+        known = str(artifact.load(folder)[0].about.get("digest"))
+    if known != digest:
+        raise InvalidInputError(
+            f"`{folder}` holds a posterior, or half of one, that was trained on other documents, "
+            "with other settings or for another model. Give another --output, or delete it."
+        )
+    work.mkdir(parents=True, exist_ok=True)
+    begun.write_text(digest, encoding="utf-8")
