@@ -24,6 +24,7 @@ MODULES = sorted(
 ROOMS = [
     ["_version", "errors", "names"],
     ["predictions"],
+    ["draws"],
     ["metrics"],
     ["features"],
     ["calibrators"],

@@ -18,6 +18,7 @@ _MARK = "_lm_eval_calibration"
 MODELS = {
     "hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM",
     "thermometer": "lm_eval_calibration.models.thermometer:ThermometerLM",
+    "swag": "lm_eval_calibration.models.swag:SwagLM",
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
 }
 """What `--model` may name, and where its class is."""

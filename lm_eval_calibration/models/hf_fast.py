@@ -70,13 +70,14 @@ class FastHFLM(HFLM):
         """
         self._observe = observe
         try:
-            return super().loglikelihood(requests, disable_tqdm)
+            return self.loglikelihood(requests, disable_tqdm)
         finally:
             self._observe = None
 
     def encoded(self, requests: list[Any]) -> list[Request]:
         """Requests (`Instance`) as tokens, as the harness makes them for `loglikelihood`."""
-        self._captured = captured = []
+        captured: list[Request] = []
+        self._captured = captured
         try:
             super().loglikelihood(requests, True)
         finally:

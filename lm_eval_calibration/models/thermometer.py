@@ -1,4 +1,4 @@
-"""`--model thermometer`: `hf-fast`, with a temperature for each task from its unlabelled prompts."""
+"""`--model thermometer`: a temperature for each task, from its unlabelled prompts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lm_eval_calibration.models.fingerprint import fingerprint
 from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.scoring.engine import Answers
 
@@ -26,7 +27,7 @@ SCOPES = ("task", "instance")
 
 
 @register_model("thermometer")
-class ThermometerLM(FastHFLM):
+class ThermometerLM(Wrapper):
     """THERMOMETER (Shen et al., ICML 2024) at evaluation time.
 
     The hidden state at each prompt's last token comes from the pass that scores the options. A
@@ -38,19 +39,22 @@ class ThermometerLM(FastHFLM):
         thermometer: folder of `lm-calib fit thermometer`, or a repository on the hub.
         scope: `task`; or `instance`, a temperature for each document: not the published method.
         allow_seen: evaluate on documents that it was trained on, too.
-        **kwargs: as for `hf-fast`.
+        base: the model inside: `hf-fast`, or `swag`, whose averaged options are then divided and
+            whose hidden states are the draws' average.
+        **model_args: the base's.
 
     Raises:
-        InvalidInputError: nothing can be read there, or it was made for another model.
+        InvalidInputError: nothing can be read there, it was made for another model, or the base
+            shows no hidden states.
     """
 
     def __init__(
         self,
-        *args: Any,
         thermometer: str = "",
         scope: str = "task",
         allow_seen: bool = False,
-        **kwargs: Any,
+        base: str = "hf-fast",
+        **model_args: Any,
     ) -> None:
         if not thermometer:
             raise invalid("thermometer", "a folder of `lm-calib fit thermometer`", "nothing")
@@ -60,16 +64,16 @@ class ThermometerLM(FastHFLM):
         self._path, self._scope, self._allow_seen = str(thermometer), scope, bool(allow_seen)
         self._seen: dict[str, int] = {}
         self.temperatures: dict[str, dict[str, Any]] = {}
-        super().__init__(*args, **kwargs)
+        super().__init__(base, **model_args)
+        if not isinstance(self.base, FastHFLM):
+            raise invalid("base", "hf-fast or swag, for hidden states are read", f"`{base}`")
         self._refuse_other_model()
 
-    def loglikelihood(
-        self, requests: list[Any], disable_tqdm: bool = False
-    ) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """Log-likelihoods of options, divided by their task's temperature."""
         asked = [d for d in documents(requests) if len(d.options) > 1]
         if not asked:
-            return super().loglikelihood(requests, disable_tqdm)
+            return super().loglikelihood(requests, **options)
         self._seen |= refuse_seen(self._thermometer.training, asked, allow=self._allow_seen)
         inverse = np.full(len(asked), np.nan)
         row = {document.options[0][0]: i for i, document in enumerate(asked)}
@@ -82,11 +86,11 @@ class ThermometerLM(FastHFLM):
                 self._check(states, [asked[i] for i in which])
                 inverse[which] = self._thermometer.inverse_temperatures(states)
 
-        answers = self.observed(requests, observe, disable_tqdm)
+        answers = self.base.observed(requests, observe, **options)
         temperature = self._of_documents(asked, inverse)
         for document, value in zip(asked, temperature, strict=True):
-            options = [number for numbers in document.options for number in numbers]
-            for number in [*options, *document.unconditional]:
+            mine = [number for numbers in document.options for number in numbers]
+            for number in [*mine, *document.unconditional]:
                 answers[number] = (answers[number][0] / float(value), answers[number][1])
         return answers
 

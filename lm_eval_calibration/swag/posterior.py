@@ -78,7 +78,7 @@ class Posterior:
         One vector of noise for the low-rank part couples all tensors; the diagonal part has one of
         its own for every weight.
         """
-        generator = torch.Generator().manual_seed(_seed(seed, member, number))
+        generator = torch.Generator().manual_seed(seed_of(seed, member, number))
         noise = torch.zeros_like(self.moments.mean)
         if self.draw.diagonal:
             noise += self.spread * torch.randn(len(noise), generator=generator)
@@ -89,7 +89,7 @@ class Posterior:
         return self.moments.unflatten(self.moments.mean + self.draw.scale**0.5 * noise)
 
 
-def _seed(*numbers: int) -> int:
+def seed_of(*numbers: int) -> int:
     """A seed that no two different triples are likely to share."""
     digest = hashlib.sha256(",".join(map(str, numbers)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -38,12 +38,12 @@ class Settings:
     lora_dropout: float = 0.1
     target_modules: str = ""
     batch_size: int = 8
-    epochs: int = 3
+    epochs: int = 1
     swag_epochs: int = 2
-    learning_rate: float = 5e-4
-    decayed_learning_rate: float = 2e-4
-    swag_learning_rate: float = 2e-4
-    warmup_epochs: float = 0.3
+    learning_rate: float = 2e-4
+    decayed_learning_rate: float = 1e-4
+    swag_learning_rate: float = 1e-4
+    warmup_epochs: float = 0.1
     anneal_epochs: float = 0.0
     snapshots_per_epoch: int = 10
     rank: int = 10
@@ -85,7 +85,7 @@ LEAST: dict[str, float] = {
     "scale": 0,
 }
 
-SCALES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+SCALES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Scales that are tried on the validation documents."""
 
 PRESETS = {

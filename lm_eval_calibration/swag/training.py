@@ -64,7 +64,8 @@ def train(
     Args:
         model: as `lora.adapt` gives it.
         engine: of that model.
-        learn, judge: documents to train on, and to validate after each epoch.
+        learn: documents to train on.
+        judge: documents to validate on after each epoch.
         settings: how.
         folder: for checkpoints.
         seed: of the documents' order and of dropout.
@@ -136,6 +137,7 @@ class _OptionTrainer(Trainer):
     engine: Engine
     learn: Sequence[Question]
     judge: Sequence[Question]
+    control: Any
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *_: Any, **__: Any) -> Any:
         """Mean over the batch's documents."""

@@ -74,9 +74,9 @@ def _reference_swa_gaussian(x: np.ndarray, rank: int, scale: float, z1: np.ndarr
 def test_a_draw_is_the_original_packages() -> None:
     found = snapshots(12)
     posterior = Posterior(collected(found, 5), Draw(scale=0.5))
-    from lm_eval_calibration.swag.posterior import _seed
+    from lm_eval_calibration.swag.posterior import seed_of
 
-    generator = torch.Generator().manual_seed(_seed(3, 1, 7))
+    generator = torch.Generator().manual_seed(seed_of(3, 1, 7))
     z1, z2 = (torch.randn(size, generator=generator).double().numpy() for size in (10, 5))
     expected = _reference_swa_gaussian(torch.stack(found).numpy(), 5, 0.5, z1, z2)
     drawn = posterior.moments.flatten(posterior.sample(7, member=1, seed=3))

@@ -1,0 +1,34 @@
+"""Answers of a model that is several models: what each of its draws said of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from lm_eval_calibration.predictions import Floats
+
+
+class DrawnAnswer(tuple[float, bool]):
+    """The harness's answer to a request, `(loglikelihood, is_greedy)`, with those it is made of.
+
+    Attributes:
+        draws: (M, S) log-likelihoods in nats, of S draws of each of M members.
+    """
+
+    draws: Floats
+
+    def __new__(cls, loglikelihood: float, is_greedy: bool, draws: Floats) -> DrawnAnswer:
+        """A tuple of the first two."""
+        answer = super().__new__(cls, (loglikelihood, is_greedy))
+        answer.draws = draws
+        return answer
+
+
+def drawn_probabilities(answers: Sequence[Any]) -> Floats | None:
+    """(M, S, K) probabilities over a document's K options by each draw; `None` without draws."""
+    if not answers or not all(isinstance(answer, DrawnAnswer) for answer in answers):
+        return None
+    return np.asarray(softmax(np.stack([answer.draws for answer in answers], axis=-1), axis=-1))
