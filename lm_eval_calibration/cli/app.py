@@ -187,6 +187,34 @@ def report(
 
 
 @app.command()
+def ood(
+    inside: Annotated[str, typer.Option("--in", metavar="RUN", help="Run on familiar documents.")],
+    outside: Annotated[
+        str, typer.Option("--out", metavar="RUN", help="Run on unfamiliar ones, of the same model.")
+    ],
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    replicates: options.Replicates = 1000,
+) -> None:
+    """Tell unfamiliar documents from familiar ones by a model's uncertainty.
+
+    By entropy and the largest probability of any run that was logged with `--log_samples`; by
+    mutual information and disagreement too where it was one of `--model swag`.
+    """
+    from lm_eval_calibration.cli.formats import choose
+    from lm_eval_calibration.cli.ood import detect_all, render
+    from lm_eval_calibration.cli.source import load, say
+    from lm_eval_calibration.samples.detection import cautions
+
+    how = choose(as_json, as_csv, as_markdown)
+    found = detect_all(load([inside], skip_bad), load([outside], skip_bad), replicates)
+    say(cautions(found.inside, found.outside))
+    print_text(render(found, how))
+
+
+@app.command()
 def diagram(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(

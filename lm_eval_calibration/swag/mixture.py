@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from lm_eval_calibration.errors import invalid, unknown_name
@@ -50,7 +50,7 @@ class Mixture:
     members: Sequence[Member]
     method: str = ""
     samples: int = 15
-    draw: Draw = Draw()
+    draw: Draw = field(default_factory=Draw)
     scale: float | None = None
     member: int = 0
     seed: int = 0

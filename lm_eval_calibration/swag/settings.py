@@ -39,13 +39,13 @@ class Settings:
     target_modules: str = ""
     batch_size: int = 8
     epochs: int = 1
-    swag_epochs: int = 2
-    learning_rate: float = 2e-4
-    decayed_learning_rate: float = 1e-4
-    swag_learning_rate: float = 1e-4
+    swag_epochs: int = 1
+    learning_rate: float = 5e-4
+    decayed_learning_rate: float = 3e-4
+    swag_learning_rate: float = 3e-4
     warmup_epochs: float = 0.1
     anneal_epochs: float = 0.0
-    snapshots_per_epoch: int = 10
+    snapshots_per_epoch: int = 20
     rank: int = 10
     reload_best: bool = False
     weight_decay: float = 0.0
@@ -85,7 +85,7 @@ LEAST: dict[str, float] = {
     "scale": 0,
 }
 
-SCALES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+SCALES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Scales that are tried on the validation documents."""
 
 PRESETS = {

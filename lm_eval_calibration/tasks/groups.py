@@ -9,6 +9,7 @@ from typing import Any
 
 from lm_eval_calibration.metrics.combine import weighted_mean
 from lm_eval_calibration.tasks.twin import CalibrationTask
+from lm_eval_calibration.tasks.uncertainty import UNCERTAINTIES
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def group_rows(
     """
     twins = [t for t in tasks if isinstance(t, CalibrationTask) and t.task_name in results]
     rows: dict[str, Any] = {}
-    for metric in dict.fromkeys(b.name for t in twins for b in t.calibration_metrics):
+    ours = dict.fromkeys(b.name for t in twins for b in t.calibration_metrics)
+    for metric in [*ours, *UNCERTAINTIES]:
         for key in _keys(metric, twins, results):
             rows.update(_mean_rows(name, metric, key, twins, results))
     return rows

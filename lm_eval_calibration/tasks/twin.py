@@ -15,6 +15,7 @@ from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.tasks.aggregation import Aggregation
 from lm_eval_calibration.tasks.gold import gold_indices
+from lm_eval_calibration.tasks.uncertainty import AGGREGATIONS, uncertainty_rows
 
 log = logging.getLogger(__name__)
 
@@ -75,18 +76,20 @@ class CalibrationTask(ConfigurableTask):
         except InvalidInputError as error:
             raise InvalidInputError(self._explain(error, doc, options)) from error
         self._warn_about_gold(gold, beliefs, upstream)
-        return {**upstream, **rows}
+        return {**upstream, **rows, **uncertainty_rows(results[: len(options)])}
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Pooling functions by metric name."""
         return {
             **super().aggregation(),
             **{b.name: Aggregation(b) for b in self.calibration_metrics},
+            **AGGREGATIONS,
         }
 
     def higher_is_better(self) -> dict[str, bool | None]:
         """Directions by metric name, group means included."""
-        directions = {b.name: b.higher_is_better for b in self.calibration_metrics}
+        directions: dict[str, bool | None] = dict.fromkeys(AGGREGATIONS)
+        directions |= {b.name: b.higher_is_better for b in self.calibration_metrics}
         macro = {f"{name}_macro": up for name, up in directions.items()}
         return {**super().higher_is_better(), **directions, **macro}
 
