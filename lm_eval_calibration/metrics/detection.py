@@ -82,12 +82,14 @@ def _counts(inside: Floats, outside: Floats) -> tuple[Floats, Floats]:
     distinct, group = np.unique(-together, return_inverse=True)
     size = len(distinct)
     n = len(sets["inside"])
-    return np.bincount(group[:n], minlength=size), np.bincount(group[n:], minlength=size)
+    familiar, unfamiliar = (np.bincount(g, minlength=size) for g in (group[:n], group[n:]))
+    return familiar.astype(np.float64), unfamiliar.astype(np.float64)
 
 
 def _drawn(counts: Floats, replicates: int, rng: np.random.Generator) -> Floats:
     """(B, G) counts of so many bootstrap samples."""
-    return rng.multinomial(counts.sum(), counts / counts.sum(), size=replicates)
+    total = counts.sum()
+    return rng.multinomial(int(total), counts / total, size=replicates).astype(np.float64)
 
 
 def _detect(familiar: Floats, unfamiliar: Floats) -> Detection:

@@ -67,8 +67,8 @@ class Mixture:
             raise invalid("samples", f"a whole number, at least {least}", self.samples)
         if not 0 <= self.member < len(self.members):
             raise invalid("member", f"from 0 to {len(self.members) - 1}", self.member)
-        if self.scale is not None:
-            replace(self.draw, scale=self.scale)  # a bad one fails here
+        for scale in self.scales:  # what cannot be drawn fails here
+            Posterior(self.members[self.member].moments, replace(self.draw, scale=scale))
 
     @property
     def numbers(self) -> list[int]:
