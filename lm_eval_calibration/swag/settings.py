@@ -85,7 +85,7 @@ LEAST: dict[str, float] = {
     "scale": 0,
 }
 
-SCALES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+SCALES = (0.0, 0.5, 2.0, 8.0, 32.0)
 """Scales that are tried on the validation documents."""
 
 PRESETS = {

@@ -49,3 +49,14 @@ def test_two_processes_give_the_figures_of_one(
         assert abs(found["temperature"] - b[task]["temperature"]) < 1e-5
     files = [next((tmp_path / n).rglob("samples_calib_toy_norm_*.jsonl")) for n in ("1", "2")]
     assert sorted(read_samples(files[0]).doc_hash) == sorted(read_samples(files[1]).doc_hash)
+
+
+def test_two_processes_average_over_the_same_draws(
+    tiny_model: Path, task_folder: Path, tmp_path: Path, swag_folder: Path
+) -> None:
+    arguments = f"pretrained={tiny_model},dtype=float32,swag={swag_folder},samples=2,scale=1.0"
+    one, two = (evaluate(n, task_folder, tmp_path / str(n), "swag", arguments) for n in (1, 2))
+    row, other = (run["results"]["calib_toy_norm"] for run in (one, two))
+    assert row["draws,none"] == other["draws,none"] == 4
+    for name in ("nll,none", "entropy,none", "mutual_information,none", "acc,none"):
+        assert abs(row[name] - other[name]) < 1e-4, name
