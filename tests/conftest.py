@@ -86,8 +86,9 @@ metric_list:
     generation = f"""
 task: toy_generate
 dataset_path: json
-dataset_kwargs: {{data_files: {{test: {folder}/test.json}}}}
+dataset_kwargs: {{data_files: {{train: {folder}/train.json, test: {folder}/test.json}}}}
 output_type: generate_until
+training_split: train
 test_split: test
 doc_to_text: question
 doc_to_target: "{{{{options[answer]}}}}"

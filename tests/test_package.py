@@ -24,7 +24,7 @@ MODULES = sorted(
 ROOMS = [
     ["_version", "errors", "names"],
     ["predictions"],
-    ["draws"],
+    ["draws", "envelope"],
     ["metrics"],
     ["features"],
     ["calibrators"],

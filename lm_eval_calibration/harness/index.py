@@ -21,6 +21,9 @@ from lm_eval_calibration.names import PREFIX
 
 log = logging.getLogger(__name__)
 
+WRAPPERS = ("self_consistency", "p_true", "self_correct")
+"""Models that state how sure they are of what they generate."""
+
 Config = dict[str, Any]
 
 
@@ -133,8 +136,10 @@ def why_no_twin(entry: Entry) -> str | None:
         return f"`{entry.name}` is a Python class; derive it from `CalibrationTask` to have its own"
     config = entry.cfg or {}
     output_type = config.get("output_type", "generate_until")
+    if output_type == "generate_until":
+        return _why_no_generation_twin(entry.name, config)
     if output_type != "multiple_choice":
-        return f"`{entry.name}` is a {output_type} task, and only multiple choice has twins so far"
+        return f"`{entry.name}` is a {output_type} task, which has no twin"
     reported = [metric.get("metric") for metric in config.get("metric_list") or ()]
     if config.get("process_results") and "acc" not in reported:
         return (
@@ -144,10 +149,47 @@ def why_no_twin(entry: Entry) -> str | None:
     return None
 
 
+def _why_no_generation_twin(name: str, config: Config) -> str | None:
+    if int(config.get("repeats") or 1) > 1:
+        return f"`{name}` samples several answers to each question itself"
+    return None
+
+
+def states_beliefs(model: Any) -> bool:
+    """Whether a model, or its class, answers generation requests with a stated confidence."""
+    return bool(getattr(model, "states_confidence", False))
+
+
+def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, title: str) -> None:
+    """Refuse generation twins that are asked for by name of a model that states no confidence.
+
+    Raises:
+        InvalidInputError: there is one.
+    """
+    if states_beliefs(model):
+        return
+    for name in names:
+        if isinstance(name, str) and name.startswith(PREFIX) and name in index:
+            entry = index[name]
+            if entry.kind is Kind.PY_TASK and _is_generation(entry):
+                raise InvalidInputError(
+                    f"`{name}` judges how sure a model is of what it generates, and `{title}` does "
+                    f"not say. Put a wrapper around it that does, e.g. --model {WRAPPERS[0]} "
+                    f"--model_args base={title},... ({', '.join(WRAPPERS)}), or run "
+                    f"`{name.removeprefix(PREFIX)}`."
+                )
+
+
+def _is_generation(entry: Entry) -> bool:
+    found = (entry.cfg or {}).get("class")
+    return getattr(found, "for_output_type", None) == "generate_until"
+
+
 def twin_names(patterns: Iterable[str], index: TwinIndex) -> list[str]:
     """Names of the twins that the `--tasks` patterns ask for, among those that exist.
 
-    A plain name whose task has no twin is answered in the log with the reason.
+    A plain name whose task has no twin is answered in the log with the reason. A pattern means
+    multiple-choice tasks wherever it matches one: generation twins want a model that states beliefs.
     """
     found: set[str] = set()
     for pattern in patterns:
@@ -157,13 +199,20 @@ def twin_names(patterns: Iterable[str], index: TwinIndex) -> list[str]:
         if stem[:1] in ("", "*", "?", "["):
             continue  # all of the harness at once is no calibration run
         bases = [n for n in fnmatch.filter(list(index), stem) if not n.startswith(PREFIX)]
-        for base in bases:
-            reason = why_no_twin(index[base])
-            if reason is None:
-                found.add(PREFIX + base)
-            elif base == stem:
-                log.error("`%s` cannot be had: %s. Run `%s` instead.", pattern, reason, base)
+        reasons = {base: why_no_twin(index[base]) for base in bases}
+        if reasons.get(stem):
+            log.error("`%s` cannot be had: %s. Run `%s` instead.", pattern, reasons[stem], stem)
+        twins = [base for base, reason in reasons.items() if reason is None]
+        chosen = [base for base in twins if not _generates(index[base])] or twins
+        found |= {PREFIX + base for base in chosen}
     return sorted(found)
+
+
+def _generates(entry: Entry) -> bool:
+    """Whether an entry is a generation task of the harness."""
+    config = entry.cfg or {}
+    single = entry.kind not in (Kind.GROUP, Kind.TAG)
+    return single and config.get("output_type", "generate_until") == "generate_until"
 
 
 def _load(entry: Entry) -> Config:
@@ -176,11 +225,13 @@ def _load(entry: Entry) -> Config:
 
 
 def _task_twin(base: Entry) -> Entry:
-    """A task's twin: the same configuration, made by `CalibrationTask`."""
+    """A task's twin: the same configuration, made by a class of ours."""
+    from lm_eval_calibration.tasks.generation import GenerationTask
     from lm_eval_calibration.tasks.twin import CalibrationTask
 
     name = PREFIX + base.name
-    config = {**_named(_load(base), name), "class": CalibrationTask, "twin_of": base.name}
+    kind = GenerationTask if _generates(base) else CalibrationTask
+    config = {**_named(_load(base), name), "class": kind, "twin_of": base.name}
     return Entry(name, Kind.PY_TASK, None, cfg=config)
 
 

@@ -19,6 +19,9 @@ MODELS = {
     "hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM",
     "thermometer": "lm_eval_calibration.models.thermometer:ThermometerLM",
     "swag": "lm_eval_calibration.models.swag:SwagLM",
+    "self_consistency": "lm_eval_calibration.models.self_consistency:SelfConsistencyLM",
+    "p_true": "lm_eval_calibration.models.p_true:PTrueLM",
+    "self_correct": "lm_eval_calibration.models.self_correct:SelfCorrectLM",
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
 }
 """What `--model` may name, and where its class is."""
@@ -64,6 +67,33 @@ def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:
 
     setattr(stderr_for_metric, _MARK, True)
     evaluator_utils.stderr_for_metric = stderr_for_metric  # type: ignore[attr-defined]
+
+
+def patch_simple_evaluate(evaluator: ModuleType) -> None:
+    """Refuse generation twins of a model that states no confidence, before it is loaded.
+
+    Needless once a task may say what it needs of a model.
+    """
+    original = evaluator.simple_evaluate
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    def simple_evaluate(*args: Any, **kwargs: Any) -> Any:
+        from lm_eval.api.registry import get_model
+
+        from lm_eval_calibration.harness.index import TwinIndex, refuse_without_beliefs
+
+        call = inspect.signature(original).bind(*args, **kwargs).arguments
+        model, index = call.get("model"), getattr(call.get("task_manager"), "_index", None)
+        if isinstance(index, TwinIndex):
+            known = get_model(model) if isinstance(model, str) else model
+            title = model if isinstance(model, str) else type(model).__name__
+            refuse_without_beliefs(call.get("tasks") or (), index, known, title)
+        return original(*args, **kwargs)
+
+    setattr(simple_evaluate, _MARK, True)
+    evaluator.simple_evaluate = simple_evaluate  # type: ignore[attr-defined]
 
 
 def patch_group_aggregate(group_module: ModuleType) -> None:

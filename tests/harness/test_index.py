@@ -23,6 +23,7 @@ def test_globs_match_what_has_a_twin(tasks: Any) -> None:
     assert "calib_toy_norm" in found
     assert "calib_toy_group" in found
     assert not {"calib_toy_generate", "calib_toy_own"} & set(found)
+    assert tasks.match_tasks(["calib_toy_gen*"]) == ["calib_toy_generate"]
 
 
 def test_a_glob_over_everything_is_no_calibration_run(tasks: Any) -> None:
@@ -31,10 +32,10 @@ def test_a_glob_over_everything_is_no_calibration_run(tasks: Any) -> None:
 
 def test_names_without_a_twin_say_why(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        assert tasks.match_tasks(["calib_toy_generate", "calib_nothing"]) == []
-    assert "`toy_generate` is a generate_until task" in caplog.text
-    with pytest.raises(InvalidInputError, match="Run `toy_generate` instead"):
-        tasks.load(["calib_toy_generate"])
+        assert tasks.match_tasks(["calib_toy_own", "calib_nothing"]) == []
+    assert "`toy_own` is a Python class" in caplog.text
+    with pytest.raises(InvalidInputError, match="Run `toy_own` instead"):
+        tasks.load(["calib_toy_own"])
     with pytest.raises(KeyError):
         tasks.load(["calib_nothing"])
 
@@ -78,9 +79,10 @@ def test_mixed_group_runs_whole_and_says_so_once(
     assert "ece,none" in results["calib_toy_norm"]
     assert "ece,none" in results["calib_toy_mixed"]
     assert results["toy_generate"]["exact_match,none"] == 0.0
-    said = [r.message for r in caplog.records if "keep their upstream metrics" in r.message]
+    said = [r.message for r in caplog.records if "states no confidence" in r.message]
     assert said == [
-        "calib_toy_mixed: 1 member(s) have no twin and keep their upstream metrics: toy_generate."
+        "Task `calib_toy_generate`: the model states no confidence in what it generates, so there "
+        "are the task's own metrics alone."
     ]
 
 
@@ -99,7 +101,8 @@ def entry(**config: Any) -> Any:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"task": "t"}, "generate_until task"),
+        ({"task": "t", "output_type": "loglikelihood_rolling"}, "which has no twin"),
+        ({"task": "t", "repeats": 4}, "samples several answers to each question itself"),
         ({"task": "t", "class": "x"}, "a Python class"),
         (
             {"task": "t", "output_type": "multiple_choice", "process_results": "f"},

@@ -1,0 +1,114 @@
+"""What a wrapper says of one generation request: the answer, how sure it is, and how it came to it.
+
+The harness hands a response on as text, so an envelope travels as one line of JSON. It begins with
+the format's version, by which a twin tells it from a plain answer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from typing import Any
+
+from lm_eval_calibration.errors import InvalidInputError, invalid
+
+VERSION = 1
+MARK = '{"lm_eval_calibration_envelope": '
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An answer with a belief.
+
+    Attributes:
+        source: the wrapper's name.
+        answer: what the task's metric reads; `None` leaves it to the twin to take the pool's
+            majority after the task's own filters.
+        confidence: that the answer is right, in [0, 1]; `None` if none is stated. With an answer
+            of `None` it is the share of the pool that agrees, and is left out.
+        candidates: the pool that the answer was chosen from, in the order of sampling.
+        picks: for each time that a candidate was chosen, its number; `None` where the words named
+            none.
+        beliefs: probability of each candidate, where they were stated.
+        said: the discriminator's words, one for each pick.
+        orders: the order in which each discriminator saw the candidates.
+
+    Raises:
+        InvalidInputError: a confidence outside [0, 1], or numbers of candidates that there are not.
+    """
+
+    source: str
+    answer: str | None
+    confidence: float | None = None
+    candidates: tuple[str, ...] = ()
+    picks: tuple[int | None, ...] = ()
+    beliefs: tuple[float, ...] = ()
+    said: tuple[str, ...] = ()
+    orders: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        c = self.confidence
+        if c is not None and not (isfinite(c) and 0 <= c <= 1):
+            raise invalid("confidence", "from 0 to 1", c)
+        count = len(self.candidates)
+        if self.answer is None and not count:
+            raise invalid("candidates", "at least one where `answer` is left open", "none")
+        if any(pick is not None and not 0 <= pick < count for pick in self.picks):
+            raise invalid("picks", f"numbers from 0 to {count - 1}, or none", self.picks)
+        if self.beliefs and len(self.beliefs) != count:
+            raise invalid("beliefs", f"one for each of {count} candidates", len(self.beliefs))
+
+    def to_text(self) -> str:
+        """The envelope as one line of JSON."""
+        text = json.dumps({"lm_eval_calibration_envelope": VERSION, **asdict(self)})
+        assert text.startswith(MARK)
+        return text
+
+    @classmethod
+    def from_text(cls, text: Any) -> Envelope | None:
+        """The envelope that a response is, or `None` if it is a plain answer.
+
+        Raises:
+            InvalidInputError: another version of the format, or a damaged envelope.
+        """
+        if not isinstance(text, str) or not text.startswith(MARK):
+            return None
+        try:
+            given = json.loads(text)
+            version = given.pop("lm_eval_calibration_envelope")
+            if version != VERSION:
+                raise InvalidInputError(
+                    f"An envelope of version {version}, where version {VERSION} is known: the run "
+                    "was made with another release of lm-eval-calibration."
+                )
+            return cls._checked(given)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            if isinstance(error, InvalidInputError):
+                raise
+            raise InvalidInputError(f"A damaged envelope ({error}): {text[:80]}...") from error
+
+    @classmethod
+    def _checked(cls, given: dict[str, Any]) -> Envelope:
+        unknown = set(given) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown field {sorted(unknown)[0]}")
+        texts = [given["source"], *given.get("candidates", ()), *given.get("said", ())]
+        if not all(isinstance(t, str) for t in texts):
+            raise ValueError("a text that is none")
+        if not isinstance(given["answer"], (str, type(None))):
+            raise ValueError("an answer that is no text")
+        picks = given.get("picks", ())
+        if not all(pick is None or type(pick) is int for pick in picks):
+            raise ValueError("a pick that is no number")
+        return cls(
+            given["source"],
+            given["answer"],
+            None if given.get("confidence") is None else float(given["confidence"]),
+            tuple(given.get("candidates", ())),
+            tuple(picks),
+            tuple(float(value) for value in given.get("beliefs", ())),
+            tuple(given.get("said", ())),
+            tuple(tuple(int(i) for i in order) for order in given.get("orders", ())),
+        )

@@ -1,0 +1,119 @@
+"""`BeliefWrapper`: a wrapper that says how sure it is of what its base generates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, TemplateError
+
+from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.models.phases import Phases
+from lm_eval_calibration.models.wrapper import Wrapper
+from lm_eval_calibration.names import PREFIX, upstream_name
+
+TEMPLATES = Environment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
+
+
+class BeliefWrapper(Wrapper):
+    """Answers the requests of generation twins with envelopes, and all others as the base does.
+
+    Subclasses say how an envelope is made, and have a template for the prompts of their own.
+
+    Args:
+        base: `--model` of the one inside.
+        template: a jinja file for the prompts, or a folder with `<task>.jinja` for some tasks.
+        **model_args: the base's.
+    """
+
+    states_confidence = True
+    source: str
+    default_template: str
+
+    def __init__(self, base: str = "", template: str = "", **model_args: Any) -> None:
+        self._chat = False
+        self._template = _read_templates(template) if template else {}
+        super().__init__(base, **model_args)
+        self.phases = Phases(self.base, self.source)
+
+    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+        """An envelope for each request of a twin."""
+        raise NotImplementedError
+
+    def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
+        """Envelopes for twins, as text; plain answers for other tasks."""
+        mine = [i for i, r in enumerate(requests) if (r.task_name or "").startswith(PREFIX)]
+        others = [i for i in range(len(requests)) if i not in set(mine)]
+        self.phases.cache = self.cache_hook.dbdict
+        found: dict[int, str] = {}
+        if others:
+            plain = super().generate_until([requests[i] for i in others], **options)
+            found |= dict(zip(others, plain, strict=True))
+        if mine:
+            made = self.envelopes([requests[i] for i in mine])
+            found |= {i: e.to_text() for i, e in zip(mine, made, strict=True)}
+        return [found[i] for i in range(len(requests))]
+
+    def apply_chat_template(self, *args: Any, **options: Any) -> str:
+        """As the base has it; prompts of our own are put into it too from then on."""
+        self._chat = True
+        return super().apply_chat_template(*args, **options)
+
+    def prompt(self, request: Any, turns: Sequence[dict[str, str]] = (), **values: Any) -> str:
+        """The template with `question` and `values`, as the base reads it.
+
+        Args:
+            request: of a twin; its task may have a template of its own.
+            turns: solved examples, as chat turns before it.
+            values: names that the template may use.
+
+        Raises:
+            InvalidInputError: the template names something that there is not.
+        """
+        text = self.render(request, question=question(request), **values)
+        return self.as_asked([*turns, {"role": "user", "content": text}])
+
+    def render(self, request: Any, **values: Any) -> str:
+        """The template of the request's task, filled in."""
+        task = upstream_name(request.task_name or "")
+        given = self._template.get(task, self._template.get("", self.default_template))
+        try:
+            return TEMPLATES.from_string(given).render(**values).strip()
+        except TemplateError as error:
+            raise invalid(
+                "template", f"a jinja template of {', '.join(sorted(values))}", str(error)
+            ) from error
+
+    def as_asked(self, turns: Sequence[dict[str, str]]) -> str:
+        """Chat turns as the base reads them: in its template, or one after another."""
+        if self._chat:
+            return str(self.base.apply_chat_template(list(turns)))
+        return "\n\n".join(turn["content"] for turn in turns)
+
+
+def question(request: Any) -> str:
+    """The bare question of a request, or the whole prompt where the task is no twin of ours."""
+    return str(getattr(request, "question", request.args[0]))
+
+
+def _read_templates(path: str) -> dict[str, str]:
+    """Templates by task; under "" the one for all others."""
+    found = Path(path)
+    if found.is_file():
+        return {"": found.read_text(encoding="utf-8")}
+    files = {file.stem: file.read_text(encoding="utf-8") for file in found.glob("*.jinja")}
+    if not files:
+        raise InvalidInputError(
+            f"`template` must be a jinja file, or a folder with <task>.jinja, got `{path}`."
+        )
+    return files
+
+
+def check_sampling(candidates: Any, temperature: Any, least: int = 1) -> None:
+    """Raise an InvalidInputError for numbers that cannot be."""
+    if not isinstance(candidates, int) or candidates < least:
+        raise invalid("candidates", f"a whole number, at least {least}", candidates)
+    if not isinstance(temperature, (int, float)) or not temperature >= 0:
+        raise invalid("temperature", "0 or more", temperature)

@@ -1,0 +1,130 @@
+"""`--model p_true`: answer, then ask the same model whether the answer is right."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import numpy as np
+from lm_eval.api.registry import register_model
+from scipy.special import softmax
+
+from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.models.beliefs import BeliefWrapper
+from lm_eval_calibration.models.phases import asked
+
+log = logging.getLogger(f"lm_eval.{__name__}")
+
+ASK = ("auto", "likelihood", "verbal")
+OPTIONS = ("A", "B")
+LIKELIHOOD = """\
+{{ question }}
+
+Proposed answer: {{ answer }}
+
+Is the proposed answer right?
+A. Yes
+B. No
+Answer:"""
+VERBAL = """\
+{{ question }}
+
+Proposed answer: {{ answer }}
+
+How probable is it that the proposed answer is right? Reply with a whole number from 0 to 100 and \
+nothing else."""
+
+
+@register_model("p_true")
+class PTrueLM(BeliefWrapper):
+    """The confidence is the probability of "yes" to the question whether the answer is right.
+
+    Kadavath et al., 2022. The softmax over the two options' log-likelihoods; a base of
+    `calibrated` or `thermometer` scales them. On a base without log-likelihoods the model is asked
+    for a number instead.
+
+    Args:
+        base: `--model` of the one inside.
+        ask: `likelihood`, `verbal`, or `auto`: likelihood where the base has it.
+        template: a jinja file with `question` and `answer`, or a folder of them by task.
+        **model_args: the base's.
+
+    Raises:
+        InvalidInputError: another value of `ask`.
+    """
+
+    source = "p_true"
+
+    def __init__(
+        self, base: str = "", ask: str = "auto", template: str = "", **model_args: Any
+    ) -> None:
+        if ask not in ASK:
+            raise invalid("ask", ", ".join(ASK), f"`{ask}`")
+        self._ask = ask
+        super().__init__(base, template, **model_args)
+
+    @property
+    def default_template(self) -> str:  # type: ignore[override]
+        """By how it is asked."""
+        return VERBAL if self._ask == "verbal" else LIKELIHOOD
+
+    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+        """The task's own answers, each with its probability of being right."""
+        answers = self.phases.generate(requests, "answering")
+        if self._ask != "verbal":
+            try:
+                return self._by_likelihood(requests, answers)
+            except NotImplementedError:
+                if self._ask == "likelihood":
+                    raise InvalidInputError(
+                        "`ask=likelihood` needs a base with log-likelihoods, and this one has "
+                        "none. Use ask=verbal."
+                    ) from None
+                log.warning("The base has no log-likelihoods; it is asked for a number instead.")
+                self._ask = "verbal"
+        return self._by_words(requests, answers)
+
+    def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
+        space = "" if self._chat else " "
+        prompts = [
+            self.prompt(request, answer=answer.strip())
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+        options = [
+            asked("loglikelihood", (prompt, space + option), request, idx)
+            for request, prompt in zip(requests, prompts, strict=True)
+            for idx, option in enumerate(OPTIONS)
+        ]
+        found = self.phases.loglikelihood(options, "asking whether the answers are right")
+        logits = np.array([value for value, _ in found]).reshape(-1, len(OPTIONS))
+        yes = softmax(logits, axis=1)[:, 0]
+        return [
+            Envelope(self.source, answer, float(p)) for answer, p in zip(answers, yes, strict=True)
+        ]
+
+    def _by_words(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
+        settings = {"until": [], "max_gen_toks": 16, "do_sample": False, "temperature": 0.0}
+        prompts = [
+            asked(
+                "generate_until", (self.prompt(request, answer=answer.strip()), settings), request
+            )
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+        said = self.phases.generate(prompts, "asking how probable the answers are")
+        return [
+            Envelope(self.source, answer, _number(words), said=(words,))
+            for answer, words in zip(answers, said, strict=True)
+        ]
+
+
+def _number(words: str) -> float:
+    """The probability that words name in per cent; a half where they name none.
+
+    >>> _number("85%"), _number("about 7"), _number("I cannot say")
+    (0.85, 0.07, 0.5)
+    """
+    found = re.search(r"\d+(?:\.\d+)?", words)
+    value = float(found.group()) / 100 if found else 0.5
+    return value if value <= 1 else 0.5

@@ -1,0 +1,41 @@
+"""`--model self_consistency`: the share of sampled answers that agree is the confidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lm_eval.api.registry import register_model
+
+from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
+
+
+@register_model("self_consistency")
+class SelfConsistencyLM(BeliefWrapper):
+    """Samples a pool of answers; the most frequent one is given, with its share as confidence.
+
+    What agrees is decided by the twin after the task's own filters (Wang et al., 2023).
+
+    Args:
+        base: `--model` of the one inside.
+        candidates: how many answers are sampled.
+        temperature: at which; at 0 they are greedy.
+        **model_args: the base's.
+    """
+
+    source = "self_consistency"
+    default_template = ""
+
+    def __init__(
+        self, base: str = "", candidates: int = 8, temperature: float = 0.7, **model_args: Any
+    ) -> None:
+        check_sampling(candidates, temperature)
+        self._candidates, self._temperature = candidates, float(temperature)
+        super().__init__(base, **model_args)
+
+    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+        """Pools, of which the twin takes the majority."""
+        pools = self.phases.samples(
+            requests, self._candidates, self._temperature, "sampling answers"
+        )
+        return [Envelope(self.source, None, candidates=tuple(pool)) for pool in pools]

@@ -1,0 +1,119 @@
+"""What every twin is: the harness's task, untouched, with metrics of ours beside its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lm_eval.api.task import ConfigurableTask
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.metrics.table import BoundMetric, bind, is_metric
+from lm_eval_calibration.tasks.aggregation import Aggregation
+
+log = logging.getLogger(__name__)
+
+
+class Twin(ConfigurableTask):
+    """A task of the harness that also reports calibration metrics.
+
+    Subclasses say which output type they are for, which metrics a `metric_list` without any of
+    ours gets, and what they add to a document's results.
+
+    Raises:
+        InvalidInputError: another output type; an unknown metric or option; a metric named twice.
+    """
+
+    for_output_type: str
+
+    def __init__(
+        self,
+        data_dir: str | None = None,
+        cache_dir: str | None = None,
+        download_mode: Any = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        settings = {k: v for k, v in dict(config or {}).items() if k != "class"}
+        self._twin_of = settings.pop("twin_of", None)
+        self._check_output_type(settings)
+        ours, upstream = split_metrics(settings.get("metric_list"))
+        settings["metric_list"] = upstream
+        super().__init__(data_dir, cache_dir, download_mode, settings)
+        self.calibration_metrics = ours or self.default_metrics()
+        self._said: set[str] = set()
+        self._record()
+
+    def default_metrics(self) -> list[BoundMetric]:
+        """Our metrics of a task that names none."""
+        raise NotImplementedError
+
+    def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
+        """Pooling functions of what is reported beside the metrics."""
+        return {}
+
+    def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
+        """Pooling functions by metric name."""
+        return {
+            **super().aggregation(),
+            **{b.name: Aggregation(b) for b in self.calibration_metrics},
+            **self.other_aggregations(),
+        }
+
+    def higher_is_better(self) -> dict[str, bool | None]:
+        """Directions by metric name, group means included."""
+        directions: dict[str, bool | None] = dict.fromkeys(self.other_aggregations())
+        directions |= {b.name: b.higher_is_better for b in self.calibration_metrics}
+        macro = {f"{name}_macro": up for name, up in directions.items()}
+        return {**super().higher_is_better(), **directions, **macro}
+
+    def override_metric(self, metric_name: str) -> None:
+        """Replace all metrics by one, as `--predict_only` does with `bypass`."""
+        super().override_metric(metric_name)
+        self.calibration_metrics = []
+
+    def _check_output_type(self, settings: Mapping[str, Any]) -> None:
+        found = settings.get("output_type", self.OUTPUT_TYPE)
+        if found != self.for_output_type:
+            raise InvalidInputError(
+                f"Task `{settings.get('task')}`: a {type(self).__name__} must have `output_type: "
+                f"{self.for_output_type}`, got {found!r}."
+            )
+
+    def _record(self) -> None:
+        """Name the metrics and this package's version in the run's logged configuration."""
+        upstream = self.config.metric_list or [{"metric": m} for m in self._metric_fn_list]
+        ours = [{"metric": b.name, **b.options} for b in self.calibration_metrics]
+        self.config.metric_list = [*upstream, *ours]
+        twin_of = {"twin_of": self._twin_of} if self._twin_of else {}
+        self.config.metadata = {
+            **(self.config.metadata or {}),
+            "lm_eval_calibration": __version__,
+            **twin_of,
+        }
+
+    def warn(self, message: str) -> None:
+        """Say something of this task, once."""
+        if message not in self._said:
+            self._said.add(message)
+            log.warning("Task `%s`: %s.", self.config.task, message)
+
+
+def split_metrics(
+    metric_list: Sequence[Mapping[str, Any]] | None,
+) -> tuple[list[BoundMetric], list[dict[str, Any]] | None]:
+    """Our metrics of a `metric_list`, bound, and the upstream rest (`None`: its defaults)."""
+    ours, upstream = [], []
+    for entry in metric_list or ():
+        options = dict(entry)
+        name = options.pop("metric", None)
+        if is_metric(name):
+            ours.append(bind(name, options))
+        else:
+            upstream.append(dict(entry))
+    names = [b.name for b in ours]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(f"`metric_list` names the metric `{twice}` twice; keep one.")
+    return ours, upstream or None

@@ -1,0 +1,54 @@
+"""What a generation twin reports of a pool of candidates: rows by document, and how they are pooled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lm_eval.api.metrics import mean
+
+from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_spread, score_pool
+
+OF_ANY_POOL = ("gen", "majority", "oracle", "worst")
+OF_PICKS = ("disc", "disc_lenient", "dg_diff", "invalid_rate")
+GAIN = "norm_gain"
+DIRECTIONS: dict[str, bool | None] = {
+    **dict.fromkeys((*OF_ANY_POOL, "disc", "disc_lenient", "dg_diff", GAIN), True),
+    "invalid_rate": False,
+}
+
+
+class NormGain:
+    """The ratio of sums, with its own standard error; an entry of `aggregation()`."""
+
+    __name__ = GAIN  # the harness prints it
+
+    def __call__(self, rows: Sequence[Any]) -> float:
+        """Over all documents whose candidates differ."""
+        return norm_gain(rows)
+
+    def stderr(self, rows: Sequence[Any], replicates: int = 1000) -> float | str:
+        """By the bootstrap over documents; "N/A" where no pool is mixed."""
+        stderr = norm_gain_spread(rows, max(2, min(replicates, 1000))).stderr
+        return stderr if math.isfinite(stderr) else "N/A"
+
+
+POOL_AGGREGATIONS: dict[str, Callable[[Sequence[Any]], Any]] = {
+    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS), mean),
+    GAIN: NormGain(),
+}
+
+
+def pool_rows(
+    scores: Sequence[float], answers: Sequence[object], picks: Sequence[int | None]
+) -> dict[str, Any]:
+    """A document's rows; those of picks only where there are some."""
+    if len(scores) < 2:
+        return {}
+    found: PoolScores = score_pool(scores, answers, picks)
+    names = OF_ANY_POOL if not picks else (*OF_ANY_POOL, *OF_PICKS)
+    rows: dict[str, Any] = {name: getattr(found, name) for name in names}
+    if picks:
+        rows[GAIN] = [found.dg_diff, found.oracle - found.gen]
+    return rows

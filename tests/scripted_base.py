@@ -1,0 +1,112 @@
+"""A base model that answers and chooses as a script says, registered with the harness."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from lm_eval.api.model import LM
+from lm_eval.api.registry import register_model
+
+
+def dice(*parts: object) -> float:
+    """A number in [0, 1) that depends on the parts alone."""
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def item(text: str) -> int:
+    """The number of the toy document that a prompt is about."""
+    return int(re.findall(r"What is item (\d+) of", text)[-1])
+
+
+def right(number: int, split: str = "test") -> str:
+    """The answer of a toy document."""
+    options = [f"{split} answer {'x' * (7 * (number + k) % 11)} {k}" for k in range(3 + number % 3)]
+    return options[number * 7 % len(options)]
+
+
+@register_model("scripted")
+class Scripted(LM):
+    """Answers right with probability `skill`; chooses as `picker` says.
+
+    Args:
+        picker: `oracle` (a right candidate, if there is one), `random`, `first`, or `mute`.
+        skill: how often a sample is right.
+        wrong: what a wrong sample looks like.
+    """
+
+    def __init__(
+        self, picker: str = "oracle", skill: float = 0.5, wrong: str = "a guess", **_: Any
+    ) -> None:
+        super().__init__()
+        self.picker, self.skill, self.wrong = picker, float(skill), wrong
+        self.calls: list[tuple[str, str]] = []
+        self.stop_after: int | None = None
+
+    def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
+        answers = []
+        for request in requests:
+            if self.stop_after is not None and len(self.calls) >= self.stop_after:
+                raise KeyboardInterrupt
+            prompt = str(request.args[0])
+            self.calls.append(("generate", prompt))
+            answers.append(self._choose(prompt) if "Answer 1:" in prompt else self._answer(prompt))
+        return answers
+
+    def _answer(self, prompt: str) -> str:
+        if "How probable" in prompt:
+            return "85%" if right(item(prompt)) in prompt else "about 15 per cent"
+        number, call = item(prompt), len(self.calls)
+        split = "train" if "of train?" in prompt else "test"
+        if dice(number, call, "skill") < self.skill:
+            return right(number, split)
+        return f"{self.wrong} {int(3 * dice(number, call, 'wrong'))}"
+
+    def _choose(self, prompt: str) -> str:
+        shown = prompt.rpartition("Question:")[2]
+        candidates = re.findall(r"^Answer \d+: (.*)$", shown, re.MULTILINE)
+        if self.picker == "mute":
+            return "I would rather not say."
+        if self.picker == "random":
+            return str(1 + int(len(candidates) * dice(prompt)))
+        best = right(item(shown)) if self.picker == "oracle" else None
+        place = candidates.index(best) if best in candidates else 0
+        if "Repeat it" in prompt:
+            return candidates[place]
+        return f"Best answer: {place + 1}" if "one by one" in prompt else str(place + 1)
+
+    def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
+        answers = []
+        for request in requests:
+            prompt, option = request.args
+            self.calls.append(("loglikelihood", prompt))
+            if "proposed answer" in prompt:
+                yes = right(item(prompt)) in prompt
+                answers.append((-0.1 if (option.strip() == "A") == yes else -2.0, False))
+            else:
+                chosen = option.strip() == self._choose(prompt)
+                answers.append((-0.5 if chosen else -1.5 - dice(prompt, option), False))
+        return answers
+
+    def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[float]:
+        raise NotImplementedError
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], *_: Any, **__: Any) -> str:
+        return "".join(f"<{m['role']}>{m['content']}" for m in chat_history)
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        return "a template"
+
+    @property
+    def tokenizer_name(self) -> str:
+        return "scripted"
+
+
+@register_model("scripted-api")
+class ScriptedApi(Scripted):
+    """The same without log-likelihoods, as chat APIs are."""
+
+    def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
+        raise NotImplementedError
