@@ -23,10 +23,11 @@ class Envelope:
 
     Attributes:
         source: the wrapper's name.
-        answer: what the task's metric reads; `None` leaves it to the twin to take the pool's
-            majority after the task's own filters.
-        confidence: that the answer is right, in [0, 1]; `None` if none is stated. With an answer
-            of `None` it is the share of the pool that agrees, and is left out.
+        answer: what the task's metric reads; `None` leaves it to the twin, which adds up what
+            speaks for each answer after the task's own filters: beliefs, else picks, else one
+            vote for each candidate.
+        confidence: that the answer is right, in [0, 1]; `None` if none is stated, or if the answer
+            is left to the twin, where it is what speaks for it.
         candidates: the pool that the answer was chosen from, in the order of sampling.
         picks: for each time that a candidate was chosen, its number; `None` where the words named
             none.

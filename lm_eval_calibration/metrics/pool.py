@@ -72,17 +72,31 @@ def score_pool(
     )
 
 
-def majority_answers(answers: Sequence[object]) -> list[list[int]]:
-    """The candidates of each most frequent answer; several lists where answers tie."""
+def weightiest_answer(answers: Sequence[object], weights: Sequence[float]) -> tuple[int, float]:
+    """The answer with most weight over equal candidates: its first one's number, and the weight.
+
+    Of answers that tie the one that came first.
+
+    >>> weightiest_answer(["4", "5", "4"], [0.3, 0.4, 0.3])
+    (0, 0.6)
+    """
+    sums = [(sum(weights[i] for i in group), group[0]) for group in _equal(answers)]
+    weight, first = max(sums, key=lambda pair: (pair[0], -pair[1]))
+    return first, weight
+
+
+def _equal(answers: Sequence[object]) -> list[list[int]]:
+    """Numbers of the candidates of each answer."""
     groups: dict[str, list[int]] = {}
     for number, answer in enumerate(answers):
         groups.setdefault(repr(answer), []).append(number)
-    most = max(map(len, groups.values()))
-    return [group for group in groups.values() if len(group) == most]
+    return list(groups.values())
 
 
 def _majority(f: Floats, answers: Sequence[object]) -> float:
-    return float(np.mean([f[group].mean() for group in majority_answers(answers)]))
+    groups = _equal(answers)
+    most = max(map(len, groups))
+    return float(np.mean([f[group].mean() for group in groups if len(group) == most]))
 
 
 def norm_gain(rows: Sequence[Sequence[float]]) -> float:

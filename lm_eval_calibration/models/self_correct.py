@@ -26,8 +26,10 @@ class SelfCorrectLM(BeliefWrapper):
     """SELF-[IN]CORRECT (Jiang et al., AAAI 2025): is a model better at choosing than at answering?
 
     The pool is sampled with the task's own prompt, and shown to the same model, greedily, in
-    several orders. The answer is the candidate that most orders pick; the confidence is the share
-    of them, or with `likelihood` its probability, averaged over orders.
+    several orders. The answer is the one that most orders pick, candidates that the task's filters
+    make equal being one; the confidence is the share of these orders, or with `likelihood` its
+    probability, averaged over orders, or with `pairwise` the share of its pairs that
+    it won.
 
     Args:
         base: `--model` of the one inside.
@@ -134,18 +136,13 @@ class SelfCorrectLM(BeliefWrapper):
         ]
         if self._how == "pairwise":
             return self._of_pairs(pool, orders, picks, said)
-        votes = Counter(pick for pick in picks if pick is not None)
-        best = votes.most_common(1)[0] if votes else (0, 0)
-        share = best[1] / len(picks) if len(picks) > 1 else None
         return Envelope(
             self.source,
-            pool[best[0]],
-            share,
-            tuple(pool),
-            tuple(picks),
-            (),
-            tuple(said),
-            tuple(orders),
+            None,
+            candidates=tuple(pool),
+            picks=tuple(picks),
+            said=tuple(said),
+            orders=tuple(orders),
         )
 
     def _of_pairs(
@@ -158,13 +155,16 @@ class SelfCorrectLM(BeliefWrapper):
         """The candidate that wins most of its pairs; a pair without a winner counts for neither."""
         wins = Counter(pick for pick in picks if pick is not None)
         best = max(range(len(pool)), key=lambda i: wins[i]) if wins else None
-        total = sum(wins.values())
-        beliefs = tuple(wins[i] / total for i in range(len(pool))) if total else ()
         confidence = None if best is None else wins[best] / (2 * (len(pool) - 1))
         return Envelope(
-            self.source, pool[best or 0], confidence, tuple(pool), (best,), beliefs, tuple(said),
-            tuple(pairs),
-        )  # fmt: skip
+            self.source,
+            pool[best or 0],
+            confidence,
+            candidates=tuple(pool),
+            picks=(best,),
+            said=tuple(said),
+            orders=tuple(pairs),
+        )
 
     def _by_likelihood(
         self, requests: list[Any], pools: list[list[str]], shown: list[list[tuple[int, ...]]]
@@ -192,11 +192,14 @@ class SelfCorrectLM(BeliefWrapper):
         for order, row in zip(orders, p, strict=True):
             beliefs[list(order)] += row / len(orders)
         picks = [order[int(row.argmax())] for order, row in zip(orders, p, strict=True)]
-        best = int(beliefs.argmax())
         return Envelope(
-            self.source, pool[best], float(min(beliefs[best], 1.0)), tuple(pool), tuple(picks),
-            tuple(float(b) for b in beliefs), (), tuple(orders),
-        )  # fmt: skip
+            self.source,
+            None,
+            candidates=tuple(pool),
+            picks=tuple(picks),
+            beliefs=tuple(float(b) for b in beliefs),
+            orders=tuple(orders),
+        )
 
     def _solve_examples(self, requests: list[Any]) -> None:
         """Chat turns of solved examples for each task, whose wrong answers the model samples."""

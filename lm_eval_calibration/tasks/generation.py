@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics.pool import majority_answers
+from lm_eval_calibration.metrics.pool import weightiest_answer
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import Twin
@@ -29,7 +29,7 @@ class Unpacked:
         envelope: as the wrapper made it.
         answer: the answer as the filter leaves it.
         candidates: the pool likewise.
-        confidence: as stated, or the share of the pool that agrees with the answer.
+        confidence: as stated, or what speaks for the answer among the candidates.
     """
 
     envelope: Envelope
@@ -77,19 +77,20 @@ class GenerationTask(Twin):
     def apply_filters(self) -> Any:
         """The task's filters over every candidate, each as if it were the only response."""
         instances = self._instances
-        envelopes = [Envelope.from_text(instance.resps[0]) for instance in instances]
-        if not any(envelopes):
+        read = [Envelope.from_text(instance.resps[0]) for instance in instances]
+        envelopes = [envelope for envelope in read if envelope is not None]
+        if not envelopes:
             self.warn(
                 "the model states no confidence in what it generates, so there are the task's own "
                 "metrics alone"
             )
             return super().apply_filters()
-        if not all(envelopes):
+        if len(envelopes) < len(read):
             raise InvalidInputError(
                 f"Task `{self.config.task}`: some responses are envelopes and some are not. Was "
                 "the cache made with another model? Use another --use_cache."
             )
-        texts = [_texts(envelope) for envelope in envelopes if envelope]
+        texts = [_texts(envelope) for envelope in envelopes]
         shadows = [
             _shadow(instance, text)
             for instance, mine in zip(instances, texts, strict=True)
@@ -197,8 +198,20 @@ def _shadow(instance: Any, text: str) -> Any:
     return shadow
 
 
-def _unpacked(envelope: Any, values: list[Any]) -> Unpacked:
+def _unpacked(envelope: Envelope, values: list[Any]) -> Unpacked:
     if envelope.answer is not None:
         return Unpacked(envelope, values[0], tuple(values[1:]), envelope.confidence)
-    group = majority_answers(values)[0]
-    return Unpacked(envelope, values[group[0]], tuple(values), len(group) / len(values))
+    weights = _weights(envelope)
+    answer, weight = weightiest_answer(values, weights)
+    one_pick = len(envelope.picks) == 1 and not envelope.beliefs
+    return Unpacked(envelope, values[answer], tuple(values), None if one_pick else min(weight, 1.0))
+
+
+def _weights(envelope: Envelope) -> list[float]:
+    """What speaks for each candidate; picks that name none speak for none."""
+    count = len(envelope.candidates)
+    if envelope.beliefs:
+        return list(envelope.beliefs)
+    if envelope.picks:
+        return [envelope.picks.count(i) / len(envelope.picks) for i in range(count)]
+    return [1 / count] * count

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.pool import (
-    majority_answers,
     norm_gain,
     norm_gain_spread,
     score_pool,
+    weightiest_answer,
 )
 
 few = settings(derandomize=True, deadline=None, max_examples=80)
@@ -33,7 +33,8 @@ def test_by_hand() -> None:
 def test_ties_of_the_majority_are_shared() -> None:
     assert score_pool([1, 0, 0.5], ["a", "b", "c"], []).majority == 0.5
     assert score_pool([1, 1, 0, 0, 0], ["a", "a", "b", "b", "c"], []).majority == 0.5
-    assert majority_answers(["x", "y", "x", "y", "z"]) == [[0, 2], [1, 3]]
+    assert weightiest_answer(["x", "y", "x", "y", "z"], [0.2] * 5) == (0, 0.4)
+    assert weightiest_answer(["x", "y", "z"], [0, 0.5, 0.25]) == (1, 0.5)
 
 
 @given(scores, st.data())
