@@ -205,12 +205,12 @@ def training_cost(options: Any) -> None:
     from tempfile import TemporaryDirectory
 
     from lm_eval_calibration.fitting import swag as fitting
-    from lm_eval_calibration.fitting.task_documents import Prompting
+    from lm_eval_calibration.fitting.task_documents import Prompting, Selection
     from lm_eval_calibration.models.hf_fast import FastHFLM
     from lm_eval_calibration.swag import PRESETS, Moments, training
 
     lm = FastHFLM(pretrained=options.model, dtype=options.dtype, device=options.device)
-    found = fitting.material(lm, ["arc_easy"], None, Prompting(limit=160), None)
+    found = fitting.material(lm, Selection(["arc_easy"], prompting=Prompting(limit=160)))
     spent, bytes_held = [], []
     whole = training.Moments.collect
 

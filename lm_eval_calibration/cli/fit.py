@@ -77,17 +77,11 @@ def thermometer(
     """
     from lm_eval_calibration.cli.fit_thermometer import run
     from lm_eval_calibration.fitting.sources import ModelArguments
-    from lm_eval_calibration.fitting.task_documents import Prompting
 
-    names = options.comma_separated(tasks)
-    if not names:
-        raise InvalidInputError("Give --tasks: labelled tasks to learn from, e.g. --tasks mmlu.")
+    wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
     run(
         ModelArguments(model, model_args, device, batch_size),
-        names,
-        split,
-        Prompting(num_fewshot, apply_chat_template, limit),
-        include_path,
+        wanted,
         output,
         features or output / "features",
         settings(preset, mean),
@@ -154,11 +148,8 @@ def swag(
     """
     from lm_eval_calibration.cli.fit_swag import run, settings_of
     from lm_eval_calibration.fitting.sources import ModelArguments
-    from lm_eval_calibration.fitting.task_documents import Prompting
 
-    names = options.comma_separated(tasks)
-    if not names:
-        raise InvalidInputError("Give --tasks: labelled tasks to train on, e.g. --tasks arc_easy.")
+    wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
     chosen = settings_of(
         preset,
         epochs=epochs,
@@ -174,10 +165,7 @@ def swag(
     )
     run(
         ModelArguments("hf-fast", model_args, device, batch_size),
-        names,
-        split,
-        Prompting(num_fewshot, apply_chat_template, limit),
-        include_path,
+        wanted,
         output,
         chosen,
         members,
@@ -230,10 +218,8 @@ def _add(method: str, meaning: str) -> None:
     ) -> None:
         from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
         from lm_eval_calibration.fitting.sources import ModelArguments
-        from lm_eval_calibration.fitting.task_documents import Prompting
 
-        names = options.comma_separated(tasks)
-        if bool(samples) == bool(names):
+        if bool(samples) == bool(tasks):
             raise InvalidInputError(
                 "Give either --samples, a run that was logged, or --tasks with --model and "
                 "--model_args."
@@ -242,8 +228,10 @@ def _add(method: str, meaning: str) -> None:
             beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
         else:
             asked = ModelArguments(model, model_args, device, batch_size)
-            prompting = Prompting(num_fewshot, apply_chat_template, limit)
-            beliefs = from_model(asked, names, split, prompting, include_path)
+            wanted = options.selection(
+                tasks, split, limit, num_fewshot, apply_chat_template, include_path
+            )
+            beliefs = from_model(asked, wanted)
         run(method, beliefs, output, folds, per_task)
 
 

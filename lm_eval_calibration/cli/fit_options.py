@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from lm_eval_calibration.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from lm_eval_calibration.fitting.task_documents import Selection
 
 _MODEL = "A model's pass over tasks"
 _PROMPTS = "Prompts"
@@ -80,6 +85,28 @@ BatchSize = Annotated[
     str | None,
     typer.Option("--batch_size", help="As in `lm_eval`.", rich_help_panel=_MODEL),
 ]
+
+
+def selection(
+    tasks: str | None,
+    split: str | None,
+    limit: int | None,
+    num_fewshot: int | None,
+    apply_chat_template: bool,
+    include_path: str | None,
+) -> Selection:
+    """What the options ask for.
+
+    Raises:
+        InvalidInputError: no tasks.
+    """
+    from lm_eval_calibration.fitting.task_documents import Prompting, Selection
+
+    names = comma_separated(tasks)
+    if not names:
+        raise InvalidInputError("Give --tasks: labelled tasks, e.g. --tasks arc_easy,mmlu.")
+    prompting = Prompting(num_fewshot, apply_chat_template, limit)
+    return Selection(names, split, prompting, include_path)
 
 
 def comma_separated(text: str | None) -> list[str]:

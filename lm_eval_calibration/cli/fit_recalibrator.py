@@ -17,7 +17,7 @@ from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
 from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate
 from lm_eval_calibration.fitting.sources import Beliefs, ModelArguments, of_model, of_runs
-from lm_eval_calibration.fitting.task_documents import Prompting
+from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.metrics.evaluate import applicable, evaluate
 from lm_eval_calibration.metrics.table import bind
 
@@ -33,18 +33,12 @@ def from_samples(samples: Sequence[str], table: TableOptions) -> Beliefs:
 
 def from_model(
     model: ModelArguments,
-    names: Sequence[str],
-    split: str | None,
-    prompting: Prompting,
-    include_path: str | None,
+    selection: Selection,
 ) -> Beliefs:
     """The beliefs of a model about a split's documents."""
     beliefs = of_model(
         model.create(),
-        names,
-        split,
-        prompting,
-        include_path,
+        selection,
         lambda total: counting("documents", total),
     )
     say(beliefs.notes)

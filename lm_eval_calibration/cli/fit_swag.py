@@ -17,7 +17,7 @@ from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting.sources import ModelArguments
 from lm_eval_calibration.fitting.swag import fit, material
-from lm_eval_calibration.fitting.task_documents import Prompting
+from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.swag import PRESETS, Member, Settings
 from lm_eval_calibration.swag.settings import SCALES
 
@@ -39,10 +39,7 @@ def settings_of(preset: str, **given: Any) -> Settings:
 
 def run(
     model: ModelArguments,
-    names: Sequence[str],
-    split: str | None,
-    prompting: Prompting,
-    include_path: str | None,
+    selection: Selection,
     output: Path,
     settings: Settings,
     members: int,
@@ -51,7 +48,7 @@ def run(
     """Train the members that are not there yet, and print what validation says."""
     logging.getLogger("transformers.trainer").setLevel(logging.ERROR)
     lm = model.create()
-    found = material(lm, names, split, prompting, include_path)
+    found = material(lm, selection)
     say(found.notes)
     trained = fit(lm, found, settings, output, counting, members=members, seed=seed)
     tasks = ", ".join(found.training.tasks)

@@ -14,7 +14,7 @@ from lm_eval_calibration.cli.formats import dump, number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.fitting import leave_one_out as loo
 from lm_eval_calibration.fitting.sources import ModelArguments, ask
-from lm_eval_calibration.fitting.task_documents import Prompting
+from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.fitting.thermometer import (
     TaskFeatures,
     collect_all,
@@ -33,10 +33,7 @@ TITLES = {
 
 def run(
     model: ModelArguments,
-    names: Sequence[str],
-    split: str | None,
-    prompting: Prompting,
-    include_path: str | None,
+    selection: Selection,
     output: Path,
     store: Path,
     settings: Settings,
@@ -45,7 +42,7 @@ def run(
 ) -> None:
     """Make or read the features, hold out each task where seeds are given, fit, save and print."""
     lm = model.create()
-    asked = ask(lm, names, split, prompting, include_path)
+    asked = ask(lm, selection)
     with counting("documents", documents_in(asked)) as progress:
         tasks = collect_all(lm, asked, store, progress)
     output.mkdir(parents=True, exist_ok=True)

@@ -17,10 +17,9 @@ from lm_eval_calibration.features import Features, FeatureStore
 from lm_eval_calibration.fitting.collect import Progress, collect
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
-    Prompting,
+    Selection,
     evaluation_split,
     labelled,
-    load_tasks,
     other_split,
     splits,
 )
@@ -111,25 +110,20 @@ class Asked:
     judge: Labelled | None = None
 
 
-def ask(
-    lm: Any, names: Sequence[str], split: str | None, prompting: Prompting, include_path: str | None
-) -> dict[str, Asked]:
+def ask(lm: Any, selection: Selection) -> dict[str, Asked]:
     """Requests about the labelled documents of tasks.
 
     Args:
         lm: the model that will answer.
-        names: tasks, groups, tags.
-        split: to learn from; `None` for the one that each task evaluates on. A validation split,
-            where there is another one, is to judge by.
-        prompting: how documents become prompts.
-        include_path: folder of further tasks.
+        selection: to learn from; without a split the one that each task evaluates on. A validation
+            split, where there is another one, is to judge by.
     """
     found = {}
-    for name, task in load_tasks(names, include_path).items():
-        first = split or evaluation_split(task)
-        learn = labelled(name, task, first, prompting, lm)
+    for name, task in selection.load().items():
+        first = selection.split or evaluation_split(task)
+        learn = labelled(name, task, first, selection.prompting, lm)
         other = "validation" if first != "validation" and "validation" in splits(task) else None
-        judge = labelled(name, task, other, prompting, lm) if other else None
+        judge = labelled(name, task, other, selection.prompting, lm) if other else None
         found[name] = Asked(learn, judge)
     return found
 
@@ -151,33 +145,27 @@ def features_of(
 
 def of_model(
     lm: Any,
-    names: Sequence[str],
-    split: str | None,
-    prompting: Prompting,
-    include_path: str | None,
+    selection: Selection,
     counting: Callable[[int], AbstractContextManager[Progress | None]],
 ) -> Beliefs:
     """The beliefs of a model about labelled documents that its tasks do not evaluate on.
 
     Args:
         lm: any model of the harness.
-        names: tasks, groups, tags.
-        split: whose documents; `None` for `validation`, or `train` where there is none or tasks
-            are evaluated on it.
-        prompting: how documents become prompts.
-        include_path: folder of further tasks.
+        selection: without a split `validation`, or `train` where there is none or tasks are
+            evaluated on it.
         counting: a progress bar over so many documents.
 
     Raises:
         InvalidInputError: a task without such a split.
     """
     asked, notes = {}, []
-    for name, task in load_tasks(names, include_path).items():
+    for name, task in selection.load().items():
         evaluated = evaluation_split(task)
-        chosen = split or other_split(name, splits(task), evaluated)
+        chosen = selection.split or other_split(name, splits(task), evaluated)
         if chosen == evaluated:
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
-        asked[name] = labelled(name, task, chosen, prompting, lm)
+        asked[name] = labelled(name, task, chosen, selection.prompting, lm)
     with counting(sum(len(part.gold) for part in asked.values())) as progress:
         found = features_of(lm, asked, None, hidden=False, progress=progress)
     return Beliefs(

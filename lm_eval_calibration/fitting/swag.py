@@ -19,10 +19,9 @@ from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
-    Prompting,
+    Selection,
     evaluation_split,
     labelled,
-    load_tasks,
     other_split,
     splits,
 )
@@ -60,17 +59,12 @@ class Material:
     notes: list[str] = field(default_factory=list)
 
 
-def material(
-    lm: Any, names: Sequence[str], split: str | None, prompting: Prompting, include_path: str | None
-) -> Material:
+def material(lm: Any, selection: Selection) -> Material:
     """Read the labelled documents of tasks.
 
     Args:
         lm: `hf-fast`, which turns them into tokens.
-        names: tasks, groups, tags.
-        split: to learn from; `None` for `train`, or `validation` where there is none.
-        prompting: how documents become prompts.
-        include_path: folder of further tasks.
+        selection: to learn from; without a split `train`, or `validation` where there is none.
 
     Raises:
         InvalidInputError: another model, or a task without such a split.
@@ -84,14 +78,15 @@ def material(
     hashes: list[NDArray[np.uint64]] = []
     tasks: dict[str, int] = {}
     notes: list[str] = []
-    for name, task in load_tasks(names, include_path).items():
+    for name, task in selection.load().items():
         there, evaluated = splits(task), evaluation_split(task)
-        first = split or other_split(name, there, evaluated, ("train", "validation"))
+        first = selection.split or other_split(name, there, evaluated, ("train", "validation"))
         if first == evaluated:
             notes.append(f"`{name}` is evaluated on its {first} split, which is trained on here.")
-        parts = [_questions(lm, labelled(name, task, first, prompting, lm), notes)]
+        parts = [_questions(lm, labelled(name, task, first, selection.prompting, lm), notes)]
         if "validation" in there and "validation" not in (first, evaluated):
-            parts.append(_questions(lm, labelled(name, task, "validation", prompting, lm), notes))
+            other = labelled(name, task, "validation", selection.prompting, lm)
+            parts.append(_questions(lm, other, notes))
             train_on, judge_by = parts[0][0], parts[1][0]
         else:
             train_on, judge_by = _parted(*parts[0])

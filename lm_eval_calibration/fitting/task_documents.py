@@ -29,6 +29,27 @@ class Prompting:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Labelled documents that a user asks for.
+
+    Attributes:
+        names: tasks, groups, tags.
+        split: whose documents; `None` for the one that suits what is fitted.
+        prompting: how they become prompts.
+        include_path: folder of further tasks.
+    """
+
+    names: Sequence[str]
+    split: str | None = None
+    prompting: Prompting = Prompting()
+    include_path: str | None = None
+
+    def load(self) -> dict[str, Any]:
+        """The tasks by name; see `load_tasks`."""
+        return load_tasks(self.names, self.include_path)
+
+
+@dataclass(frozen=True)
 class Labelled:
     """Documents of one task and split: all requests (`Instance`), and the right options of each."""
 

@@ -12,7 +12,7 @@ from command import run
 
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.fitting.swag import material
-from lm_eval_calibration.fitting.task_documents import Prompting
+from lm_eval_calibration.fitting.task_documents import Prompting, Selection
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.swag import load, training
 
@@ -32,7 +32,7 @@ def fast(tiny_model: Path) -> FastHFLM:
 
 
 def test_documents_are_the_tasks(fast: FastHFLM, task_folder: Path) -> None:
-    found = material(fast, ["toy_norm"], None, Prompting(), str(task_folder))
+    found = material(fast, Selection(["toy_norm"], include_path=str(task_folder)))
     assert len(found.learn) + len(found.judge) == 12 and found.judge
     assert found.training.tasks == {"toy_norm": 12} and len(found.training.documents) == 12
     text = fast.tok_decode(found.learn[0].options[0].context)
@@ -43,12 +43,12 @@ def test_documents_are_the_tasks(fast: FastHFLM, task_folder: Path) -> None:
 
 
 def test_documents_without_a_right_option_are_counted(fast: FastHFLM, task_folder: Path) -> None:
-    found = material(fast, ["toy_outside"], None, Prompting(), str(task_folder))
+    found = material(fast, Selection(["toy_outside"], include_path=str(task_folder)))
     assert len(found.learn) + len(found.judge) == 10
     assert found.notes == [
         "`toy_outside`: 2 of 12 documents of its train split name no right option, and are left out."
     ]
-    found = material(fast, ["toy_norm"], "test", Prompting(limit=5), str(task_folder))
+    found = material(fast, Selection(["toy_norm"], "test", Prompting(limit=5), str(task_folder)))
     assert "is evaluated on its test split, which is trained on here" in found.notes[0]
 
 
