@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +20,13 @@ from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.predictions import Floats
-from lm_eval_calibration.scoring.engine import Answers
+from lm_eval_calibration.scoring.engine import Answers, Engine
 from lm_eval_calibration.scoring.sequences import Request
 from lm_eval_calibration.swag import Draw, load, lora
 from lm_eval_calibration.swag.mixture import Mixture, WeightSet
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+Score = Callable[[Any, Any], list[Any]]
+"""Answers to all requests, given a progress bar's function and an observer of the passes."""
 
 
 @register_model("swag")
@@ -122,8 +122,7 @@ class SwagLM(FastHFLM):
         if self._captured is not None or not requests or not self._averaging:
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
         plain = [Request(context, continuation) for _, context, continuation in requests]
-        engine = self.packed(plain)
-        rows = engine.plan(plain)
+        score = self._scoring(plain, requests)
         members, samples = self._mixture.shape
         values = np.empty((members * samples, len(plain)))
         greedy = np.zeros(len(plain), dtype=np.int64)
@@ -134,14 +133,9 @@ class SwagLM(FastHFLM):
             desc=f"Running loglikelihood requests ({len(values)} draws)",
         ) as bar:
             for row, weight_set in enumerate(self._mixture.weight_sets()):
-                found = self._under(
-                    weight_set,
-                    lambda: engine.score(
-                        plain, rows=rows, progress=bar.update, observe=states.take
-                    ),
-                )
-                values[row] = [answer.loglikelihood for answer in found]
-                greedy += [answer.is_greedy for answer in found]
+                found = self._under(weight_set, lambda: score(bar.update, states.take))
+                values[row] = [answer[0] for answer in found]
+                greedy += [answer[1] for answer in found]
         lora.put(self._adapted, self._mixture.members[0].mean)
         states.tell(len(values))
         draws = values.reshape(members, samples, len(plain))
@@ -149,6 +143,27 @@ class SwagLM(FastHFLM):
             DrawnAnswer(float(mean), bool(2 * count > len(values)), draws[:, :, number])
             for number, (mean, count) in enumerate(zip(values.mean(axis=0), greedy, strict=True))
         ]
+
+    def _trusted(self, plain: list[Request]) -> bool:
+        """Of the base alone: LoRA mixes no tokens, and strong weights make bfloat16 noisier."""
+        with self._adapted.disable_adapter():
+            return super()._trusted(plain)
+
+    def _scoring(self, plain: list[Request], requests: list[TokenRequest]) -> Score:
+        """What scores all requests under the weights in place: packed, planned once, or as `hf`."""
+        if not self._trusted(plain) or not isinstance(self._engine, Engine):
+            slowly = super()._loglikelihood_tokens
+
+            def as_hf(progress: Any, _: Any) -> list[Any]:
+                found = slowly(requests, True)
+                progress(len(found))
+                return list(found)
+
+            return as_hf
+        engine, rows = self._engine, self._engine.plan(plain)
+        return lambda progress, observe: engine.score(
+            plain, rows=rows, progress=progress, observe=observe
+        )
 
     def _under(self, weight_set: WeightSet, score: Callable[[], list[Any]]) -> list[Any]:
         lora.put(self._adapted, weight_set.weights)

@@ -291,3 +291,36 @@ def test_what_is_refused(tiny_model: Path, swag_folder: Path, tmp_path: Path, ta
             make(tiny_model, swag_folder, samples=1), tasks, ["toy_norm"],
             use_cache=str(tmp_path / "cache"),
         )  # fmt: skip
+
+
+def test_a_base_that_cannot_be_packed_is_averaged_all_the_same(
+    tiny_model: Path, swag_folder: Path, tasks: Any, averaged: dict[str, Any]
+) -> None:
+    lm = make(tiny_model, swag_folder, samples=3)
+    lm._reason = "packed and separate inputs disagree on this architecture"
+    found = evaluate(lm, tasks, ["calib_toy_norm"])
+    for a, b in zip(
+        logits(found, "calib_toy_norm"), logits(averaged, "calib_toy_norm"), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    assert found["results"]["calib_toy_norm"]["draws,none"] == 6
+
+
+def test_the_engine_is_compared_with_hf_without_the_adapter(
+    tiny_model: Path, swag_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A LoRA that makes bfloat16 noisy is no reason to distrust packed passes."""
+    states = []
+    disagreement = SwagLM._disagreement
+    monkeypatch.setattr(
+        SwagLM,
+        "_disagreement",
+        lambda self, plain: states.append(self._adapted.base_model.model.model.layers[0].self_attn.q_proj.disable_adapters)
+        or disagreement(self, plain),
+    )  # fmt: skip
+    lm = make(tiny_model, swag_folder, samples=1)
+    from lm_eval.api.instance import Instance
+
+    lm.loglikelihood([Instance("loglikelihood", {}, ("ab", "cd"), 0, metadata=("t", 0, 1))])
+    assert states == [True]
+    assert not lm._adapted.base_model.model.model.layers[0].self_attn.q_proj.disable_adapters
