@@ -21,6 +21,7 @@ from lm_eval_calibration.fitting.task_documents import (
     Labelled,
     Selection,
     evaluation_split,
+    held_back,
     labelled,
     other_split,
     splits,
@@ -36,8 +37,6 @@ from lm_eval_calibration.swag.schedule import steps
 from lm_eval_calibration.swag.settings import SCALES, Settings
 from lm_eval_calibration.swag.training import train
 
-HELD_BACK = 5
-"""Without a validation split, every fifth document (by its hash) is to validate by."""
 TUNING_DRAWS = 5
 WORK = "training"
 Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
@@ -122,8 +121,8 @@ def _questions(
 def _parted(
     questions: list[Question], hashes: NDArray[np.uint64]
 ) -> tuple[list[Question], list[Question]]:
-    back = hashes % HELD_BACK == 0
-    if not back.any() or back.all():  # so few that there is nothing to part
+    back = held_back(hashes)
+    if back is None:
         return questions, questions
     learn = [q for q, held in zip(questions, back, strict=True) if not held]
     return learn, [q for q, held in zip(questions, back, strict=True) if held]

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from lm_eval.tasks import TaskManager
+from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.tasks.gold import gold_indices
+
+HELD_BACK = 5
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,15 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
 def evaluation_split(task: Any) -> str:
     """The split that the task evaluates on."""
     return str(task.config.test_split or task.config.validation_split)
+
+
+def held_back(hashes: NDArray[np.uint64]) -> NDArray[np.bool_] | None:
+    """(N,) which documents of a split without a validation split are to judge by.
+
+    Every fifth, by its hash; `None` where there are so few that there is nothing to part.
+    """
+    back: NDArray[np.bool_] = hashes % HELD_BACK == 0
+    return back if back.any() and not back.all() else None
 
 
 def other_split(

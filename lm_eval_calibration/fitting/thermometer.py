@@ -13,10 +13,8 @@ from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, t
 from lm_eval_calibration.features import Features, FeatureStore
 from lm_eval_calibration.fitting.collect import Progress
 from lm_eval_calibration.fitting.sources import Asked, features_of
+from lm_eval_calibration.fitting.task_documents import held_back
 from lm_eval_calibration.models.fingerprint import fingerprint
-
-HELD_BACK = 5
-"""Without a validation split, every fifth document of a task (by its hash) is to judge by."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def fit(
 
 
 def _parted(features: Features) -> TaskFeatures:
-    back = features.documents % HELD_BACK == 0
-    if not back.any() or back.all():  # so few that there is nothing to part
+    back = held_back(features.documents)
+    if back is None:
         return TaskFeatures(features, features)
     return TaskFeatures(features.take(np.flatnonzero(~back)), features.take(np.flatnonzero(back)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from lm_eval.api.registry import register_model
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel
 from scipy.special import log_softmax, logsumexp
 from tqdm import tqdm
 
@@ -86,9 +85,7 @@ class SwagLM(FastHFLM):
         super().__init__(*args, **kwargs)
         self._refuse_other_model()
         first = self._mixture.members[0]
-        with warnings.catch_warnings():  # as in `lora.adapt`
-            warnings.simplefilter("ignore", FutureWarning)
-            self._model = get_peft_model(self.model, LoraConfig(**first.adapter))
+        self._model = lora.attach(self.model, LoraConfig(**first.adapter))
         self._model.eval()
         lora.put(self._adapted, first.mean)
 

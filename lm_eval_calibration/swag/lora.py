@@ -40,15 +40,20 @@ def adapt(model: Any, settings: Settings, seed: int) -> PeftModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            with warnings.catch_warnings():  # peft 0.21 asks transformers 5 an outdated question
-                warnings.simplefilter("ignore", FutureWarning)
-                return get_peft_model(model, config)
+            return attach(model, config)
         except ValueError as error:
             raise invalid(
                 "--target_modules",
                 "names of the model's linear layers, e.g. q_proj,v_proj",
                 f"`{settings.target_modules}` ({error})",
             ) from error
+
+
+def attach(model: Any, config: LoraConfig) -> PeftModel:
+    """The model with the LoRA layers of a configuration."""
+    with warnings.catch_warnings():  # peft 0.21 asks transformers 5 an outdated question
+        warnings.simplefilter("ignore", FutureWarning)
+        return get_peft_model(model, config)
 
 
 def parameters(model: PeftModel) -> dict[str, torch.nn.Parameter]:

@@ -39,7 +39,8 @@ class Mixture:
         members: trained members.
         method: one of `METHODS`; "" for `swag`, or `multiswag` where there are several.
         samples: S, draws of each member; 0 for its mean.
-        draw: how they are drawn; a scale of `None` is each member's own.
+        draw: how they are drawn, but for the scale.
+        scale: of the covariance; `None` for each member's own.
         member: which one, where the method takes one.
         seed: of the draws.
 
