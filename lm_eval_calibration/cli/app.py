@@ -71,7 +71,7 @@ def tasks(
     ] = False,
 ) -> None:
     """List the tasks that this package adds to the harness."""
-    from lm_eval_calibration.harness.yamls import curated_tasks, task_yamls
+    from lm_eval_calibration.yamls import curated_tasks, task_yamls
 
     if path:
         typer.echo(task_yamls())
@@ -97,6 +97,7 @@ def score(
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
@@ -117,7 +118,7 @@ def score(
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, calibrator=calibrator)
+    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     print_text(render(score_runs(read, names, replicates), how))
 
@@ -138,6 +139,7 @@ def compare(
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
@@ -147,7 +149,9 @@ def compare(
     from lm_eval_calibration.samples.pairing import match
 
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
-    matched = match(load(runs, skip_bad, one_each=True), allow_partial=allow_partial)
+    matched = match(
+        load(runs, skip_bad, one_each=True, filter_name=filter_name), allow_partial=allow_partial
+    )
     say([f"left out: {text}." for text in matched.left_out])
     compared = compare_all(matched.runs, names, replicates)
     print_text(render(compared, matched.left_out, how))
@@ -168,6 +172,7 @@ def report(
     ] = 10,
     metrics: options.Metrics = None,
     skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
@@ -182,7 +187,7 @@ def report(
 
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, calibrator=calibrator)
+    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
     typer.echo(write(read, names, output, figures, examples, replicates).resolve())
 
 
@@ -215,12 +220,33 @@ def ood(
 
 
 @app.command()
+def pools(
+    runs: options.Runs,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    filter_name: options.Filter = None,
+    replicates: options.Replicates = 2000,
+) -> None:
+    """Score the candidates of generation runs, and test whether choosing among them pays.
+
+    Of runs of `--model self_correct` or `self_consistency` that were logged with `--log_samples`.
+    """
+    from lm_eval_calibration.cli.formats import choose
+    from lm_eval_calibration.cli.pools import find, render
+
+    how = choose(as_json, as_csv, as_markdown)
+    print_text(render(find(runs, filter_name, replicates), how))
+
+
+@app.command()
 def diagram(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(
         "reliability.png"
     ),
     skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
@@ -233,7 +259,7 @@ def diagram(
     from lm_eval_calibration.cli.source import load
 
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, calibrator=calibrator)
+    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
     typer.echo(diagrams(read, output).resolve())
 
 

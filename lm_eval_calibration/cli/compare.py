@@ -17,13 +17,13 @@ from lm_eval_calibration.cli.formats import (
     interval,
     markdown_table,
     number,
-    p_value,
     print_tables,
 )
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import SLOW_DOCUMENTS, score_runs
 from lm_eval_calibration.metrics.paired import Difference
 from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.report.wording import p_value
 from lm_eval_calibration.samples import Run, scopes
 from lm_eval_calibration.samples.compare import DEFAULT_METRICS, Comparison, compare_runs
 

@@ -53,11 +53,6 @@ def interval(low: float, high: float) -> str:
     return "-" if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
-def p_value(p: float) -> str:
-    """A p-value for readers, never a bare 0."""
-    return "-" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
 def dump(value: Any) -> str:
     """Strict JSON: null for what is undefined, "Infinity" for an infinite figure."""
     return json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False)

@@ -28,6 +28,15 @@ Metrics = Annotated[
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out lines that cannot be read, and count them.")
 ]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="NAME",
+        help="Of tasks with several filters the one to read, e.g. flexible-extract; else the first.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]

@@ -23,6 +23,7 @@ def load(
     table: Table = NO_TABLE,
     *,
     one_each: bool = False,
+    filter_name: str | None = None,
     calibrator: str | None = None,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
@@ -39,6 +40,7 @@ def load(
                 paths,
                 one_each=one_each,
                 skip_bad=skip_bad,
+                filter_name=filter_name,
                 processes=processes(),
                 progress=progress,
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lm_eval_calibration.harness.yamls import task_yamls
+from lm_eval_calibration.yamls import task_yamls
 
 _MARK = "_lm_eval_calibration"
 MODELS = {

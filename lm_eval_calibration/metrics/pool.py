@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics.intervals import Spread, bootstrap_spread
@@ -99,7 +100,7 @@ def _majority(f: Floats, answers: Sequence[object]) -> float:
     return float(np.mean([f[group].mean() for group in groups if len(group) == most]))
 
 
-def norm_gain(rows: Sequence[Sequence[float]]) -> float:
+def norm_gain(rows: ArrayLike) -> float:
     """Share of what a perfect pick would add, over documents whose candidates differ.
 
     Args:
@@ -113,9 +114,7 @@ def norm_gain(rows: Sequence[Sequence[float]]) -> float:
     return float(gained[possible > 0].sum()) / total if total else float("nan")
 
 
-def norm_gain_spread(
-    rows: Sequence[Sequence[float]], replicates: int = 1000, seed: int = 0
-) -> Spread:
+def norm_gain_spread(rows: ArrayLike, replicates: int = 1000, seed: int = 0) -> Spread:
     """Its error bar: the bootstrap over documents."""
     table = np.asarray(rows, dtype=np.float64).reshape(-1, 2)
     table = np.where(table[:, 1:] > 0, table, 0.0)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateError
-
 from lm_eval_calibration.envelope import Envelope
-from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.phases import Phases
+from lm_eval_calibration.models.prompts import Prompts, bare_question
 from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.names import PREFIX, upstream_name
-
-TEMPLATES = Environment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
 
 
 class BeliefWrapper(Wrapper):
@@ -34,7 +30,7 @@ class BeliefWrapper(Wrapper):
 
     def __init__(self, base: str = "", template: str = "", **model_args: Any) -> None:
         self._chat = False
-        self._template = _read_templates(template) if template else {}
+        self._prompts = Prompts(self.source, template)
         super().__init__(base, **model_args)
         self.phases = Phases(self.base, self.source)
 
@@ -62,29 +58,24 @@ class BeliefWrapper(Wrapper):
         return super().apply_chat_template(*args, **options)
 
     def prompt(self, request: Any, turns: Sequence[dict[str, str]] = (), **values: Any) -> str:
-        """The template with `question` and `values`, as the base reads it.
+        """The template, filled in, as the base reads it.
 
         Args:
             request: of a twin; its task may have a template of its own.
             turns: solved examples, as chat turns before it.
-            values: names that the template may use.
+            values: names that the template may use, beside `question` and `doc`.
 
         Raises:
             InvalidInputError: the template names something that there is not.
         """
-        text = self.render(request, question=question(request), **values)
+        text = self.render(request, question(request), request.doc, **values)
         return self.as_asked([*turns, {"role": "user", "content": text}])
 
-    def render(self, request: Any, **values: Any) -> str:
-        """The template of the request's task, filled in."""
+    def render(self, request: Any, text: str, doc: Any, **values: Any) -> str:
+        """The template of the request's task for a question, filled in."""
         task = upstream_name(request.task_name or "")
-        given = self._template.get(task, self._template.get("", self.default_template))
-        try:
-            return TEMPLATES.from_string(given).render(**values).strip()
-        except TemplateError as error:
-            raise invalid(
-                "template", f"a jinja template of {', '.join(sorted(values))}", str(error)
-            ) from error
+        names = {"question": bare_question(text), "doc": doc, **values}
+        return self._prompts.render(task, self.default_template, **names)
 
     def as_asked(self, turns: Sequence[dict[str, str]]) -> str:
         """Chat turns as the base reads them: in its template, or one after another."""
@@ -96,19 +87,6 @@ class BeliefWrapper(Wrapper):
 def question(request: Any) -> str:
     """The bare question of a request, or the whole prompt where the task is no twin of ours."""
     return str(getattr(request, "question", request.args[0]))
-
-
-def _read_templates(path: str) -> dict[str, str]:
-    """Templates by task; under "" the one for all others."""
-    found = Path(path)
-    if found.is_file():
-        return {"": found.read_text(encoding="utf-8")}
-    files = {file.stem: file.read_text(encoding="utf-8") for file in found.glob("*.jinja")}
-    if not files:
-        raise InvalidInputError(
-            f"`template` must be a jinja file, or a folder with <task>.jinja, got `{path}`."
-        )
-    return files
 
 
 def check_sampling(candidates: Any, temperature: Any, least: int = 1) -> None:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine
+from lm_eval_calibration.scoring.prefill import SharedPrompts
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logging.getLogger(f"lm_eval.{__name__}")
@@ -40,9 +41,10 @@ class FastHFLM(HFLM):
 
     What requests have in common, a few-shot block or a question before its options, is computed
     once; only positions whose next token is scored reach the vocabulary; the log-softmax is taken
-    in float32. Generation and everything else are `hf`'s. On its first requests, and again when
-    longer ones come, the engine is compared with `hf` on some of them, and leaves the work to `hf`
-    where it does not agree or the model's architecture is not its kind.
+    in float32. On its first requests, and again when longer ones come, the engine is compared with
+    `hf` on some of them, and leaves the work to `hf` where it does not agree or the model's
+    architecture is not its kind. Generation is `hf`'s, but that the prompts of a batch share what
+    they begin with, and equal ones (samples of one question) are computed once.
 
     Args:
         batch_tokens: tokens computed at a time, instead of `batch_size` sequences; halved when
@@ -59,6 +61,7 @@ class FastHFLM(HFLM):
         self._checked_length = 0
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
+        self._shared: SharedPrompts | None = None
 
     def observed(
         self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
@@ -125,6 +128,21 @@ class FastHFLM(HFLM):
             if text is not None:  # rolling windows are added up, and cached, by the caller
                 self.cache_hook.add_partial("loglikelihood", text, tuple(answer))
         return [tuple(answer) for answer in answers]
+
+    def _model_generate(
+        self, context: torch.Tensor, max_length: int, stop: list[str], **settings: Any
+    ) -> torch.Tensor:
+        """`hf`'s, from prompts of which what they share is computed once."""
+        if self.backend == "causal" and self.mixed_precision_dtype is None:
+            self._shared = self._shared or SharedPrompts(self.model)
+            unsure = self._shared.reason is None
+            begun = self._shared.begin(context, settings["attention_mask"])
+            if unsure and self._shared.reason is not None:
+                log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
+            if begun is not None:
+                context, mask, cache = begun
+                settings |= {"attention_mask": mask, "past_key_values": cache}
+        return super()._model_generate(context, max_length, stop, **settings)
 
     def _refuse_to_observe(self, reason: str | None) -> None:
         if self._observe is not None and reason is not None:

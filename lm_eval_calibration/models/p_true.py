@@ -20,7 +20,7 @@ log = logging.getLogger(f"lm_eval.{__name__}")
 ASK = ("auto", "likelihood", "verbal")
 OPTIONS = ("A", "B")
 LIKELIHOOD = """\
-{{ question }}
+Question: {{ question }}
 
 Proposed answer: {{ answer }}
 
@@ -29,7 +29,7 @@ A. Yes
 B. No
 Answer:"""
 VERBAL = """\
-{{ question }}
+Question: {{ question }}
 
 Proposed answer: {{ answer }}
 
@@ -48,7 +48,8 @@ class PTrueLM(BeliefWrapper):
     Args:
         base: `--model` of the one inside.
         ask: `likelihood`, `verbal`, or `auto`: likelihood where the base has it.
-        template: a jinja file with `question` and `answer`, or a folder of them by task.
+        template: a jinja file with `question` and `answer`, or a folder of them by task; it may
+            also name `doc` (the document) and `ask`.
         **model_args: the base's.
 
     Raises:
@@ -89,7 +90,7 @@ class PTrueLM(BeliefWrapper):
     def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
         space = "" if self._chat else " "
         prompts = [
-            self.prompt(request, answer=answer.strip())
+            self.prompt(request, answer=answer.strip(), ask="likelihood")
             for request, answer in zip(requests, answers, strict=True)
         ]
         options = [
@@ -108,7 +109,9 @@ class PTrueLM(BeliefWrapper):
         settings = {"until": [], "max_gen_toks": 16, "do_sample": False, "temperature": 0.0}
         prompts = [
             asked(
-                "generate_until", (self.prompt(request, answer=answer.strip()), settings), request
+                "generate_until",
+                (self.prompt(request, answer=answer.strip(), ask="verbal"), settings),
+                request,
             )
             for request, answer in zip(requests, answers, strict=True)
         ]

@@ -60,7 +60,7 @@ class Phases:
         log.info("%s: %s (%d requests)", self.name, title, len(requests))
         numbers = samples or [0] * len(requests)
         keys = [
-            hash_args(f"{self.name}:{kind}:{number}", request.args)
+            hash_args(f"{kind}:{number}", request.args)
             for request, number in zip(requests, numbers, strict=True)
         ]
         known = (

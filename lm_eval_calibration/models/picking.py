@@ -11,9 +11,11 @@ _SHOWN = """\
 Here are {{ candidates | length }} answers to one question.
 
 Question: {{ question }}
+
 {% for candidate in candidates %}
 Answer {{ loop.index }}: {{ candidate }}
 {% endfor %}
+
 """
 INDEX = _SHOWN + (
     "Which of them is the best? Reply with its number, from 1 to {{ candidates | length }}, and "

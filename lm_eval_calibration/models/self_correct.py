@@ -41,7 +41,8 @@ class SelfCorrectLM(BeliefWrapper):
         permutations: in how many cyclic orders the pool is shown; 1 is the paper.
         chain_of_thought: whether it reasons before it names a number.
         shots: solved examples before the question, whose wrong answers the model samples.
-        template: a jinja file with `question` and `candidates`, or a folder of them by task.
+        template: a jinja file with `question` and `candidates`, or a folder of them by task; it may
+            also name `doc` (the document), `discriminate` and `chain_of_thought`.
         **model_args: the base's.
 
     Raises:
@@ -108,7 +109,15 @@ class SelfCorrectLM(BeliefWrapper):
 
     def _prompt(self, request: Any, pool: Sequence[str], order: Sequence[int]) -> str:
         shots = self._solved.get(request.task_name or "", [])
-        return self.prompt(request, shots, candidates=[pool[i].strip() for i in order])
+        return self.prompt(request, shots, **self._names([pool[i] for i in order]))
+
+    def _names(self, candidates: Sequence[str]) -> dict[str, Any]:
+        """What a template may name, beside the question."""
+        return {
+            "candidates": [text.strip() for text in candidates],
+            "discriminate": self._how,
+            "chain_of_thought": self._thinks,
+        }
 
     def _by_words(
         self, requests: list[Any], pools: list[list[str]], shown: list[list[tuple[int, ...]]]
@@ -215,7 +224,7 @@ class SelfCorrectLM(BeliefWrapper):
                     self._shots,
                 )
             turns = []
-            for number, (text, right) in enumerate(examples):
+            for number, (text, right, doc) in enumerate(examples):
                 context = self.as_asked([{"role": "user", "content": text}])
                 one = asked("generate_until", (context, request.args[1]), request)
                 (wrong,) = self.phases.samples(
@@ -223,7 +232,7 @@ class SelfCorrectLM(BeliefWrapper):
                 )
                 place = number % self._n
                 pool = [*wrong[:place], right, *wrong[place:]]
-                shown = self.render(request, question=text, candidates=[c.strip() for c in pool])
+                shown = self.render(request, text, doc, **self._names(pool))
                 turns += [
                     {"role": "user", "content": shown},
                     {"role": "assistant", "content": self._solution(place, right)},

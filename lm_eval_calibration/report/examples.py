@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.samples.documents import Document, read_documents
+from lm_eval_calibration.samples.documents import Document, logs_answers, read_documents
 from lm_eval_calibration.samples.run import Samples
 
 _LINE = 90  # characters
@@ -17,7 +17,7 @@ _LONGEST = 20_000  # characters of a prompt; beyond, its middle is left out
 
 @dataclass(frozen=True)
 class Option:
-    """One continuation: its text, its probability, and whether it is right or was predicted."""
+    """One continuation or answer: its probability, and whether it is right or was predicted."""
 
     text: str
     probability: float
@@ -37,8 +37,10 @@ class Example:
 
 
 def has_texts(samples: Samples) -> bool:
-    """Whether the prompts of these samples can be read again."""
-    return bool(len(samples.offset)) and samples.predictions.log_probabilities is not None
+    """Whether the prompts and answers of these samples can be read again."""
+    if not len(samples.offset):
+        return False
+    return samples.predictions.log_probabilities is not None or logs_answers(samples)
 
 
 def over_confident(predictions: Predictions, count: int) -> list[int]:
@@ -59,15 +61,12 @@ def examples(samples: Samples, count: int) -> list[Example]:
         InvalidInputError: the file is gone or has changed.
     """
     rows = over_confident(samples.predictions, count)
-    documents = read_documents(samples, rows) if rows else []
-    probabilities = samples.predictions.probabilities
-    assert probabilities is not None  # `has_texts`
-    return [_example(d, probabilities[row]) for row, d in zip(rows, documents, strict=True)]
+    return [_example(document) for document in (read_documents(samples, rows) if rows else [])]
 
 
-def _example(document: Document, probabilities: np.ndarray) -> Example:
+def _example(document: Document) -> Example:
     options = tuple(
-        Option(text, float(probabilities[i]), i in document.gold, i == document.predicted)
+        Option(text, document.probabilities[i], i in document.gold, i == document.predicted)
         for i, text in enumerate(document.options)
     )
     answer = textwrap.shorten(document.options[document.predicted], _LINE, placeholder="…")

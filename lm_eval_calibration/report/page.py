@@ -12,7 +12,7 @@ from typing import Any
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
 from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.report import provenance, tables, theme, wording
+from lm_eval_calibration.report import pools, provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
 from lm_eval_calibration.report.tables import MetricRow
@@ -35,6 +35,7 @@ class ScopeView:
     pooled: bool
     notes: tuple[str, ...]
     tables: list[list[MetricRow]]
+    pools: pools.PoolView | None
     examples: list[Example]
     no_examples: str
 
@@ -232,6 +233,7 @@ def _view(s: Scored, title: str, count: int) -> ScopeView:
         pooled=s.scope.pooled,
         notes=tuple(note for samples in s.scope.samples for note in samples.notes),
         tables=tables.metric_tables(s),
+        pools=pools.view(s.scope),
         examples=shown,
         no_examples=reason,
     )

@@ -51,6 +51,11 @@ def valued(name: str, e: Estimate | None) -> str:
     return f"{text}; if calibrated {band(e.null)}" if e.null and not math.isnan(e.value) else text
 
 
+def p_value(p: float) -> str:
+    """A p-value for readers, never a bare 0."""
+    return "-" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def percent(share: float) -> str:
     """A share of documents or of probability; all or nothing only where it is exactly that.
 

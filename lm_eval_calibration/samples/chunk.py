@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class Chunk:
         line: (M,) line number, from 1 at the range's first line.
         lines: lines in the range, blank ones included.
         bad: (line number, what is wrong) of the lines that could not be read.
+        others: lines under other filters than the one that is read, by the filter's name.
     """
 
     scores: NDArray[np.float64]
@@ -43,6 +45,7 @@ class Chunk:
     line: NDArray[np.int64]
     lines: int
     bad: Bad
+    others: Counter[str]
 
 
 def ranges(path: Path) -> list[tuple[int, int]]:
@@ -73,32 +76,27 @@ def read_chunk(path: Path, start: int, stop: int, reading: Reading, filter_name:
         start: first byte.
         stop: byte after the last at which a line may begin.
         reading: how its lines say which option is right.
-        filter_name: the filter that all lines must name.
+        filter_name: the filter whose lines are read.
     """
     records: list[Record] = []
     facts: list[tuple[int, int, int, int]] = []
     bad: list[tuple[int, str]] = []
+    others: Counter[str] = Counter()
     number = 0
     for number, (offset, line) in enumerate(lines_of(path, start, stop), start=1):
         if not line.strip():
             continue
         try:
             sample = parse(line)
-            _check_filter(sample.get("filter"), filter_name)
+            if sample.get("filter") != filter_name:
+                others[str(sample.get("filter"))] += 1
+                continue
             record = reading.record(sample)
             facts.append((int(sample["doc_id"]), doc_hash(sample), offset, number))
             records.append(record)
         except BadLineError as error:
             bad.append((number, str(error)))
-    return _chunk(records, facts, number, bad)
-
-
-def _check_filter(found: Any, expected: Any) -> None:
-    if found != expected:
-        raise BadLineError(
-            f"the filter is {found!r}, but the file's first line has {expected!r}: files of "
-            "several filters, or of several runs, are mixed here; keep one of them"
-        )
+    return _chunk(records, facts, number, bad, others)
 
 
 def _chunk(
@@ -106,6 +104,7 @@ def _chunk(
     facts: list[tuple[int, int, int, int]],
     lines: int,
     bad: list[tuple[int, str]],
+    others: Counter[str],
 ) -> Chunk:
     columns = list(zip(*facts, strict=True)) or [(), (), (), ()]
     return Chunk(
@@ -119,6 +118,7 @@ def _chunk(
         line=np.array(columns[3], dtype=np.int64),
         lines=lines,
         bad=bad,
+        others=others,
     )
 
 
@@ -136,7 +136,8 @@ def join(chunks: list[Chunk]) -> Chunk:
     """The documents of all chunks, one after another."""
     names = ("scores", "lengths", "gold", "count", "doc_id", "doc_hash", "offset", "line")
     joined = {name: np.concatenate([getattr(c, name) for c in chunks]) for name in names}
-    return Chunk(**joined, lines=sum(c.lines for c in chunks), bad=[])
+    others = sum((c.others for c in chunks), Counter[str]())
+    return Chunk(**joined, lines=sum(c.lines for c in chunks), bad=[], others=others)
 
 
 def first_of_each(chunk: Chunk) -> tuple[NDArray[np.bool_], Bad]:
@@ -168,4 +169,4 @@ def select(chunk: Chunk, keep: NDArray[np.bool_]) -> Chunk:
         name: getattr(chunk, name)[keep]
         for name in ("count", "doc_id", "doc_hash", "offset", "line")
     }
-    return Chunk(**flat, **rows, lines=chunk.lines, bad=[])
+    return Chunk(**flat, **rows, lines=chunk.lines, bad=[], others=chunk.others)

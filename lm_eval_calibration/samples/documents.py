@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples.line import options, parse
+from lm_eval_calibration.samples.line import BadLineError, options, parse, prompt_of
 from lm_eval_calibration.samples.run import Samples
 
 
@@ -19,15 +20,18 @@ class Document:
     Attributes:
         doc_id: the harness's number of the document.
         prompt: the context, few-shot examples included.
-        options: the continuations it chose from, without the white space before them.
+        options: the continuations it chose from, without the white space before them; or of what
+            it generated each different answer, after the task's filter.
+        probabilities: of the options, or what speaks for each answer; NaN if nothing was stated.
         gold: indices of the right ones; empty if the log does not say.
-        predicted: index of the most likely one.
-        confidence: its probability.
+        predicted: index of the most likely one, or of the answer given.
+        confidence: its probability, or as stated.
     """
 
     doc_id: str
     prompt: str
     options: tuple[str, ...]
+    probabilities: tuple[float, ...]
     gold: tuple[int, ...]
     predicted: int
     confidence: float
@@ -40,8 +44,7 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
         InvalidInputError: the samples come from no samples file, hold no options, or the file
             is gone.
     """
-    p = samples.predictions
-    if not len(samples.offset) or p.predicted is None or p.gold is None:
+    if not len(samples.offset):
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
     found = []
     try:
@@ -49,17 +52,67 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
             for row in rows:
                 file.seek(int(samples.offset[row]))
                 sample = parse(file.readline())
-                asked = options(sample)
-                found.append(
-                    Document(
-                        doc_id=str(sample["doc_id"]),
-                        prompt=asked.prompt,
-                        options=tuple(text.lstrip() for text in asked.texts),
-                        gold=tuple(np.flatnonzero(p.gold[row]).tolist()),
-                        predicted=int(p.predicted[row]),
-                        confidence=float(p.confidence[row]),
-                    )
-                )
+                generated = isinstance(sample.get("envelopes"), Mapping)
+                found.append((_generated if generated else _chosen)(samples, row, sample))
     except OSError as error:
         raise InvalidInputError(f"{samples.path} cannot be read again: {error}.") from None
     return found
+
+
+def logs_answers(samples: Samples) -> bool:
+    """Whether the file logs generated answers with what was believed of them."""
+    try:
+        with samples.path.open("rb") as file:
+            file.seek(int(samples.offset[0]))
+            return isinstance(parse(file.readline()).get("envelopes"), Mapping)
+    except (OSError, BadLineError, IndexError):
+        return False
+
+
+def _chosen(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+    """A document of a multiple-choice task."""
+    p = samples.predictions
+    if p.predicted is None or p.gold is None or p.probabilities is None:
+        raise InvalidInputError(f"{samples.path} holds no texts of documents.")
+    asked = options(sample)
+    return Document(
+        doc_id=str(sample["doc_id"]),
+        prompt=asked.prompt,
+        options=tuple(text.lstrip() for text in asked.texts),
+        probabilities=tuple(p.probabilities[row, : len(asked.texts)].tolist()),
+        gold=tuple(np.flatnonzero(p.gold[row]).tolist()),
+        predicted=int(p.predicted[row]),
+        confidence=float(p.confidence[row]),
+    )
+
+
+def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+    """A document of a generation task: its answer, and the other answers of its pool."""
+    answer, right = str(sample["filtered_resps"][0]), bool(samples.predictions.correct[row])
+    weights, scores = {answer: float("nan")}, {answer: float(right)}
+    try:
+        for text, weight, score in _candidates(sample["envelopes"]):
+            weights[text] = np.nansum([weights.get(text, 0.0), weight])
+            scores[text] = max(scores.get(text, 0.0), score)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadLineError(f"{samples.path}: a damaged `envelopes` entry ({error!r})") from None
+    confidence = float(samples.predictions.confidence[row])
+    weights[answer] = confidence
+    return Document(
+        doc_id=str(sample["doc_id"]),
+        prompt=prompt_of(sample),
+        options=tuple(weights),
+        probabilities=tuple(weights.values()),
+        gold=tuple(i for i, text in enumerate(weights) if scores[text] == 1),
+        predicted=0,
+        confidence=confidence,
+    )
+
+
+def _candidates(logged: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """(text, what speaks for it, score) of each candidate."""
+    texts, picks = [str(text) for text in logged["filtered"]], logged["picks"]
+    weights = logged["beliefs"] or [
+        picks.count(i) / len(picks) if picks else 1 / len(texts) for i in range(len(texts))
+    ]
+    return list(zip(texts, map(float, weights), map(float, logged["scores"]), strict=True))

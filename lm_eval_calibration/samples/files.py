@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import mmap
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -77,6 +78,21 @@ def _expand(run: str) -> list[Path]:
             "table of confidences give --confidence and --correct."
         )
     return [path]
+
+
+def has_filter(path: Path, name: str) -> bool:
+    """Whether a line of a samples file was logged under the filter."""
+    field = json.dumps({"filter": name}, ensure_ascii=False)[1:-1].encode()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return text.find(field) >= 0
+
+
+def other_filters(name: Any, others: Mapping[str, int]) -> tuple[str, ...]:
+    """A note on the lines of filters that were not read, if there are some."""
+    if not others:
+        return ()
+    listed = ", ".join(f"{other} ({count:,})" for other, count in sorted(others.items()))
+    return (f"read are the lines of filter {name}, not those of {listed}; --filter chooses",)
 
 
 def results_of(files: Iterable[SampleFile]) -> list[dict[str, Any]]:

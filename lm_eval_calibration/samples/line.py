@@ -127,6 +127,11 @@ def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
         raise BadLineError("`arguments` holds no (context, continuation) pairs") from None
 
 
+def prompt_of(sample: Mapping[str, Any]) -> str:
+    """The context of the first request."""
+    return str(_requests(sample)[0][0])
+
+
 def target_indices(target: Any) -> list[int] | None:
     """The right options that a logged target names by number; `None` if it names none so.
 

@@ -23,7 +23,7 @@ from lm_eval_calibration.samples.chunk import (
     read_chunk,
     select,
 )
-from lm_eval_calibration.samples.files import task_name
+from lm_eval_calibration.samples.files import has_filter, other_filters, task_name
 from lm_eval_calibration.samples.line import BadLineError, OtherTypeError, parse
 from lm_eval_calibration.samples.reading import BY_VERDICT, PAIRS_ONLY, Reading, find_reading
 from lm_eval_calibration.samples.run import Samples
@@ -63,6 +63,7 @@ def read_samples(
     *,
     run: str = "",
     skip_bad: bool = False,
+    filter_name: str | None = None,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> Samples:
@@ -72,6 +73,7 @@ def read_samples(
         path: the file.
         run: the label of the run that it belongs to.
         skip_bad: leave out lines that cannot be read, and say how many in `notes`.
+        filter_name: whose lines are read, where the file has it; the first one's by default.
         processes: worker processes for large files.
         progress: called with the number of bytes read since the last call.
 
@@ -80,15 +82,16 @@ def read_samples(
     """
     file = Path(path)
     with workers(processes, file.is_file() and file.stat().st_size > LARGE_BYTES) as submit:
-        return begin(file, submit).finish(run, skip_bad, progress)
+        return begin(file, submit, filter_name).finish(run, skip_bad, progress)
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A file whose ranges are being read."""
+    """A file whose ranges are being read, by the lines of one filter."""
 
     file: Path
     reading: Reading
+    filter_name: Any
     chunks: list[Callable[[], Chunk]]
     sizes: list[int]
 
@@ -105,11 +108,12 @@ class Pending:
         bad = sorted(bad + twice)
         if bad and not skip_bad:
             raise _refusal(self.file, bad)
-        return _samples(self.file, run, self.reading, select(whole, keep), _left_out(bad))
+        notes = _left_out(bad) + other_filters(self.filter_name, whole.others)
+        return _samples(self.file, run, self.reading, select(whole, keep), notes)
 
 
-def begin(file: Path, submit: Submit) -> Pending:
-    """Find out how a file is to be read, and submit its ranges.
+def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
+    """Find out how a file is to be read, by which filter's lines, and submit its ranges.
 
     Raises:
         InvalidInputError: no such file, or none of its first lines can be read.
@@ -117,9 +121,11 @@ def begin(file: Path, submit: Submit) -> Pending:
     if not file.is_file():
         raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
     reading, filter_name = _probe(file)
+    if wanted is not None and has_filter(file, wanted):
+        filter_name = wanted
     spans = ranges(file)
     chunks = [submit(read_chunk, file, *span, reading, filter_name) for span in spans]
-    return Pending(file, reading, chunks, [stop - start for start, stop in spans])
+    return Pending(file, reading, filter_name, chunks, [stop - start for start, stop in spans])
 
 
 def _probe(file: Path) -> tuple[Reading, Any]:

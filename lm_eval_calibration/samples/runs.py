@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.samples.files import SampleFile, groups_of, results_of, sample_files
 from lm_eval_calibration.samples.line import OtherTypeError
 from lm_eval_calibration.samples.logged import LARGE_BYTES, Pending, Progress, begin
@@ -20,6 +20,7 @@ def read_runs(
     *,
     one_each: bool = False,
     skip_bad: bool = False,
+    filter_name: str | None = None,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> tuple[list[Run], list[str]]:
@@ -30,6 +31,7 @@ def read_runs(
             a run; otherwise it is called by its model, or by its folder.
         one_each: every path is one run, as when runs are compared, and may not hold several.
         skip_bad: leave out lines that cannot be read; `Samples.notes` counts them.
+        filter_name: of tasks with several filters, whose lines are read; the first one's by default.
         processes: worker processes, if there is much to read.
         progress: called with the number of bytes read since the last call.
 
@@ -39,13 +41,17 @@ def read_runs(
 
     Raises:
         InvalidInputError: a path that holds no samples, a line that cannot be read (unless
-            `skip_bad`), or a run without multiple-choice documents.
+            `skip_bad`), a run without multiple-choice documents, or a filter that no file has.
     """
-    found = _found(paths, one_each)
+    found = find_runs(paths, one_each)
     runs, unread = [], []
     with workers(processes, _size(found) > LARGE_BYTES) as submit:
         # All files are begun before the first is finished, so that small ones are parallel too.
-        begun = [{task: _begin(file, submit) for task, file in f.files.items()} for f in found]
+        begun = [
+            {task: _begin(file, submit, filter_name) for task, file in f.files.items()}
+            for f in found
+        ]
+        _check_filter(filter_name, [pending for tasks in begun for pending in tasks.values()])
         for (label, _, results), tasks in zip(found, begun, strict=True):
             read: dict[str, Samples] = {}
             reasons = []
@@ -63,12 +69,18 @@ def read_runs(
     return runs, unread
 
 
-def _begin(file: SampleFile, submit: Submit) -> Pending | OtherTypeError:
+def _begin(file: SampleFile, submit: Submit, wanted: str | None) -> Pending | OtherTypeError:
     """A file whose reading has begun, or why it holds nothing to read."""
     try:
-        return begin(file.path, submit)
+        return begin(file.path, submit, wanted)
     except OtherTypeError as error:
         return error
+
+
+def _check_filter(wanted: str | None, begun: Sequence[Pending | OtherTypeError]) -> None:
+    found = {str(each.filter_name) for each in begun if isinstance(each, Pending)}
+    if wanted is not None and wanted not in found:
+        raise invalid("--filter", f"one that the files name, as {', '.join(sorted(found))}", wanted)
 
 
 def size_of(paths: Sequence[str | Path]) -> int:
@@ -76,7 +88,7 @@ def size_of(paths: Sequence[str | Path]) -> int:
     return _size(_files(paths, one_each=False))
 
 
-def _size(found: Iterable[_Folder | _Found]) -> int:
+def _size(found: Iterable[_Folder | FoundRun]) -> int:
     return sum(file.path.stat().st_size for run in found for file in run.files.values())
 
 
@@ -88,7 +100,7 @@ class _Folder(NamedTuple):
     files: dict[str, SampleFile]
 
 
-class _Found(NamedTuple):
+class FoundRun(NamedTuple):
     """One run before it is read."""
 
     label: str
@@ -96,14 +108,14 @@ class _Found(NamedTuple):
     results: list[dict[str, Any]]
 
 
-def _found(paths: Sequence[str | Path], one_each: bool) -> list[_Found]:
+def find_runs(paths: Sequence[str | Path], one_each: bool) -> list[FoundRun]:
     """The files of each run, with a label that no other run has."""
     folders = _files(paths, one_each)
     results = [results_of(folder.files.values()) for folder in folders]
     labels = [f.label or _model(r, f.path) for f, r in zip(folders, results, strict=True)]
     labels = _told_apart(labels, [folder.path for folder in folders])
     return [
-        _Found(label, folder.files, r)
+        FoundRun(label, folder.files, r)
         for label, folder, r in zip(labels, folders, results, strict=True)
     ]
 

@@ -172,12 +172,12 @@ class GenerationTask(Twin):
                 return name
         return None
 
-    def _examples(self) -> tuple[tuple[str, str], ...]:
-        """(question, answer) of the first few documents to learn from, where there are any."""
+    def _examples(self) -> tuple[tuple[str, str, Any], ...]:
+        """(question, answer, document) of a few to learn from, where there are any."""
         if not hasattr(self, "_solved"):
             there = self.config.fewshot_split or self.has_training_docs()
             docs = list(self.fewshot_docs() or ())[:EXAMPLES] if there else []
-            self._solved = tuple((str(self.doc_to_text(d)), self._target(d)) for d in docs)
+            self._solved = tuple((str(self.doc_to_text(d)), self._target(d), d) for d in docs)
         return self._solved
 
     def _target(self, doc: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lm_eval_calibration.harness.yamls import task_yamls
+from lm_eval_calibration.yamls import task_yamls
 
 
 def document(labels: str, key: str, **question: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the package's own task files are, installed or in a checkout."""
+"""Where the package's own task files and prompts are, installed or in a checkout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def task_yamls() -> Path:
 
     A wheel carries it inside the package; a checkout (or editable install) has it beside it.
     """
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parent
     inside = package / "task_yamls"
     return inside if inside.is_dir() else package.parent / "task_yamls"
 

@@ -1,0 +1,108 @@
+"""`lm-calib pools`: what the candidates of a generation run scored, and whether picking paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.cli.formats import (
+    Format,
+    csv_table,
+    dump,
+    markdown_table,
+    print_tables,
+)
+from lm_eval_calibration.cli.source import say
+from lm_eval_calibration.metrics.pool_summary import PoolSummary
+from lm_eval_calibration.report.pools import in_words, rows, tests
+from lm_eval_calibration.samples.pools import PoolFigures, figures, read_pools
+
+HEADER = ("", "value", "95 % interval", "meaning")
+
+
+def find(paths: Sequence[str], filter_name: str | None, replicates: int) -> list[PoolFigures]:
+    """The figures of every group and task that logged pools; what was left out goes to stderr.
+
+    Raises:
+        InvalidInputError: as `read_pools`.
+    """
+    read, without = read_pools(paths, filter_name)
+    notes = [f"{pools.name}: {note}." for pools in read for note in pools.notes]
+    say([f"left out: {text}." for text in without] + notes)
+    return [figures(pools, replicates) for pools in read]
+
+
+def render(found: Sequence[PoolFigures], how: Format) -> str | None:
+    """The figures in `how`, as text; `None` for the terminal, where they are printed."""
+    several = len({pools.run for pools in found}) > 1
+    if how is Format.JSON:
+        return dump({"lm_eval_calibration": __version__, "pools": [_as_json(p) for p in found]})
+    if how is Format.CSV:
+        return csv_table([row for pools in found for row in _flat(pools)])
+    if how is Format.MARKDOWN:
+        return "\n\n".join(_markdown(pools, several) for pools in found)
+    items: list[Table | str] = []
+    for pools in found:
+        items += [_title(pools, several), _table(pools), *tests(pools.summary), ""]
+    print_tables(items[:-1])
+    return None
+
+
+def _title(pools: PoolFigures, several: bool) -> str:
+    name = pools.name if pools.filter_name == "none" else f"{pools.name} ({pools.filter_name})"
+    name = f"{pools.run} · {name}" if several else name
+    return f"{name}: {in_words(pools.summary)}"
+
+
+def _table(pools: PoolFigures) -> Table:
+    table = Table(box=None, header_style="bold")
+    for name in HEADER:
+        table.add_column(name, justify="left" if name in ("", "meaning") else "right", no_wrap=True)
+    for row in rows(pools.summary):
+        table.add_row(row.name, row.value, row.interval, row.meaning)
+    return table
+
+
+def _markdown(pools: PoolFigures, several: bool) -> str:
+    table = markdown_table(["", "meaning", "value", "95 % interval"], rows(pools.summary), texts=2)
+    return "\n\n".join([f"**{_title(pools, several)}**", table, *tests(pools.summary)])
+
+
+def _figures(s: PoolSummary) -> dict[str, dict[str, float]]:
+    return {name: {"value": v, **s.spreads[name]._asdict()} for name, v in s.values.items()}
+
+
+def _as_json(pools: PoolFigures) -> dict[str, Any]:
+    s, m = pools.summary, pools.summary.mcnemar
+    return {
+        "run": pools.run,
+        "name": pools.name,
+        "filter": pools.filter_name,
+        "documents": s.documents,
+        "mixed": s.mixed,
+        "candidates": list(s.sizes),
+        "figures": _figures(s),
+        "dg_diff_p_value": s.dg_diff_p,
+        "mcnemar": None
+        if m is None
+        else {"gained": m.gained, "lost": m.lost, "z": m.z, "p_value": m.p_value},
+    }
+
+
+def _flat(pools: PoolFigures) -> Iterator[dict[str, Any]]:
+    s, m = pools.summary, pools.summary.mcnemar
+    for name, each in _figures(s).items():
+        yield {
+            "run": pools.run,
+            "name": pools.name,
+            "filter": pools.filter_name,
+            "documents": s.documents,
+            "mixed": s.mixed,
+            "figure": name,
+            **each,
+            "dg_diff_p_value": s.dg_diff_p if name == "dg_diff" else float("nan"),
+            "mcnemar_p_value": m.p_value if m and name == "dg_diff" else float("nan"),
+        }

@@ -1,0 +1,69 @@
+"""Jinja templates of the prompts that wrappers ask: the user's, ours for a task, or the wrapper's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, TemplateError
+
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.yamls import task_yamls
+
+TEMPLATES = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False)
+FOLDER = "prompts"
+"""In `task_yamls/`: `<wrapper>/<task>.jinja`."""
+_LEAD = re.compile(r"\A\s*(?:question|q|problem)\s*:\s*", re.IGNORECASE)
+_TRAIL = re.compile(r"\s*\n\s*(?:answer|a|solution)\s*:\s*\Z", re.IGNORECASE)
+
+
+class Prompts:
+    """The templates of one wrapper.
+
+    Args:
+        wrapper: its name.
+        template: the user's: a jinja file for all tasks, a folder with `<task>.jinja` for some, or
+            "" for none.
+
+    Raises:
+        InvalidInputError: no such file, or a folder without templates.
+    """
+
+    def __init__(self, wrapper: str, template: str) -> None:
+        ours = _of_folder(task_yamls() / FOLDER / wrapper)
+        self._by_task = {**ours, **_of_folder(Path(template))} if template else ours
+        self._for_all: str | None = None
+        if template and Path(template).is_file():
+            self._for_all = Path(template).read_text(encoding="utf-8")
+        elif template and not _of_folder(Path(template)):
+            raise InvalidInputError(
+                f"`template` must be a jinja file, or a folder with <task>.jinja, got `{template}`."
+            )
+
+    def render(self, task: str, default: str, **values: Any) -> str:
+        """The template of a task, filled in.
+
+        Raises:
+            InvalidInputError: it names something that there is not, or is no template.
+        """
+        given = self._for_all or self._by_task.get(task, default)
+        try:
+            return TEMPLATES.from_string(given).render(**values).strip()
+        except TemplateError as error:
+            raise invalid(
+                "template", f"a jinja template of {', '.join(sorted(values))}", str(error)
+            ) from error
+
+
+def bare_question(text: str) -> str:
+    r"""A task's prompt without the words that frame its question.
+
+    >>> bare_question("Question: How many?\nAnswer:"), bare_question("Q: Who?\nA:")
+    ('How many?', 'Who?')
+    """
+    return _TRAIL.sub("", _LEAD.sub("", text)).strip()
+
+
+def _of_folder(folder: Path) -> dict[str, str]:
+    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.jinja"))}

@@ -1,0 +1,70 @@
+"""What pools of candidates say, in rows and words, for the page and the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from lm_eval_calibration.metrics.pool_summary import PoolSummary, summarise
+from lm_eval_calibration.report.wording import number, p_value
+from lm_eval_calibration.samples.pools import MEANINGS, pools_of
+from lm_eval_calibration.samples.run import Scope
+
+
+class PoolRow(NamedTuple):
+    """One figure of a table."""
+
+    name: str
+    meaning: str
+    value: str
+    interval: str
+
+
+class PoolView(NamedTuple):
+    """A section about a task's or group's pools."""
+
+    title: str
+    rows: list[PoolRow]
+    tests: list[str]
+
+
+def view(scope: Scope) -> PoolView | None:
+    """The pools of a scope; `None` where a task of it logged none."""
+    parts = [pools_of(samples) for samples in scope.samples]
+    pools = [pool for part in parts if part is not None for pool in part]
+    if None in parts or len({bool(pool.picks) for pool in pools}) != 1:
+        return None
+    summary = summarise(pools)
+    return PoolView(in_words(summary), rows(summary), tests(summary))
+
+
+def rows(s: PoolSummary) -> list[PoolRow]:
+    """Every figure with its interval."""
+    return [
+        PoolRow(name, MEANINGS[name], number(value), _interval(*s.spreads[name][1:]))
+        for name, value in s.values.items()
+    ]
+
+
+def in_words(s: PoolSummary) -> str:
+    """How many pools there are, and of how many candidates."""
+    sizes = " or ".join(map(str, s.sizes))
+    return f"{s.documents:,} documents with {sizes} candidates, {s.mixed:,} of them mixed"
+
+
+def tests(s: PoolSummary) -> list[str]:
+    """The two tests of whether picking pays; none without picks."""
+    if math.isnan(s.dg_diff_p):
+        return []
+    found = [f"dg_diff is 0: p = {p_value(s.dg_diff_p)} (paired bootstrap, two-sided)."]
+    m = s.mcnemar
+    if m is not None:
+        found.append(
+            f"The first pick is no better than the first candidate: p = {p_value(m.p_value)} "
+            f"(McNemar, one-sided; {m.gained} gained, {m.lost} lost)."
+        )
+    return found
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"[{number(low)}, {number(high)}]"

@@ -1,0 +1,168 @@
+"""The pools of candidates that generation twins logged, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.metrics.pool_summary import Pool, PoolSummary, summarise
+from lm_eval_calibration.samples.files import groups_of, has_filter, other_filters
+from lm_eval_calibration.samples.line import BadLineError, parse
+from lm_eval_calibration.samples.run import Samples
+from lm_eval_calibration.samples.runs import find_runs
+
+MEANINGS = {
+    "gen": "a random candidate",
+    "disc": "the picks; one that names no candidate scores the worst",
+    "disc_lenient": "the picks; one that names no candidate scores gen",
+    "dg_diff": "disc - gen",
+    "majority": "the most frequent answer",
+    "oracle": "the best candidate",
+    "worst": "the worst candidate",
+    "invalid_rate": "picks that name no candidate",
+    "norm_gain": "dg_diff of what a perfect pick would gain, over mixed pools",
+}
+
+
+class TaskPools(NamedTuple):
+    """The pools of one task or group of one run, in the order of its documents."""
+
+    run: str
+    name: str
+    pools: list[Pool]
+    filter_name: str
+    notes: tuple[str, ...] = ()
+
+
+class PoolFigures(NamedTuple):
+    """What is said of the pools of a task or group."""
+
+    run: str
+    name: str
+    filter_name: str
+    summary: PoolSummary
+
+
+def read_pools(
+    paths: Sequence[str | Path], filter_name: str | None = None
+) -> tuple[list[TaskPools], list[str]]:
+    """The pools of runs, each group before its tasks; files without pools are left out.
+
+    Args:
+        paths: as for `read_runs`.
+        filter_name: of tasks with several filters, whose lines are read; the first one's by default.
+
+    Returns:
+        The pools; and of which tasks none were logged.
+
+    Raises:
+        InvalidInputError: no pools at all, a damaged line, or a filter that no file has.
+    """
+    found: list[TaskPools] = []
+    without: list[str] = []
+    for run in find_runs(paths, one_each=False):
+        read = {
+            task: _of_file(run.label, task, f.path, filter_name) for task, f in run.files.items()
+        }
+        known = {task: pools for task, pools in read.items() if pools is not None}
+        without += [
+            f"`{task}` of {run.label} logged no pools" for task in read if task not in known
+        ]
+        for group, tasks in groups_of(run.results, known).items():
+            found += _together(run.label, group, [known[task] for task in tasks])
+        found += known.values()
+    if not found:
+        raise InvalidInputError(
+            "No pools of candidates were logged. Run a generation twin, e.g. calib_gsm8k, with "
+            "--model self_correct or self_consistency and --log_samples."
+        )
+    filters = {pools.filter_name for pools in found}
+    if filter_name is not None and filter_name not in filters:
+        raise invalid(
+            "--filter", f"one that was logged, as {', '.join(sorted(filters))}", filter_name
+        )
+    return found, without
+
+
+def pools_of(samples: Samples) -> list[Pool] | None:
+    """The pools of the documents that were read; `None` where there are none."""
+    if not len(samples.offset):
+        return None
+    with samples.path.open("rb") as file:
+        pools = []
+        for offset in samples.offset:
+            file.seek(int(offset))
+            pools.append(_pool(parse(file.readline()).get("envelopes")))
+    return _all_or_none(pools)
+
+
+def figures(pools: TaskPools, replicates: int) -> PoolFigures:
+    """Everything that is said of a task's pools."""
+    summary = summarise(pools.pools, replicates)
+    return PoolFigures(pools.run, pools.name, pools.filter_name, summary)
+
+
+def _of_file(run: str, task: str, path: Path, wanted: str | None) -> TaskPools | None:
+    name = (
+        wanted if wanted is not None and path.stat().st_size and has_filter(path, wanted) else None
+    )
+    pools: list[Pool | None] = []
+    others: Counter[str] = Counter()
+    for number, sample in _lines(path):
+        name = str(sample.get("filter")) if name is None else name
+        if str(sample.get("filter")) != name:
+            others[str(sample.get("filter"))] += 1
+            continue
+        try:
+            pools.append(_pool(sample.get("envelopes")))
+        except BadLineError as error:
+            raise InvalidInputError(f"{path}, line {number}: {error}.") from None
+    known = _all_or_none(pools)
+    if known is None:
+        return None
+    return TaskPools(run, task, known, str(name), other_filters(name, others))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield number, parse(line)
+            except BadLineError as error:
+                raise InvalidInputError(f"{path}, line {number}: {error}.") from None
+
+
+def _all_or_none(pools: Sequence[Pool | None]) -> list[Pool] | None:
+    known = [pool for pool in pools if pool is not None]
+    return known if known and len(known) == len(pools) else None
+
+
+def _together(run: str, group: str, tasks: Sequence[TaskPools]) -> list[TaskPools]:
+    """A group's pools, unless some of its tasks have picks and others none."""
+    pools = [pool for task in tasks for pool in task.pools]
+    if len({bool(pool.picks) for pool in pools}) > 1:
+        return []
+    names = dict.fromkeys(task.filter_name for task in tasks)
+    return [TaskPools(run, group, pools, ", ".join(names))]
+
+
+def _pool(logged: Any) -> Pool | None:
+    """What a line says of its candidates; `None` where there are not at least two."""
+    if not isinstance(logged, Mapping):
+        return None
+    try:
+        scores = tuple(float(score) for score in logged["scores"])
+        picks = tuple(None if pick is None else int(pick) for pick in logged["picks"])
+        answers = tuple(str(answer) for answer in logged["filtered"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadLineError(f"a damaged `envelopes` entry ({error!r})") from error
+    if len(answers) != len(scores) or any(
+        p is not None and not 0 <= p < len(scores) for p in picks
+    ):
+        raise BadLineError("a damaged `envelopes` entry: scores, answers and picks do not match")
+    return Pool(scores, answers, picks) if len(scores) > 1 else None
