@@ -60,6 +60,15 @@ def _document(i: int, split: str) -> dict[str, Any]:
     }
 
 
+FILTERS = """
+filter_list:
+  - name: strict
+    filter: [{function: regex, regex_pattern: "(test answer.*)"}, {function: take_first}]
+  - name: plain
+    filter: [{function: take_first}]
+"""
+
+
 def _tasks(folder: Path) -> dict[str, str]:
     base = f"""
 dataset_path: json
@@ -111,6 +120,7 @@ metric_list:
         "toy_mutual": f"task: toy_mutual{base}{mutual}",
         "toy_inputs": f"task: toy_inputs{inputs}{metrics}",
         "toy_generate": generation,
+        "toy_filters": generation.replace("toy_generate", "toy_filters") + FILTERS,
         "toy_own": f"""
 task: toy_own
 class: !function lm_eval_calibration.CalibrationTask{base}
@@ -175,6 +185,22 @@ def pseudo_loglikelihood(context: str, continuation: str) -> float:
     digest = hashlib.sha256(f"{context}|{continuation}".encode()).digest()
     u = (int.from_bytes(digest[:6], "big") + 1) / 2**48
     return 2.5 * math.log(u) - 0.05 * len(continuation)
+
+
+@pytest.fixture(scope="session")
+def generated_folder(tmp_path_factory: pytest.TempPathFactory, tasks: Any) -> Path:
+    """A generation run of two filters whose candidates were chosen among, by an unsure model."""
+    from lm_eval import simple_evaluate
+    from logged_lines import save_run
+    from scripted_base import Scripted  # noqa: F401
+
+    from lm_eval_calibration.models.self_correct import SelfCorrectLM
+
+    lm = SelfCorrectLM(base="scripted", picker="unsure", wrong="test answer xxxxx")
+    results = simple_evaluate(
+        model=lm, tasks=["calib_toy_filters"], task_manager=tasks, bootstrap_iters=100
+    )
+    return save_run(tmp_path_factory.mktemp("generated"), results)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from difflib import SequenceMatcher
 from typing import Any
 
 from lm_eval.api.model import LM
@@ -27,12 +28,20 @@ def right(number: int, split: str = "test") -> str:
     return options[number * 7 % len(options)]
 
 
+def likeness(prompt: str, candidate: str) -> float:
+    """How much a candidate looks like the right answer of the question that is asked, and noise."""
+    asked = re.findall(r"What is item (\d+) of", prompt)
+    alike = SequenceMatcher(None, right(int(asked[-1])), candidate).ratio() if asked else 0.0
+    return alike + 0.5 * dice(prompt, candidate)
+
+
 @register_model("scripted")
 class Scripted(LM):
     """Answers right with probability `skill`; chooses as `picker` says.
 
     Args:
-        picker: `oracle` (a right candidate, if there is one), `random`, `first`, or `mute`.
+        picker: `oracle` (a right candidate, if there is one), `unsure` (the candidate that looks
+            most like the right one, as far as it can tell), `random`, `first`, or `mute`.
         skill: how often a sample is right.
         wrong: what a wrong sample looks like.
     """
@@ -71,6 +80,10 @@ class Scripted(LM):
             return "I would rather not say."
         if self.picker == "random":
             return str(1 + int(len(candidates) * dice(prompt)))
+        if self.picker == "unsure":
+            return str(
+                1 + max(range(len(candidates)), key=lambda i: likeness(prompt, candidates[i]))
+            )
         best = right(item(shown)) if self.picker == "oracle" else None
         place = candidates.index(best) if best in candidates else 0
         if "Repeat it" in prompt:

@@ -68,6 +68,28 @@ def test_a_random_picker_adds_nothing(tasks: Any) -> None:
     assert found["dg_diff_stderr"] > 0 and found["norm_gain_stderr"] > 0
 
 
+def test_controls(tasks: Any, tmp_path: Path) -> None:
+    """Easy distractors raise what picking adds; without the question it adds nothing."""
+    without = tmp_path / "without.jinja"
+    without.write_text(
+        "Which of them?\n{% for c in candidates %}Answer {{ loop.index }}: {{ c }}\n{% endfor %}"
+    )
+    found = {
+        name: row(
+            evaluate(SelfCorrectLM(base="scripted", picker="unsure", **options, **few), tasks)
+        )
+        for name, options in {
+            "hard": {"wrong": "test answer xxxxx"},
+            "easy": {"wrong": "?"},
+            "no question": {"wrong": "?", "template": str(without)},
+        }.items()
+    }
+    gain = {name: values["dg_diff"] for name, values in found.items()}
+    assert 0.05 < gain["hard"] < gain["easy"] - 0.1
+    assert found["easy"]["norm_gain"] > 0.95
+    assert abs(gain["no question"]) < 2.5 * found["no question"]["dg_diff_stderr"]
+
+
 def test_a_mute_picker_scores_the_worst(tasks: Any) -> None:
     found = row(evaluate(SelfCorrectLM(base="scripted", picker="mute", **few), tasks))
     assert found["invalid_rate"] == 1 and found["disc"] == found["worst"]

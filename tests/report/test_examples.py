@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
 from lm_eval_calibration.report.examples import examples, has_texts, over_confident
-from lm_eval_calibration.samples import Samples
+from lm_eval_calibration.samples import Samples, read_runs
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30)
@@ -41,6 +41,21 @@ def test_texts_and_probabilities(reported: Any) -> None:
         assert predicted.probability == pytest.approx(example.confidence)
         assert not predicted.gold and example.answer == predicted.text
         assert [option.gold for option in example.options] == [True, False, False]
+
+
+def test_generated_answers(generated_folder: Path) -> None:
+    """The answer with its confidence, and the other answers of the pool."""
+    (run,), _ = read_runs([generated_folder], filter_name="plain")
+    samples = run.samples["calib_toy_filters"]
+    assert has_texts(samples)
+    for row, example in zip(
+        over_confident(samples.predictions, 5), examples(samples, 5), strict=True
+    ):
+        assert example.confidence == samples.predictions.confidence[row]
+        assert example.options[0].predicted and not example.options[0].gold
+        assert example.options[0].probability == example.confidence
+        assert sum(option.probability for option in example.options) == pytest.approx(1)
+        assert "What is item" in example.prompt and "test answer" in example.answer
 
 
 def test_tables_have_no_texts() -> None:
