@@ -17,7 +17,7 @@ from tqdm import tqdm
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine
-from lm_eval_calibration.scoring.prefill import SharedPrompts
+from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logging.getLogger(f"lm_eval.{__name__}")
@@ -140,8 +140,11 @@ class FastHFLM(HFLM):
             if unsure and self._shared.reason is not None:
                 log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
             if begun is not None:
-                context, mask, cache = begun
-                settings |= {"attention_mask": mask, "past_key_values": cache}
+                context = begun.tokens
+                settings |= {
+                    "attention_mask": begun.mask,
+                    cache_argument(self.model): begun.cache,
+                }
         return super()._model_generate(context, max_length, stop, **settings)
 
     def _refuse_to_observe(self, reason: str | None) -> None:

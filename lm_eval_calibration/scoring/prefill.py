@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 LEAST = 16
 """Tokens at the beginning that are worth a pass of their own."""
@@ -18,18 +20,20 @@ class Prefilled(NamedTuple):
     """A batch as `generate` continues it.
 
     tokens, mask: [row, position], padded between what the rows share and the rest; cache: keys and
-    values of all positions but the last.
+    values of all positions but the last; kind: whether the rows share a beginning, and whether
+    some are equal.
     """
 
     tokens: Tensor
     mask: Tensor
     cache: Any
+    kind: tuple[bool, bool]
 
 
 class SharedPrompts:
     """Batches of prompts for one model, where it can be trusted with shared ones.
 
-    The first batch's next tokens are compared with a plain pass.
+    The next tokens of the first batch of each kind are compared with a plain pass.
 
     Attributes:
         reason: why prompts are not shared, if they are not.
@@ -39,7 +43,7 @@ class SharedPrompts:
         self.model = model
         whole = reaches_back(model.config)
         self.reason = None if whole else "some of its layers do not attend to all positions"
-        self._checked = False
+        self._checked: set[tuple[bool, bool]] = set()
 
     def begin(self, tokens: Tensor, mask: Tensor) -> Prefilled | None:
         """`prefill`, or `None` where it does not apply."""
@@ -47,8 +51,8 @@ class SharedPrompts:
             return None
         try:
             begun = prefill(self.model, tokens, mask)
-            if begun is not None and not self._checked:
-                self._checked = True
+            if begun is not None and begun.kind not in self._checked:
+                self._checked.add(begun.kind)
                 if not self._agrees(tokens, mask, begun):
                     self.reason = "shared and separate prompts disagree on this architecture"
         except torch.OutOfMemoryError:
@@ -60,17 +64,11 @@ class SharedPrompts:
     @torch.inference_mode()
     def _agrees(self, tokens: Tensor, mask: Tensor, begun: Prefilled) -> bool:
         """Whether the next token of some rows is as likely as after a plain pass over them."""
-        ours = self.model(
-            begun.tokens[:, -1:],
-            attention_mask=begun.mask,
-            position_ids=_positions(begun.mask)[:, -1:],
-            past_key_values=begun.cache,
-        ).logits[:CHECKED_ROWS, -1]
+        last = begun.tokens.shape[1] - 1
+        ours = _forward(self.model, begun.tokens, begun.mask, begun.cache, last)[:CHECKED_ROWS]
         begun.cache.crop(-1)  # (as it was)
-        some = mask[:CHECKED_ROWS]
-        theirs = self.model(
-            tokens[:CHECKED_ROWS], attention_mask=some, position_ids=_positions(some)
-        ).logits[:, -1]
+        some = slice(0, CHECKED_ROWS)
+        theirs = _forward(self.model, tokens[some], mask[some], DynamicCache(), 0)
         likeliest = theirs.argmax(dim=-1, keepdim=True)
         gap = (_log_softmax(ours) - _log_softmax(theirs)).gather(1, likeliest).abs().max()
         exact = theirs.dtype in (torch.float32, torch.float64)
@@ -88,18 +86,35 @@ def prefill(model: Any, tokens: Tensor, mask: Tensor) -> Prefilled | None:
     Returns:
         The computed batch, or `None` where rows share too little.
     """
-    both = torch.stack([tokens, mask], dim=-1)
-    rows, inverse = torch.unique(both, dim=0, return_inverse=True)
-    shared = _common(rows[..., 0], rows[..., 1])
-    shared = shared if shared >= LEAST and len(rows) > 1 else 0
-    if not shared and len(rows) == len(tokens):
+    first, place = _distinct(tokens, mask)
+    shared = _common(tokens[first], mask[first])
+    shared = shared if shared >= LEAST and len(first) > 1 else 0
+    if not shared and len(first) == len(tokens):
         return None
-    tokens, mask = _pad_after(rows[..., 0], rows[..., 1], shared)
+    tokens, mask = _pad_after(tokens, mask, shared)
     with torch.inference_mode():
-        cache = _computed(model, tokens, mask, shared)
-    if len(rows) < len(inverse):
-        cache.batch_select_indices(inverse)
-    return Prefilled(tokens[inverse], mask[inverse], cache)
+        cache = _computed(model, tokens[first], mask[first], shared)
+    if len(first) < len(tokens):
+        cache.batch_select_indices(place)
+    return Prefilled(tokens, mask, cache, (bool(shared), len(first) < len(tokens)))
+
+
+def _distinct(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each distinct row stands first, and which of these each row is."""
+    numbers: dict[tuple[bytes, bytes], int] = {}
+    keys = [
+        (t.tobytes(), m.tobytes())
+        for t, m in zip(tokens.cpu().numpy(), mask.cpu().numpy(), strict=True)
+    ]
+    place = [numbers.setdefault(key, len(numbers)) for key in keys]
+    first = [place.index(number) for number in range(len(numbers))]
+    return torch.tensor(first, device=tokens.device), torch.tensor(place, device=tokens.device)
+
+
+def cache_argument(model: Any) -> str:
+    """What a model calls the keys and values that it is given, by the version of transformers."""
+    known = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"
 
 
 def reaches_back(config: Any) -> bool:
@@ -113,22 +128,27 @@ def reaches_back(config: Any) -> bool:
 
 def _computed(model: Any, tokens: Tensor, mask: Tensor, shared: int) -> Any:
     """Keys and values of all positions but the last."""
-    positions = _positions(mask)
-    cache, start, end = None, 0, tokens.shape[1] - 1
+    cache, end = DynamicCache(), tokens.shape[1] - 1
     if shared:
-        cache = model(tokens[:1, :shared], use_cache=True, logits_to_keep=1).past_key_values
+        _forward(model, tokens[:1, :shared], mask[:1, :shared], cache, 0)
         cache.batch_repeat_interleave(len(tokens))
-        start = shared
-    if end > start:
-        cache = model(
-            tokens[:, start:end],
-            attention_mask=mask[:, :end],
-            position_ids=positions[:, start:end],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).past_key_values
+    if end > shared:
+        _forward(model, tokens[:, :end], mask[:, :end], cache, shared)
     return cache
+
+
+def _forward(model: Any, tokens: Tensor, mask: Tensor, cache: Any, start: int) -> Tensor:
+    """[row, vocabulary] logits of the last position; the cache holds those before `start`."""
+    known = inspect.signature(model.forward).parameters
+    given = {
+        "attention_mask": mask,
+        "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)[:, start:],
+        "logits_to_keep": 1,
+        "use_cache": True,
+    }
+    given = {name: value for name, value in given.items() if name in known}
+    output = model(tokens[:, start:], **given, **{cache_argument(model): cache})
+    return output.logits[:, -1]
 
 
 def _common(tokens: Tensor, mask: Tensor) -> int:
@@ -153,10 +173,6 @@ def _pad_after(tokens: Tensor, mask: Tensor, shared: int) -> tuple[Tensor, Tenso
         row[: shared + padding] = row[: shared + padding].roll(-padding)
         ones[: shared + padding] = ones[: shared + padding].roll(-padding)
     return tokens, mask
-
-
-def _positions(mask: Tensor) -> Tensor:
-    return (mask.cumsum(dim=1) - 1).clamp(min=0)
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

@@ -76,8 +76,16 @@ def test_rolling_and_generation(fast: FastHFLM, tiny_lm: Any) -> None:
         fast.loglikelihood_rolling(texts), tiny_lm.loglikelihood_rolling(texts), strict=True
     ):
         assert a == pytest.approx(b, rel=1e-5)
-    asked = instances("generate_until", [("Once", {"until": ["."], "max_gen_toks": 5})])
+    few = "An example of what is asked. " * 3
+    settings = {"until": ["."], "max_gen_toks": 5}
+    prompts = ["Once", f"{few}Once", f"{few}Once", f"{few}Once upon"]
+    asked = instances("generate_until", [(prompt, settings) for prompt in prompts])
     assert fast.generate_until(asked) == tiny_lm.generate_until(asked)
+    assert fast._shared is not None and fast._shared.reason is None
+    sampled = instances(
+        "generate_until", [(few, {**settings, "do_sample": True, "temperature": 1.0})] * 6
+    )
+    assert len(set(fast.generate_until(sampled))) > 1
 
 
 def test_answers_are_cached_as_hf_caches_them(fast: FastHFLM) -> None:
