@@ -14,6 +14,8 @@ from typing import Any
 from lm_eval_calibration.errors import InvalidInputError, invalid
 
 VERSION = 1
+INVALID = "invalid"
+"""The flag of words that state no confidence."""
 MARK = '{"lm_eval_calibration_envelope": '
 
 
@@ -34,6 +36,8 @@ class Envelope:
         beliefs: probability of each candidate, where they were stated.
         said: the discriminator's words, one for each pick.
         orders: the order in which each discriminator saw the candidates.
+        flags: what a reader must know: `invalid`, the words state no confidence, and a half was
+            taken.
 
     Raises:
         InvalidInputError: a confidence outside [0, 1], or numbers of candidates that there are not.
@@ -47,6 +51,7 @@ class Envelope:
     beliefs: tuple[float, ...] = ()
     said: tuple[str, ...] = ()
     orders: tuple[tuple[int, ...], ...] = ()
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -95,7 +100,8 @@ class Envelope:
         unknown = set(given) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]}")
-        texts = [given["source"], *given.get("candidates", ()), *given.get("said", ())]
+        names = ("candidates", "said", "flags")
+        texts = [given["source"], *(text for name in names for text in given.get(name, ()))]
         if not all(isinstance(t, str) for t in texts):
             raise ValueError("a text that is none")
         if not isinstance(given["answer"], (str, type(None))):
@@ -112,4 +118,5 @@ class Envelope:
             tuple(float(value) for value in given.get("beliefs", ())),
             tuple(given.get("said", ())),
             tuple(tuple(int(i) for i in order) for order in given.get("orders", ())),
+            tuple(given.get("flags", ())),
         )

@@ -52,12 +52,12 @@ class BeliefWrapper(Wrapper):
             found |= {i: e.to_text() for i, e in zip(mine, made, strict=True)}
         return [found[i] for i in range(len(requests))]
 
-    def apply_chat_template(self, *args: Any, **options: Any) -> str:
+    def apply_chat_template(self, *args: Any, **options: Any) -> Any:
         """As the base has it; prompts of our own are put into it too from then on."""
         self._chat = True
         return super().apply_chat_template(*args, **options)
 
-    def prompt(self, request: Any, turns: Sequence[dict[str, str]] = (), **values: Any) -> str:
+    def prompt(self, request: Any, turns: Sequence[dict[str, str]] = (), **values: Any) -> Any:
         """The template, filled in, as the base reads it.
 
         Args:
@@ -77,10 +77,10 @@ class BeliefWrapper(Wrapper):
         names = {"question": bare_question(text), "doc": doc, **values}
         return self._prompts.render(task, self.default_template, **names)
 
-    def as_asked(self, turns: Sequence[dict[str, str]]) -> str:
+    def as_asked(self, turns: Sequence[dict[str, str]]) -> Any:
         """Chat turns as the base reads them: in its template, or one after another."""
         if self._chat:
-            return str(self.base.apply_chat_template(list(turns)))
+            return self.base.apply_chat_template(list(turns))
         return "\n\n".join(turn["content"] for turn in turns)
 
 

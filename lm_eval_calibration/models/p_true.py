@@ -10,7 +10,7 @@ import numpy as np
 from lm_eval.api.registry import register_model
 from scipy.special import softmax
 
-from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.models.beliefs import BeliefWrapper
 from lm_eval_calibration.models.phases import asked
@@ -43,7 +43,8 @@ class PTrueLM(BeliefWrapper):
 
     Kadavath et al., 2022. The softmax over the two options' log-likelihoods; a base of
     `calibrated` or `thermometer` scales them. On a base without log-likelihoods the model is asked
-    for a number instead.
+    for a number instead; where its reply has none the confidence is a half, and `invalid_rate` says
+    how often.
 
     Args:
         base: `--model` of the one inside.
@@ -116,18 +117,31 @@ class PTrueLM(BeliefWrapper):
             for request, answer in zip(requests, answers, strict=True)
         ]
         said = self.phases.generate(prompts, "asking how probable the answers are")
+        stated = [_number(words) for words in said]
+        unread = stated.count(None)
+        if unread:
+            log.warning(
+                "%d of %d replies name no probability; a half was taken, and `invalid_rate` "
+                "counts them.", unread, len(said),
+            )  # fmt: skip
         return [
-            Envelope(self.source, answer, _number(words), said=(words,))
-            for answer, words in zip(answers, said, strict=True)
+            Envelope(
+                self.source,
+                answer,
+                0.5 if p is None else p,
+                said=(words,),
+                flags=(INVALID,) if p is None else (),
+            )
+            for answer, words, p in zip(answers, said, stated, strict=True)
         ]
 
 
-def _number(words: str) -> float:
-    """The probability that words name in per cent; a half where they name none.
+def _number(words: str) -> float | None:
+    """The probability that words name in per cent; `None` where they name none.
 
-    >>> _number("85%"), _number("about 7"), _number("I cannot say")
-    (0.85, 0.07, 0.5)
+    >>> _number("85%"), _number("about 7"), _number("I cannot say"), _number("850")
+    (0.85, 0.07, None, None)
     """
     found = re.search(r"\d+(?:\.\d+)?", words)
-    value = float(found.group()) / 100 if found else 0.5
-    return value if value <= 1 else 0.5
+    value = float(found.group()) / 100 if found else None
+    return None if value is None or value > 1 else value

@@ -62,9 +62,9 @@ class Wrapper(LM):
         """As the base has it."""
         return list(self.base.generate_until(requests, **options))
 
-    def apply_chat_template(self, *args: Any, **options: Any) -> str:
-        """As the base has it."""
-        return str(self.base.apply_chat_template(*args, **options))
+    def apply_chat_template(self, *args: Any, **options: Any) -> Any:
+        """As the base has it (a text, or what an API's class makes of the messages)."""
+        return self.base.apply_chat_template(*args, **options)
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         """As the base has it."""

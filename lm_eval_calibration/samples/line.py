@@ -128,8 +128,15 @@ def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def prompt_of(sample: Mapping[str, Any]) -> str:
-    """The context of the first request."""
-    return str(_requests(sample)[0][0])
+    """The context of the first request; chat messages turn by turn."""
+    context: Any = _requests(sample)[0][0]
+    if isinstance(context, list) and len(context) == 1:  # as an API's class keeps messages
+        try:
+            turns = json.loads(context[0])
+            return "\n\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
+        except (ValueError, TypeError, KeyError):
+            pass
+    return str(context)
 
 
 def target_indices(target: Any) -> list[int] | None:

@@ -13,7 +13,7 @@ from lm_eval_calibration.metrics.pool import weightiest_answer
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import Twin
-from lm_eval_calibration.tasks.pool import DIRECTIONS, POOL_AGGREGATIONS, pool_rows
+from lm_eval_calibration.tasks.pool import DIRECTIONS, POOL_AGGREGATIONS, pool_rows, said_rows
 
 METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc")
 """Of a stated confidence and whether the answer is right."""
@@ -39,6 +39,21 @@ class Unpacked:
 
     def __str__(self) -> str:
         return str(self.answer)  # which is what the harness logs
+
+
+class DocumentRows(dict[str, Any]):
+    """A document's rows, and more that is logged with them but is no metric.
+
+    The harness copies the whole into the document's logged line, and pools what `items` gives.
+    """
+
+    def __init__(self, rows: Mapping[str, Any], logged: Mapping[str, Any]) -> None:
+        super().__init__({**rows, **logged})
+        self._rows = dict(rows)
+
+    def items(self) -> Any:
+        """The metrics."""
+        return self._rows.items()
 
 
 class GenerationTask(Twin):
@@ -124,16 +139,13 @@ class GenerationTask(Twin):
         scores = [
             super(GenerationTask, self).process_results(doc, [c])[name] for c in found.candidates
         ]
-        return {
+        rows = {
             **upstream,
             **self._confidence_rows(found.confidence, upstream[name], name),
             **pool_rows([float(s) for s in scores], found.candidates, found.envelope.picks),
-            "envelopes": self._logged(found, scores),
+            **said_rows(found.envelope),
         }
-
-    def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
-        """Pooling functions by metric name."""
-        return {**super().aggregation(), "envelopes": len}
+        return DocumentRows(rows, {"envelopes": self._logged(found, scores)})
 
     def _logged(self, found: Unpacked, scores: Sequence[Any]) -> dict[str, Any]:
         """Everything that was said, and what each candidate scored."""
@@ -148,6 +160,7 @@ class GenerationTask(Twin):
             "beliefs": list(e.beliefs),
             "said": list(e.said),
             "orders": [list(order) for order in e.orders],
+            "flags": list(e.flags),
         }
 
     def _confidence_rows(self, confidence: float | None, value: Any, name: str) -> dict[str, Any]:

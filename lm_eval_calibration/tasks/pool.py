@@ -8,11 +8,11 @@ from typing import Any
 
 from lm_eval.api.metrics import mean
 
+from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_spread, score_pool
+from lm_eval_calibration.metrics.pool_summary import GAIN, OF_PICKS
 
 OF_ANY_POOL = ("gen", "majority", "oracle", "worst")
-OF_PICKS = ("disc", "disc_lenient", "dg_diff", "invalid_rate")
-GAIN = "norm_gain"
 DIRECTIONS: dict[str, bool | None] = {
     **dict.fromkeys((*OF_ANY_POOL, "disc", "disc_lenient", "dg_diff", GAIN), True),
     "invalid_rate": False,
@@ -52,3 +52,10 @@ def pool_rows(
     if picks:
         rows[GAIN] = [found.dg_diff, found.oracle - found.gen]
     return rows
+
+
+def said_rows(envelope: Envelope) -> dict[str, float]:
+    """Whether the words that were to state a confidence did not; only where words were said."""
+    if not envelope.said or envelope.picks:
+        return {}
+    return {"invalid_rate": float(INVALID in envelope.flags)}

@@ -49,6 +49,7 @@ def test_a_picker_that_knows_adds_what_there_is_to_add(tasks: Any, how: str) -> 
     results = evaluate(lm, tasks)
     found = row(results)
     assert 0.3 < found["gen"] < 0.7 and found["oracle"] > found["gen"]
+    assert "envelopes" not in found  # logged, but no metric
     assert found["disc"] == pytest.approx(found["oracle"])
     assert found["dg_diff"] == pytest.approx(found["oracle"] - found["gen"])
     assert found["norm_gain"] == pytest.approx(1.0) and found["invalid_rate"] == 0
