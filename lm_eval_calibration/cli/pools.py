@@ -86,6 +86,7 @@ def _as_json(pools: PoolFigures) -> dict[str, Any]:
         "candidates": list(s.sizes),
         "figures": _figures(s),
         "dg_diff_p_value": s.dg_diff_p,
+        "places": list(s.places),
         "mcnemar": None
         if m is None
         else {"gained": m.gained, "lost": m.lost, "z": m.z, "p_value": m.p_value},

@@ -31,11 +31,13 @@ class Pool:
         scores: f of each of n candidates.
         answers: the candidates; equal ones are one answer.
         picks: a candidate's number, or `None`, for each time that one was chosen.
+        places: where the picked candidate stood each time, from 0, as far as it is known.
     """
 
     scores: tuple[float, ...]
     answers: tuple[object, ...]
     picks: tuple[int | None, ...] = ()
+    places: tuple[int, ...] = ()
 
     def scored(self) -> PoolScores:
         """The document's row."""
@@ -71,6 +73,8 @@ class PoolSummary:
             there are some.
         dg_diff_p: two-sided p-value of "dg_diff is 0", by the paired bootstrap; NaN without picks.
         mcnemar: `None` without picks, or where scores are not 0 or 1.
+        places: share of the picks that stood first, second and so on; empty where that is not
+            known. All in one place is a preference for a number, not for an answer.
     """
 
     documents: int
@@ -80,6 +84,7 @@ class PoolSummary:
     spreads: dict[str, Spread]
     dg_diff_p: float
     mcnemar: PickTest | None
+    places: tuple[float, ...] = ()
 
 
 def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummary:
@@ -123,7 +128,17 @@ def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummar
         spreads={n: bootstrap_spread(v, draws[n], v, False) for n, v in values.items()},
         dg_diff_p=p_value(values[DIFF], draws[DIFF] - values[DIFF]) if picked else math.nan,
         mcnemar=mcnemar_of_picks(pools) if picked else None,
+        places=_shares(pools),
     )
+
+
+def _shares(pools: Sequence[Pool]) -> tuple[float, ...]:
+    """Share of the picks at each place."""
+    places = [place for pool in pools for place in pool.places]
+    if not places:
+        return ()
+    counts = np.bincount(places, minlength=max(len(pool.scores) for pool in pools))
+    return tuple((counts / counts.sum()).tolist())
 
 
 def _resampled(table: Floats, replicates: int) -> Floats:

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from lm_eval_calibration.metrics.pool_summary import PoolSummary, summarise
-from lm_eval_calibration.report.wording import number, p_value
+from lm_eval_calibration.report.wording import number, p_value, percent
 from lm_eval_calibration.samples.pools import MEANINGS, pools_of
 from lm_eval_calibration.samples.run import Scope
 
@@ -53,10 +53,13 @@ def in_words(s: PoolSummary) -> str:
 
 
 def tests(s: PoolSummary) -> list[str]:
-    """The two tests of whether picking pays; none without picks."""
+    """The two tests of whether picking pays, and where the picks stood; nothing without picks."""
     if math.isnan(s.dg_diff_p):
         return []
     found = [f"dg_diff is 0: p = {p_value(s.dg_diff_p)} (paired bootstrap, two-sided)."]
+    if s.places:
+        shares = ", ".join(f"{k}: {percent(share)}" for k, share in enumerate(s.places, start=1))
+        found.append(f"Places of the picks: {shares}.")
     m = s.mcnemar
     if m is not None:
         found.append(

@@ -165,4 +165,14 @@ def _pool(logged: Any) -> Pool | None:
         p is not None and not 0 <= p < len(scores) for p in picks
     ):
         raise BadLineError("a damaged `envelopes` entry: scores, answers and picks do not match")
-    return Pool(scores, answers, picks) if len(scores) > 1 else None
+    places = _places(picks, logged.get("orders") or ())
+    return Pool(scores, answers, picks, places) if len(scores) > 1 else None
+
+
+def _places(picks: Sequence[int | None], orders: Any) -> tuple[int, ...]:
+    """Where each picked candidate stood, if there is an order for each pick."""
+    try:
+        pairs = zip(picks, orders, strict=True)
+        return tuple(order.index(pick) for pick, order in pairs if pick is not None)
+    except (ValueError, AttributeError, TypeError):
+        return ()

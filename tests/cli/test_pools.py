@@ -43,11 +43,14 @@ def test_the_figures_of_the_live_run(generated_folder: Path, name: str) -> None:
     assert said["mcnemar"]["gained"] == gained and said["mcnemar"]["lost"] == lost
     assert said["mcnemar"]["z"] == pytest.approx((gained - lost) / np.sqrt(gained + lost))
     assert 0 < said["dg_diff_p_value"] <= 1
+    places = [o.index(p) for s in samples for p, o in zip(s["picks"], s["orders"], strict=True)]
+    assert said["places"] == pytest.approx([places.count(k) / 160 for k in range(4)])
 
 
 def test_table_csv_markdown(generated_folder: Path) -> None:
     found = run("pools", generated_folder)
     assert "(strict): 40 documents with 4 candidates" in found.stdout
+    assert "Places of the picks: 1: " in found.stdout
     assert "McNemar, one-sided" in found.stdout and "paired bootstrap" in found.stdout
     assert "not those of plain (40); --filter chooses" in found.stderr
     rows = list(csv.DictReader(io.StringIO(run("pools", generated_folder, "--csv").stdout)))
