@@ -71,6 +71,9 @@ class Phases:
         size = len(missing) if self.cache is None else PIECE
         for start in range(0, len(missing), max(size, 1)):
             piece = missing[start : start + size]
+            if len(piece) < len(requests):
+                end = f"{start + len(piece):,} of {len(missing):,}"
+                log.info("%s: %s, %d to %s", self.name, title, start + 1, end)
             found = getattr(self.base, kind)([requests[i] for i in piece])
             for i, answer in zip(piece, found, strict=True):
                 answers[i] = answer
