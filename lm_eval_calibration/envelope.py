@@ -79,7 +79,7 @@ class Envelope:
         Raises:
             InvalidInputError: another version of the format, or a damaged envelope.
         """
-        if not isinstance(text, str) or not text.startswith(MARK):
+        if not is_envelope(text):
             return None
         try:
             given = json.loads(text)
@@ -120,3 +120,12 @@ class Envelope:
             tuple(tuple(int(i) for i in order) for order in given.get("orders", ())),
             tuple(given.get("flags", ())),
         )
+
+
+def is_envelope(response: Any) -> bool:
+    """Whether a response is an envelope's text, by how it begins.
+
+    >>> is_envelope(Envelope("p_true", "42", 0.5).to_text()), is_envelope("42")
+    (True, False)
+    """
+    return isinstance(response, str) and response.startswith(MARK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.phases import Phases
 from lm_eval_calibration.models.prompts import Prompts, bare_question
@@ -51,6 +51,17 @@ class BeliefWrapper(Wrapper):
             made = self.envelopes([requests[i] for i in mine])
             found |= {i: e.to_text() for i, e in zip(mine, made, strict=True)}
         return [found[i] for i in range(len(requests))]
+
+    def set_cache_hook(self, cache_hook: Any) -> None:
+        """Use the harness's cache for phases; envelopes in it, of whatever settings, are dropped.
+
+        The harness knows an answer by its prompt alone, and would take those of another run.
+        """
+        super().set_cache_hook(cache_hook)
+        known = cache_hook.dbdict
+        stale = [key for key, value in (known or {}).items() if is_envelope(value)]
+        for key in stale:
+            del known[key]
 
     def apply_chat_template(self, *args: Any, **options: Any) -> Any:
         """As the base has it; prompts of our own are put into it too from then on."""

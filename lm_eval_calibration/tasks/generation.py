@@ -96,8 +96,8 @@ class GenerationTask(Twin):
         envelopes = [envelope for envelope in read if envelope is not None]
         if not envelopes:
             self.warn(
-                "the model states no confidence in what it generates, so there are the task's own "
-                "metrics alone"
+                "the model states no confidence in what it generates (or --use_cache holds answers "
+                "of one that does not), so there are the task's own metrics alone"
             )
             return super().apply_filters()
         if len(envelopes) < len(read):

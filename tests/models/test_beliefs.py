@@ -219,6 +219,27 @@ def test_the_cache_goes_on_where_it_was(
     assert not third.base.calls
 
 
+def test_wrappers_share_a_pool_and_nothing_else(tasks: Any, tmp_path: Path) -> None:
+    """The harness knows an answer by its prompt alone; another wrapper's envelope is not ours."""
+    cache = str(tmp_path / "cache")
+    found = {}
+    for name, lm in {
+        "index": SelfCorrectLM(base="scripted", picker="oracle", **few),
+        "likelihood": SelfCorrectLM(
+            base="scripted", picker="oracle", discriminate="likelihood", **few
+        ),
+        "consistency": SelfConsistencyLM(base="scripted", **few),
+    }.items():
+        results = evaluate(lm, tasks, use_cache=cache)
+        found[name] = [sample["envelopes"] for sample in logged(results)]
+        asked = [kind for kind, prompt in lm.base.calls if "Answer 1:" not in prompt]
+        assert len(asked) == (160 if name == "index" else 0)
+    pools = [[said["candidates"] for said in each] for each in found.values()]
+    assert pools[0] == pools[1] == pools[2]
+    assert found["likelihood"][0]["beliefs"] and not found["index"][0]["beliefs"]
+    assert not found["consistency"][0]["picks"]
+
+
 def test_a_model_that_states_nothing_is_refused_at_once(tasks: Any, scripted: Any) -> None:
     with pytest.raises(
         CalibrationError, match=r"Put a wrapper around it .*self_consistency, p_true"
