@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from lm_eval_calibration.calibrators import beta, histogram, isotonic, platt, temperature, vector
+from lm_eval_calibration.calibrators import (
+    beta,
+    histogram,
+    inverse_softmax,
+    isotonic,
+    platt,
+    resoftmax,
+    temperature,
+    vector,
+)
 from lm_eval_calibration.calibrators.contract import Method
 
 METHODS: dict[str, Method] = {
     module.METHOD.name: module.METHOD
-    for module in (temperature, vector, platt, beta, isotonic, histogram)
+    for module in (
+        temperature,
+        vector,
+        platt,
+        beta,
+        isotonic,
+        histogram,
+        inverse_softmax,
+        resoftmax,
+    )
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -13,8 +15,20 @@ LOWEST, HIGHEST = 0.01, 100.0
 """Temperatures are sought in here: beyond them all documents are certain, or none is."""
 
 
+class Fitted(NamedTuple):
+    """A temperature, and the mean NLL at it, nats."""
+
+    temperature: float
+    nll: float
+
+
 def fit(beliefs: Options) -> Parameters:
-    """The temperature with the least NLL (Guo et al., 2017, section 4.2), by Brent on its log."""
+    """The temperature with the least NLL (Guo et al., 2017, section 4.2)."""
+    return {"temperature": np.array(least_nll(beliefs, LOWEST, HIGHEST).temperature)}
+
+
+def least_nll(beliefs: Options, lowest: float, highest: float) -> Fitted:
+    """The temperature between two with the least NLL, by Brent on its logarithm."""
 
     def loss(log_temperature: float) -> float:
         scaled = beliefs._replace(logits=beliefs.logits / np.exp(log_temperature))
@@ -22,9 +36,11 @@ def fit(beliefs: Options) -> Parameters:
         assert p.log_probabilities is not None
         return float(np.mean(np.minimum(nll_values(p.log_probabilities, beliefs.gold), 1e6)))
 
-    bounds = np.log([LOWEST, HIGHEST])
+    bounds = np.log([lowest, highest])
+    if lowest == highest:
+        return Fitted(lowest, loss(float(bounds[0])))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return {"temperature": np.array(np.exp(found.x))}
+    return Fitted(float(np.exp(found.x)), float(found.fun))
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:

@@ -180,12 +180,14 @@ RECALIBRATORS = {
     "beta": "a logistic curve of log p and log(1 - p)",
     "isotonic": "the rising staircase that fits best",
     "histogram": "each bin's share of right ones",
+    "inverse_softmax": "a floor for printed zeros, then one number divides log-probabilities",
+    "resoftmax": "a temperature on probabilities as if they were logits; for comparison",
 }
 """As in `calibrators.METHODS`, which would have to be imported for every `lm-calib --help`."""
 
 
 def _add(method: str, meaning: str) -> None:
-    @app.command(method, help=f"{method.capitalize()}: {meaning}.")
+    @app.command(method, help=f"{method.capitalize().replace('_', ' ')}: {meaning}.")
     def command(
         output: options.Output,
         samples: Annotated[

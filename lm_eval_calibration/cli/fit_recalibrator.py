@@ -9,8 +9,7 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from lm_eval_calibration.calibrators import Calibrator
-from lm_eval_calibration.calibrators.temperature import HIGHEST, LOWEST
+from lm_eval_calibration.calibrators import Calibrator, inverse_softmax, resoftmax, temperature
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
 from lm_eval_calibration.cli.options import Table as TableOptions
 from lm_eval_calibration.cli.progress import counting
@@ -21,6 +20,11 @@ from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.metrics.evaluate import applicable, evaluate
 from lm_eval_calibration.metrics.table import bind
 
+ENDS = {
+    module.METHOD.name: (module.LOWEST, module.HIGHEST)
+    for module in (temperature, inverse_softmax, resoftmax)
+}
+"""Between which a method's temperature is sought."""
 METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 
@@ -57,20 +61,24 @@ def run(method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool)
 
 
 def _parameters(calibrator: Calibrator) -> str:
-    if calibrator.method != "temperature":
+    if calibrator.method not in ENDS:
         return ""
     values = {task: float(p["temperature"]) for task, p in calibrator.parameters.items()}
+    floors = {float(p["floor"]) for p in calibrator.parameters.values() if "floor" in p}
+    floor = f", floor {', '.join(f'{f:g}' for f in sorted(floors))}" if floors else ""
+    ends = ENDS[calibrator.method]
     if len(values) == 1:
-        return f": T = {_temperature(next(iter(values.values())))}"
-    return ": T = " + ", ".join(f"{_temperature(t)} ({task})" for task, t in values.items())
+        return f": T = {_temperature(next(iter(values.values())), *ends)}{floor}"
+    listed = ", ".join(f"{_temperature(t, *ends)} ({task})" for task, t in values.items())
+    return f": T = {listed}{floor}"
 
 
-def _temperature(value: float) -> str:
+def _temperature(value: float, lowest: float, highest: float) -> str:
     """A temperature for readers; at the end of the range beliefs tell nothing apart."""
-    if value > 0.99 * HIGHEST:
-        return f"{HIGHEST:g}, the highest: these beliefs do not tell right from wrong"
-    if value < 1.01 * LOWEST:
-        return f"{LOWEST:g}, the lowest: every answer is right"
+    if value > 0.99 * highest:
+        return f"{highest:g}, the highest: these beliefs do not tell right from wrong"
+    if value < 1.01 * lowest:
+        return f"{lowest:g}, the lowest: every answer is right"
     return f"{value:.3f}"
 
 

@@ -21,6 +21,8 @@ few = settings(
     derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
 )
 every_method = pytest.mark.parametrize("name", METHODS)
+sound = pytest.mark.parametrize("name", [n for n in METHODS if n != "resoftmax"])
+"""All but the one that is there to show what goes wrong."""
 ordered = pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.keeps_order])
 LOGITS = st.sampled_from([-math.inf, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 3.0, 800.0])
 Documents = list[tuple[list[float], int]]
@@ -92,14 +94,14 @@ def test_row_order_does_not_matter(name: str, found: Documents, random: Any) -> 
     np.testing.assert_allclose(x, y, atol=2e-3)
 
 
-@every_method
+@sound
 def test_a_calibrated_model_stays_as_it_is(name: str) -> None:
     before, other = drawn(20_000), drawn(4_000, seed=1)
     after = fit(name, before).transform(other)
     assert np.abs(after.confidence - other.confidence).mean() < 0.02
 
 
-@every_method
+@sound
 def test_an_over_confident_model_is_mended_on_documents_it_has_not_seen(name: str) -> None:
     before = drawn(4_000, 3.0, seed=1)
     after = fit(name, drawn(4_000, 3.0)).transform(before)
@@ -136,7 +138,8 @@ def test_confidences_alone(name: str) -> None:
     after = fit(name, before).transform(before)
     assert after.log_probabilities is None and (after.correct == before.correct).all()
     was, now = (evaluate(p, ["ece"], replicates=0)["ece"].value for p in (before, after))
-    assert now < was * (0.9 if name == "temperature" else 0.2)  # one number bends nothing
+    bends = name not in ("temperature", "inverse_softmax", "resoftmax")
+    assert now < was * (0.2 if bends else 0.9)  # one number bends nothing
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
