@@ -30,6 +30,7 @@ ROOMS = [
     ["calibrators"],
     ["scoring"],
     ["swag"],
+    ["verbal"],
     ["models"],
     ["tasks"],
     ["harness"],

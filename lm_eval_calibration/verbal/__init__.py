@@ -1,0 +1,1 @@
+"""Probabilities that a model states in words: how it is asked, and how its reply is read."""

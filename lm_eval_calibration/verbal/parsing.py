@@ -1,0 +1,202 @@
+"""What a model replies when it is asked for probabilities, read with care.
+
+Every reply is valid, repaired (and how is recorded) or invalid (and why). Nothing is guessed: mass on
+a name that is no option, a negative number, or labels left out where the others do not make up the
+whole are no distribution.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lm_eval_calibration.verbal.json_like import Pairs, objects, without_thoughts
+from lm_eval_calibration.verbal.labels import Labels, plain
+from lm_eval_calibration.verbal.numbers import PATTERN, Number, read_number
+
+Status = Literal["valid", "repaired", "invalid"]
+ABOUT_ONE, SURELY_ONE = (0.9, 1.1), (0.95, 1.05)
+"""Sums that are taken as rounding; sums at which labels that are left out are 0."""
+PERCENT = (50.0, 200.0)
+"""Sums of numbers above 1 that are percentages."""
+NEGLIGIBLE = 0.02
+"""Mass on what is no option, that may be dropped."""
+ASIDE = frozenset(
+    map(plain, ("confidence", "total", "sum", "overall confidence", "probability", "certainty"))
+)
+"""Members of an object that are no labels."""
+LABEL_KEYS = ("label", "option", "answer", "class", "name", "guess", "choice")
+NUMBER_KEYS = ("probability", "prob", "p", "confidence", "score", "value")
+_NUMBER = rf"(?P<number>[<\u2248~]?\s*{PATTERN}\s*(?:%|percent|per cent|pct|/\s*\d+(?:\.\d+)?)?)"
+_SIGN = r"(?:[:=|\u2192\u2013-]|\bis\b|\bhas\b|\bat\b)"
+"""What stands between a label and its number, dashes and arrows included."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply as it was read.
+
+    Attributes:
+        probabilities: (K,) of the options, summing to 1; `None` if the reply is invalid.
+        status: `valid`, `repaired` or `invalid`.
+        notes: what was repaired, or why it is invalid.
+        total: sum of the numbers as they were written, in units of 1; NaN if there are none.
+    """
+
+    probabilities: tuple[float, ...] | None
+    status: Status
+    notes: tuple[str, ...] = ()
+    total: float = math.nan
+
+
+class _InvalidError(Exception):
+    """Why a reply is no distribution."""
+
+
+def read_distribution(text: str, labels: Labels) -> Reply:
+    """A probability for every option.
+
+    >>> read_distribution('{"yes": 0.7, "no": 0.3}', Labels(["yes", "no"])).probabilities
+    (0.7, 0.3)
+    >>> read_distribution("yes: 70%, no: 30%", Labels(["yes", "no"])).notes
+    ('no JSON', 'percent sign')
+    >>> read_distribution("I cannot say.", Labels(["yes", "no"])).notes
+    ('no probabilities',)
+    """
+    text = without_thoughts(text)
+    reason = "no probabilities"
+    for pairs, repair in objects(text):
+        try:
+            found = _of_object(pairs, labels)
+            if found:
+                return _settled(found, labels, [repair] if repair else [])
+        except _InvalidError as error:
+            reason = str(error)
+            break
+    else:
+        found = _of_prose(text, labels)
+        if found:
+            try:
+                return _settled(found, labels, ["no JSON"])
+            except _InvalidError as error:
+                reason = str(error)
+    return Reply(None, "invalid", (reason,))
+
+
+Found = list[tuple[str, int | None, Number]]
+"""(as written, option, number) in the order written."""
+
+
+def _of_object(pairs: Pairs, labels: Labels) -> Found:
+    """The labels' numbers in an object, or in what it holds."""
+    found: Found = []
+    known = 0
+    for key, value in pairs:
+        option, number = labels.find(key), read_number(value)
+        if option is not None and number is None and not isinstance(value, (dict, list)):
+            raise _InvalidError(f"`{key}` has {str(value)[:20]!r} for a probability")
+        if number is None or (option is None and plain(key) in ASIDE):
+            continue
+        known += option is not None
+        found.append((key, option, number))
+    if known:
+        return found
+    for _, value in pairs:
+        inner = _of_object(getattr(value, "pairs", []), labels) or _of_list(value, labels)
+        if inner:
+            return inner
+    return []
+
+
+def _of_list(value: Any, labels: Labels) -> Found:
+    """The labels' numbers in a list of objects such as {"label": ..., "probability": ...}."""
+    if not isinstance(value, list):
+        return []
+    found: Found = []
+    for entry in value:
+        members = {plain(str(k)): v for k, v in entry.items()} if isinstance(entry, dict) else {}
+        name = next((members[k] for k in LABEL_KEYS if k in members), None)
+        number = next((read_number(members[k]) for k in NUMBER_KEYS if k in members), None)
+        if name is not None and number is not None:
+            found.append((str(name), labels.find(str(name)), number))
+    return found if any(option is not None for _, option, _ in found) else []
+
+
+def _of_prose(text: str, labels: Labels) -> Found:
+    """Numbers that follow a label and a sign such as a colon, or else come before a label."""
+    names = "|".join(_words(alias) for alias, _ in labels.written())
+    name = rf"(?<![\w-])(?P<name>{names})(?![\w-])"
+    after = rf"{name}[^\w\n.]*?{_SIGN}[^\w\n.,]*{_NUMBER}"
+    before = rf"{_NUMBER}\s*(?:chance|probability)?\s*(?:of|for|that it is|on)?\s*[\"'*]*{name}"
+    for pattern in (after, before):
+        found: Found = []
+        for match in re.finditer(pattern, text, re.IGNORECASE):
+            value = read_number(match["number"].strip().rstrip(".,"))
+            if value is not None:
+                found.append((match["name"], labels.find(match["name"]), value))
+        if found:
+            return found
+    return []
+
+
+def _words(alias: str) -> str:
+    return r"[\s_]+".join(re.escape(word) for word in alias.split())
+
+
+def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
+    """The numbers as a distribution over all labels."""
+    values = _merged(found, labels, repairs)
+    repairs += dict.fromkeys(n.repair for _, option, n in found if n.repair and option is not None)
+    total = sum(values.values())
+    if max(values.values()) > 1:
+        if not PERCENT[0] <= total <= PERCENT[1] or any(n.percent for _, _, n in found):
+            raise _InvalidError(f"the numbers sum to {total:g}: no probabilities, no percentages")
+        values = {option: value / 100 for option, value in values.items()}
+        total /= 100
+        repairs.append("percentages")
+    if total <= 0:
+        raise _InvalidError("all numbers are 0")
+    missing = len(labels) - len(values)
+    if missing and not SURELY_ONE[0] <= total <= SURELY_ONE[1]:
+        raise _InvalidError(f"{missing} labels are left out, and the others sum to {total:g}")
+    if missing:
+        repairs.append(f"{missing} labels that were left out are 0")
+    if not ABOUT_ONE[0] <= total <= ABOUT_ONE[1]:
+        repairs.append(f"sum {total:.3g}")
+    probabilities = tuple(values.get(i, 0.0) / total for i in range(len(labels)))
+    return Reply(probabilities, "repaired" if repairs else "valid", tuple(repairs), total)
+
+
+def _merged(found: Found, labels: Labels, repairs: list[str]) -> dict[int, float]:
+    """Each option's number; what is written twice must be the same."""
+    values: dict[int, float] = {}
+    for written, option, number in found:
+        value = number.value
+        if not math.isfinite(value):
+            raise _InvalidError(f"`{written}` has {value}")
+        if value < 0:
+            raise _InvalidError(f"`{written}` has a negative number, {value:g}")
+        if option is None:
+            if value > NEGLIGIBLE * (100 if value > 1 else 1):
+                raise _InvalidError(f"`{written}` is no option, and has {value:g}")
+            repairs.append(f"`{written}` is no option")
+            continue
+        if values.setdefault(option, value) != value:
+            raise _InvalidError(f"`{labels.names[option]}` has two numbers")
+    if len(found) > len({option for _, option, _ in found}):
+        repairs.append("a label is written twice")
+    return values
+
+
+def uniform(count: int) -> tuple[float, ...]:
+    """What stands for a reply that says nothing."""
+    return (1.0 / count,) * count
+
+
+def average(replies: Iterable[Sequence[float]]) -> tuple[float, ...]:
+    """The mean of several distributions over the same options, before any logarithm."""
+    rows = list(replies)
+    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
