@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from lm_eval_calibration.report.diagram import reliability_diagram as reliability_diagram
     from lm_eval_calibration.samples import load_samples as load_samples
     from lm_eval_calibration.tasks.twin import CalibrationTask as CalibrationTask
+    from lm_eval_calibration.tasks.verbalized import VerbalizedTask as VerbalizedTask
 
 _EXPORTS = {
     "CalibrationError": "lm_eval_calibration.errors",
     "CalibrationTask": "lm_eval_calibration.tasks.twin",
     "METRICS": "lm_eval_calibration.metrics",
     "Predictions": "lm_eval_calibration.predictions",
+    "VerbalizedTask": "lm_eval_calibration.tasks.verbalized",
     "evaluate": "lm_eval_calibration.metrics",
     "load_samples": "lm_eval_calibration.samples",
     "reliability_diagram": "lm_eval_calibration.report.diagram",

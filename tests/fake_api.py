@@ -64,7 +64,10 @@ class FakeApi:
     def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
         """One completion; a sample is decided by its seed alone, whatever else is under way."""
         prompt = payload["messages"][-1]["content"]
-        if "Answer 1:" in prompt:
+        if "JSON object" in prompt:
+            asked = "\n".join(turn["content"] for turn in payload["messages"])
+            text = self.script.state(asked)
+        elif "Answer 1:" in prompt:
             text = self.script._choose(prompt)
         elif "How probable" in prompt:
             text = "85%" if right(item(prompt)) in prompt else "I cannot say."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from difflib import SequenceMatcher
 from typing import Any
@@ -28,6 +29,30 @@ def right(number: int, split: str = "test") -> str:
     return options[number * 7 % len(options)]
 
 
+def stated(prompt: str, skill: float) -> tuple[list[str], list[float]]:
+    """The names of a prompt's options, and the probabilities that are stated of them, to .05."""
+    question = prompt.rpartition("What is item")[2]
+    texts = dict(re.findall(r"^([A-Z]|\d+)\. (.*)$", question, re.MULTILINE))
+    keys = re.search(r"Its keys are (\".*\"), and its values", question)
+    one_of = re.search(r"The answer is one of: (.*)\.$", question, re.MULTILINE)
+    if texts:
+        names = list(texts)
+    elif keys:
+        names = json.loads(f"[{keys[1]}]")
+    else:
+        names = one_of[1].split(", ") if one_of else []
+    number = item(prompt) if "What is item" in prompt else 0
+    gold = [texts.get(name, name) == right(number) for name in names]
+    knows = dice(number, "knows") < skill
+    weights = [
+        1 + 20 * dice(number, name) + 60 * (g and knows)
+        for name, g in zip(names, gold, strict=True)
+    ]
+    p = [round(20 * w / sum(weights)) / 20 for w in weights]
+    p[p.index(max(p))] += 1 - sum(p)
+    return names, [round(v, 2) for v in p]
+
+
 def likeness(prompt: str, candidate: str) -> float:
     """How much a candidate looks like the right answer of the question that is asked, and noise."""
     asked = re.findall(r"What is item (\d+) of", prompt)
@@ -44,13 +69,21 @@ class Scripted(LM):
             most like the right one, as far as it can tell), `random`, `first`, or `mute`.
         skill: how often a sample is right.
         wrong: what a wrong sample looks like.
+        speech: how probabilities are stated: `json`; `prose`, in percent; `shy`, in JSON when asked
+            again; `mute`, never.
     """
 
     def __init__(
-        self, picker: str = "oracle", skill: float = 0.5, wrong: str = "a guess", **_: Any
+        self,
+        picker: str = "oracle",
+        skill: float = 0.5,
+        wrong: str = "a guess",
+        speech: str = "json",
+        **_: Any,
     ) -> None:
         super().__init__()
         self.picker, self.skill, self.wrong = picker, float(skill), wrong
+        self.speech = speech
         self.calls: list[tuple[str, str]] = []
         self.stop_after: int | None = None
 
@@ -61,8 +94,29 @@ class Scripted(LM):
                 raise KeyboardInterrupt
             prompt = str(request.args[0])
             self.calls.append(("generate", prompt))
-            answers.append(self._choose(prompt) if "Answer 1:" in prompt else self._answer(prompt))
+            answers.append(self.reply(prompt))
         return answers
+
+    def reply(self, prompt: str) -> str:
+        """What is said to a prompt."""
+        if "JSON object" in prompt:
+            return self.state(prompt)
+        return self._choose(prompt) if "Answer 1:" in prompt else self._answer(prompt)
+
+    def state(self, prompt: str) -> str:
+        """Probabilities of options, more than half of them mostly on the right one."""
+        again = "That could not be read" in prompt
+        if self.speech == "mute" or (self.speech == "shy" and not again):
+            return "I would rather not say."
+        names, p = stated(prompt, self.skill)
+        if '"sure"' in prompt:
+            return json.dumps({"answer": names[p.index(max(p))], "sure": "Probable"})
+        if "best guess" in prompt:
+            shown = sorted(zip(p, names, strict=True), reverse=True)
+            return json.dumps({name: value for value, name in shown[:2]})
+        if self.speech == "prose":
+            return "I think: " + ", ".join(f"{n}: {v:.0%}" for n, v in zip(names, p, strict=True))
+        return json.dumps(dict(zip(names, p, strict=True)))
 
     def _answer(self, prompt: str) -> str:
         if "How probable" in prompt:

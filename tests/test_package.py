@@ -24,7 +24,7 @@ MODULES = sorted(
 ROOMS = [
     ["_version", "errors", "names", "yamls"],
     ["predictions"],
-    ["draws", "envelope"],
+    ["draws", "envelope", "stated"],
     ["metrics"],
     ["features"],
     ["calibrators"],

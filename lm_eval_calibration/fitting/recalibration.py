@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.calibrators import Calibrator, fit
+from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.crossfit import cross_fit, fit_all
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting.sources import Beliefs
 from lm_eval_calibration.predictions import Predictions
@@ -45,24 +45,9 @@ def recalibrate(method: str, beliefs: Beliefs, *, folds: int, per_task: bool) ->
     """
     if folds < 2:
         raise invalid("--folds", "at least 2", folds)
-    calibrator = _fit(method, beliefs.predictions, per_task, beliefs)
+    calibrator = fit_all(method, beliefs.predictions, per_task, beliefs.training)
     fold = {task: _folds(beliefs, task, folds) for task in beliefs.predictions}
-    mapped: dict[str, list[Predictions]] = {task: [] for task in beliefs.predictions}
-    places: dict[str, list[NDArray[np.intp]]] = {task: [] for task in beliefs.predictions}
-    for k in range(folds):
-        others = {
-            task: p.take(np.flatnonzero(fold[task] != k)) for task, p in beliefs.predictions.items()
-        }
-        fitted = _fit(method, others, per_task)
-        for task, p in beliefs.predictions.items():
-            rows = np.flatnonzero(fold[task] == k)
-            if len(rows):
-                mapped[task].append(fitted.transform(p.take(rows), task))
-                places[task].append(rows)
-    held_out = {
-        task: Predictions.concatenate(parts).take(np.argsort(np.concatenate(places[task])))
-        for task, parts in mapped.items()
-    }
+    held_out = cross_fit(method, beliefs.predictions, fold, per_task=per_task)
     in_sample = {t: calibrator.transform(p, t) for t, p in beliefs.predictions.items()}
     return Recalibrated(
         calibrator,
@@ -71,18 +56,6 @@ def recalibrate(method: str, beliefs: Beliefs, *, folds: int, per_task: bool) ->
             for parts in (beliefs.predictions, in_sample, held_out)
         ),
     )
-
-
-def _fit(
-    method: str,
-    predictions: Mapping[str, Predictions],
-    per_task: bool,
-    beliefs: Beliefs | None = None,
-) -> Calibrator:
-    training = beliefs.training if beliefs else None
-    if per_task:
-        return fit(method, predictions, training)
-    return fit(method, Predictions.concatenate(list(predictions.values())), training)
 
 
 def _folds(beliefs: Beliefs, task: str, folds: int) -> NDArray[np.intp]:

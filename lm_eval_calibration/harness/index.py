@@ -21,7 +21,7 @@ from lm_eval_calibration.names import PREFIX
 
 log = logging.getLogger(__name__)
 
-WRAPPERS = ("self_consistency", "p_true", "self_correct")
+WRAPPERS = ("self_consistency", "p_true", "self_correct", "verbalized")
 """Models that state how sure they are of what they generate."""
 
 Config = dict[str, Any]

@@ -22,6 +22,7 @@ MODELS = {
     "self_consistency": "lm_eval_calibration.models.self_consistency:SelfConsistencyLM",
     "p_true": "lm_eval_calibration.models.p_true:PTrueLM",
     "self_correct": "lm_eval_calibration.models.self_correct:SelfCorrectLM",
+    "verbalized": "lm_eval_calibration.models.verbalized:VerbalizedLM",
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
 }
 """What `--model` may name, and where its class is."""

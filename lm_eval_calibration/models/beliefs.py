@@ -11,6 +11,7 @@ from lm_eval_calibration.models.phases import Phases
 from lm_eval_calibration.models.prompts import Prompts, bare_question
 from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.names import PREFIX, upstream_name
+from lm_eval_calibration.stated import StatedAnswer
 
 
 class BeliefWrapper(Wrapper):
@@ -53,14 +54,16 @@ class BeliefWrapper(Wrapper):
         return [found[i] for i in range(len(requests))]
 
     def set_cache_hook(self, cache_hook: Any) -> None:
-        """Use the harness's cache for phases; envelopes in it, of whatever settings, are dropped.
+        """Use the harness's cache for phases; what was made of them in another run is dropped.
 
-        The harness knows an answer by its prompt alone, and would take those of another run.
+        The harness knows an answer by its prompt alone, whatever the settings were.
         """
         super().set_cache_hook(cache_hook)
         known = cache_hook.dbdict
-        stale = [key for key, value in (known or {}).items() if is_envelope(value)]
-        for key in stale:
+        made = [
+            k for k, v in (known or {}).items() if is_envelope(v) or isinstance(v, StatedAnswer)
+        ]
+        for key in made:
             del known[key]
 
     def apply_chat_template(self, *args: Any, **options: Any) -> Any:
@@ -100,9 +103,9 @@ def question(request: Any) -> str:
     return str(getattr(request, "question", request.args[0]))
 
 
-def check_sampling(candidates: Any, temperature: Any, least: int = 1) -> None:
+def check_sampling(count: Any, temperature: Any, name: str = "candidates") -> None:
     """Raise an InvalidInputError for numbers that cannot be."""
-    if not isinstance(candidates, int) or candidates < least:
-        raise invalid("candidates", f"a whole number, at least {least}", candidates)
+    if not isinstance(count, int) or count < 1:
+        raise invalid(name, "a whole number, at least 1", count)
     if not isinstance(temperature, (int, float)) or not temperature >= 0:
         raise invalid("temperature", "0 or more", temperature)

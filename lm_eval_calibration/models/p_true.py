@@ -134,7 +134,7 @@ class PTrueLM(BeliefWrapper):
                     ) from None
                 log.warning("The base has no log-likelihoods; it is asked for a number instead.")
                 self._ask = "verbal"
-        return self._by_words(requests, answers)
+        return in_words(self, requests, answers)
 
     def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
         space = "" if self._chat else " "
@@ -154,35 +154,6 @@ class PTrueLM(BeliefWrapper):
             Envelope(self.source, answer, float(p)) for answer, p in zip(answers, yes, strict=True)
         ]
 
-    def _by_words(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
-        settings = {"until": [], "max_gen_toks": 16, "do_sample": False, "temperature": 0.0}
-        prompts = [
-            asked(
-                "generate_until",
-                (self.prompt(request, answer=answer.strip(), ask="verbal"), settings),
-                request,
-            )
-            for request, answer in zip(requests, answers, strict=True)
-        ]
-        said = self.phases.generate(prompts, "asking how probable the answers are")
-        stated = [_number(words) for words in said]
-        unread = stated.count(None)
-        if unread:
-            log.warning(
-                "%d of %d replies name no probability; a half was taken, and `invalid_rate` "
-                "counts them.", unread, len(said),
-            )  # fmt: skip
-        return [
-            Envelope(
-                self.source,
-                answer,
-                0.5 if p is None else p,
-                said=(words,),
-                flags=(INVALID,) if p is None else (),
-            )
-            for answer, words, p in zip(answers, said, stated, strict=True)
-        ]
-
 
 def _number(words: str) -> float | None:
     """The probability that words name in per cent; `None` where they name none.
@@ -193,3 +164,35 @@ def _number(words: str) -> float | None:
     found = re.search(r"\d+(?:\.\d+)?", words)
     value = float(found.group()) / 100 if found else None
     return None if value is None or value > 1 else value
+
+
+def in_words(wrapper: BeliefWrapper, requests: list[Any], answers: list[str]) -> list[Envelope]:
+    """Answers with the probability that the wrapper's base names when it is asked for one."""
+    settings = {"until": [], "max_gen_toks": 16, "do_sample": False, "temperature": 0.0}
+    prompts = [
+        asked(
+            "generate_until",
+            (wrapper.prompt(request, answer=answer.strip(), ask="verbal"), settings),
+            request,
+        )
+        for request, answer in zip(requests, answers, strict=True)
+    ]
+    said = wrapper.phases.generate(prompts, "asking how probable the answers are")
+    stated = [_number(words) for words in said]
+    unread = stated.count(None)
+    if unread:
+        log.warning(
+            "%d of %d replies name no probability; a half was taken, and `invalid_rate` counts them.",
+            unread,
+            len(said),
+        )
+    return [
+        Envelope(
+            wrapper.source,
+            answer,
+            0.5 if p is None else p,
+            said=(words,),
+            flags=(INVALID,) if p is None else (),
+        )
+        for answer, words, p in zip(answers, said, stated, strict=True)
+    ]

@@ -16,6 +16,21 @@ from lm_eval_calibration.tasks.aggregation import Aggregation
 log = logging.getLogger(__name__)
 
 
+class DocumentRows(dict[str, Any]):
+    """A document's rows, and more that is logged with them but is no metric.
+
+    The harness copies the whole into the document's logged line, and pools what `items` gives.
+    """
+
+    def __init__(self, rows: Mapping[str, Any], logged: Mapping[str, Any]) -> None:
+        super().__init__({**rows, **logged})
+        self._rows = dict(rows)
+
+    def items(self) -> Any:
+        """The metrics."""
+        return self._rows.items()
+
+
 class Twin(ConfigurableTask):
     """A task of the harness that also reports calibration metrics.
 
@@ -53,6 +68,10 @@ class Twin(ConfigurableTask):
         """Pooling functions of what is reported beside the metrics."""
         return {}
 
+    def other_directions(self) -> dict[str, bool | None]:
+        """Which way these are better, where that can be said."""
+        return {}
+
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Pooling functions by metric name."""
         return {
@@ -64,6 +83,7 @@ class Twin(ConfigurableTask):
     def higher_is_better(self) -> dict[str, bool | None]:
         """Directions by metric name, group means included."""
         directions: dict[str, bool | None] = dict.fromkeys(self.other_aggregations())
+        directions |= self.other_directions()
         directions |= {b.name: b.higher_is_better for b in self.calibration_metrics}
         macro = {f"{name}_macro": up for name, up in directions.items()}
         return {**super().higher_is_better(), **directions, **macro}

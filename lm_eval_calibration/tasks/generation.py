@@ -12,7 +12,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.pool import weightiest_answer
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.tasks.base import Twin
+from lm_eval_calibration.tasks.base import DocumentRows, Twin
 from lm_eval_calibration.tasks.pool import DIRECTIONS, POOL_AGGREGATIONS, pool_rows, said_rows
 
 METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc")
@@ -41,21 +41,6 @@ class Unpacked:
         return str(self.answer)  # which is what the harness logs
 
 
-class DocumentRows(dict[str, Any]):
-    """A document's rows, and more that is logged with them but is no metric.
-
-    The harness copies the whole into the document's logged line, and pools what `items` gives.
-    """
-
-    def __init__(self, rows: Mapping[str, Any], logged: Mapping[str, Any]) -> None:
-        super().__init__({**rows, **logged})
-        self._rows = dict(rows)
-
-    def items(self) -> Any:
-        """The metrics."""
-        return self._rows.items()
-
-
 class GenerationTask(Twin):
     """A generation task of the harness with calibration metrics beside its own.
 
@@ -78,9 +63,9 @@ class GenerationTask(Twin):
         """Those of pools."""
         return dict(POOL_AGGREGATIONS)
 
-    def higher_is_better(self) -> dict[str, bool | None]:
-        """Directions by metric name."""
-        return {**super().higher_is_better(), **DIRECTIONS}
+    def other_directions(self) -> dict[str, bool | None]:
+        """Those of pools."""
+        return dict(DIRECTIONS)
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
         """The harness's request, with the bare question and solved examples for a wrapper."""

@@ -9,7 +9,9 @@ from typing import Any
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions, length_normalised
-from lm_eval_calibration.tasks.base import Twin
+from lm_eval_calibration.stated import statement_of
+from lm_eval_calibration.tasks import stated
+from lm_eval_calibration.tasks.base import DocumentRows, Twin
 from lm_eval_calibration.tasks.gold import gold_indices
 from lm_eval_calibration.tasks.uncertainty import AGGREGATIONS, uncertainty_rows
 
@@ -43,8 +45,20 @@ class CalibrationTask(Twin):
         return [bind(name + suffix) for suffix in suffixes for name in DEFAULT_METRICS]
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
-        """Those of the uncertainties that a model of several draws has."""
-        return dict(AGGREGATIONS)
+        """Of the uncertainties of several draws, and of beliefs that were stated in words."""
+        return {**AGGREGATIONS, **stated.aggregations(self.calibration_metrics)}
+
+    def other_directions(self) -> dict[str, bool | None]:
+        """Those of beliefs that were stated in words."""
+        return stated.directions(self.calibration_metrics)
+
+    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
+        """The harness's requests, with the bare question for a wrapper."""
+        requests = super().construct_requests(doc, ctx, **kwargs)
+        question = str(self.doc_to_text(doc))
+        for request in requests:
+            request.question = question
+        return requests
 
     def process_results(self, doc: dict[str, Any], results: Sequence[Response]) -> dict[str, Any]:
         """The upstream metrics of one document, and one small row for each of ours."""
@@ -59,7 +73,13 @@ class CalibrationTask(Twin):
         except InvalidInputError as error:
             raise InvalidInputError(self._explain(error, doc, options)) from error
         self._warn_about_gold(gold, beliefs, upstream)
-        return {**upstream, **rows, **uncertainty_rows(results[: len(options)])}
+        found = {**upstream, **rows, **uncertainty_rows(results[: len(options)])}
+        statement = statement_of(results)
+        if statement is None:
+            return found
+        correct = bool(beliefs.raw.correct[0])
+        said = stated.stated_rows(statement, gold, correct, rows)
+        return DocumentRows({**found, **said}, {stated.LOGGED: statement.as_logged()})
 
     def _explain(self, error: InvalidInputError, doc: dict[str, Any], options: list[str]) -> str:
         """Where a bad response or answer key came from: task, document, options."""

@@ -27,7 +27,7 @@ class Labels:
     """
 
     def __init__(self, names: Sequence[str], texts: Sequence[str] = ()) -> None:
-        self.names = tuple(names)
+        self.names, self.texts = tuple(names), tuple(texts)
         self.aliases: dict[str, int | None] = {}
         for i, name in enumerate(names):
             self._add(plain(name), i)

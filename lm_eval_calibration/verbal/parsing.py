@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,6 +56,10 @@ class _InvalidError(Exception):
     """Why a reply is no distribution."""
 
 
+Found = list[tuple[str, int | None, Number]]
+"""(as written, option, number) in the order written."""
+
+
 def read_distribution(text: str, labels: Labels) -> Reply:
     """A probability for every option.
 
@@ -66,28 +70,31 @@ def read_distribution(text: str, labels: Labels) -> Reply:
     >>> read_distribution("I cannot say.", Labels(["yes", "no"])).notes
     ('no probabilities',)
     """
+    return _read(text, labels, _settled)
+
+
+def read_guesses(text: str, labels: Labels) -> Reply:
+    """Probabilities of some options; what they leave is shared by the others.
+
+    >>> read_guesses('{"b": 0.6}', Labels(["a", "b", "c"])).probabilities
+    (0.2, 0.6, 0.2)
+    """
+    return _read(text, labels, _shared)
+
+
+def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]], Reply]) -> Reply:
     text = without_thoughts(text)
-    reason = "no probabilities"
-    for pairs, repair in objects(text):
-        try:
+    try:
+        for pairs, repair in objects(text):
             found = _of_object(pairs, labels)
             if found:
-                return _settled(found, labels, [repair] if repair else [])
-        except _InvalidError as error:
-            reason = str(error)
-            break
-    else:
+                return settle(found, labels, [repair] if repair else [])
         found = _of_prose(text, labels)
         if found:
-            try:
-                return _settled(found, labels, ["no JSON"])
-            except _InvalidError as error:
-                reason = str(error)
-    return Reply(None, "invalid", (reason,))
-
-
-Found = list[tuple[str, int | None, Number]]
-"""(as written, option, number) in the order written."""
+            return settle(found, labels, ["no JSON"])
+    except _InvalidError as error:
+        return Reply(None, "invalid", (str(error),))
+    return Reply(None, "invalid", ("no probabilities",))
 
 
 def _of_object(pairs: Pairs, labels: Labels) -> Found:
@@ -146,19 +153,40 @@ def _words(alias: str) -> str:
     return r"[\s_]+".join(re.escape(word) for word in alias.split())
 
 
-def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
-    """The numbers as a distribution over all labels."""
+def _scaled(
+    found: Found, labels: Labels, repairs: list[str], percent: tuple[float, float]
+) -> dict[int, float]:
+    """Each option's number in units of 1; numbers above 1 whose sum is in `percent` are percentages."""
     values = _merged(found, labels, repairs)
     repairs += dict.fromkeys(n.repair for _, option, n in found if n.repair and option is not None)
     total = sum(values.values())
-    if max(values.values()) > 1:
-        if not PERCENT[0] <= total <= PERCENT[1] or any(n.percent for _, _, n in found):
+    if values and max(values.values()) > 1:
+        if not percent[0] <= total <= percent[1] or any(n.percent for _, _, n in found):
             raise _InvalidError(f"the numbers sum to {total:g}: no probabilities, no percentages")
         values = {option: value / 100 for option, value in values.items()}
-        total /= 100
         repairs.append("percentages")
-    if total <= 0:
+    if sum(values.values()) <= 0:
         raise _InvalidError("all numbers are 0")
+    return values
+
+
+def _shared(found: Found, labels: Labels, repairs: list[str]) -> Reply:
+    """Guesses, and the rest of the probability in equal parts for the other options."""
+    values = _scaled(found, labels, repairs, (1.0, PERCENT[1]))
+    total = sum(values.values())
+    others = len(labels) - len(values)
+    if total > ABOUT_ONE[1]:
+        repairs.append(f"sum {total:.3g}")
+    rest = max(1.0 - total, 0.0) / others if others else 0.0
+    whole = total + rest * others
+    probabilities = tuple(values.get(i, rest) / whole for i in range(len(labels)))
+    return Reply(probabilities, "repaired" if repairs else "valid", tuple(repairs), total)
+
+
+def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
+    """The numbers as a distribution over all labels."""
+    values = _scaled(found, labels, repairs, PERCENT)
+    total = sum(values.values())
     missing = len(labels) - len(values)
     if missing and not SURELY_ONE[0] <= total <= SURELY_ONE[1]:
         raise _InvalidError(f"{missing} labels are left out, and the others sum to {total:g}")

@@ -1,0 +1,241 @@
+"""`--model verbalized`: any model, chat APIs too, asked in words how probable each option is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lm_eval.api.registry import register_model
+
+from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.asking import Asked, ask_about
+from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
+from lm_eval_calibration.models.held_out import refuse_seen
+from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.models.p_true import VERBAL, in_words
+from lm_eval_calibration.models.phases import asked
+from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.stated import StatedAnswer, Statement
+from lm_eval_calibration.verbal.labels import Labels, name_options
+from lm_eval_calibration.verbal.parsing import Reply
+from lm_eval_calibration.verbal.replies import statement
+from lm_eval_calibration.verbal.styles import STYLES, style
+
+log = logging.getLogger(f"lm_eval.{__name__}")
+
+AGAIN = (
+    "That could not be read ({reason}). Reply with one JSON object and nothing else, with a number "
+    "from 0 to 1 for each of: {names}."
+)
+
+
+@register_model("verbalized")
+class VerbalizedLM(BeliefWrapper):
+    """Multiple choice for models that give no log-likelihoods: probabilities in words.
+
+    Wang et al., 2024. The base is asked once for each document; its reply becomes the options'
+    log-probabilities, so that `acc` and every calibration metric come from the same twins as those
+    of other models. A reply that cannot be read is asked for once more, and then stands for the
+    uniform distribution; twins report how often. For a generation twin it states one probability that
+    its answer is right. Documents with one option and rolling log-likelihoods are the base's.
+
+    Args:
+        base: `--model` of the one inside.
+        style: `distribution`, a probability of every option; `top1` or `topk`, of the best guesses;
+            `linguistic`, a phrase.
+        guesses: k of `topk`.
+        samples: replies of each document, whose distributions are averaged before the logarithm.
+        temperature: of the replies; by default 0 for one, 0.7 for several.
+        floor: probabilities below it are taken for it, for printed zeros are rounded numbers.
+        calibrator: folder of `lm-calib fit verbalized`, or "".
+        allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        template: a jinja file with `question`, `names` and `texts`, or a folder of them by task.
+        **model_args: the base's.
+
+    Raises:
+        InvalidInputError: an option that cannot be, or no calibrator can be read there.
+        SeenDocumentsError: the calibrator was fitted on documents of the evaluation.
+    """
+
+    source = "verbalized"
+    default_template = VERBAL
+
+    def __init__(
+        self,
+        base: str = "",
+        style: str = "distribution",
+        guesses: int = 3,
+        samples: int = 1,
+        temperature: float | None = None,
+        floor: float = 1e-4,
+        calibrator: str = "",
+        allow_seen: bool = False,
+        template: str = "",
+        **model_args: Any,
+    ) -> None:
+        if style not in STYLES:
+            raise invalid("style", ", ".join(STYLES), f"`{style}`")
+        if not isinstance(guesses, int) or guesses < 1:
+            raise invalid("guesses", "a whole number, at least 1", guesses)
+        heat = (0.7 if samples != 1 else 0.0) if temperature is None else temperature
+        check_sampling(samples, heat, name="samples")
+        if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
+            raise invalid("floor", "above 0 and below 0.5", floor)
+        self._style, self._samples, self._heat = make(style, guesses), samples, float(heat)
+        self._floor, self._path = float(floor), str(calibrator)
+        self.calibrator = Calibrator.from_pretrained(calibrator) if calibrator else None
+        self._allow_seen, self._seen = bool(allow_seen), dict[str, int]()
+        super().__init__(base, template, **model_args)
+
+    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
+        """Log-probabilities of options as stated; other requests as the base answers them."""
+        mine = [d for d in documents(requests) if len(d.options) > 1]
+        numbers = {n for d in mine for o in d.options for n in o}
+        numbers |= {n for d in mine for n in d.unconditional}
+        others = [i for i in range(len(requests)) if i not in numbers]
+        answers: dict[int, tuple[float, bool]] = {}
+        if others:
+            plain = super().loglikelihood([requests[i] for i in others], **options)
+            answers |= dict(zip(others, plain, strict=True))
+        if mine:
+            answers |= self._stated(requests, mine)
+        return [answers[i] for i in range(len(requests))]
+
+    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+        """A generation task's own answers, each with the probability that the base names."""
+        return in_words(self, requests, self.phases.generate(requests, "answering"))
+
+    def _stated(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
+        """Answers to the requests of some documents, by their numbers."""
+        if self.calibrator is not None:
+            training = self.calibrator.training
+            self._seen |= refuse_seen(training, mine, allow=self._allow_seen)
+        self.phases.cache = self.cache_hook.dbdict
+        firsts = [requests[d.options[0][0]] for d in mine]
+        about = [ask_about(requests, d, self._chat) for d in mine]
+        labels = [name_options(each.options) for each in about]
+        turns = [self._turns(*each) for each in zip(firsts, about, labels, strict=True)]
+        statements = self._ask(firsts, turns, labels)
+        answers: dict[int, tuple[float, bool]] = {}
+        for document, said, scores in zip(
+            mine, statements, self._scores(mine, statements), strict=True
+        ):
+            best = int(np.argmax(scores))
+            for k, numbers in enumerate(document.options):
+                found = StatedAnswer(float(scores[k]), k == best, said)
+                answers |= dict.fromkeys(numbers, found)
+            constant = StatedAnswer(0.0, False, said)  # nothing is stated without a question
+            answers |= dict.fromkeys(document.unconditional, constant)
+        return answers
+
+    def _ask(
+        self, firsts: list[Any], turns: list[list[dict[str, str]]], labels: list[Labels]
+    ) -> list[Statement]:
+        """A statement of each document, with one more try where nothing can be read."""
+        said = self._replies(firsts, turns, labels, self._samples, "asking for probabilities")
+        replies = [
+            [self._read(text, n) for text in texts] for texts, n in zip(said, labels, strict=True)
+        ]
+        failed = [i for i, r in enumerate(replies) if all(x.probabilities is None for x in r)]
+        again = [self._once_more(turns[i], said[i][0], replies[i][0], labels[i]) for i in failed]
+        more = self._replies(
+            [firsts[i] for i in failed], again, [labels[i] for i in failed], 1, "asking once more"
+        )
+        for i, (text,) in zip(failed, more, strict=True):
+            said[i] = [*said[i], text]
+            replies[i] = [*replies[i], self._read(text, labels[i])]
+        return [
+            statement(texts, read, len(names))
+            for texts, read, names in zip(said, replies, labels, strict=True)
+        ]
+
+    def _read(self, text: str, labels: Labels) -> Reply:
+        return self._style.read(text, labels)
+
+    def _replies(
+        self,
+        firsts: Sequence[Any],
+        turns: Sequence[list[dict[str, str]]],
+        labels: Sequence[Labels],
+        count: int,
+        title: str,
+    ) -> list[list[str]]:
+        heat = self._heat if count == self._samples else 0.0
+        wanted = [
+            asked(
+                "generate_until",
+                (
+                    self.as_asked(turn),
+                    {
+                        "until": [],
+                        "max_gen_toks": _room(names),
+                        "do_sample": False,
+                        "temperature": 0.0,
+                    },
+                ),
+                first,
+            )
+            for turn, first, names in zip(turns, firsts, labels, strict=True)
+        ]
+        return self.phases.samples(wanted, count, heat, title) if wanted else []
+
+    def _turns(self, first: Any, about: Asked, labels: Labels) -> list[dict[str, str]]:
+        """The conversation: few-shot turns where they can be told, and our question."""
+        prompt = self._prompts.render(
+            upstream_name(first.task_name or ""),
+            self._style.template,
+            question=about.question,
+            **self._style.names(labels),
+            doc=first.doc,
+        )
+        return [*about.before, {"role": "user", "content": prompt}]
+
+    def _once_more(
+        self, turns: list[dict[str, str]], text: str, reply: Reply, labels: Labels
+    ) -> list[dict[str, str]]:
+        again = AGAIN.format(reason=reply.notes[0], names=", ".join(labels.names))
+        return [
+            *turns,
+            {"role": "assistant", "content": text or "..."},
+            {"role": "user", "content": again},
+        ]
+
+    def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
+        """Log-probabilities of each document's options, floored and calibrated."""
+        floored = [np.log(np.maximum(s.probabilities, self._floor)) for s in statements]
+        if self.calibrator is None:
+            return floored
+        by_task: dict[str, list[int]] = {}
+        for i, document in enumerate(mine):
+            by_task.setdefault(document.task, []).append(i)
+        scores = list(floored)
+        for task, numbers in by_task.items():
+            rows = [floored[i].tolist() for i in numbers]
+            mapped = self.calibrator.transform(
+                Predictions.from_options(rows, [[] for _ in rows]), task
+            ).log_probabilities
+            assert mapped is not None
+            for i, row in zip(numbers, mapped, strict=True):
+                scores[i] = row[: len(floored[i])]
+        return scores
+
+    def get_model_info(self) -> dict[str, Any]:
+        """The base's, and the calibrator."""
+        if self.calibrator is None:
+            return super().get_model_info()
+        used = {"path": self._path, "method": self.calibrator.method, "seen_documents": self._seen}
+        return {**super().get_model_info(), "calibrator": used}
+
+
+make = style
+"""A style by its name (an argument hides it)."""
+
+
+def _room(labels: Labels) -> int:
+    """Tokens that a reply may take."""
+    return 64 + 3 * sum(len(name) // 3 + 8 for name in labels.names)

@@ -1,0 +1,56 @@
+"""What a twin says of beliefs that were stated in words: how many could be read, and their zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lm_eval.api.metrics import mean
+
+from lm_eval_calibration.metrics.table import BoundMetric
+from lm_eval_calibration.stated import Statement
+from lm_eval_calibration.tasks.aggregation import Aggregation
+
+RATES = ("invalid_rate", "repaired_rate", "zero_rate", "zero_on_gold_rate")
+VALID = "_valid"
+"""Suffix of metrics on the documents alone whose reply could be read."""
+OF_VALID = ("nll", "brier", "ece", "auroc")
+LOGGED = "stated"
+
+
+def aggregations(metrics: Sequence[BoundMetric]) -> dict[str, Callable[[Sequence[Any]], Any]]:
+    """How the rows are pooled."""
+    valid = {f"{b.name}{VALID}": Aggregation(b) for b in metrics if b.name in OF_VALID}
+    return {**dict.fromkeys((*RATES, f"acc{VALID}"), mean), **valid}
+
+
+def directions(metrics: Sequence[BoundMetric]) -> dict[str, bool | None]:
+    """Which way is better."""
+    valid = {f"{b.name}{VALID}": b.higher_is_better for b in metrics if b.name in OF_VALID}
+    return {**dict.fromkeys(RATES, False), f"acc{VALID}": True, **valid}
+
+
+def stated_rows(
+    statement: Statement, gold: Sequence[int], correct: bool, rows: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A document's rows.
+
+    Args:
+        statement: what was stated of it.
+        gold: its right options.
+        correct: whether the most probable option is one of them.
+        rows: of the metrics of all documents.
+    """
+    invalid = statement.status == "invalid"
+    found: dict[str, Any] = {
+        "invalid_rate": float(invalid),
+        "repaired_rate": float(statement.status == "repaired"),
+    }
+    if invalid:
+        return found
+    zeros = [p == 0 for p in statement.probabilities]
+    found["zero_rate"] = sum(zeros) / len(zeros)
+    if gold:
+        found["zero_on_gold_rate"] = float(all(zeros[k] for k in gold))
+    found[f"acc{VALID}"] = float(correct)
+    return {**found, **{f"{name}{VALID}": rows[name] for name in OF_VALID if name in rows}}

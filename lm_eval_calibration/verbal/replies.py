@@ -1,0 +1,33 @@
+"""Several replies about one document as one statement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lm_eval_calibration.stated import Statement
+from lm_eval_calibration.verbal.parsing import Reply, average, uniform
+
+
+def statement(texts: Sequence[str], replies: Sequence[Reply], count: int) -> Statement:
+    """What replies say together: the mean of those that can be read, else the uniform distribution.
+
+    Args:
+        texts: the model's words.
+        replies: the same as read.
+        count: options.
+    """
+    read = [r for r in replies if r.probabilities is not None]
+    notes = tuple(dict.fromkeys(note for r in (read or replies) for note in r.notes))
+    if not read:
+        return Statement(uniform(count), "invalid", notes, tuple(texts))
+    repaired = any(r.status == "repaired" for r in read) or len(read) < len(replies)
+    if len(read) < len(replies):
+        notes += (f"{len(replies) - len(read)} of {len(replies)} replies cannot be read",)
+    return Statement(
+        average(r.probabilities for r in read if r.probabilities is not None),
+        "repaired" if repaired else "valid",
+        notes,
+        tuple(texts),
+        math.fsum(r.total for r in read) / len(read),
+    )
