@@ -173,6 +173,33 @@ def swag(
     )
 
 
+@app.command()
+def verbalized(
+    output: options.Output,
+    samples: Annotated[
+        list[str],
+        typer.Option(
+            metavar="RUN",
+            help="A run of --model verbalized, made with --log_samples.",
+            show_default=False,
+        ),
+    ],
+    method: Annotated[
+        str,
+        typer.Option(help="What is kept: inverse_softmax, resoftmax, vector, platt or isotonic."),
+    ] = "inverse_softmax",
+    folds: Annotated[int, typer.Option(help="Of the held-out figures that are printed.")] = 5,
+    per_task: Annotated[
+        bool, typer.Option("--per-task", help="Parameters of each task's own.")
+    ] = False,
+) -> None:
+    """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
+    from lm_eval_calibration.cli.fit_recalibrator import from_samples
+    from lm_eval_calibration.cli.fit_verbalized import run
+
+    run(from_samples(samples, shared.Table()), output, method, folds, per_task)
+
+
 RECALIBRATORS = {
     "temperature": "one number divides all log-likelihoods",
     "vector": "a factor and an offset for each option's position",

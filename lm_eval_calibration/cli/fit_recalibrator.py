@@ -55,12 +55,15 @@ def run(method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool)
     found.calibrator.save_pretrained(output)
     count = sum(len(p) for p in beliefs.predictions.values())
     tasks = ", ".join(beliefs.predictions)
-    title = f"{method}, fitted on {count:,} documents of {tasks}{_parameters(found.calibrator)}"
+    title = (
+        f"{method}, fitted on {count:,} documents of {tasks}{parameters_in_words(found.calibrator)}"
+    )
     print_tables([title, _table(found, folds)])
     typer.echo(output.resolve())
 
 
-def _parameters(calibrator: Calibrator) -> str:
+def parameters_in_words(calibrator: Calibrator) -> str:
+    """A temperature, and a floor where there is one."""
     if calibrator.method not in ENDS:
         return ""
     values = {task: float(p["temperature"]) for task, p in calibrator.parameters.items()}

@@ -134,7 +134,10 @@ def test_a_calibrator_of_a_logged_run(tasks: Any, tmp_path: Path) -> None:
     names = ["calib_toy_plain", "calib_toy_default"]
     results = evaluate(VerbalizedLM(base="scripted", skill=0.8), tasks, names[:1], limit=20)
     folder = save_run(tmp_path / "run", results)
-    run("fit", "inverse_softmax", "--samples", folder, "--output", tmp_path / "cal")
+    printed = run("fit", "verbalized", "--samples", folder, "--output", tmp_path / "cal").stdout
+    for method in ("as stated", "inverse_softmax", "resoftmax", "vector", "platt", "isotonic"):
+        assert method in printed
+    assert "kept: inverse_softmax: T = " in printed and "0.0001: T " in printed
     calibrator = Calibrator.from_pretrained(tmp_path / "cal")
     assert set(calibrator.parameters[""]) == {"temperature", "floor"}
     with pytest.raises(SeenDocumentsError, match="20 of 40"):
