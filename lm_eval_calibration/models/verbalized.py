@@ -17,7 +17,7 @@ from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
 from lm_eval_calibration.models.held_out import refuse_seen
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.p_true import VERBAL, in_words
-from lm_eval_calibration.models.phases import asked
+from lm_eval_calibration.models.phases import Failed, asked
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.stated import StatedAnswer, Statement
@@ -63,6 +63,7 @@ class VerbalizedLM(BeliefWrapper):
     """
 
     source = "verbalized"
+    tolerant = True  # what cannot be had is an invalid reply, with the reason
     default_template = VERBAL
 
     def __init__(
@@ -139,10 +140,16 @@ class VerbalizedLM(BeliefWrapper):
         """A statement of each document, with one more try where nothing can be read."""
         said = self._replies(firsts, turns, labels, self._samples, "asking for probabilities")
         replies = [
-            [self._read(text, n) for text in texts] for texts, n in zip(said, labels, strict=True)
+            [self._read(text, names) for text in texts]
+            for texts, names in zip(said, labels, strict=True)
         ]
-        failed = [i for i, r in enumerate(replies) if all(x.probabilities is None for x in r)]
-        again = [self._once_more(turns[i], said[i][0], replies[i][0], labels[i]) for i in failed]
+        failed = [
+            i
+            for i, (texts, read) in enumerate(zip(said, replies, strict=True))
+            if all(r.probabilities is None for r in read)
+            and not all(isinstance(text, Failed) for text in texts)  # (retried by the base)
+        ]
+        again = [self._once_more(turns[i], said[i], replies[i], labels[i]) for i in failed]
         more = self._replies(
             [firsts[i] for i in failed], again, [labels[i] for i in failed], 1, "asking once more"
         )
@@ -155,6 +162,8 @@ class VerbalizedLM(BeliefWrapper):
         ]
 
     def _read(self, text: str, labels: Labels) -> Reply:
+        if isinstance(text, Failed):
+            return Reply(None, "invalid", (text.reason,))
         return self._style.read(text, labels)
 
     def _replies(
@@ -196,8 +205,11 @@ class VerbalizedLM(BeliefWrapper):
         return [*about.before, {"role": "user", "content": prompt}]
 
     def _once_more(
-        self, turns: list[dict[str, str]], text: str, reply: Reply, labels: Labels
+        self, turns: list[dict[str, str]], texts: list[str], read: list[Reply], labels: Labels
     ) -> list[dict[str, str]]:
+        text, reply = next(
+            pair for pair in zip(texts, read, strict=True) if not isinstance(pair[0], Failed)
+        )
         again = AGAIN.format(reason=reply.notes[0], names=", ".join(labels.names))
         return [
             *turns,

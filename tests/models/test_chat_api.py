@@ -7,7 +7,7 @@ from typing import Any
 
 import lm_eval.models  # noqa: F401  (registers the API classes)
 import pytest
-from fake_api import FakeApi
+from fake_api import FakeApi, first_ones
 from lm_eval import simple_evaluate
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
@@ -26,11 +26,11 @@ def evaluate(model: str, api: FakeApi, tasks: Any, **options: Any) -> dict[str, 
 
 def test_self_correct(tasks: Any) -> None:
     """Pools differ by their seeds; a picker that knows adds what there is to add."""
-    with FakeApi(failures=3) as api:
+    with FakeApi(faults=first_ones(3)) as api:
         results = evaluate("self_correct", api, tasks, num_concurrent=4, max_retries=5)
     found = results["results"][TASK]
     assert found["norm_gain,none"] == pytest.approx(1) and found["dg_diff,none"] > 0.1
-    assert len(api.payloads) == 40 * 4 + 40 * 4 and api.failures == 0
+    assert len(api.payloads) == 40 * 4 + 40 * 4 and sum(api.tries.values()) == 323
     sampled = [p for p in api.payloads if p["temperature"] == 0.7]
     assert len(sampled) == 160 and len({p["seed"] for p in sampled}) == 4
     chosen = [p for p in api.payloads if p["temperature"] != 0.7]

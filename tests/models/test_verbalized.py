@@ -10,7 +10,7 @@ from typing import Any
 import lm_eval.models  # noqa: F401  (registers the API classes)
 import numpy as np
 import pytest
-from fake_api import FakeApi
+from fake_api import FakeApi, first_ones
 from lm_eval import simple_evaluate
 from logged_lines import save_run
 from scripted_base import right, stated
@@ -172,7 +172,7 @@ def test_a_killed_run_goes_on(tasks: Any, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("task", ["toy_plain", TASK])
 def test_a_chat_api(tasks: Any, task: str, caplog: pytest.LogCaptureFixture) -> None:
     """The harness cannot run multiple choice on one; with examples as turns before the question."""
-    with FakeApi(failures=2) as api, caplog.at_level(logging.ERROR):
+    with FakeApi(faults=first_ones(2)) as api, caplog.at_level(logging.ERROR):
         results = simple_evaluate(
             model="verbalized",
             model_args={"base": "local-chat-completions", "model": "m", "base_url": api.url,

@@ -1,0 +1,132 @@
+"""Two thousand documents through a server that fails in every way."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import lm_eval.models  # noqa: F401  (registers the API classes)
+import pytest
+from fake_api import FakeApi
+from lm_eval import simple_evaluate
+from lm_eval.tasks import TaskManager
+from scripted_base import dice
+
+from lm_eval_calibration.models.phases import Failed, Phases
+
+COUNT = 2000
+BROKEN = (3, 777, 1500)
+TASK = """
+task: many
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/many.json}}}}
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: ["yes", "no"]
+doc_to_target: answer
+metric_list:
+  - {{metric: acc, aggregation: mean, higher_is_better: true}}
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("many")
+    rows = [{"question": f"What is item {i} of test?", "answer": i % 2} for i in range(COUNT)]
+    (folder / "many.json").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "many.yaml").write_text(TASK.format(folder=folder))
+    return TaskManager(include_path=str(folder), include_defaults=False)
+
+
+def number(prompt: str) -> int:
+    return int(prompt.split("What is item ")[1].split()[0])
+
+
+def faulty(prompt: str, attempt: int) -> str:
+    """One request in ten fails once, in one of five ways; three documents fail always."""
+    if number(prompt) in BROKEN:
+        return "500"
+    kinds = ("429", "500", "drop", "truncate", "slow")
+    return kinds[int(50 * dice(prompt)) % 5] if attempt == 0 and dice(prompt) < 0.1 else ""
+
+
+def evaluate(api: FakeApi, many: Any, **options: Any) -> dict[str, Any]:
+    arguments = {
+        "base": "local-chat-completions", "model": "m", "base_url": api.url, "num_concurrent": 32,
+        "max_retries": 2,
+    }  # fmt: skip
+    return dict(
+        simple_evaluate(
+            model="verbalized", model_args=arguments, tasks=["calib_many"], task_manager=many,
+            apply_chat_template=True, bootstrap_iters=0, **options,
+        )
+    )  # fmt: skip
+
+
+def test_every_document_has_an_answer_or_a_reason(
+    many: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    with FakeApi(faults=faulty) as api:
+        results = evaluate(api, many, use_cache=str(tmp_path / "cache"))
+    samples = results["samples"]["calib_many"]
+    assert sorted(s["doc_id"] for s in samples) == list(range(COUNT))
+    failed = [s["doc_id"] for s in samples if s["stated"]["status"] == "invalid"]
+    assert failed == list(BROKEN)
+    for sample in samples:
+        if sample["doc_id"] in BROKEN:
+            assert "500" in sample["stated"]["notes"][0]
+    answered = Counter(number(json.dumps(p["messages"])) for p in api.payloads)
+    assert set(answered) == set(range(COUNT)) - set(BROKEN)
+    assert answered.total() < 1.02 * COUNT  # (of those under way when another failed, a few)
+    row = results["results"]["calib_many"]
+    assert row["invalid_rate,none"] == pytest.approx(3 / COUNT)
+    with FakeApi() as mended:  # what failed was not kept: it alone is asked again
+        again = evaluate(mended, many, use_cache=str(tmp_path / "cache"))
+    assert sorted(number(json.dumps(p["messages"])) for p in mended.payloads) == list(BROKEN)
+    assert again["results"]["calib_many"]["invalid_rate,none"] == 0
+
+
+def test_a_server_that_is_gone_ends_the_run_and_loses_nothing(
+    many: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    cache = str(tmp_path / "cache")
+    answered: set[int] = set()
+
+    def dies(prompt: str, attempt: int) -> str:
+        if len(answered) >= 100:
+            return "500"
+        answered.add(number(prompt))
+        return ""
+
+    with FakeApi(faults=dies) as api, pytest.raises(Exception, match="500"):
+        evaluate(api, many, use_cache=cache, limit=300)
+    with FakeApi() as mended:
+        results = evaluate(mended, many, use_cache=cache, limit=300)
+    asked = {number(json.dumps(p["messages"])) for p in mended.payloads}
+    assert not asked & answered and len(asked) == 200
+    assert results["results"]["calib_many"]["invalid_rate,none"] == 0
+
+
+def test_intolerant_phases_let_an_error_through() -> None:
+    class Broken:
+        def set_cache_hook(self, hook: Any) -> None:
+            """Nothing is reported."""
+
+        def generate_until(self, requests: list[Any]) -> list[str]:
+            raise OSError("no route")
+
+    class Request:
+        args = ("prompt", {})
+
+    with pytest.raises(OSError, match="no route"):
+        Phases(Broken(), "x").generate([Request()], "asking")
+    (one, two) = Phases(Broken(), "x", tolerant=True).generate([Request()] * 2, "asking")
+    assert isinstance(one, Failed) and two.reason == "OSError: no route" and one == ""
+    with pytest.raises(OSError, match="no route"):
+        Phases(Broken(), "x", tolerant=True).generate([Request()] * 3, "asking")
