@@ -240,6 +240,41 @@ def pools(
 
 
 @app.command()
+def thresholds(
+    fit_on: Annotated[
+        str, typer.Option("--fit", metavar="RUN", help="Run on which thresholds are chosen.")
+    ],
+    test: Annotated[
+        str, typer.Option("--test", metavar="RUN", help="Run on other documents, to judge them.")
+    ],
+    precision: Annotated[
+        list[float] | None,
+        typer.Option(help="Wanted; may be given several times.", show_default="0.8, 0.9, 0.95"),
+    ] = None,
+    by_option: Annotated[
+        bool, typer.Option("--by-option", help="A threshold for each option against the rest.")
+    ] = False,
+    calibrator: options.CalibratorFolder = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+) -> None:
+    """Choose the confidence above which a wanted precision is reached, and judge it elsewhere."""
+    from lm_eval_calibration.cli.formats import choose
+    from lm_eval_calibration.cli.source import load
+    from lm_eval_calibration.cli.thresholds import find, render
+
+    how = choose(as_json, as_csv, as_markdown)
+    one, other = (
+        load([run], skip_bad, filter_name=filter_name, calibrator=calibrator)
+        for run in (fit_on, test)
+    )
+    print_text(render(find(one, other, precision or (0.8, 0.9, 0.95), by_option), how))
+
+
+@app.command()
 def diagram(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(
