@@ -8,24 +8,21 @@ from collections.abc import Sequence
 MARK = "Best answer:"
 
 _SHOWN = """\
-Here are {{ candidates | length }} answers to one question.
-
 Question: {{ question }}
 
+Possible answers:
 {% for candidate in candidates %}
+
 Answer {{ loop.index }}: {{ candidate }}
 {% endfor %}
 
 """
-INDEX = _SHOWN + (
-    "Which of them is the best? Reply with its number, from 1 to {{ candidates | length }}, and "
-    "nothing else.\nBest answer:"
-)
+INDEX = _SHOWN + "Which answer is the best? Reply with its number only."
 REASONED = _SHOWN + (
     "Go through the answers one by one and say where each of them goes wrong, if it does. Then "
     "end with a line of this form, where k is the number of the best answer:\nBest answer: k"
 )
-VERBATIM = _SHOWN + "Which of them is the best? Repeat it word for word, and write nothing else."
+VERBATIM = _SHOWN + "Which answer is the best? Repeat it word for word, and write nothing else."
 
 
 def read_index(words: str, candidates: Sequence[str]) -> int | None:

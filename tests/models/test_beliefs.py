@@ -251,8 +251,9 @@ def test_upstream_tasks_and_chat_templates(tasks: Any) -> None:
     lm = SelfCorrectLM(base="scripted", picker="oracle", **few)
     results = evaluate(lm, tasks, [TASK, "toy_generate"], apply_chat_template=True)
     assert row(results)["dg_diff"] > 0
-    chosen = [prompt for _, prompt in lm.base.calls if "Which of them" in prompt]
-    assert all(prompt.startswith("<user>Here are 4 answers") for prompt in chosen)
+    chosen = [prompt for _, prompt in lm.base.calls if "Possible answers" in prompt]
+    assert len(chosen) == 160
+    assert all(prompt.startswith("<user>Question: What is item") for prompt in chosen)
     for sample in logged(results, "toy_generate"):
         assert Envelope.from_text(sample["resps"][0][0]) is None
 
@@ -260,9 +261,9 @@ def test_upstream_tasks_and_chat_templates(tasks: Any) -> None:
 def test_examples_are_solved_with_the_models_own_mistakes(tasks: Any) -> None:
     lm = SelfCorrectLM(base="scripted", picker="oracle", shots=2, wrong="nonsense", **few)
     evaluate(lm, tasks, limit=2)
-    prompt = next(p for _, p in lm.base.calls if "Which of them" in p)
-    before, _, _ = prompt.rpartition("Here are 4 answers")
-    assert before.count("Which of them") == 2 and "What is item 1 of train?" in before
+    prompt = next(p for _, p in lm.base.calls if "Possible answers" in p)
+    before, _, _ = prompt.rpartition("Possible answers")
+    assert before.count("Possible answers") == 2 and "What is item 1 of train?" in before
     assert right(0, "train") in before and right(1, "train") in before
     with pytest.raises(InvalidInputError, match="`shots` must be at most the 4 solved"):
         evaluate(SelfCorrectLM(base="scripted", shots=9), tasks, limit=1)

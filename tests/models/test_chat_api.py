@@ -34,7 +34,7 @@ def test_self_correct(tasks: Any) -> None:
     sampled = [p for p in api.payloads if p["temperature"] == 0.7]
     assert len(sampled) == 160 and len({p["seed"] for p in sampled}) == 4
     chosen = [p for p in api.payloads if p["temperature"] != 0.7]
-    assert all(p["messages"][0]["content"].startswith("Here are 4 answers") for p in chosen)
+    assert all(p["messages"][0]["content"].startswith("Question: What is item") for p in chosen)
     for sample in results["samples"][TASK]:
         assert sample["envelopes"]["candidates"].count("a guess") < 5
         assert len(sample["envelopes"]["said"]) == 4
