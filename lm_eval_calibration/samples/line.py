@@ -97,6 +97,8 @@ def options(sample: Mapping[str, Any]) -> Options:
 def _loglikelihoods(responses: Any) -> list[float]:
     """The log-likelihoods of responses that were logged as `["-3.4", "False"]`."""
     try:
+        if any(isinstance(response, str) for response in responses):
+            raise TypeError("generated text; one of two characters is no pair")
         values = [float(loglikelihood) for loglikelihood, _ in responses]
     except (TypeError, ValueError):
         shown = json.dumps(responses, ensure_ascii=False)[:80]

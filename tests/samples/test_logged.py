@@ -173,6 +173,7 @@ BAD = {
     "infinity": ([*GOOD, line(3, scores=[math.inf, -1.0])], 4, "option 0 (from 0) is inf"),
     "all dead": ([*GOOD, line(3, scores=[-math.inf] * 2)], 4, "all options have log-likelihood"),
     "generation": ([*GOOD, line(3, filtered_resps=["so"])], 4, "no multiple-choice document"),
+    "a number": ([*GOOD, line(3, filtered_resps=["18", "42"])], 4, "no multiple-choice document"),
     "no key": ([*GOOD, line(3, target="maybe")], 4, "target 'maybe' is no option's number"),
     "verdict": ([*GOOD, line(3, acc=0.0)], 4, "`acc` = 0, but option 0 (from 0), the most likely"),
     "twice": ([*GOOD, line(1)], 4, "document 1 (`doc_id`) stands in line 2 already"),
