@@ -52,8 +52,7 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
             for row in rows:
                 file.seek(int(samples.offset[row]))
                 sample = parse(file.readline())
-                generated = isinstance(sample.get("envelopes"), Mapping)
-                found.append((_generated if generated else _chosen)(samples, row, sample))
+                found.append(_document(samples, row, sample))
     except OSError as error:
         raise InvalidInputError(f"{samples.path} cannot be read again: {error}.") from None
     return found
@@ -69,17 +68,28 @@ def logs_answers(samples: Samples) -> bool:
         return False
 
 
-def _chosen(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
-    """A document of a multiple-choice task."""
+def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+    if isinstance(sample.get("envelopes"), Mapping):
+        return _generated(samples, row, sample)
+    stated = sample.get("stated")
+    if isinstance(stated, Mapping) and "labels" in stated:
+        return _chosen(samples, row, sample, prompt_of(sample), stated["labels"])
+    asked = options(sample)
+    return _chosen(samples, row, sample, asked.prompt, asked.texts)
+
+
+def _chosen(
+    samples: Samples, row: int, sample: Mapping[str, Any], prompt: str, texts: Sequence[str]
+) -> Document:
+    """A document of a multiple-choice task, or of one whose labels' probabilities were stated."""
     p = samples.predictions
     if p.predicted is None or p.gold is None or p.probabilities is None:
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
-    asked = options(sample)
     return Document(
         doc_id=str(sample["doc_id"]),
-        prompt=asked.prompt,
-        options=tuple(text.lstrip() for text in asked.texts),
-        probabilities=tuple(p.probabilities[row, : len(asked.texts)].tolist()),
+        prompt=prompt,
+        options=tuple(text.lstrip() for text in texts),
+        probabilities=tuple(p.probabilities[row, : len(texts)].tolist()),
         gold=tuple(np.flatnonzero(p.gold[row]).tolist()),
         predicted=int(p.predicted[row]),
         confidence=float(p.confidence[row]),

@@ -8,6 +8,7 @@ used for the whole file, and every further line is held against its verdict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -28,6 +29,10 @@ from lm_eval_calibration.samples.line import (
 Sample = Mapping[str, Any]
 PAIRS_ONLY = "pairs"
 BY_VERDICT = "verdict"
+STATED = "stated"
+"""Also the field of a line that has them."""
+LEAST = 1e-4
+"""What a stated 0 is taken for."""
 
 
 class Record(NamedTuple):
@@ -50,7 +55,8 @@ class Reading:
 
     Attributes:
         gold: where the right option is found, see `GOLD_READERS`; or `PAIRS_ONLY`, where the lines
-            hold a confidence and a verdict only.
+            hold a confidence and a verdict only; or `STATED`, where a model stated probabilities of
+            labels.
         delimiter: what stands before each option in its continuation.
         normalised: whether the lines say `acc_norm`.
     """
@@ -67,6 +73,10 @@ class Reading:
         """
         if self.gold == PAIRS_ONLY:
             return _pair_record(sample)
+        if self.gold == STATED:
+            record = _stated_record(sample)
+            self.check(record)
+            return record
         found = options(sample)
         texts = [text.removeprefix(self.delimiter) for text in found.texts]
         right, right_norm = verdict(sample, "acc"), verdict(sample, "acc_norm")
@@ -92,6 +102,20 @@ def _pair_record(sample: Sample) -> Record:
         options(sample)  # says what the responses are instead
         raise BadLineError("neither log-likelihoods of options nor a (confidence, correct) pair")
     return Record([known[0]], [0], [known[1]], None, None)
+
+
+def _stated_record(sample: Sample) -> Record:
+    """A document of whose labels probabilities were stated, instead of scored."""
+    try:
+        p = [float(value) for value in sample[STATED]["probabilities"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadLineError(f"no probabilities in `{STATED}` ({error!r})") from None
+    gold = target_indices(str(sample["target"]))
+    if gold is None or len(p) < 2 or not all(0 <= value <= 1 for value in p):
+        raise BadLineError(f"the target {sample['target']!r} and probabilities {p} are no labels'")
+    scores = [math.log(max(value, LEAST)) for value in p]
+    mask = [i in gold for i in range(len(p))]
+    return Record(scores, [0] * len(p), mask, verdict(sample, "acc"), None)
 
 
 def _agree(metric: str, right: bool, scores: list[float], gold: list[bool]) -> None:
@@ -193,7 +217,8 @@ def _candidates(samples: Sequence[Sample]) -> list[Reading]:
     """The readings worth trying, the likeliest first."""
     found = [(sample, o) for sample in samples if (o := _options_if_any(sample))]
     if not found:
-        return [Reading(PAIRS_ONLY)]
+        stated = any(isinstance(sample.get(STATED), Mapping) for sample in samples)
+        return [*([Reading(STATED)] if stated else []), Reading(PAIRS_ONLY)]
     sample, first = found[0]
     if first.in_context:
         golds, delimiters = ["nll", BY_VERDICT], [""]

@@ -86,7 +86,8 @@ class VerbalizedTask(Twin):
         rows = {b.name: b.rows(predictions)[0] for b in self.calibration_metrics}
         correct = bool(predictions.correct[0])
         said = stated.stated_rows(statement, gold, correct, rows)
-        logged = {stated.LOGGED: statement.as_logged()}
+        labels = [str(label) for label in self.doc_to_choice(doc)]
+        logged = {stated.LOGGED: {**statement.as_logged(), "labels": labels}}
         return DocumentRows({"acc": float(correct), **rows, **said}, logged)
 
 

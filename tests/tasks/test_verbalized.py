@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
+from logged_lines import save_run
 from scripted_base import dice
 
 from lm_eval_calibration.calibrators import fit
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.metrics import evaluate
+from lm_eval_calibration.samples import read_documents, read_runs
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.tasks.verbal_filters import (
     RecalibrationFilter,
@@ -116,8 +119,27 @@ def test_what_is_logged(results: tuple[dict[str, Any], Moody]) -> None:
     samples = found["samples"]["stated_moods"]
     raw = [s for s in samples if s["filter"] == "raw"]
     assert len(raw) == 200 and all(len(s["stated"]["replies"]) == 1 for s in raw)
+    assert all(s["stated"]["labels"] == LABELS for s in raw)
     silent = [s for s in raw if s["stated"]["status"] == "invalid"]
     assert silent and all(s["stated"]["probabilities"] == (1 / 3,) * 3 for s in silent)
+
+
+def test_runs_are_read_back_by_filter(
+    results: tuple[dict[str, Any], Moody], tmp_path: Path
+) -> None:
+    """All labels' probabilities, as printed or as a filter mapped them."""
+    found, _ = results
+    folder = save_run(tmp_path, {**found, "samples": dict(found["samples"])})
+    printed = found["results"]["stated_moods"]
+    for name in ("raw", "inverse_softmax"):
+        (run,), _ = read_runs([folder], filter_name=name)
+        samples = run.samples["stated_moods"]
+        values = evaluate(samples.predictions, ["acc", "nll", "brier", "ece"], replicates=0)
+        for metric, estimate in values.items():
+            assert estimate.value == pytest.approx(printed[f"{metric},{name}"])
+        (first,) = read_documents(samples, [0])
+        assert first.options == tuple(LABELS) and "moment 0." in first.prompt
+        assert first.gold == (0,)
 
 
 def statements(count: int) -> tuple[list[Statement], list[dict[str, int]]]:
