@@ -29,8 +29,11 @@ class PoolView(NamedTuple):
 
 
 def view(scope: Scope) -> PoolView | None:
-    """The pools of a scope; `None` where a task of it logged none."""
-    parts = [pools_of(samples) for samples in scope.samples]
+    """The pools of a scope; `None` where a task of it logged none, or its file is gone."""
+    try:
+        parts = [pools_of(samples) for samples in scope.samples]
+    except OSError:  # (the examples say so)
+        return None
     pools = [pool for part in parts if part is not None for pool in part]
     if None in parts or len({bool(pool.picks) for pool in pools}) != 1:
         return None

@@ -80,10 +80,9 @@ def test_mixed_group_runs_whole_and_says_so_once(
     assert "ece,none" in results["calib_toy_mixed"]
     assert results["toy_generate"]["exact_match,none"] == 0.0
     said = [r.message for r in caplog.records if "states no confidence" in r.message]
-    assert said == [
-        "Task `calib_toy_generate`: the model states no confidence in what it generates, so there "
-        "are the task's own metrics alone."
-    ]
+    assert len(said) == 1
+    assert said[0].startswith("Task `calib_toy_generate`: the model states no confidence in what")
+    assert said[0].endswith("so there are the task's own metrics alone.")
 
 
 def test_both_worlds_in_one_run(tasks: Any) -> None:
