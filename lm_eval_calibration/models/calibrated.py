@@ -11,7 +11,7 @@ from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
+from lm_eval_calibration.models.held_out import account, refuse_cache, refuse_seen
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.wrapper import Wrapper
 
@@ -90,14 +90,5 @@ class CalibratedLM(Wrapper):
 
     def get_model_info(self) -> dict[str, Any]:
         """The base's, and the calibrator."""
-        training = self.calibrator.training
-        return {
-            **super().get_model_info(),
-            "calibrator": {
-                "path": self._path,
-                "method": self.calibrator.method,
-                "fitted_on": training.tasks,
-                "fitted_for": training.base_model,
-                "seen_documents": self._seen,
-            },
-        }
+        used = account(self.calibrator, self._path, self._seen)
+        return {**super().get_model_info(), "calibrator": used}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.models.instances import Document
 
@@ -51,6 +51,17 @@ def refuse_seen(
         )
     log.warning("Fitted on documents of this evaluation (%s): the figures flatter it.", tasks)
     return dict(count)
+
+
+def account(calibrator: Calibrator, path: str, seen: dict[str, int]) -> dict[str, Any]:
+    """What results say of a calibrator that was used."""
+    return {
+        "path": path,
+        "method": calibrator.method,
+        "fitted_on": calibrator.training.tasks,
+        "fitted_for": calibrator.training.base_model,
+        "seen_documents": seen,
+    }
 
 
 def refuse_cache(hook: Any, what: str) -> None:

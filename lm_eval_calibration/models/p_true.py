@@ -15,7 +15,7 @@ from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.models.beliefs import BeliefWrapper
-from lm_eval_calibration.models.held_out import refuse_seen
+from lm_eval_calibration.models.held_out import account, refuse_seen
 from lm_eval_calibration.models.instances import Document
 from lm_eval_calibration.models.phases import asked
 from lm_eval_calibration.names import upstream_name
@@ -117,7 +117,7 @@ class PTrueLM(BeliefWrapper):
         """The base's, and the calibrator."""
         if self.calibrator is None:
             return super().get_model_info()
-        used = {"path": self._path, "method": self.calibrator.method, "seen_documents": self._seen}
+        used = account(self.calibrator, self._path, self._seen)
         return {**super().get_model_info(), "calibrator": used}
 
     def _stated(self, requests: list[Any]) -> list[Envelope]:

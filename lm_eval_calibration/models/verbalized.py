@@ -14,7 +14,7 @@ from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.asking import Asked, ask_about
 from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
-from lm_eval_calibration.models.held_out import refuse_seen
+from lm_eval_calibration.models.held_out import account, refuse_seen
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.p_true import VERBAL, in_words
 from lm_eval_calibration.models.phases import Failed, asked
@@ -240,7 +240,7 @@ class VerbalizedLM(BeliefWrapper):
         """The base's, and the calibrator."""
         if self.calibrator is None:
             return super().get_model_info()
-        used = {"path": self._path, "method": self.calibrator.method, "seen_documents": self._seen}
+        used = account(self.calibrator, self._path, self._seen)
         return {**super().get_model_info(), "calibrator": used}
 
 
