@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FLOOR = 1e-4
+"""What a stated 0 is taken for before a logarithm: the least that a calibrator chooses among."""
+
 
 @dataclass(frozen=True)
 class Statement:

@@ -26,7 +26,6 @@ class BeliefWrapper(Wrapper):
     """
 
     states_confidence = True
-    tolerant = False
     source: str
     default_template: str
 
@@ -34,7 +33,7 @@ class BeliefWrapper(Wrapper):
         self._chat = False
         self._prompts = Prompts(self.source, template)
         super().__init__(base, **model_args)
-        self.phases = Phases(self.base, self.source, self.tolerant)
+        self.phases = Phases(self.base, self.source)
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
         """An envelope for each request of a twin."""

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from lm_eval.api.registry import register_model
 from scipy.special import softmax
 
-from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.models.beliefs import BeliefWrapper
-from lm_eval_calibration.models.held_out import account, refuse_seen
-from lm_eval_calibration.models.instances import Document
 from lm_eval_calibration.models.phases import asked
-from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs
 
 log = logging.getLogger(f"lm_eval.{__name__}")
 
@@ -44,13 +39,13 @@ nothing else."""
 
 
 @register_model("p_true")
-class PTrueLM(BeliefWrapper):
+class PTrueLM(RecalibratedBeliefs):
     """The confidence is the probability of "yes" to the question whether the answer is right.
 
     Kadavath et al., 2022. The softmax over the two options' log-likelihoods; a base of
     `thermometer` scales them by its temperature of the task, and a recalibrator maps what comes
-    out. On a base without log-likelihoods the model is asked for a number instead; where its reply has none the confidence is a half, and `invalid_rate` says
-    how often.
+    out. On a base without log-likelihoods the model is asked for a number instead; where its reply
+    has none the confidence is a half, and `invalid_rate` says how often.
 
     Args:
         base: `--model` of the one inside.
@@ -79,10 +74,8 @@ class PTrueLM(BeliefWrapper):
     ) -> None:
         if ask not in ASK:
             raise invalid("ask", ", ".join(ASK), f"`{ask}`")
-        self._ask, self._path, self._allow_seen = ask, str(calibrator), bool(allow_seen)
-        self.calibrator = Calibrator.from_pretrained(calibrator) if calibrator else None
-        self._seen: dict[str, int] = {}
-        super().__init__(base, template, **model_args)
+        self._ask = ask
+        super().__init__(base, calibrator, allow_seen, template, **model_args)
 
     @property
     def default_template(self) -> str:  # type: ignore[override]
@@ -91,34 +84,7 @@ class PTrueLM(BeliefWrapper):
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
         """The task's own answers, each with its probability of being right."""
-        if self.calibrator is not None:
-            asked_about = [Document(upstream_name(r.task_name or ""), r.doc) for r in requests]
-            training = self.calibrator.training
-            self._seen |= refuse_seen(training, asked_about, allow=self._allow_seen)
-        found = self._stated(requests)
-        return found if self.calibrator is None else self._mapped(requests, found)
-
-    def _mapped(self, requests: list[Any], found: list[Envelope]) -> list[Envelope]:
-        """The envelopes with recalibrated confidences."""
-        assert self.calibrator is not None
-        mapped = list(found)
-        by_task: dict[str, list[int]] = {}
-        for i, request in enumerate(requests):
-            by_task.setdefault(upstream_name(request.task_name or ""), []).append(i)
-        for task, numbers in by_task.items():
-            stated = [float(found[i].confidence or 0.0) for i in numbers]
-            beliefs = Predictions.from_confidences(stated, [False] * len(stated))
-            new = self.calibrator.transform(beliefs, task).confidence
-            for i, confidence in zip(numbers, new, strict=True):
-                mapped[i] = replace(found[i], confidence=float(confidence))
-        return mapped
-
-    def get_model_info(self) -> dict[str, Any]:
-        """The base's, and the calibrator."""
-        if self.calibrator is None:
-            return super().get_model_info()
-        used = account(self.calibrator, self._path, self._seen)
-        return {**super().get_model_info(), "calibrator": used}
+        return self.mapped(requests, self._stated(requests))
 
     def _stated(self, requests: list[Any]) -> list[Envelope]:
         """Answers, and what the model says of them."""

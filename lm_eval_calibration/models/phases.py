@@ -44,40 +44,56 @@ class Phases:
     Args:
         base: a model of the harness.
         name: the wrapper's, for the log.
-        tolerant: whether a request on which the base gives up (after retries of its own) is answered
-            by `Failed`; else its error ends the run. Three in a row always do.
     """
 
-    def __init__(self, base: Any, name: str, tolerant: bool = False) -> None:
-        self.base, self.name, self.tolerant = base, name, tolerant
+    def __init__(self, base: Any, name: str) -> None:
+        self.base, self.name = base, name
         self.cache: Any = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
         self._in_a_row = 0
 
     def samples(
-        self, requests: Sequence[Any], count: int, temperature: float, title: str
+        self,
+        requests: Sequence[Any],
+        count: int,
+        temperature: float,
+        title: str,
+        tolerant: bool = False,
     ) -> list[list[str]]:
-        """`count` answers to each request, sampled at a temperature; greedy at 0."""
+        """`count` answers to each request, sampled at a temperature; greedy at 0.
+
+        Args:
+            requests: what is asked.
+            count: how often.
+            temperature: at which.
+            title: of the phase, for the log.
+            tolerant: whether a request on which the base gives up (after retries of its own) is
+                answered by `Failed`; else its error ends the run. Three in a row always do.
+        """
         clones = [
             (self._sampled(request, number, temperature), number)
             for request in requests
             for number in range(count)
         ]
-        found = self.generate([c for c, _ in clones], title, [number for _, number in clones])
+        numbers = [number for _, number in clones]
+        found = self._ask("generate_until", [c for c, _ in clones], title, numbers, tolerant)
         return [found[i : i + count] for i in range(0, len(found), count)]
 
-    def generate(
-        self, requests: Sequence[Any], title: str, samples: Sequence[int] | None = None
-    ) -> list[str]:
+    def generate(self, requests: Sequence[Any], title: str) -> list[str]:
         """Answers to generation requests, from the cache where they are in it."""
-        return list(self._ask("generate_until", requests, title, samples))
+        return list(self._ask("generate_until", requests, title))
 
     def loglikelihood(self, requests: Sequence[Any], title: str) -> list[tuple[float, bool]]:
         """Log-likelihoods, likewise."""
-        return [(float(v), bool(g)) for v, g in self._ask("loglikelihood", requests, title, None)]
+        return [(float(v), bool(g)) for v, g in self._ask("loglikelihood", requests, title)]
 
     def _ask(
-        self, kind: str, requests: Sequence[Any], title: str, samples: Sequence[int] | None
+        self,
+        kind: str,
+        requests: Sequence[Any],
+        title: str,
+        samples: Sequence[int] | None = None,
+        tolerant: bool = False,
     ) -> list[Any]:
         if not requests:
             return []
@@ -91,7 +107,7 @@ class Phases:
         if self.cache is not None:
             answers = {i: self.cache[key] for i, key in enumerate(keys) if key in self.cache}
         missing = [i for i in range(len(keys)) if i not in answers]
-        pending = _Pending(kind, requests, keys, answers, self.cache)
+        pending = _Pending(kind, requests, keys, answers, self.cache, tolerant)
         size = len(missing) if self.cache is None else PIECE
         for start in range(0, len(missing), max(size, 1)):
             piece = missing[start : start + size]
@@ -109,7 +125,7 @@ class Phases:
         except NotImplementedError:
             raise
         except Exception as error:
-            if not self.tolerant:
+            if not pending.tolerant:
                 raise
             self._again(pending, piece, error)
             return
@@ -164,9 +180,10 @@ class _Pending:
         keys: list[str],
         answers: dict[int, Any],
         cache: Any,
+        tolerant: bool,
     ) -> None:
         self.kind, self.requests, self.keys = kind, requests, keys
-        self.answers, self.cache = answers, cache
+        self.answers, self.cache, self.tolerant = answers, cache, tolerant
         self.dbdict = None  # (as a hook of the harness has it)
         self._waiting: dict[str, list[int]] = {}
 

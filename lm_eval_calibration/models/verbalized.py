@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from lm_eval.api.registry import register_model
 
-from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.asking import Asked, ask_about
-from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
-from lm_eval_calibration.models.held_out import account, refuse_seen
+from lm_eval_calibration.models.beliefs import check_sampling
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.p_true import VERBAL, in_words
 from lm_eval_calibration.models.phases import Failed, asked
+from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs, rows_by_task
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.stated import StatedAnswer, Statement
+from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
+from lm_eval_calibration.verbal import styles
 from lm_eval_calibration.verbal.labels import Labels, name_options
 from lm_eval_calibration.verbal.parsing import Reply
 from lm_eval_calibration.verbal.replies import statement
-from lm_eval_calibration.verbal.styles import STYLES, style
-
-log = logging.getLogger(f"lm_eval.{__name__}")
 
 AGAIN = (
     "That could not be read ({reason}). Reply with one JSON object and nothing else, with a number "
@@ -35,7 +31,7 @@ AGAIN = (
 
 
 @register_model("verbalized")
-class VerbalizedLM(BeliefWrapper):
+class VerbalizedLM(RecalibratedBeliefs):
     """Multiple choice for models that give no log-likelihoods: probabilities in words.
 
     Wang et al., 2024. The base is asked once for each document; its reply becomes the options'
@@ -63,7 +59,6 @@ class VerbalizedLM(BeliefWrapper):
     """
 
     source = "verbalized"
-    tolerant = True  # what cannot be had is an invalid reply, with the reason
     default_template = VERBAL
 
     def __init__(
@@ -73,25 +68,23 @@ class VerbalizedLM(BeliefWrapper):
         guesses: int = 3,
         samples: int = 1,
         temperature: float | None = None,
-        floor: float = 1e-4,
+        floor: float = FLOOR,
         calibrator: str = "",
         allow_seen: bool = False,
         template: str = "",
         **model_args: Any,
     ) -> None:
-        if style not in STYLES:
-            raise invalid("style", ", ".join(STYLES), f"`{style}`")
+        if style not in styles.STYLES:
+            raise invalid("style", ", ".join(styles.STYLES), f"`{style}`")
         if not isinstance(guesses, int) or guesses < 1:
             raise invalid("guesses", "a whole number, at least 1", guesses)
         heat = (0.7 if samples != 1 else 0.0) if temperature is None else temperature
         check_sampling(samples, heat, name="samples")
         if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
             raise invalid("floor", "above 0 and below 0.5", floor)
-        self._style, self._samples, self._heat = make(style, guesses), samples, float(heat)
-        self._floor, self._path = float(floor), str(calibrator)
-        self.calibrator = Calibrator.from_pretrained(calibrator) if calibrator else None
-        self._allow_seen, self._seen = bool(allow_seen), dict[str, int]()
-        super().__init__(base, template, **model_args)
+        self._style, self._floor = styles.style(style, guesses), float(floor)
+        self._samples, self._heat = samples, float(heat)
+        super().__init__(base, calibrator, allow_seen, template, **model_args)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """Log-probabilities of options as stated; other requests as the base answers them."""
@@ -109,13 +102,12 @@ class VerbalizedLM(BeliefWrapper):
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
         """A generation task's own answers, each with the probability that the base names."""
-        return in_words(self, requests, self.phases.generate(requests, "answering"))
+        found = in_words(self, requests, self.phases.generate(requests, "answering"))
+        return self.mapped(requests, found)
 
     def _stated(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
         """Answers to the requests of some documents, by their numbers."""
-        if self.calibrator is not None:
-            training = self.calibrator.training
-            self._seen |= refuse_seen(training, mine, allow=self._allow_seen)
+        self.check_seen(mine)
         self.phases.cache = self.cache_hook.dbdict
         firsts = [requests[d.options[0][0]] for d in mine]
         about = [ask_about(requests, d, self._chat) for d in mine]
@@ -191,7 +183,8 @@ class VerbalizedLM(BeliefWrapper):
             )
             for turn, first, names in zip(turns, firsts, labels, strict=True)
         ]
-        return self.phases.samples(wanted, count, heat, title) if wanted else []
+        # (what cannot be had is an invalid reply, with the reason)
+        return self.phases.samples(wanted, count, heat, title, tolerant=True)
 
     def _turns(self, first: Any, about: Asked, labels: Labels) -> list[dict[str, str]]:
         """The conversation: few-shot turns where they can be told, and our question."""
@@ -222,11 +215,8 @@ class VerbalizedLM(BeliefWrapper):
         floored = [np.log(np.maximum(s.probabilities, self._floor)) for s in statements]
         if self.calibrator is None:
             return floored
-        by_task: dict[str, list[int]] = {}
-        for i, document in enumerate(mine):
-            by_task.setdefault(document.task, []).append(i)
         scores = list(floored)
-        for task, numbers in by_task.items():
+        for task, numbers in rows_by_task([document.task for document in mine]).items():
             rows = [floored[i].tolist() for i in numbers]
             mapped = self.calibrator.transform(
                 Predictions.from_options(rows, [[] for _ in rows]), task
@@ -235,17 +225,6 @@ class VerbalizedLM(BeliefWrapper):
             for i, row in zip(numbers, mapped, strict=True):
                 scores[i] = row[: len(floored[i])]
         return scores
-
-    def get_model_info(self) -> dict[str, Any]:
-        """The base's, and the calibrator."""
-        if self.calibrator is None:
-            return super().get_model_info()
-        used = account(self.calibrator, self._path, self._seen)
-        return {**super().get_model_info(), "calibrator": used}
-
-
-make = style
-"""A style by its name (an argument hides it)."""
 
 
 def _room(labels: Labels) -> int:

@@ -25,14 +25,13 @@ from lm_eval_calibration.samples.line import (
     target_indices,
     verdict,
 )
+from lm_eval_calibration.stated import FLOOR
 
 Sample = Mapping[str, Any]
 PAIRS_ONLY = "pairs"
 BY_VERDICT = "verdict"
 STATED = "stated"
 """Also the field of a line that has them."""
-LEAST = 1e-4
-"""What a stated 0 is taken for."""
 
 
 class Record(NamedTuple):
@@ -113,7 +112,7 @@ def _stated_record(sample: Sample) -> Record:
     gold = target_indices(str(sample["target"]))
     if gold is None or len(p) < 2 or not all(0 <= value <= 1 for value in p):
         raise BadLineError(f"the target {sample['target']!r} and probabilities {p} are no labels'")
-    scores = [math.log(max(value, LEAST)) for value in p]
+    scores = [math.log(max(value, FLOOR)) for value in p]
     mask = [i in gold for i in range(len(p))]
     return Record(scores, [0] * len(p), mask, verdict(sample, "acc"), None)
 

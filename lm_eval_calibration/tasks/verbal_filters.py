@@ -26,13 +26,11 @@ from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.crossfit import cross_fit
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.predictions import Ints, Predictions
-from lm_eval_calibration.stated import Statement
+from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal.labels import Labels
 from lm_eval_calibration.verbal.replies import statement
 from lm_eval_calibration.verbal.styles import STYLES, style
 
-FLOOR = 1e-4
-"""Of probabilities before a logarithm: the least that a calibrator chooses among."""
 FOLDS = 5
 
 

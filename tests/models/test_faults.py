@@ -122,11 +122,11 @@ def test_intolerant_phases_let_an_error_through() -> None:
             raise OSError("no route")
 
     class Request:
-        args = ("prompt", {})
+        args, doc, task_name, doc_id = ("prompt", {}), {}, "toy", 0
 
     with pytest.raises(OSError, match="no route"):
         Phases(Broken(), "x").generate([Request()], "asking")
-    (one, two) = Phases(Broken(), "x", tolerant=True).generate([Request()] * 2, "asking")
+    ((one,), (two,)) = Phases(Broken(), "x").samples([Request()] * 2, 1, 0.0, "asking", True)
     assert isinstance(one, Failed) and two.reason == "OSError: no route" and one == ""
     with pytest.raises(OSError, match="no route"):
-        Phases(Broken(), "x", tolerant=True).generate([Request()] * 3, "asking")
+        Phases(Broken(), "x").samples([Request()] * 3, 1, 0.0, "asking", True)

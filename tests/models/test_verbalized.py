@@ -127,6 +127,16 @@ def test_generation_twins_state_one_probability(tasks: Any) -> None:
     assert found["auroc"] == 1 and found["invalid_rate"] == 0
 
 
+def test_a_calibrator_maps_generated_answers_too(tasks: Any, tmp_path: Path) -> None:
+    parameters = {"temperature": np.array(3.0), "floor": np.array(1e-3)}
+    Calibrator("inverse_softmax", {"": parameters}).save_pretrained(tmp_path)
+    lm = VerbalizedLM(base="scripted", calibrator=str(tmp_path))
+    for sample in logged(evaluate(lm, tasks, "calib_toy_generate"), "calib_toy_generate"):
+        stated_one = 0.85 if sample["exact_match"] else 0.15
+        odds = (stated_one / (1 - stated_one)) ** (1 / 3)
+        assert sample["envelopes"]["confidence"] == pytest.approx(odds / (1 + odds), abs=1e-3)
+
+
 def test_a_calibrator_of_a_logged_run(tasks: Any, tmp_path: Path) -> None:
     """Fitted on some documents, applied to others, refused on its own."""
     from command import run
