@@ -175,6 +175,15 @@ def report(
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     replicates: options.Replicates = 1000,
+    thresholds_from: Annotated[
+        str | None,
+        typer.Option(
+            "--thresholds",
+            metavar="RUN",
+            help="Run on other documents, to choose thresholds on; else half of each task's.",
+            show_default=False,
+        ),
+    ] = None,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
     model: options.ModelColumn = None,
@@ -188,7 +197,13 @@ def report(
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
     read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
-    typer.echo(write(read, names, output, figures, examples, replicates).resolve())
+    other = None
+    if thresholds_from is not None:
+        other = load(
+            [thresholds_from], skip_bad, table, filter_name=filter_name, calibrator=calibrator
+        )
+    page = write(read, names, output, figures, examples, replicates, other)
+    typer.echo(page.resolve())
 
 
 @app.command()
@@ -265,13 +280,14 @@ def thresholds(
     from lm_eval_calibration.cli.formats import choose
     from lm_eval_calibration.cli.source import load
     from lm_eval_calibration.cli.thresholds import find, render
+    from lm_eval_calibration.samples.thresholds import PRECISIONS
 
     how = choose(as_json, as_csv, as_markdown)
     one, other = (
         load([run], skip_bad, filter_name=filter_name, calibrator=calibrator)
         for run in (fit_on, test)
     )
-    print_text(render(find(one, other, precision or (0.8, 0.9, 0.95), by_option), how))
+    print_text(render(find(one, other, precision or PRECISIONS, by_option), how))
 
 
 @app.command()

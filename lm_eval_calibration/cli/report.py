@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import score_runs
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.samples import Run, scopes
 
 SLOW_SCOPES = 8
@@ -20,14 +21,23 @@ def write(
     figures: Path | None,
     examples: int,
     replicates: int,
+    thresholds_from: Sequence[Run] | None,
 ) -> Path:
     """Score the runs and write the page."""
+    if thresholds_from is not None and len(thresholds_from) != 1:
+        raise invalid("--thresholds", "one run", len(thresholds_from))
     from lm_eval_calibration.report.page import write_report
 
     scored = score_runs(runs, metrics, replicates)
     with working("drawing", len(scored), len(scored) > SLOW_SCOPES) as progress:
         return write_report(
-            runs, scored, output, figures=figures, examples=examples, progress=progress
+            runs,
+            scored,
+            output,
+            figures=figures,
+            examples=examples,
+            thresholds_from=thresholds_from[0] if thresholds_from else None,
+            progress=progress,
         )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
@@ -18,12 +17,11 @@ from lm_eval_calibration.cli.formats import (
     print_tables,
 )
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics.thresholds import Accepted, accept, reach
+from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.predictions import Bools, Floats
-from lm_eval_calibration.samples import Run, Samples, read_documents
+from lm_eval_calibration.samples import Run, Samples
+from lm_eval_calibration.samples.thresholds import Threshold, between, classes, refuse_shared
 
-ANSWERS = "any answer"
 HEADER = (
     "task", "accepted", "wanted", "threshold", "precision, fitted", "precision, test",
     "95 % interval", "recall, test", "share, test",
@@ -31,16 +29,10 @@ HEADER = (
 
 
 class Row(NamedTuple):
-    """A threshold of one task: of all answers by their confidence, or of one option.
-
-    fitted, test: `None` where the precision cannot be reached.
-    """
+    """A threshold of one task."""
 
     task: str
-    accepted: str
-    wanted: float
-    fitted: Accepted | None
-    test: Accepted | None
+    found: Threshold
 
 
 def find(
@@ -56,12 +48,11 @@ def find(
         if len(runs) != 1:
             raise InvalidInputError(f"`{name}` must be one run, got {len(runs)}.")
     there = {upstream_name(task): s for task, s in test[0].samples.items()}
-    rows = []
+    rows: list[Row] = []
     for task, samples in fitted_on[0].samples.items():
         other = there.get(upstream_name(task))
         if other is not None:
-            _refuse_shared(samples, other)
-            rows += list(_rows(samples, other, precisions, by_option))
+            rows += _rows(samples, other, precisions, by_option)
     if not rows:
         raise InvalidInputError(
             f"The runs have no task in common: {', '.join(fitted_on[0].samples)} and "
@@ -87,50 +78,24 @@ def render(rows: Sequence[Row], how: Format) -> str | None:
     return None
 
 
-def _refuse_shared(a: Samples, b: Samples) -> None:
-    both = len(np.intersect1d(a.doc_hash, b.doc_hash))
-    if both:
-        raise InvalidInputError(
-            f"{both:,} document(s) of `{b.task}` are in both runs: a threshold that was chosen on "
-            "them flatters itself. Test it on others."
-        )
-
-
 def _rows(
     fitted_on: Samples, test: Samples, precisions: Sequence[float], by_option: bool
-) -> Iterator[Row]:
-    columns = zip(_columns(fitted_on, by_option), _columns(test, by_option), strict=True)
-    for (name, scores, positive), (_, test_scores, test_positive) in columns:
-        for wanted in precisions:
-            threshold = reach(scores, positive, wanted)
-            fitted = None if threshold is None else accept(scores, positive, threshold)
-            given = None if threshold is None else accept(test_scores, test_positive, threshold)
-            yield Row(upstream_name(test.task), name, wanted, fitted, given)
-
-
-def _columns(samples: Samples, by_option: bool) -> list[tuple[str, Floats, Bools]]:
-    """(what is accepted, scores, positives): of answers, or of each option against the rest."""
-    p = samples.predictions
-    if not by_option:
-        return [(ANSWERS, p.confidence, np.asarray(p.correct, dtype=bool))]
-    if p.probabilities is None or p.gold is None:
-        raise InvalidInputError(
-            f"`{samples.task}` ({samples.path}) logged confidences alone: leave --by-option out."
-        )
-    first, last = read_documents(samples, [0, len(samples) - 1])
-    if first.options != last.options:
-        raise InvalidInputError(
-            f"`{samples.task}`: the options differ from document to document, so they are no "
-            "classes: leave --by-option out."
-        )
-    return [(name, p.probabilities[:, k], p.gold[:, k]) for k, name in enumerate(first.options)]
+) -> list[Row]:
+    refuse_shared(fitted_on, test)
+    names = None
+    if by_option:
+        names = classes(fitted_on)
+        if names != classes(test):
+            raise InvalidInputError(f"The options of `{test.task}` are not the same in both runs.")
+    found = between(fitted_on.predictions, test.predictions, precisions, names)
+    return [Row(upstream_name(test.task), threshold) for threshold in found]
 
 
 def _cells(row: Row) -> list[str]:
-    head = [row.task, row.accepted, number(row.wanted, 2)]
-    if row.fitted is None or row.test is None:
+    name, wanted, f, t = row.found
+    head = [row.task, name, number(wanted, 2)]
+    if f is None or t is None:
         return [*head, "not reached", "-", "-", "-", "-", "-"]
-    f, t = row.fitted, row.test
     ends = f"{number(t.low, 3)} to {number(t.high, 3)}"
     return [
         *head,
@@ -145,9 +110,10 @@ def _cells(row: Row) -> list[str]:
 
 def _flat(row: Row) -> dict[str, Any]:
     nothing = float("nan")
-    figures: dict[str, Any] = {"task": row.task, "accepted": row.accepted, "wanted": row.wanted}
-    for side, found in (("fitted", row.fitted), ("test", row.test)):
+    accepted, wanted, fitted, test = row.found
+    figures: dict[str, Any] = {"task": row.task, "accepted": accepted, "wanted": wanted}
+    for side, found in (("fitted", fitted), ("test", test)):
         for name in Accepted._fields[1:]:
             figures[f"{side}_{name}"] = nothing if found is None else getattr(found, name)
-    figures["threshold"] = nothing if row.fitted is None else row.fitted.threshold
+    figures["threshold"] = nothing if fitted is None else fitted.threshold
     return figures

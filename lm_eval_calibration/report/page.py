@@ -12,7 +12,7 @@ from typing import Any
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
 from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.report import pools, provenance, tables, theme, wording
+from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
 from lm_eval_calibration.report.tables import MetricRow
@@ -35,6 +35,7 @@ class ScopeView:
     pooled: bool
     notes: tuple[str, ...]
     tables: list[list[MetricRow]]
+    acting: acting.ActingView | None
     pools: pools.PoolView | None
     examples: list[Example]
     no_examples: str
@@ -65,6 +66,7 @@ def write_report(
     figures: Path | None = None,
     formats: Sequence[str] = FORMATS,
     examples: int = 10,
+    thresholds_from: Run | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write one self-contained page about `runs`.
@@ -76,6 +78,7 @@ def write_report(
         figures: a folder for every figure as a file of its own, or `None`.
         formats: of those files, `svg` and `png`.
         examples: over-confident wrong answers to show of each task, where the run logs texts.
+        thresholds_from: a run on other documents to choose thresholds on; else half of each task.
         progress: called with each scope's label when it is drawn.
 
     Returns:
@@ -83,14 +86,15 @@ def write_report(
 
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
-        InvalidInputError: nothing to report, or a format that figures cannot have.
+        InvalidInputError: nothing to report, a format that figures cannot have, or a document
+            that is in `thresholds_from` too.
     """
     if not scored:
         raise InvalidInputError("Nothing to report: no task was scored.")
     template = _template()
     several = len({s.scope.run for s in scored}) > 1
     artist = Artist(figures, formats)
-    sections = _sections(scored, several, artist, examples, progress)
+    sections = _sections(scored, several, artist, examples, thresholds_from, progress)
     anchors = {
         (s.scope.run, s.scope.name): section.anchor
         for section, group in zip(sections, _by_task(scored).values(), strict=True)
@@ -202,6 +206,7 @@ def _sections(
     several: bool,
     artist: Artist,
     count: int,
+    thresholds_from: Run | None,
     progress: Callable[[str], None] | None,
 ) -> list[Section]:
     sections = []
@@ -210,7 +215,7 @@ def _sections(
         for s in group:
             title = s.scope.label(several)
             drawn.append(artist.scope(title, s.scope.predictions, s.estimates))
-            views.append(_view(s, title, count))
+            views.append(_view(s, title, count, thresholds_from))
             if progress is not None:
                 progress(title)
         grids = [list(kind) for kind in zip(*drawn, strict=True)]
@@ -222,7 +227,7 @@ def _sections(
     return sections
 
 
-def _view(s: Scored, title: str, count: int) -> ScopeView:
+def _view(s: Scored, title: str, count: int, thresholds_from: Run | None) -> ScopeView:
     shown, reason = _examples(s.scope, count)
     ece = s.estimates.get("ece")
     return ScopeView(
@@ -233,6 +238,7 @@ def _view(s: Scored, title: str, count: int) -> ScopeView:
         pooled=s.scope.pooled,
         notes=tuple(note for samples in s.scope.samples for note in samples.notes),
         tables=tables.metric_tables(s),
+        acting=acting.view(s.scope, thresholds_from),
         pools=pools.view(s.scope),
         examples=shown,
         no_examples=reason,

@@ -64,3 +64,11 @@ def test_what_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
     (other / NAME.replace("toy", "law")).write_text((pair[1] / NAME).read_text())
     with pytest.raises(InvalidInputError, match="no task in common"):
         run("thresholds", "--fit", pair[0], "--test", other)
+
+
+def test_in_the_report(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    run("report", pair[1], "--thresholds", pair[0], "--output", page, "--replicates", 20)
+    assert '<th scope="row" class="words">any answer</th>' in page.read_text()
+    with pytest.raises(InvalidInputError, match="are in both runs"):
+        run("report", pair[1], "--thresholds", pair[1], "--output", page)

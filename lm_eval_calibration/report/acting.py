@@ -1,0 +1,89 @@
+"""Which answers may be acted on: thresholds of a scope, in rows, for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lm_eval_calibration.metrics.thresholds import Accepted
+from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.report.wording import number, percent
+from lm_eval_calibration.samples.run import Run, Scope
+from lm_eval_calibration.samples.thresholds import (
+    Threshold,
+    between,
+    few_classes,
+    halves,
+    refuse_shared,
+)
+
+
+class ThresholdRow(NamedTuple):
+    """One threshold; texts."""
+
+    accepted: str
+    wanted: str
+    threshold: str
+    precision: str
+    interval: str
+    recall: str
+    share: str
+
+
+class ActingView(NamedTuple):
+    """A section: where its thresholds come from, and what they give."""
+
+    source: str
+    rows: list[ThresholdRow]
+
+
+def view(scope: Scope, chosen_on: Run | None) -> ActingView | None:
+    """Thresholds chosen on another run's documents, or on half of the scope's own.
+
+    Returns:
+        `None` where the other run lacks a task of the scope, or one half would be empty.
+
+    Raises:
+        InvalidInputError: a document is in both runs.
+    """
+    sides = halves(scope) if chosen_on is None else _sides(scope, chosen_on)
+    if sides is None:
+        return None
+    fitted_on, test = sides
+    found = between(fitted_on, test)
+    names = None if scope.pooled else few_classes(scope.samples[0])
+    if names is not None:
+        found += between(fitted_on, test, options=names)
+    of = "the other half" if chosen_on is None else "this run's"
+    source = "half of these documents" if chosen_on is None else f"the run `{chosen_on.label}`"
+    text = (
+        f"The lowest confidence that reaches a wanted precision on {len(fitted_on):,} documents, "
+        f"{source}, and what it gives on {of} {len(test):,}."
+    )
+    return ActingView(text, [_row(threshold) for threshold in found])
+
+
+def _sides(scope: Scope, chosen_on: Run) -> tuple[Predictions, Predictions] | None:
+    there: Mapping[str, str] = {upstream_name(task): task for task in chosen_on.samples}
+    names = [there.get(upstream_name(s.task)) for s in scope.samples]
+    others = [chosen_on.samples[name] for name in names if name is not None]
+    if len(others) < len(names):
+        return None
+    for one, other in zip(others, scope.samples, strict=True):
+        refuse_shared(one, other)
+    return Predictions.concatenate([s.predictions for s in others]), scope.predictions
+
+
+def _row(t: Threshold) -> ThresholdRow:
+    head = (t.accepted, percent(t.wanted))
+    if t.fitted is None or t.test is None:
+        return ThresholdRow(*head, "not reached", "", "", "", "")
+    return ThresholdRow(
+        *head, number(t.fitted.threshold), number(t.test.precision), _interval(t.test),
+        number(t.test.recall), percent(t.test.share),
+    )  # fmt: skip
+
+
+def _interval(a: Accepted) -> str:
+    return f"[{number(a.low)}, {number(a.high)}]" if a.share else ""
