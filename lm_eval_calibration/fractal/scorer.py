@@ -1,0 +1,138 @@
+"""`SentenceScorer`: the trained network with everything that is needed to score new responses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import expit
+
+from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.fractal.bags import Bags
+from lm_eval_calibration.fractal.losses import Weights
+from lm_eval_calibration.fractal.network import SentenceNetwork
+from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.training import beliefs, log_odds
+from lm_eval_calibration.predictions import Floats
+
+PLATT = (1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How texts become what the network sees.
+
+    Attributes:
+        encoder: name or folder of the sentence encoder.
+        split: see `sentences.split`.
+        preceding: whether the sentences before each one are shown with it.
+    """
+
+    encoder: str
+    split: str = "sentences"
+    preceding: bool = False
+
+
+class SentenceScorer(Artifact):
+    """Scores of sentences, and the confidence in a response that they add up to.
+
+    Args:
+        network: trained.
+        settings: it was trained with; the weights that were chosen among them.
+        reading: of texts.
+        training: the documents it was trained on.
+        platt: slope and offset of the sentences' log-odds, fitted where labels of sentences were
+            known; (1, 0) otherwise.
+        about: how training went.
+    """
+
+    def __init__(
+        self,
+        network: SentenceNetwork,
+        settings: Settings,
+        reading: Reading,
+        training: Training,
+        platt: tuple[float, float] = PLATT,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.settings, self.reading = settings, reading
+        self.training, self.platt = training, platt
+        self.about = about or {}
+
+    @property
+    def method(self) -> str:
+        """Its kind."""
+        return "fractal"
+
+    def scores(self, bags: Bags) -> Floats:
+        """(M,) probability of each sentence to be right.
+
+        Raises:
+            InvalidInputError: embeddings of another size than the network was trained on.
+        """
+        slope, offset = self.platt
+        return expit(slope * self._log_odds(bags).double().numpy() + offset)
+
+    def confidences(self, bags: Bags) -> Floats:
+        """(N,) probability of each response to be right: the aggregate that was trained."""
+        belief = beliefs(self._log_odds(bags), bags, self.settings)
+        return np.exp(belief.log_right.double().numpy())
+
+    def _log_odds(self, bags: Bags) -> torch.Tensor:
+        expected = self.network.inputs
+        if bags.inputs.shape[1] != expected:
+            raise invalid(
+                "bags",
+                f"embeddings of {expected} numbers in all, as of `{self.reading.encoder}`",
+                bags.inputs.shape[1],
+            )
+        return log_odds(self.network, bags)
+
+    def describe(self) -> dict[str, Any]:
+        """Settings, reading and how training went."""
+        return {
+            "settings": asdict(self.settings),
+            "reading": asdict(self.reading),
+            "platt": list(self.platt),
+            "inputs": self.network.inputs,
+            "embedding": self.network.embedding,
+            "about": self.about,
+        }
+
+    def tensors(self) -> Tensors:
+        """The network's."""
+        return {name: value.numpy() for name, value in self.network.state_dict().items()}
+
+    @classmethod
+    def restore(
+        cls, config: dict[str, Any], tensors: Tensors, training: Training
+    ) -> SentenceScorer:
+        """The scorer of its files.
+
+        Raises:
+            InvalidInputError: the files are of another kind, or do not fit together.
+        """
+        if config["method"] != "fractal":
+            raise invalid("scorer", "a folder of `lm-calib fit fractal`", f"a {config['method']}'s")
+        told = dict(config["settings"])
+        told["weights"] = None if told["weights"] is None else Weights(*told["weights"])
+        settings = Settings(**told)
+        inputs, embedding = int(config["inputs"]), int(config["embedding"])
+        network = SentenceNetwork(inputs, embedding, settings.hidden, settings.interaction)
+        try:
+            network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+        except RuntimeError as error:
+            raise InvalidInputError(f"The scorer's weights do not fit: {error}") from error
+        slope, offset = config["platt"]
+        return cls(
+            network,
+            settings,
+            Reading(**config["reading"]),
+            training,
+            (float(slope), float(offset)),
+            dict(config["about"]),
+        )
