@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lm_eval_calibration.predictions import Predictions as Predictions
     from lm_eval_calibration.report.diagram import reliability_diagram as reliability_diagram
     from lm_eval_calibration.samples import load_samples as load_samples
+    from lm_eval_calibration.tasks.sentences import SentenceTask as SentenceTask
     from lm_eval_calibration.tasks.twin import CalibrationTask as CalibrationTask
     from lm_eval_calibration.tasks.verbalized import VerbalizedTask as VerbalizedTask
 
@@ -27,6 +28,7 @@ _EXPORTS = {
     "CalibrationTask": "lm_eval_calibration.tasks.twin",
     "METRICS": "lm_eval_calibration.metrics",
     "Predictions": "lm_eval_calibration.predictions",
+    "SentenceTask": "lm_eval_calibration.tasks.sentences",
     "VerbalizedTask": "lm_eval_calibration.tasks.verbalized",
     "evaluate": "lm_eval_calibration.metrics",
     "load_samples": "lm_eval_calibration.samples",

@@ -36,6 +36,8 @@ class Envelope:
         beliefs: probability of each candidate, where they were stated.
         said: the discriminator's words, one for each pick.
         orders: the order in which each discriminator saw the candidates.
+        sentences: of the answer, where each has a score.
+        scores: of them: the probability of each to be right.
         flags: what a reader must know: `invalid`, the words state no confidence, and a half was
             taken.
 
@@ -52,6 +54,8 @@ class Envelope:
     said: tuple[str, ...] = ()
     orders: tuple[tuple[int, ...], ...] = ()
     flags: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -65,6 +69,10 @@ class Envelope:
             raise invalid("picks", f"numbers from 0 to {count - 1}, or none", self.picks)
         if self.beliefs and len(self.beliefs) != count:
             raise invalid("beliefs", f"one for each of {count} candidates", len(self.beliefs))
+        if len(self.scores) != len(self.sentences):
+            raise invalid("scores", f"one for each of {len(self.sentences)} sentences", self.scores)
+        if not all(0 <= score <= 1 for score in self.scores):
+            raise invalid("scores", "from 0 to 1", self.scores)
 
     def to_text(self) -> str:
         """The envelope as one line of JSON."""
@@ -100,7 +108,7 @@ class Envelope:
         unknown = set(given) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]}")
-        names = ("candidates", "said", "flags")
+        names = ("candidates", "said", "flags", "sentences")
         texts = [given["source"], *(text for name in names for text in given.get(name, ()))]
         if not all(isinstance(t, str) for t in texts):
             raise ValueError("a text that is none")
@@ -119,6 +127,8 @@ class Envelope:
             tuple(given.get("said", ())),
             tuple(tuple(int(i) for i in order) for order in given.get("orders", ())),
             tuple(given.get("flags", ())),
+            tuple(given.get("sentences", ())),
+            tuple(float(score) for score in given.get("scores", ())),
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lm_eval_calibration.cli import fit_options as options
+from lm_eval_calibration.cli import fractal_options
 from lm_eval_calibration.cli import options as shared
 from lm_eval_calibration.cli import training_options as training
 from lm_eval_calibration.errors import InvalidInputError, invalid
@@ -198,6 +199,75 @@ def verbalized(
     from lm_eval_calibration.cli.fit_verbalized import run
 
     run(from_samples(samples, shared.Table()), output, method, folds, per_task)
+
+
+@app.command()
+def fractal(
+    output: options.Output,
+    samples: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="Generation runs made with --log_samples: files, folders or globs.",
+            show_default=False,
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=".jsonl, .csv or .parquet with question, response, label (and sentence_labels); "
+            "or question, first, second, preferred.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[str, typer.Option(help="Metric that says whether a response is right.")] = (
+        "exact_match"
+    ),
+    filter_name: shared.Filter = None,
+    split: fractal_options.Split = "sentences",
+    preceding: fractal_options.Preceding = False,
+    encoder: fractal_options.EncoderName = "all-MiniLM-L6-v2",
+    store: fractal_options.Store = None,
+    device: options.Device = None,
+    aggregate: fractal_options.Aggregate = "min",
+    form: fractal_options.Form = "product",
+    bag_loss: fractal_options.BagLoss = "bce",
+    weights: fractal_options.Weights = "auto",
+    rounds: fractal_options.Rounds = 1,
+    plain: fractal_options.Plain = False,
+    epochs: fractal_options.Epochs = 40,
+    learning_rate: fractal_options.LearningRate = 1e-3,
+    seed: fractal_options.Seed = 0,
+) -> None:
+    """Learn to score sentences from labels of whole responses (FRACTAL, Makhija et al., 2025).
+
+    `lm_eval --model fractal` then scores every sentence of an answer, `lm-calib fractal score`
+    those of a run that was logged.
+    """
+    from lm_eval_calibration.cli.fit_fractal import responses, run, weights_of
+    from lm_eval_calibration.fractal.scorer import Reading
+    from lm_eval_calibration.fractal.settings import Settings
+
+    settings = Settings(
+        aggregate=aggregate,
+        form=form,
+        bag_loss=bag_loss,
+        weights=weights_of(weights),
+        rounds=rounds,
+        interaction=not plain,
+        epochs=epochs,
+        learning_rate=learning_rate,
+    )
+    run(
+        responses(samples, table, label, split, filter_name),
+        Reading(encoder, split, preceding),
+        settings,
+        output,
+        Path(store) if store else output / "embeddings",
+        device,
+        seed,
+    )
 
 
 RECALIBRATORS = {

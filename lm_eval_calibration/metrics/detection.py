@@ -100,13 +100,13 @@ def _detect(familiar: Floats, unfamiliar: Floats) -> Detection:
     found = np.argmax(true >= RECALL * m[:, None], axis=1)
     return Detection(
         (familiar * above).sum(axis=1) / (n * m),
-        _average_precision(unfamiliar, familiar),
-        _average_precision(familiar[:, ::-1], unfamiliar[:, ::-1]),
+        average_precision(unfamiliar, familiar),
+        average_precision(familiar[:, ::-1], unfamiliar[:, ::-1]),
         false[np.arange(len(false)), found] / n,
     )
 
 
-def _average_precision(positives: Floats, negatives: Floats) -> Floats:
+def average_precision(positives: Floats, negatives: Floats) -> Floats:
     """(B,) precision at each threshold, weighted by the recall that it adds."""
     true = positives.cumsum(axis=1)
     seen = true + negatives.cumsum(axis=1)

@@ -146,6 +146,8 @@ class GenerationTask(Twin):
             "said": list(e.said),
             "orders": [list(order) for order in e.orders],
             "flags": list(e.flags),
+            "sentences": list(e.sentences),
+            "sentence_scores": list(e.scores),
         }
 
     def _confidence_rows(self, confidence: float | None, value: Any, name: str) -> dict[str, Any]:

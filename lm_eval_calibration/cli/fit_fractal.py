@@ -1,0 +1,121 @@
+"""`lm-calib fit fractal`: responses, their embeddings, a training, and what it learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from lm_eval_calibration.cli.formats import number, print_tables
+from lm_eval_calibration.cli.progress import counting
+from lm_eval_calibration.cli.source import say
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.fitting.fractal import Fitted, fit
+from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
+from lm_eval_calibration.fractal.encoders import Encoder
+from lm_eval_calibration.fractal.losses import Weights
+from lm_eval_calibration.fractal.scorer import Reading
+from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.metrics.selective import auroc
+
+
+def responses(
+    samples: Sequence[str] | None,
+    table: Path | None,
+    label: str,
+    split: str,
+    filter_name: str | None,
+) -> Labelled:
+    """From runs or from a table.
+
+    Raises:
+        InvalidInputError: neither or both are given.
+    """
+    if bool(samples) == (table is not None):
+        raise InvalidInputError(
+            "Give either --samples, runs that were logged, or --table, a file of labelled responses."
+        )
+    if table is not None:
+        return of_table(table, split)
+    return of_samples(list(samples or ()), label, split, filter_name)
+
+
+def weights_of(text: str | None) -> Weights | None:
+    """The weights of an option such as `0.8,0.1,0.1`; `None` to have them chosen."""
+    if text is None or text == "auto":
+        return None
+    try:
+        return Weights(*(float(part) for part in text.split(",")))
+    except (TypeError, ValueError):
+        raise invalid("--weights", "BAG,COSINE,CORRELATION or auto", f"`{text}`") from None
+
+
+def run(
+    labelled: Labelled,
+    reading: Reading,
+    settings: Settings,
+    output: Path,
+    store: Path,
+    device: str | None,
+    seed: int,
+) -> None:
+    """Fit, print what training says, and save."""
+    say(labelled.notes)
+    encoder = Encoder(reading.encoder, store, device)
+    texts = sum(len(r.sentences) for r in labelled.responses) + len(labelled.responses)
+    with counting("encoding", texts) as encoding:
+        found = fit(
+            labelled,
+            reading,
+            settings,
+            encoder,
+            seed=seed,
+            encoding=encoding,
+            progress=lambda what: say([f"training: {what}"]),
+        )
+    found.scorer.save_pretrained(output)
+    sentences = sum(len(r.sentences) for r in labelled.responses)
+    tasks = ", ".join(labelled.tasks)
+    title = (
+        f"{len(labelled.responses):,} responses of {sentences:,} sentences from {tasks}; "
+        f"{len(found.judge):,} {'pairs' if labelled.pairs else 'responses'} judge"
+    )
+    print_tables([title, _stages(found), "", *_in_words(found)])
+    typer.echo(output.resolve())
+
+
+def _stages(found: Fitted) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("trained on", "epochs", "loss of judging responses", "auroc"):
+        table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
+    for i, stage in enumerate(found.trained.stages):
+        name = "responses' labels" if i == 0 else f"pseudo-labels, round {i}"
+        kept = " (kept)" if i == found.chosen else ""
+        table.add_row(name + kept, str(stage.epochs), number(stage.loss), _auroc(found, i))
+    return table
+
+
+def _auroc(found: Fitted, stage: int) -> str:
+    """Of responses' confidences, for those that judged; a dash for preferences."""
+    if found.judge.pairs is not None:
+        return "-"
+    scorer = found.scorer
+    network, scorer.network = scorer.network, found.trained.stages[stage].network
+    confidence = scorer.confidences(found.judge.bags)
+    scorer.network = network
+    return number(auroc(confidence, np.asarray(found.judge.bags.labels) > 0.5))
+
+
+def _in_words(found: Fitted) -> list[str]:
+    words = ["weights of bag, cosine and correlation loss: {:g}, {:g}, {:g}".format(
+        *found.trained.weights
+    )]  # fmt: skip
+    slope, offset = found.scorer.platt
+    if found.scorer.platt != (1.0, 0.0):
+        words.append(
+            f"sentences calibrated by their labels: slope {slope:.3f}, offset {offset:.3f}"
+        )
+    return words

@@ -1,0 +1,96 @@
+"""`lm-calib fractal score`: sentences of logged responses, each with its score."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from lm_eval_calibration.cli.formats import number, print_tables
+from lm_eval_calibration.cli.source import say
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fitting.responses import Labelled, of_samples
+from lm_eval_calibration.metrics.evaluate import evaluate
+from lm_eval_calibration.models.scoring_sentences import ScoredResponse, ScorerWithEncoder
+from lm_eval_calibration.predictions import Predictions
+
+LINES = 4096
+"""Responses that are scored at once."""
+
+
+def score(
+    runs: Sequence[str],
+    scorer: ScorerWithEncoder,
+    output: Path,
+    label: str | None,
+    filter_name: str | None,
+    allow_seen: bool,
+) -> None:
+    """Write a line for each response, and print how its confidence fares where labels are known.
+
+    Raises:
+        InvalidInputError: nothing to read, or responses to documents that the scorer was fitted on.
+    """
+    found = of_samples(runs, label, scorer.scorer.reading.split, filter_name)
+    _refuse_seen(found, scorer, allow_seen)
+    scored: list[ScoredResponse] = []
+    for start in range(0, len(found.responses), LINES):
+        scored += scorer.score(found.responses[start : start + LINES])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("w", encoding="utf-8") as file:
+        for line in _lines(found, scored):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sentences = sum(len(s.sentences) for s in scored)
+    title = f"{len(scored):,} responses, {sentences:,} sentences"
+    print_tables([title, *_figures(found, scored)])
+    typer.echo(output.resolve())
+
+
+def _lines(found: Labelled, scored: Sequence[ScoredResponse]) -> Iterator[dict[str, Any]]:
+    for r, s in zip(found.responses, scored, strict=True):
+        yield {
+            "doc_hash": f"{r.document:016x}",
+            "question": r.question,
+            "sentences": s.sentences,
+            "scores": s.scores,
+            "confidence": s.confidence,
+            "label": None if math.isnan(r.label) else r.label,
+        }
+
+
+def _refuse_seen(found: Labelled, scorer: ScorerWithEncoder, allow: bool) -> None:
+    documents = np.array([r.document for r in found.responses], dtype=np.uint64)
+    seen = int(scorer.scorer.training.seen(documents).sum())
+    if not seen:
+        return
+    text = (
+        f"the scorer was fitted on the documents of {seen:,} of these {len(documents):,} responses"
+    )
+    if not allow:
+        raise InvalidInputError(
+            f"{text[0].upper()}{text[1:]}: figures on them would flatter it. Score others, or pass "
+            "--allow-seen, which says so."
+        )
+    say([f"{text}: the figures flatter it."])
+
+
+def _figures(found: Labelled, scored: Sequence[ScoredResponse]) -> list[Any]:
+    """A table of the confidences, where each response is plainly right or wrong."""
+    labels = np.array([r.label for r in found.responses])
+    if not np.isin(labels, (0.0, 1.0)).all():
+        return []
+    p = Predictions.from_confidences([s.confidence for s in scored], labels == 1)
+    table = Table(box=None, pad_edge=False)
+    for name in ("confidence of responses", "value", "95 % interval"):
+        table.add_column(name, justify="left" if name.startswith("conf") else "right")
+    table.add_row("mean", number(float(p.confidence.mean())), "")
+    for name, e in evaluate(p, ["acc", "ece", "auroc", "aurc"]).items():
+        ends = "" if math.isnan(e.low) else f"{number(e.low)} to {number(e.high)}"
+        table.add_row(name, number(e.value), ends)
+    return [table]

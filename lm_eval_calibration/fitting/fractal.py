@@ -1,0 +1,127 @@
+"""A scorer of sentences, fitted on labelled responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fitting.responses import Labelled
+from lm_eval_calibration.fractal.bags import Bags
+from lm_eval_calibration.fractal.encoders import Encoder
+from lm_eval_calibration.fractal.encoders import Progress as Counting
+from lm_eval_calibration.fractal.responses import bags_of
+from lm_eval_calibration.fractal.scorer import PLATT, Reading, SentenceScorer
+from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.training import Material, Progress, Stage, Trained, log_odds, train
+
+FOLDS = 7
+"""One of so many documents is not learned from, but judges the training."""
+LEAST = 20
+"""Labelled sentences of each kind, in the responses that judge, for a calibration of sentences."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A scorer, and what training says of it.
+
+    Attributes:
+        scorer: its network is that of the stage with the lowest loss on `judge`.
+        trained: both stages.
+        judge: the responses that judged.
+        chosen: the number of the stage.
+    """
+
+    scorer: SentenceScorer
+    trained: Trained
+    judge: Material
+    chosen: int
+
+
+def fit(
+    labelled: Labelled,
+    reading: Reading,
+    settings: Settings,
+    encoder: Encoder,
+    *,
+    seed: int = 0,
+    encoding: Counting | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Encode, train, and calibrate the scores of sentences where some have labels.
+
+    Args:
+        labelled: responses.
+        reading: how they were cut up and how they are shown.
+        settings: of the training.
+        encoder: that `reading` names.
+        seed: of weights and order.
+        encoding: called with how many texts have been encoded.
+        progress: called with what is being trained.
+
+    Raises:
+        InvalidInputError: too few documents, or all responses have the same label.
+    """
+    bags = bags_of(labelled.responses, encoder, preceding=reading.preceding, progress=encoding)
+    _check(bags, labelled)
+    judging = held_out(bags)
+    whole = Material(bags, labelled.pairs)
+    learn, judge = whole.part(np.flatnonzero(~judging)), whole.part(np.flatnonzero(judging))
+    trained = train(learn, judge, settings, seed=seed, progress=progress)
+    chosen = int(np.argmin([stage.loss for stage in trained.stages]))
+    stage = trained.stages[chosen]
+    scorer = SentenceScorer(
+        stage.network,
+        replace(settings, weights=trained.weights),
+        reading,
+        Training(labelled.tasks, np.unique(bags.documents), labelled.model),
+        _platt(stage, judge.bags),
+        _about(labelled, trained, chosen, judge),
+    )
+    return Fitted(scorer, trained, judge, chosen)
+
+
+def held_out(bags: Bags) -> Any:
+    """(N,) which responses judge: all of a document's together, one document in `FOLDS`."""
+    _, number = np.unique(bags.documents, return_inverse=True)
+    order = np.random.default_rng(0).permutation(number.max() + 1)
+    return order[number] % FOLDS == 0
+
+
+def _check(bags: Bags, labelled: Labelled) -> None:
+    documents = len(np.unique(bags.documents))
+    if documents < 2 * FOLDS:
+        raise InvalidInputError(
+            f"{documents} document(s) are too few to fit on: at least {2 * FOLDS} are needed."
+        )
+    if labelled.pairs is None and len(np.unique(bags.labels)) == 1:
+        raise InvalidInputError(
+            f"All {len(bags):,} responses have the label {bags.labels[0]:g}: there is nothing to "
+            "learn from. Take the responses of another model, or of harder questions."
+        )
+
+
+def _platt(stage: Stage, judge: Bags) -> tuple[float, float]:
+    """Slope and offset of the log-odds, where enough sentences of the judging responses are known."""
+    known = np.flatnonzero(~np.isnan(judge.sentence_labels))
+    labels = judge.sentence_labels[known] > 0.5
+    if min(int(labels.sum()), int((~labels).sum())) < LEAST:
+        return PLATT
+    z = log_odds(stage.network, judge).double().numpy()[known]
+    found = LogisticRegression(C=1e6).fit(z[:, None], labels)
+    slope, offset = float(found.coef_[0, 0]), float(found.intercept_[0])
+    return (slope, offset) if slope > 0 else PLATT
+
+
+def _about(labelled: Labelled, trained: Trained, chosen: int, judge: Material) -> dict[str, Any]:
+    return {
+        "responses": len(labelled.responses),
+        "judged_on": len(judge),
+        "stages": [{"loss": s.loss, "epochs": s.epochs} for s in trained.stages],
+        "stage": chosen,
+        "tried": [{"weights": list(w), "loss": loss} for w, loss in trained.tried.items()],
+    }

@@ -1,0 +1,103 @@
+"""Responses as they are read, and the bags that they become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.fractal.bags import Bags
+from lm_eval_calibration.fractal.encoders import Encoder, Progress
+
+QUESTION_KEYS = ("question", "problem", "prompt", "query", "instruction", "input")
+CONTEXT = 1000
+"""Characters of preceding sentences that are shown; whole sentences, the nearest ones."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response, cut up.
+
+    Attributes:
+        question: what it answers.
+        sentences: at least one.
+        label: 1 if it is right, 0 if not, a share for `avg`; NaN where unknown.
+        sentence_labels: likewise of each sentence; empty where none is known.
+        document: the first 64 bits of the harness's hash of the document.
+    """
+
+    question: str
+    sentences: tuple[str, ...]
+    label: float = math.nan
+    sentence_labels: tuple[float, ...] = field(default=())
+    document: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not self.sentences:
+            raise invalid("sentences", "at least one", "none")
+        if self.sentence_labels and len(self.sentence_labels) != len(self.sentences):
+            raise invalid(
+                "sentence_labels", f"one for each of {len(self.sentences)} sentences",
+                len(self.sentence_labels),
+            )  # fmt: skip
+        for value in (self.label, *self.sentence_labels):
+            if not (math.isnan(value) or 0 <= value <= 1):
+                raise invalid("label", "from 0 to 1", value)
+
+
+def question_of(doc: Any, prompt: str) -> str:
+    """The question of a document by the names that data sets give it, else its prompt.
+
+    >>> question_of({"problem": "1 + 1?", "id": 7}, "Solve: 1 + 1?")
+    '1 + 1?'
+    """
+    fields = doc if isinstance(doc, Mapping) else {}
+    texts = (fields.get(key) for key in QUESTION_KEYS)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), prompt)
+
+
+def bags_of(
+    responses: Sequence[Response],
+    encoder: Encoder,
+    *,
+    preceding: bool,
+    progress: Progress | None = None,
+) -> Bags:
+    """Responses as embeddings.
+
+    Raises:
+        InvalidInputError: no responses; or as the encoder.
+    """
+    if not responses:
+        raise invalid("responses", "at least one", "none")
+    sentences = [sentence for r in responses for sentence in r.sentences]
+    before = [text for r in responses for text in contexts(r.sentences)] if preceding else None
+    known = [r.sentence_labels or (math.nan,) * len(r.sentences) for r in responses]
+    return Bags(
+        sentences=encoder.encode(sentences, progress),
+        queries=encoder.encode([r.question for r in responses], progress),
+        offsets=np.r_[0, np.cumsum([len(r.sentences) for r in responses])].astype(np.intp),
+        labels=np.array([r.label for r in responses], dtype=np.float64),
+        sentence_labels=np.concatenate([np.array(labels, dtype=np.float64) for labels in known]),
+        preceding=None if before is None else encoder.encode(before, progress),
+        documents=np.array([r.document for r in responses], dtype=np.uint64),
+    )
+
+
+def contexts(sentences: Sequence[str]) -> Iterator[str]:
+    """Of each sentence the ones before it, as many of the nearest as fit.
+
+    >>> list(contexts(["One.", "Two.", "Three."]))
+    ['', 'One.', 'One. Two.']
+    """
+    for place in range(len(sentences)):
+        first, length = place, 0
+        while first > 0 and length + len(sentences[first - 1]) <= CONTEXT:
+            first -= 1
+            length += len(sentences[first]) + 1
+        yield " ".join(sentences[first:place])

@@ -1,0 +1,86 @@
+"""`--model fractal-scorer`: a fitted scorer alone, on responses that a data set brings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lm_eval.api.model import LM
+from lm_eval.api.registry import register_model
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fractal.responses import Response, question_of
+from lm_eval_calibration.models.held_out import refuse_seen
+from lm_eval_calibration.models.instances import Document
+from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
+from lm_eval_calibration.names import upstream_name
+
+
+@register_model("fractal-scorer")
+class FractalScorerLM(LM):
+    """Scores the sentences of `calib_fractal_*` tasks; it generates nothing.
+
+    Args:
+        scorer: folder of `lm-calib fit fractal`.
+        encoder: in place of the one that the scorer names, e.g. a folder.
+        store: folder in which embeddings are kept, or "".
+        allow_seen: evaluate on documents that the scorer was fitted on, too.
+        device: of the encoder.
+        batch_size: not used.
+        max_batch_size: not used.
+
+    Raises:
+        InvalidInputError: no scorer can be read there.
+        SeenDocumentsError: it was fitted on documents of the evaluation.
+    """
+
+    def __init__(
+        self,
+        scorer: str = "",
+        encoder: str = "",
+        store: str = "",
+        allow_seen: bool = False,
+        device: str | None = None,
+        batch_size: Any = None,
+        max_batch_size: Any = None,
+    ) -> None:
+        super().__init__()
+        self._scorer = ScorerWithEncoder(scorer, encoder, store, device)
+        self._path, self._allow_seen = str(scorer), bool(allow_seen)
+        self._seen: dict[str, int] = {}
+
+    def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
+        """Scores and confidence of each request's sentences, as JSON.
+
+        Raises:
+            InvalidInputError: a request of another kind of task.
+        """
+        if not all(hasattr(request, "sentences") for request in requests):
+            raise InvalidInputError(
+                "`fractal-scorer` scores the responses of calib_fractal_* tasks and generates "
+                "none. For answers with scores: --model fractal --model_args base=...,scorer=..."
+            )
+        asked_about = [Document(upstream_name(r.task_name or ""), r.doc) for r in requests]
+        training = self._scorer.scorer.training
+        self._seen |= refuse_seen(training, asked_about, allow=self._allow_seen)
+        responses = [Response(question_of(r.doc, r.question), tuple(r.sentences)) for r in requests]
+        return [
+            json.dumps({"confidence": found.confidence, "scores": found.scores})
+            for found in self._scorer.score(responses)
+        ]
+
+    def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
+        """There are none."""
+        raise InvalidInputError(
+            "`fractal-scorer` has no log-likelihoods; run calib_fractal_* tasks."
+        )
+
+    def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[float]:
+        """There are none."""
+        raise InvalidInputError(
+            "`fractal-scorer` has no log-likelihoods; run calib_fractal_* tasks."
+        )
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What results say of it."""
+        return {"scorer": self._scorer.account(self._path, self._seen)}
