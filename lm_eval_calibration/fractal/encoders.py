@@ -41,7 +41,7 @@ class Encoder:
     def __init__(
         self, name: str = DEFAULT, store: Path | None = None, device: str | None = None
     ) -> None:
-        self.name, self._device = name, device
+        self.name, self._device = name, _there(device)
         self._model: Any = None
         self._known: dict[bytes, Vectors] = {}
         self._folder = store / _folder_of(name) if store is not None else None
@@ -99,6 +99,14 @@ def _load(name: str, device: str | None) -> Any:
     if model.tokenizer.pad_token is None:
         model.tokenizer.pad_token = model.tokenizer.eos_token
     return model
+
+
+def _there(device: str | None) -> str | None:
+    """A device, as far as this machine has it (the harness asks for cuda by default)."""
+    import torch
+
+    wanted = device is not None and device.startswith("cuda")
+    return None if wanted and not torch.cuda.is_available() else device
 
 
 def _place(name: str) -> str:

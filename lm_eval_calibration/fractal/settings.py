@@ -11,11 +11,13 @@ from lm_eval_calibration.fractal.losses import BAG_LOSSES, Weights
 
 CANDIDATES = (
     Weights(1.0, 0.0, 0.0),
-    Weights(0.9, 0.1, 0.0),
-    Weights(0.9, 0.0, 0.1),
+    Weights(0.8, 0.2, 0.0),
+    Weights(0.8, 0.0, 0.2),
     Weights(0.8, 0.1, 0.1),
-    Weights(0.6, 0.3, 0.1),
-    Weights(0.6, 0.1, 0.3),
+    Weights(0.5, 0.5, 0.0),
+    Weights(0.5, 0.0, 0.5),
+    Weights(0.5, 0.3, 0.2),
+    Weights(0.3, 0.7, 0.0),
 )
 """Weights that are tried; the paper's shipped ones are among them."""
 
@@ -28,8 +30,8 @@ class Settings:
         aggregate: `min` (right if all are), `max` (if any is) or `avg`.
         form: of `min` and `max`, see `aggregates.FORMS`.
         bag_loss: `bce` or `mse`.
-        weights: of the losses; `None` for those of `CANDIDATES` with the lowest loss on the
-            validation responses' labels.
+        weights: of the losses; `None` for those of `CANDIDATES` with most on the priors whose loss
+            on the validation responses' labels is not above the lowest by a standard error.
         rounds: of pseudo-labels, each with a fresh network; 0 for none.
         interaction: show the network the product and the distance of sentence and question too.
         hidden: width of the first layer; the second has half of it.
@@ -51,7 +53,7 @@ class Settings:
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    search_size: int = 2000
+    search_size: int = 1000
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

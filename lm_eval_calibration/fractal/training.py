@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from lm_eval_calibration.errors import InvalidInputError
@@ -77,7 +78,7 @@ class Trained(NamedTuple):
 
     stages: the network trained on responses' labels, then one for each round of pseudo-labels.
     weights: of the first stage's losses.
-    tried: validation loss by the weights that were tried.
+    tried: mean recalibrated validation loss by the weights that were tried.
     """
 
     stages: list[Stage]
@@ -130,11 +131,59 @@ def _choose(
     if len(learn.bags) > settings.search_size:
         rng = np.random.default_rng(seed)
         few = learn.part(np.sort(rng.permutation(len(learn.bags))[: settings.search_size]))
-    tried = {}
+    losses = {}
     for weights in CANDIDATES:
         say("weights {:g}, {:g}, {:g}".format(*weights))
-        tried[weights] = fit(few, judge, settings, weights, seed).loss
-    return min(tried, key=lambda w: tried[w]), tried
+        network = fit(few, judge, settings, weights, seed).network
+        losses[weights] = recalibrated_losses(network, judge, settings)
+    return most_regularised(losses), {w: float(each.mean()) for w, each in losses.items()}
+
+
+def most_regularised(losses: dict[Weights, Floats]) -> Weights:
+    """The weights with most on the priors that are no worse than the best by one standard error.
+
+    Of the paired difference (Breiman et al., 1984, the one-standard-error rule): few responses
+    cannot tell weights apart, and their labels do not show what the priors do for sentences. Of
+    equal weight on the priors the lower loss is taken.
+
+    Args:
+        losses: (J,) of the same responses, by weights.
+    """
+    means = {weights: float(each.mean()) for weights, each in losses.items()}
+    best = losses[min(means, key=lambda w: means[w])]
+    good = [
+        weights
+        for weights, each in losses.items()
+        if each is best or (each - best).mean() <= np.std(each - best, ddof=1) / np.sqrt(len(best))
+    ]
+    return min(good, key=lambda w: (round(w.bag, 6), means[w]))
+
+
+def recalibrated_losses(network: SentenceNetwork, judge: Material, settings: Settings) -> Floats:
+    """(J,) the loss of each response (or pair) after a logistic curve has mapped the aggregates.
+
+    Priors pull all scores towards a half or so; that alone shall not speak against them.
+    """
+    belief = beliefs(log_odds(network, judge.bags), judge.bags, settings)
+    right, wrong = (part.double().numpy() for part in belief)
+    if judge.pairs is None:
+        return logistic_losses(right - wrong, judge.bags.labels, offset=True)
+    z = right[judge.pairs.second] - right[judge.pairs.first]
+    return logistic_losses(z, judge.pairs.target, offset=False)
+
+
+def logistic_losses(z: Floats, target: Floats, *, offset: bool) -> Floats:
+    """(J,) cross-entropy of targets in [0, 1] under the logistic curve of z that fits them best."""
+    if not 0 < target.sum() < len(target):
+        return np.zeros(len(z))
+    x = (z / (np.abs(z).max() or 1.0))[:, None]
+    curve = LogisticRegression(C=1e4, fit_intercept=offset).fit(
+        np.r_[x, x],
+        np.r_[np.ones(len(z)), np.zeros(len(z))],
+        sample_weight=np.r_[target, 1 - target],
+    )
+    p = curve.predict_log_proba(x)
+    return -(target * p[:, 1] + (1 - target) * p[:, 0])
 
 
 def fit(learn: Material, judge: Material, settings: Settings, weights: Weights, seed: int) -> Stage:

@@ -55,7 +55,7 @@ def view(scope: Scope, chosen_on: Run | None) -> ActingView | None:
     names = None if scope.pooled else few_classes(scope.samples[0])
     if names is not None:
         found += between(fitted_on, test, options=names)
-    of = "the other half" if chosen_on is None else "this run's"
+    of = "the other half's" if chosen_on is None else "this run's"
     source = "half of these documents" if chosen_on is None else f"the run `{chosen_on.label}`"
     text = (
         f"The lowest confidence that reaches a wanted precision on {len(fitted_on):,} documents, "
@@ -79,8 +79,9 @@ def _row(t: Threshold) -> ThresholdRow:
     head = (t.accepted, percent(t.wanted))
     if t.fitted is None or t.test is None:
         return ThresholdRow(*head, "not reached", "", "", "", "")
+    precision = number(t.test.precision) if t.test.share else "none accepted"
     return ThresholdRow(
-        *head, number(t.fitted.threshold), number(t.test.precision), _interval(t.test),
+        *head, number(t.fitted.threshold), precision, _interval(t.test),
         number(t.test.recall), percent(t.test.share),
     )  # fmt: skip
 

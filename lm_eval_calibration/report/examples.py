@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from lm_eval_calibration.samples.documents import Document, logs_answers, read_d
 from lm_eval_calibration.samples.run import Samples
 
 _LINE = 90  # characters
+LEVELS = (0.5, 0.7, 0.85, 0.95)
 _LONGEST = 20_000  # characters of a prompt; beyond, its middle is left out
 
 
@@ -26,6 +28,15 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """One sentence of the answer: its score, and how many of `LEVELS` it reaches, its shade."""
+
+    text: str
+    score: float
+    level: int
+
+
+@dataclass(frozen=True)
 class Example:
     """One wrong answer; `answer` is the predicted option in one line."""
 
@@ -34,6 +45,7 @@ class Example:
     confidence: float
     prompt: str
     options: tuple[Option, ...]
+    sentences: tuple[Sentence, ...] = ()
 
 
 def has_texts(samples: Samples) -> bool:
@@ -70,7 +82,11 @@ def _example(document: Document) -> Example:
         for i, text in enumerate(document.options)
     )
     answer = textwrap.shorten(document.options[document.predicted], _LINE, placeholder="…")
-    return Example(document.doc_id, answer, document.confidence, _cut(document.prompt), options)
+    sentences = tuple(
+        Sentence(text.strip(), p, bisect(LEVELS, p)) for text, p in document.sentences
+    )
+    prompt = _cut(document.prompt)
+    return Example(document.doc_id, answer, document.confidence, prompt, options, sentences)
 
 
 def _cut(text: str) -> str:

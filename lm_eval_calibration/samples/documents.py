@@ -12,6 +12,9 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.samples.line import BadLineError, options, parse, prompt_of
 from lm_eval_calibration.samples.run import Samples
 
+SENTENCES = "sentences"
+"""Of a line: scores of a given response's sentences; of its `doc`: their texts."""
+
 
 @dataclass(frozen=True)
 class Document:
@@ -26,6 +29,7 @@ class Document:
         gold: indices of the right ones; empty if the log does not say.
         predicted: index of the most likely one, or of the answer given.
         confidence: its probability, or as stated.
+        sentences: of the answer with their scores, where a scorer of sentences was at work.
     """
 
     doc_id: str
@@ -35,6 +39,7 @@ class Document:
     gold: tuple[int, ...]
     predicted: int
     confidence: float
+    sentences: tuple[tuple[str, float], ...] = ()
 
 
 def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
@@ -59,11 +64,12 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
 
 
 def logs_answers(samples: Samples) -> bool:
-    """Whether the file logs generated answers with what was believed of them."""
+    """Whether the file logs answers with what was believed of them, or scores of their sentences."""
     try:
         with samples.path.open("rb") as file:
             file.seek(int(samples.offset[0]))
-            return isinstance(parse(file.readline()).get("envelopes"), Mapping)
+            sample = parse(file.readline())
+            return any(isinstance(sample.get(key), Mapping) for key in ("envelopes", SENTENCES))
     except (OSError, BadLineError, IndexError):
         return False
 
@@ -71,6 +77,8 @@ def logs_answers(samples: Samples) -> bool:
 def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
     if isinstance(sample.get("envelopes"), Mapping):
         return _generated(samples, row, sample)
+    if isinstance(sample.get(SENTENCES), Mapping):
+        return _given(samples, row, sample)
     stated = sample.get("stated")
     if isinstance(stated, Mapping) and "labels" in stated:
         return _chosen(samples, row, sample, prompt_of(sample), stated["labels"])
@@ -116,7 +124,37 @@ def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> Documen
         gold=tuple(i for i, text in enumerate(weights) if scores[text] == 1),
         predicted=0,
         confidence=confidence,
+        sentences=_sentences(samples, sample["envelopes"], sample["envelopes"].get("sentences")),
     )
+
+
+def _given(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+    """A response that a data set brought, whose sentences were scored."""
+    texts = sample["doc"].get(SENTENCES) if isinstance(sample.get("doc"), Mapping) else None
+    scored = _sentences(samples, sample[SENTENCES], texts)
+    answer = " ".join(text for text, _ in scored)
+    confidence = float(samples.predictions.confidence[row])
+    right = bool(samples.predictions.correct[row])
+    return Document(
+        doc_id=str(sample["doc_id"]),
+        prompt=prompt_of(sample),
+        options=(answer,),
+        probabilities=(confidence,),
+        gold=(0,) if right else (),
+        predicted=0,
+        confidence=confidence,
+        sentences=scored,
+    )
+
+
+def _sentences(
+    samples: Samples, logged: Mapping[str, Any], texts: Any
+) -> tuple[tuple[str, float], ...]:
+    scores = logged.get("scores" if "labels" in logged else "sentence_scores") or ()
+    try:
+        return tuple(zip(map(str, texts or ()), map(float, scores), strict=True))
+    except (TypeError, ValueError) as error:
+        raise BadLineError(f"{samples.path}: damaged scores of sentences ({error})") from None
 
 
 def _candidates(logged: Mapping[str, Any]) -> list[tuple[str, float, float]]:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lm_eval.api.metrics import mean
+import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.metrics.resampling import REPLICATES
+from lm_eval_calibration.metrics.resampling import REPLICATES, SEED
 from lm_eval_calibration.metrics.sentences import FIGURES, scored, spread
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
@@ -18,8 +18,12 @@ from lm_eval_calibration.tasks.base import DocumentRows, Twin
 
 METRICS = ("ece", "ece_null", "auroc", "aurc")
 """Of the confidence in the whole response."""
-FIRST = ("first_error_acc", "first_error_acc_wrong", "first_error_acc_right")
-THRESHOLD = 0.5
+FIRST = (
+    "first_error_acc",
+    "first_error_acc_wrong",
+    "first_error_acc_right",
+    "first_error_f1",
+)
 SENTENCES, LABELS = "sentences", "sentence_labels"
 """Of a document."""
 AGGREGATES: dict[str, Callable[..., float]] = {"min": min, "max": max}
@@ -40,6 +44,38 @@ class SentenceAggregation:
         count = max(2, min(replicates, REPLICATES))
         stderr = spread(self.__name__, scored(rows), count).stderr
         return stderr if math.isfinite(stderr) else "N/A"
+
+
+class FirstErrorAggregation:
+    """Pools whether the first wrong sentence was found; an entry of `aggregation()`.
+
+    Rows are pairs: found, and whether there is a wrong sentence at all. `_wrong` and `_right` are
+    shares of the responses with and without one, `_f1` their harmonic mean (ProcessBench's).
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name  # the harness prints it
+
+    def __call__(self, rows: Sequence[Any]) -> float:
+        """Over all documents; NaN where there are none of the kind."""
+        hit, wrong = np.asarray(rows, dtype=np.float64).T
+        shares = [float(part.mean()) if len(part) else math.nan for part in (
+            hit, hit[wrong == 1], hit[wrong == 0]
+        )]  # fmt: skip
+        both = shares[1] + shares[2]
+        f1 = 2 * shares[1] * shares[2] / both if both else 0.0
+        return dict(zip(FIRST, (*shares, f1), strict=True))[self.__name__]
+
+    def stderr(self, rows: Sequence[Any], replicates: int = REPLICATES) -> float | str:
+        """By the bootstrap over documents; "N/A" where there is none."""
+        table = np.asarray(rows)
+        rng = np.random.default_rng(SEED)
+        drawn = [
+            self(list(table[rng.integers(len(table), size=len(table))]))
+            for _ in range(max(2, min(replicates, REPLICATES)))
+        ]
+        found = np.array(drawn)[np.isfinite(drawn)]
+        return float(found.std(ddof=1)) if len(found) > 1 and math.isfinite(self(rows)) else "N/A"
 
 
 class SentenceTask(Twin):
@@ -75,11 +111,17 @@ class SentenceTask(Twin):
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Of sentences, and of the first wrong one."""
-        return {**{n: SentenceAggregation(n) for n in FIGURES}, **dict.fromkeys(FIRST, mean)}
+        found: dict[str, Callable[[Sequence[Any]], Any]] = {
+            name: SentenceAggregation(name) for name in FIGURES
+        }
+        if self._aggregate is min:
+            found |= {name: FirstErrorAggregation(name) for name in FIRST}
+        return found
 
     def other_directions(self) -> dict[str, bool | None]:
         """Which way is better."""
-        return {**{n: up for n, (_, up) in FIGURES.items()}, **dict.fromkeys(FIRST, True)}
+        directions: dict[str, bool | None] = {name: up for name, (_, up) in FIGURES.items()}
+        return {**directions, **dict.fromkeys(FIRST, True)}
 
     def doc_to_target(self, doc: dict[str, Any], doc_to_target: Any = None) -> Any:
         """The labels of its sentences."""
@@ -103,7 +145,7 @@ class SentenceTask(Twin):
         pairs = [list(pair) for pair in zip(scores, labels, strict=True)]
         rows |= dict.fromkeys(FIGURES, pairs)
         if self._aggregate is min:
-            rows |= first_error_rows(scores, labels)
+            rows |= dict.fromkeys(FIRST, first_error_row(scores, labels))
         logged = {"confidence": confidence, "scores": scores, "labels": labels}
         return DocumentRows(rows, {"sentences": logged})
 
@@ -124,18 +166,20 @@ class SentenceTask(Twin):
         return confidence, scores
 
 
-def first_error_rows(scores: Sequence[float], labels: Sequence[float]) -> dict[str, float]:
-    """Whether the first sentence below a half is the first wrong one (or there is neither).
+def first_error_row(scores: Sequence[float], labels: Sequence[float]) -> list[float]:
+    """Whether the first wrong sentence is found, and whether there is one.
 
-    `first_error_acc`, and apart for responses with a wrong sentence and without.
+    Found is the likeliest place: sentence k with all before it right, p_1 ... p_(k-1) (1 - p_k), or
+    none at all, p_1 ... p_n.
 
-    >>> first_error_rows([0.9, 0.3, 0.2], [1, 0, math.nan])
-    {'first_error_acc': 1.0, 'first_error_acc_wrong': 1.0}
+    >>> first_error_row([0.9, 0.2, 0.1], [1, 0, math.nan])
+    [1.0, 1.0]
     """
-    found = next((i for i, score in enumerate(scores) if score < THRESHOLD), -1)
+    p = np.asarray(scores, dtype=np.float64)
+    before = np.cumprod(np.r_[1.0, p])
+    found = int(np.argmax(np.r_[before[-1], before[:-1] * (1 - p)])) - 1
     wanted = next((i for i, label in enumerate(labels) if label == 0), -1)
-    hit = float(found == wanted)
-    return {"first_error_acc": hit, FIRST[2] if wanted < 0 else FIRST[1]: hit}
+    return [float(found == wanted), float(wanted >= 0)]
 
 
 def labels_of(doc: Mapping[str, Any]) -> list[float]:
