@@ -128,7 +128,7 @@ REAL = {
 }
 
 
-def made(seed: int, count: int = 1500, size: int = 64) -> Set:
+def made(seed: int, count: int = 600, size: int = 64) -> Set:
     """Responses whose sentences are right or wrong by what they are about.
 
     Topics are directions in the space of embeddings, half of them wrong ones. A response draws two
@@ -143,7 +143,7 @@ def made(seed: int, count: int = 1500, size: int = 64) -> Set:
     owner = np.repeat(np.arange(count), sizes)
     about = rng.integers(24, size=(count, 2))
     topic = about[owner, rng.integers(2, size=len(owner))]
-    sentences = topics[topic] * 0.5 + rng.normal(size=(len(owner), size))
+    sentences = topics[topic] * 0.5 + 0.7 * rng.normal(size=(len(owner), size))
     right = ~wrong[topic]
     offsets = np.r_[0, np.cumsum(sizes)]
     bags = Bags(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from lm_eval_calibration.samples.files import has_filter
 from lm_eval_calibration.samples.line import BadLineError, doc_hash, parse, prompt_of
 from lm_eval_calibration.samples.runs import find_runs
 
-TABLES = (".jsonl", ".json", ".csv", ".parquet")
+TABLES = (".jsonl", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -188,17 +189,15 @@ def _response(row: Mapping[str, Any], response: Any, how: str, label: float = ma
 def _rows(path: Path) -> list[dict[str, Any]]:
     import pandas as pd
 
-    readers = {
-        ".jsonl": lambda: pd.read_json(path, lines=True, convert_dates=False),
-        ".json": lambda: pd.read_json(path, convert_dates=False),
-        ".csv": lambda: pd.read_csv(path),
-        ".parquet": lambda: pd.read_parquet(path),
-    }
-    if path.suffix not in readers:
+    if path.suffix not in TABLES:
         raise invalid("--table", ", ".join(TABLES), f"`{path}`")
     try:
-        return readers[path.suffix]().to_dict("records")
-    except (ValueError, OSError) as error:
+        if path.suffix == ".jsonl":
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return [dict(json.loads(line)) for line in lines if line.strip()]
+        read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+        return read(path).to_dict("records")
+    except (ValueError, TypeError, OSError) as error:
         raise InvalidInputError(f"{path} cannot be read: {error}.") from error
 
 

