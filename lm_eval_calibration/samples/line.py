@@ -82,7 +82,7 @@ def options(sample: Mapping[str, Any]) -> Options:
             f"{len(loglikelihoods)} responses to {len(requests)} requests; every option must "
             "have one"
         )
-    contexts = [request[0] for request in requests]
+    contexts = [_text_of(request[0]) for request in requests]
     continuations = [request[1] for request in requests]
     half = len(requests) // 2
     if half and not any(contexts[half:]) and continuations[:half] == continuations[half:]:
@@ -131,8 +131,12 @@ def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def prompt_of(sample: Mapping[str, Any]) -> str:
     """The context of the first request; chat messages turn by turn."""
-    context: Any = _requests(sample)[0][0]
-    if isinstance(context, list) and len(context) == 1:  # as an API's class keeps messages
+    return _text_of(_requests(sample)[0][0])
+
+
+def _text_of(context: Any) -> str:
+    """A context as text; an API's class keeps messages, as JSON, in a list of one."""
+    if isinstance(context, list) and len(context) == 1:
         try:
             turns = json.loads(context[0])
             return "\n\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)

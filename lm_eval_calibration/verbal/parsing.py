@@ -1,8 +1,8 @@
 """What a model replies when it is asked for probabilities, read with care.
 
 Every reply is valid, repaired (and how is recorded) or invalid (and why). Nothing is guessed: mass on
-a name that is no option, a negative number, or labels left out where the others do not make up the
-whole are no distribution.
+a name that is no option, a negative number, or labels left out of which one may be the likeliest are
+no distribution.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ PERCENT = (50.0, 200.0)
 """Sums of numbers above 1 that are percentages."""
 NEGLIGIBLE = 0.02
 """Mass on what is no option, that may be dropped."""
+NO_JSON = "no JSON"
+"""The repair of numbers that were found in prose, or in an object that was cut off."""
 ASIDE = frozenset(
     map(plain, ("confidence", "total", "sum", "overall confidence", "probability", "certainty"))
 )
@@ -91,7 +93,7 @@ def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]]
                 return settle(found, labels, [repair] if repair else [])
         found = _of_prose(text, labels)
         if found:
-            return settle(found, labels, ["no JSON"])
+            return settle(found, labels, [NO_JSON])
     except _InvalidError as error:
         return Reply(None, "invalid", (str(error),))
     return Reply(None, "invalid", ("no probabilities",))
@@ -188,6 +190,12 @@ def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
     values = _scaled(found, labels, repairs, PERCENT)
     total = sum(values.values())
     missing = len(labels) - len(values)
+    if missing and NO_JSON not in repairs and max(values.values()) > 1 - total > 1 - SURELY_ONE[0]:
+        repairs.append(f"{missing} labels that were left out share {1 - total:.2g}")
+        shared = dict.fromkeys(range(len(labels)), (1 - total) / missing) | values
+        return Reply(
+            tuple(shared[i] for i in range(len(labels))), "repaired", tuple(repairs), total
+        )
     if missing and not SURELY_ONE[0] <= total <= SURELY_ONE[1]:
         raise _InvalidError(f"{missing} labels are left out, and the others sum to {total:g}")
     if missing:

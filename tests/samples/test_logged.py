@@ -17,7 +17,7 @@ from logged_lines import LIVE, line
 from lm_eval_calibration import evaluate, load_samples
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.samples import chunk, logged, read_samples
+from lm_eval_calibration.samples import chunk, logged, read_documents, read_runs, read_samples
 
 Write = Callable[..., Path]
 COLUMNS = ("confidence", "correct", "predicted", "log_probabilities", "gold", "num_options")
@@ -288,3 +288,14 @@ def test_processes_read_the_same(write: Write, monkeypatch: pytest.MonkeyPatch) 
     assert same(alone.predictions, together.predictions)
     assert sum(seen) == path.stat().st_size
     assert len(seen) > 3
+
+
+def test_messages_of_a_chat_api(write: Any) -> None:
+    """An API's class keeps a context as a list of one JSON text."""
+    said = [json.dumps([{"role": "user", "content": "Which?"}])]
+    arguments = {f"gen_args_{k}": {"arg_0": said, "arg_1": o} for k, o in enumerate(["yes", "no"])}
+    path = write([line(i, arguments=arguments) for i in range(3)])
+    (run,), _ = read_runs([path])
+    (samples,) = run.samples.values()
+    assert len(samples) == 3
+    assert read_documents(samples, [0])[0].prompt == "[user] Which?"

@@ -51,6 +51,7 @@ REPAIRED = {
     "sum of 1.2": ('{"A": 0.6, "B": 0.6, "C": 0, "D": 0}', [0.5, 0.5, 0, 0], "sum 1.2"),
     "sum of 120": ('{"A": 60, "B": 60, "C": 0, "D": 0}', [0.5, 0.5, 0, 0], "sum 1.2"),
     "left out": ('{"A": 0.7, "B": 0.3}', [0.7, 0.3, 0, 0], "2 labels that were left out"),
+    "one alone": ('{"B": 0.7}', [0.1, 0.7, 0.1, 0.1], "3 labels that were left out share 0.3"),
     "twice, alike": ('{"A": 0.7, "A": 0.7, "B": 0.3, "C": 0, "D": 0}', [0.7, 0.3, 0, 0], "twice"),
     "no option, 0": ('{"A": 0.7, "B": 0.3, "C": 0, "D": 0, "E": 0}', [0.7, 0.3, 0, 0], "no option"),
     "lines": ("A: 0.7\nB: 0,1\nC: .1\nD: 1/10", [0.7, 0.1, 0.1, 0.1], "no JSON"),
@@ -79,7 +80,7 @@ INVALID = {
     "another option": ('{"A": 0.5, "B": 0.2, "C": 0, "D": 0, "E": 0.3}', "`E` is no option"),
     "twice, unlike": ('{"A": 0.5, "A": 0.4, "B": 0.1, "C": 0, "D": 0}', "two numbers"),
     "cut off": ('{"A": 0.7, "B": 0.2, "C": 0.', "1 labels are left out"),
-    "left out": ('{"A": 0.6, "B": 0.1}', "2 labels are left out"),
+    "left out": ('{"A": 0.4, "B": 0.1}', "2 labels are left out"),
     "scores": ('{"A": 7, "B": 3, "C": 1, "D": 0}', "no percentages"),
     "a list": ("[0.7, 0.1, 0.1, 0.1]", "no probabilities"),
 }
