@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -92,18 +93,12 @@ class SentenceTask(Twin):
 
     for_output_type = "generate_until"
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
-        told = dict((config or {}).get("metadata") or {}).get("aggregate", "min")
+    @functools.cached_property
+    def _aggregate(self) -> Callable[..., float]:
+        told = (self.config.metadata or {}).get("aggregate", "min")
         if told not in AGGREGATES:
             raise invalid("metadata.aggregate", " or ".join(AGGREGATES), f"`{told}`")
-        self._aggregate = AGGREGATES[told]
-        super().__init__(data_dir, cache_dir, download_mode, config)
+        return AGGREGATES[told]
 
     def default_metrics(self) -> list[BoundMetric]:
         """Those of confidences in responses."""
