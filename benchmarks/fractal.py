@@ -23,10 +23,11 @@ from fractal_data import REAL, Set, made, real
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from lm_eval_calibration.fractal.bags import Bags
+from lm_eval_calibration.fractal.bags import Bags, Material
+from lm_eval_calibration.fractal.judging import log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.settings import Settings
-from lm_eval_calibration.fractal.training import Material, fit, log_odds, train
+from lm_eval_calibration.fractal.training import fit, train
 from lm_eval_calibration.predictions import Bools, Floats
 
 BAG = "bag loss, hard"

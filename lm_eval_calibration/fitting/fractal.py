@@ -11,13 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.responses import Labelled
-from lm_eval_calibration.fractal.bags import Bags
+from lm_eval_calibration.fractal.bags import Bags, Material
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.encoders import Progress as Counting
+from lm_eval_calibration.fractal.judging import log_odds
 from lm_eval_calibration.fractal.responses import bags_of
 from lm_eval_calibration.fractal.scorer import PLATT, Reading, SentenceScorer
 from lm_eval_calibration.fractal.settings import Settings
-from lm_eval_calibration.fractal.training import Material, Progress, Stage, Trained, log_odds, train
+from lm_eval_calibration.fractal.training import Progress, Stage, Trained, train
 
 FOLDS = 7
 """One of so many documents is not learned from, but judges the training."""

@@ -140,6 +140,32 @@ class Pairs(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Material:
+    """Bags with what is known of them: labels, or preferences.
+
+    Attributes:
+        bags: responses.
+        pairs: preferences between them; then their labels are not looked at.
+        sentence_labels: (M,) to train on instead of responses' labels, or `None`.
+    """
+
+    bags: Bags
+    pairs: Pairs | None = None
+    sentence_labels: Floats | None = None
+
+    def __len__(self) -> int:
+        """How many are stepped through: responses, or pairs."""
+        if self.pairs is None or self.sentence_labels is not None:
+            return len(self.bags)
+        return len(self.pairs.target)
+
+    def part(self, responses: Ints) -> Material:
+        """Some responses, and the pairs among them."""
+        pairs = None if self.pairs is None else self.pairs.among(responses, len(self.bags))
+        return Material(self.bags.take(responses), pairs)
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Some responses as padded tensors.
 

@@ -12,10 +12,10 @@ from scipy.special import expit
 from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Bags
+from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.network import SentenceNetwork
 from lm_eval_calibration.fractal.settings import Settings
-from lm_eval_calibration.fractal.training import beliefs, log_odds
 from lm_eval_calibration.predictions import Floats
 
 PLATT = (1.0, 0.0)

@@ -13,19 +13,17 @@ from sklearn.metrics import roc_auc_score
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal import Bags, Pairs, SentenceScorer, Settings, train
-from lm_eval_calibration.fractal.bags import batch
-from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.scorer import Reading
-from lm_eval_calibration.fractal.settings import CANDIDATES
-from lm_eval_calibration.fractal.training import (
-    Material,
+from lm_eval_calibration.fractal.bags import Material, batch
+from lm_eval_calibration.fractal.judging import (
     beliefs,
-    fit,
-    implied,
     log_odds,
     logistic_losses,
     most_regularised,
 )
+from lm_eval_calibration.fractal.losses import Weights
+from lm_eval_calibration.fractal.scorer import Reading
+from lm_eval_calibration.fractal.settings import CANDIDATES
+from lm_eval_calibration.fractal.training import fit, implied
 
 QUICK = Settings(weights=Weights(1.0, 0.0, 0.0), hidden=32, learning_rate=1e-2, form="product")
 
