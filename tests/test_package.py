@@ -30,6 +30,7 @@ ROOMS = [
     ["calibrators"],
     ["scoring"],
     ["swag"],
+    ["fractal"],
     ["verbal"],
     ["models"],
     ["tasks"],
