@@ -15,8 +15,6 @@ from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.predictions import Floats
 
 SCORED_AT_ONCE = 65_536
-LEAST_LOG = -100.0
-"""Of a probability that is 0 in floating point."""
 
 
 def log_odds(network: SentenceNetwork, bags: Bags) -> Tensor:
@@ -108,5 +106,5 @@ def logistic_losses(z: Floats, target: Floats, *, offset: bool) -> Floats:
         np.r_[np.ones(len(z)), np.zeros(len(z))],
         sample_weight=np.r_[target, 1 - target],
     )
-    p = curve.predict_log_proba(x).clip(min=LEAST_LOG)
-    return -(target * p[:, 1] + (1 - target) * p[:, 0])
+    fitted = curve.decision_function(x)
+    return np.logaddexp(0, fitted) - target * fitted
