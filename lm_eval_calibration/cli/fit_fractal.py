@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import typer
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fitting.fractal import Fitted, fit
 from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
 from lm_eval_calibration.fractal.encoders import Encoder
+from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.scorer import Reading
 from lm_eval_calibration.fractal.settings import Settings
@@ -63,7 +63,6 @@ def run(
     seed: int,
 ) -> None:
     """Fit, print what training says, and save."""
-    say(labelled.notes)
     encoder = Encoder(reading.encoder, store, device)
     texts = sum(len(r.sentences) for r in labelled.responses) + len(labelled.responses)
     with counting("encoding", texts) as encoding:
@@ -102,11 +101,9 @@ def _auroc(found: Fitted, stage: int) -> str:
     """Of responses' confidences, for those that judged; a dash for preferences."""
     if found.judge.pairs is not None:
         return "-"
-    scorer = found.scorer
-    network, scorer.network = scorer.network, found.trained.stages[stage].network
-    confidence = scorer.confidences(found.judge.bags)
-    scorer.network = network
-    return number(auroc(confidence, np.asarray(found.judge.bags.labels) > 0.5))
+    bags, settings = found.judge.bags, found.scorer.settings
+    belief = beliefs(log_odds(found.trained.stages[stage].network, bags), bags, settings)
+    return number(auroc(belief.log_right.double().exp().numpy(), bags.labels > 0.5))
 
 
 def _in_words(found: Fitted) -> list[str]:

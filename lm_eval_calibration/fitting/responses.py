@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,12 @@ class Labelled:
         tasks: how many of each task (or file).
         pairs: preferences, or `None`.
         model: whose responses they are, or "".
-        notes: what a reader must know.
     """
 
     responses: list[Response]
     tasks: dict[str, int]
     pairs: Pairs | None = None
     model: str = ""
-    notes: list[str] = field(default_factory=list)
 
 
 def of_samples(

@@ -195,13 +195,18 @@ def pad(values: Tensor, mask: Tensor, fill: float = 0.0) -> Tensor:
     return found
 
 
+def mask_of(bags: Bags, responses: Ints) -> Tensor:
+    """(B, n) which of n places hold a sentence of each response."""
+    sizes = torch.from_numpy(bags.sizes[responses])
+    return torch.arange(int(sizes.max())).unsqueeze(0) < sizes.unsqueeze(1)
+
+
 def batch(
     bags: Bags, responses: Sequence[int] | Ints, sentence_labels: Floats | None = None
 ) -> Batch:
     """Responses as a batch; `sentence_labels` (M,) stands in for the bags' own."""
     numbers = np.asarray(responses, dtype=np.intp)
-    sizes = torch.from_numpy(bags.sizes[numbers])
-    mask = torch.arange(int(sizes.max())).unsqueeze(0) < sizes.unsqueeze(1)
+    mask = mask_of(bags, numbers)
     rows = torch.from_numpy(bags.rows_of(numbers))
     centred = pad(bags.centred[rows], mask)
     known = bags.sentence_labels if sentence_labels is None else sentence_labels

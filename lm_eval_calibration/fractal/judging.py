@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from lm_eval_calibration.fractal.aggregates import Belief, aggregate
-from lm_eval_calibration.fractal.bags import Bags, Material, batch
+from lm_eval_calibration.fractal.bags import Bags, Material, batch, mask_of, pad
 from lm_eval_calibration.fractal.losses import Weights, bag_loss, preference_loss, sentence_loss
 from lm_eval_calibration.fractal.network import SentenceNetwork
 from lm_eval_calibration.fractal.settings import Settings
@@ -32,10 +32,8 @@ def beliefs(z: Tensor, bags: Bags, settings: Settings, at_once: int = 4096) -> B
     found = torch.empty(len(bags), 2, dtype=z.dtype)
     for start in range(0, len(order), at_once):
         numbers = order[start : start + at_once]
-        sizes = torch.from_numpy(bags.sizes[numbers])
-        mask = torch.arange(int(sizes.max())).unsqueeze(0) < sizes.unsqueeze(1)
-        padded = z.new_zeros(mask.shape)
-        padded[mask] = z[torch.from_numpy(bags.rows_of(numbers))]
+        mask = mask_of(bags, numbers)
+        padded = pad(z[torch.from_numpy(bags.rows_of(numbers))], mask)
         belief = aggregate(padded, mask, settings.aggregate, settings.form)
         found[torch.from_numpy(numbers)] = torch.stack(belief, dim=1)
     return Belief(found[:, 0], found[:, 1])
