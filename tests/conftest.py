@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import math
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,13 +17,17 @@ from typing import Any
 import pytest
 
 # No test reaches a hub, and none leaves or finds a stale data set in the user's cache.
+DATASETS = tempfile.mkdtemp(prefix="calib-datasets-")
+atexit.register(shutil.rmtree, DATASETS, ignore_errors=True)
 os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_DATASETS_OFFLINE="1",
-    HF_DATASETS_CACHE=tempfile.mkdtemp(prefix="calib-datasets-"),
+    HF_DATASETS_CACHE=DATASETS,
     TOKENIZERS_PARALLELISM="false",
     TQDM_DISABLE="1",
 )
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the workers
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent

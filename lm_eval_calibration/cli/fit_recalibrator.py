@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from lm_eval_calibration.calibrators import Calibrator, inverse_softmax, resoftmax, temperature
+from lm_eval_calibration.cli.arguments.runs import Table as TableOptions
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
-from lm_eval_calibration.cli.options import Table as TableOptions
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
 from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import typer
 from rich.table import Table
 
 from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer
+from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
 from lm_eval_calibration.cli.formats import dump, number, print_tables
 from lm_eval_calibration.cli.progress import counting
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting import leave_one_out as loo
 from lm_eval_calibration.fitting.sources import ModelArguments, ask
 from lm_eval_calibration.fitting.task_documents import Selection
@@ -29,6 +31,23 @@ TITLES = {
     "oracle": "oracle temperature",
     "floor": "finite-sample floor",
 }
+
+
+def settings(preset: str, mean: str | None) -> Settings:
+    """The hyper-parameters of a preset.
+
+    Raises:
+        InvalidInputError: an unknown preset or mean.
+    """
+    if preset not in PRESETS:
+        raise invalid("--preset", " or ".join(PRESETS), f"`{preset}`")
+    if mean is None:
+        return PRESETS[preset]
+    if mean == "harmonic":
+        return replace(PRESETS[preset], mean="harmonic")
+    if mean == "arithmetic":
+        return replace(PRESETS[preset], mean="arithmetic")
+    raise invalid("--mean", "harmonic or arithmetic", f"`{mean}`")
 
 
 def run(

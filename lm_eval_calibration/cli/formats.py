@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -39,6 +40,12 @@ def choose(as_json: bool, as_csv: bool, as_markdown: bool) -> Format:
     if len(given) > 1:
         raise InvalidInputError(f"Give one of {', '.join(f'--{f.value}' for f in given)}.")
     return given[0] if given else Format.TABLE
+
+
+def print_text(text: str | None) -> None:
+    """Print figures as they are, without colours or wrapping."""
+    if text is not None:
+        typer.echo(text)
 
 
 def number(value: float, digits: int = 4) -> str:

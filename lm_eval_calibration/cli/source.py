@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from lm_eval_calibration.cli.options import Table
+from lm_eval_calibration.cli.arguments.runs import Table
 from lm_eval_calibration.cli.progress import processes, reading
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.samples import Run, read_runs

@@ -19,6 +19,7 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.report.wording import level
 from lm_eval_calibration.samples import Run, Samples
 from lm_eval_calibration.samples.thresholds import Threshold, between, classes, refuse_shared
 
@@ -99,7 +100,7 @@ def _cells(row: Row) -> list[str]:
     ends = f"{number(t.low, 3)} to {number(t.high, 3)}"
     return [
         *head,
-        number(f.threshold, 3),
+        level(f.threshold),
         number(f.precision, 3),
         number(t.precision, 3),
         ends,

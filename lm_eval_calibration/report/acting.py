@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.report.wording import number, percent
+from lm_eval_calibration.report.wording import level, number, percent
 from lm_eval_calibration.samples.run import Run, Scope
 from lm_eval_calibration.samples.thresholds import (
     Threshold,
@@ -81,7 +81,7 @@ def _row(t: Threshold) -> ThresholdRow:
         return ThresholdRow(*head, "not reached", "", "", "", "")
     precision = number(t.test.precision) if t.test.share else "none accepted"
     return ThresholdRow(
-        *head, number(t.fitted.threshold), precision, _interval(t.test),
+        *head, level(t.fitted.threshold), precision, _interval(t.test),
         number(t.test.recall), percent(t.test.share),
     )  # fmt: skip
 

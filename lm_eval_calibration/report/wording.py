@@ -33,6 +33,16 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
 
 
+def level(value: float) -> str:
+    """A confidence to act on, with as many digits as keep it apart from 1.
+
+    >>> level(0.8125), level(0.99997), level(1.0)
+    ('0.812', '0.99997', '1.000')
+    """
+    near = 1.0 - value
+    return number(value, max(3, math.ceil(-math.log10(near)))) if 0 < near < 1 else number(value)
+
+
 def interval(e: Estimate) -> str:
     """The 95 % interval in brackets, or nothing where there is none."""
     return "" if math.isnan(e.low) else f"[{number(e.low)}, {number(e.high)}]"

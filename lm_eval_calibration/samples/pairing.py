@@ -19,16 +19,20 @@ class Match(NamedTuple):
 
     runs: as given, but for rows and tasks that not all have; tasks are called as in the first.
     left_out: what that was, in words.
+    renamed: tasks of other names that were paired by their documents, in words.
     """
 
     runs: list[Run]
     left_out: list[str]
+    renamed: list[str]
 
 
 def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
     """Bring runs onto the tasks and documents that all of them have.
 
     A task and its twin (`arc_easy`, `calib_arc_easy`) are one task: their documents are the same.
+    So are tasks of any names that not all runs have, if most of their documents are the same (two
+    prompts for one data set) and no third task has those documents.
 
     Args:
         runs: two or more.
@@ -41,6 +45,7 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
     if len(runs) < 2:
         raise InvalidInputError(f"A comparison needs at least two runs, got {len(runs)}.")
     named = [{upstream_name(task): s for task, s in run.samples.items()} for run in runs]
+    renamed = _rename(named)
     common = [name for name in named[0] if all(name in other for other in named[1:])]
     left_out = [
         f"{run.label}: task {s.task} is not in all runs"
@@ -67,8 +72,34 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
         if all(member in matched[0] for member in members)
     }
     return Match(
-        [Run(r.label, s, groups, r.results) for r, s in zip(runs, matched, strict=True)], left_out
+        [Run(r.label, s, groups, r.results) for r, s in zip(runs, matched, strict=True)],
+        left_out,
+        renamed,
     )
+
+
+def _rename(named: list[dict[str, Samples]]) -> list[str]:
+    """Call tasks by the first run's name for their documents; say which."""
+    first, *others = named
+    renamed = []
+    for name in [name for name in first if any(name not in other for other in others)]:
+        for other in others:
+            free = [own for own in other if own not in first]
+            partner = _partner(first[name], [other[own] for own in free])
+            if name not in other and partner is not None:
+                samples = other.pop(free[partner])
+                other[name] = samples
+                renamed.append(
+                    f"{samples.run}: {samples.task} has the documents of {first[name].task}"
+                )
+    return renamed
+
+
+def _partner(wanted: Samples, offered: Sequence[Samples]) -> int | None:
+    """Which of the samples alone has more than half of the wanted documents."""
+    shared = [len(np.intersect1d(wanted.doc_hash, s.doc_hash)) for s in offered]
+    likely = [i for i, count in enumerate(shared) if 2 * count > len(wanted)]
+    return likely[0] if len(likely) == 1 else None
 
 
 def _check(matched: dict[str, Samples], left_out: list[str], allow_partial: bool) -> None:

@@ -124,6 +124,6 @@ def test_a_models_pass_over_documents_that_are_not_evaluated(
 
 
 def test_the_commands_are_the_methods() -> None:
-    from lm_eval_calibration.cli.fit import RECALIBRATORS
+    from lm_eval_calibration.cli.commands.fit import RECALIBRATORS
 
     assert {name: method.meaning for name, method in METHODS.items()} == RECALIBRATORS

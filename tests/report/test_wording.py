@@ -11,6 +11,7 @@ from lm_eval_calibration.report.wording import (
     Verdict,
     common_start,
     finding,
+    level,
     percent,
     undefined_reason,
     valued,
@@ -80,6 +81,20 @@ def test_values_in_a_line() -> None:
     assert valued("ECE", None) == ""
     assert valued("ECE", estimate("ece", 0.1, None)) == "ECE 0.100 [0.080, 0.120]"
     assert valued("ECE", Estimate("ece", 0.1, NAN, NAN, NAN, None)) == "ECE 0.100"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.5, "0.500"),
+        (0.9994, "0.9994"),
+        (0.99997, "0.99997"),
+        (1 - 2**-40, "0.9999999999991"),
+        (1, "1.000"),
+    ],
+)
+def test_a_level_below_1_does_not_read_as_1(value: float, text: str) -> None:
+    assert level(value) == text
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,25 @@ def test_matched_runs_have_the_same_rows() -> None:
     assert len(matched.left_out) == 3
 
 
+def test_tasks_of_other_names_are_paired_by_their_documents() -> None:
+    first, second = run("a", arc_letters=[1, 2, 3], toy=[1]), run("b", toy=[1], arc=[3, 2, 1])
+    matched = match([first, second])
+    a, b = (m.samples["arc_letters"] for m in matched.runs)
+    assert a.doc_hash.tolist() == b.doc_hash.tolist() == [1, 2, 3]
+    assert b.task == "arc_letters"
+    assert matched.renamed == ["b: arc has the documents of arc_letters"]
+    assert not matched.left_out
+
+
+@pytest.mark.parametrize("offered", [{"x": [1, 2], "y": [1, 2]}, {"x": [1, 8, 9]}])
+def test_tasks_are_not_guessed(offered: dict[str, list[int]]) -> None:
+    first, second = run("a", letters=[1, 2], toy=[5]), run("b", toy=[5], **offered)
+    matched = match([first, second], allow_partial=True)
+    assert list(matched.runs[0].samples) == ["toy"]
+    assert not matched.renamed
+    assert len(matched.left_out) == 1 + len(offered)
+
+
 def test_three_runs_keep_what_all_have() -> None:
     runs = [run("a", toy=[1, 2, 3]), run("b", toy=[3, 2]), run("c", toy=[2, 7])]
     matched = match(runs, allow_partial=True)
@@ -94,7 +113,7 @@ def test_groups_stay_if_they_are_whole() -> None:
 def test_refusals() -> None:
     with pytest.raises(InvalidInputError, match="at least two runs, got 1"):
         match([run("a", toy=[1])])
-    for other in (run("b", toy=[2]), run("b", different=[1])):
+    for other in (run("b", toy=[2]), run("b", different=[2])):
         with pytest.raises(InvalidInputError, match="no document in common"):
             match([run("a", toy=[1]), other], allow_partial=True)
     bare = Run("c", {"toy": Samples("c", "toy", Path("t.csv"), samples([1]).predictions)})

@@ -1,33 +1,17 @@
-"""`lm-calib fit ...`: calibrators from labelled documents."""
+"""`lm-calib fit thermometer`, `swag`, `fractal`: calibrators that are trained."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lm_eval_calibration.cli import fit_options as options
-from lm_eval_calibration.cli import fractal_options
-from lm_eval_calibration.cli import options as shared
-from lm_eval_calibration.cli import training_options as training
-from lm_eval_calibration.errors import InvalidInputError, invalid
-
-if TYPE_CHECKING:
-    from lm_eval_calibration.calibrators.thermometer import Settings
-
-app = typer.Typer(
-    help="Fit a calibrator on labelled documents, and keep it in a folder.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback()
-def _quiet() -> None:
-    """Leave the terminal to our own progress bar: the harness draws one for every task."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
+from lm_eval_calibration.cli.arguments import fitting as options
+from lm_eval_calibration.cli.arguments import lora as training
+from lm_eval_calibration.cli.arguments import runs as shared
+from lm_eval_calibration.cli.arguments import sentences
+from lm_eval_calibration.cli.commands.fit import app
 
 
 @app.command()
@@ -76,7 +60,7 @@ def thermometer(
     From labelled documents of many tasks; `lm_eval --model thermometer` then calibrates a task
     that nobody labelled.
     """
-    from lm_eval_calibration.cli.fit_thermometer import run
+    from lm_eval_calibration.cli.fit_thermometer import run, settings
     from lm_eval_calibration.fitting.sources import ModelArguments
 
     wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
@@ -89,27 +73,6 @@ def thermometer(
         seed,
         range(seed, seed + seeds) if leave_one_out else (),
     )
-
-
-def settings(preset: str, mean: str | None) -> Settings:
-    """The hyper-parameters of a preset.
-
-    Raises:
-        InvalidInputError: an unknown preset or mean.
-    """
-    from dataclasses import replace
-
-    from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
-
-    if preset not in PRESETS:
-        raise invalid("--preset", " or ".join(PRESETS), f"`{preset}`")
-    if mean is None:
-        return PRESETS[preset]
-    if mean == "harmonic":
-        return replace(PRESETS[preset], mean="harmonic")
-    if mean == "arithmetic":
-        return replace(PRESETS[preset], mean="arithmetic")
-    raise invalid("--mean", "harmonic or arithmetic", f"`{mean}`")
 
 
 @app.command()
@@ -175,33 +138,6 @@ def swag(
 
 
 @app.command()
-def verbalized(
-    output: options.Output,
-    samples: Annotated[
-        list[str],
-        typer.Option(
-            metavar="RUN",
-            help="A run of --model verbalized, made with --log_samples.",
-            show_default=False,
-        ),
-    ],
-    method: Annotated[
-        str,
-        typer.Option(help="What is kept: inverse_softmax, resoftmax, vector, platt or isotonic."),
-    ] = "inverse_softmax",
-    folds: Annotated[int, typer.Option(help="Of the held-out figures that are printed.")] = 5,
-    per_task: Annotated[
-        bool, typer.Option("--per-task", help="Parameters of each task's own.")
-    ] = False,
-) -> None:
-    """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
-    from lm_eval_calibration.cli.fit_recalibrator import from_samples
-    from lm_eval_calibration.cli.fit_verbalized import run
-
-    run(from_samples(samples, shared.Table()), output, method, folds, per_task)
-
-
-@app.command()
 def fractal(
     output: options.Output,
     samples: Annotated[
@@ -225,20 +161,20 @@ def fractal(
         "exact_match"
     ),
     filter_name: shared.Filter = None,
-    split: fractal_options.Split = "sentences",
-    preceding: fractal_options.Preceding = False,
-    encoder: fractal_options.EncoderName = "all-MiniLM-L6-v2",
-    store: fractal_options.Store = None,
+    split: sentences.Split = "sentences",
+    preceding: sentences.Preceding = False,
+    encoder: sentences.EncoderName = "all-MiniLM-L6-v2",
+    store: sentences.Store = None,
     device: options.Device = None,
-    aggregate: fractal_options.Aggregate = "min",
-    form: fractal_options.Form = "product",
-    bag_loss: fractal_options.BagLoss = "bce",
-    weights: fractal_options.Weights = "auto",
-    rounds: fractal_options.Rounds = 1,
-    plain: fractal_options.Plain = False,
-    epochs: fractal_options.Epochs = 40,
-    learning_rate: fractal_options.LearningRate = 1e-3,
-    seed: fractal_options.Seed = 0,
+    aggregate: sentences.Aggregate = "min",
+    form: sentences.Form = "product",
+    bag_loss: sentences.BagLoss = "bce",
+    weights: sentences.Weights = "auto",
+    rounds: sentences.Rounds = 1,
+    plain: sentences.Plain = False,
+    epochs: sentences.Epochs = 40,
+    learning_rate: sentences.LearningRate = 1e-3,
+    seed: sentences.Seed = 0,
 ) -> None:
     """Learn to score sentences from labels of whole responses (FRACTAL, Makhija et al., 2025).
 
@@ -268,71 +204,3 @@ def fractal(
         device,
         seed,
     )
-
-
-RECALIBRATORS = {
-    "temperature": "one number divides all log-likelihoods",
-    "vector": "a factor and an offset for each option's position",
-    "platt": "a logistic curve of the log-odds",
-    "beta": "a logistic curve of log p and log(1 - p)",
-    "isotonic": "the rising staircase that fits best",
-    "histogram": "each bin's share of right ones",
-    "inverse_softmax": "a floor for printed zeros, then one number divides log-probabilities",
-    "resoftmax": "a temperature on probabilities as if they were logits; for comparison",
-}
-"""As in `calibrators.METHODS`, which would have to be imported for every `lm-calib --help`."""
-
-
-def _add(method: str, meaning: str) -> None:
-    @app.command(method, help=f"{method.capitalize().replace('_', ' ')}: {meaning}.")
-    def command(
-        output: options.Output,
-        samples: Annotated[
-            list[str] | None,
-            typer.Option(
-                metavar="RUN",
-                help="A run made with --log_samples, instead of a model's pass.",
-                rich_help_panel="Logged samples",
-                show_default=False,
-            ),
-        ] = None,
-        folds: Annotated[int, typer.Option(help="Of the held-out figures that are printed.")] = 5,
-        per_task: Annotated[
-            bool, typer.Option("--per-task", help="Parameters of each task's own.")
-        ] = False,
-        confidence: shared.Confidence = None,
-        correct: shared.Correct = None,
-        task: shared.TaskColumn = None,
-        where: shared.Where = None,
-        tasks: options.Tasks = None,
-        model: options.Model = "hf-fast",
-        model_args: options.ModelArgs = "",
-        split: options.Split = None,
-        limit: options.Limit = None,
-        num_fewshot: options.Shots = None,
-        apply_chat_template: options.Chat = False,
-        include_path: options.IncludePath = None,
-        device: options.Device = None,
-        batch_size: options.BatchSize = None,
-    ) -> None:
-        from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
-        from lm_eval_calibration.fitting.sources import ModelArguments
-
-        if bool(samples) == bool(tasks):
-            raise InvalidInputError(
-                "Give either --samples, a run that was logged, or --tasks with --model and "
-                "--model_args."
-            )
-        if samples:
-            beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
-        else:
-            asked = ModelArguments(model, model_args, device, batch_size)
-            wanted = options.selection(
-                tasks, split, limit, num_fewshot, apply_chat_template, include_path
-            )
-            beliefs = from_model(asked, wanted)
-        run(method, beliefs, output, folds, per_task)
-
-
-for _method, _meaning in RECALIBRATORS.items():
-    _add(_method, _meaning)

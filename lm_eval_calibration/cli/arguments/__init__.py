@@ -1,0 +1,1 @@
+"""Arguments that commands share, each with one meaning and one help text."""

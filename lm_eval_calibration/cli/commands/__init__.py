@@ -1,0 +1,1 @@
+"""The commands of `lm-calib`, with their arguments; what they do is imported when they run."""

@@ -1,0 +1,121 @@
+"""`lm-calib fit ...`: calibrators from labelled documents."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from lm_eval_calibration.cli.arguments import fitting as options
+from lm_eval_calibration.cli.arguments import runs as shared
+from lm_eval_calibration.cli.commands import root
+from lm_eval_calibration.errors import InvalidInputError
+
+app = typer.Typer(
+    help="Fit a calibrator on labelled documents, and keep it in a folder.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+root.app.add_typer(app, name="fit")
+
+
+@app.callback()
+def _quiet() -> None:
+    """Leave the terminal to our own progress bar: the harness draws one for every task."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+@app.command()
+def verbalized(
+    output: options.Output,
+    samples: Annotated[
+        list[str],
+        typer.Option(
+            metavar="RUN",
+            help="A run of --model verbalized, made with --log_samples.",
+            show_default=False,
+        ),
+    ],
+    method: Annotated[
+        str,
+        typer.Option(help="What is kept: inverse_softmax, resoftmax, vector, platt or isotonic."),
+    ] = "inverse_softmax",
+    folds: Annotated[int, typer.Option(help="Of the held-out figures that are printed.")] = 5,
+    per_task: Annotated[
+        bool, typer.Option("--per-task", help="Parameters of each task's own.")
+    ] = False,
+) -> None:
+    """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
+    from lm_eval_calibration.cli.fit_recalibrator import from_samples
+    from lm_eval_calibration.cli.fit_verbalized import run
+
+    run(from_samples(samples, shared.Table()), output, method, folds, per_task)
+
+
+RECALIBRATORS = {
+    "temperature": "one number divides all log-likelihoods",
+    "vector": "a factor and an offset for each option's position",
+    "platt": "a logistic curve of the log-odds",
+    "beta": "a logistic curve of log p and log(1 - p)",
+    "isotonic": "the rising staircase that fits best",
+    "histogram": "each bin's share of right ones",
+    "inverse_softmax": "a floor for printed zeros, then one number divides log-probabilities",
+    "resoftmax": "a temperature on probabilities as if they were logits; for comparison",
+}
+"""As in `calibrators.METHODS`, which would have to be imported for every `lm-calib --help`."""
+
+
+def _add(method: str, meaning: str) -> None:
+    @app.command(method, help=f"{method.capitalize().replace('_', ' ')}: {meaning}.")
+    def command(
+        output: options.Output,
+        samples: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="RUN",
+                help="A run made with --log_samples, instead of a model's pass.",
+                rich_help_panel="Logged samples",
+                show_default=False,
+            ),
+        ] = None,
+        folds: Annotated[int, typer.Option(help="Of the held-out figures that are printed.")] = 5,
+        per_task: Annotated[
+            bool, typer.Option("--per-task", help="Parameters of each task's own.")
+        ] = False,
+        confidence: shared.Confidence = None,
+        correct: shared.Correct = None,
+        task: shared.TaskColumn = None,
+        where: shared.Where = None,
+        tasks: options.Tasks = None,
+        model: options.Model = "hf-fast",
+        model_args: options.ModelArgs = "",
+        split: options.Split = None,
+        limit: options.Limit = None,
+        num_fewshot: options.Shots = None,
+        apply_chat_template: options.Chat = False,
+        include_path: options.IncludePath = None,
+        device: options.Device = None,
+        batch_size: options.BatchSize = None,
+    ) -> None:
+        from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
+        from lm_eval_calibration.fitting.sources import ModelArguments
+
+        if bool(samples) == bool(tasks):
+            raise InvalidInputError(
+                "Give either --samples, a run that was logged, or --tasks with --model and "
+                "--model_args."
+            )
+        if samples:
+            beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
+        else:
+            asked = ModelArguments(model, model_args, device, batch_size)
+            wanted = options.selection(
+                tasks, split, limit, num_fewshot, apply_chat_template, include_path
+            )
+            beliefs = from_model(asked, wanted)
+        run(method, beliefs, output, folds, per_task)
+
+
+for _method, _meaning in RECALIBRATORS.items():
+    _add(_method, _meaning)

@@ -1,0 +1,153 @@
+"""`lm-calib score`, `compare`, `report`, `diagram`: runs that were logged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.commands.root import app
+
+
+@app.command()
+def score(
+    runs: options.Runs,
+    metrics: options.Metrics = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    calibrator: options.CalibratorFolder = None,
+    replicates: options.Replicates = 1000,
+    confidence: options.Confidence = None,
+    correct: options.Correct = None,
+    model: options.ModelColumn = None,
+    task: options.TaskColumn = None,
+    where: options.Where = None,
+) -> None:
+    """Score runs that were logged with `--log_samples`: every metric, interval and null band.
+
+    Any multiple-choice task of any harness run, with or without this package; or, with
+    --confidence and --correct, any table of confidences.
+    """
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs
+    from lm_eval_calibration.cli.source import load, say
+
+    how = choose(as_json, as_csv, as_markdown)
+    names = options.names(metrics)
+    table = options.table(confidence, correct, model, task, where)
+    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
+    print_text(render(score_runs(read, names, replicates), how))
+
+
+@app.command()
+def compare(
+    runs: options.Runs,
+    metrics: options.Metrics = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Compare on the documents that all runs have."),
+    ] = False,
+    trend: Annotated[
+        Path | None,
+        typer.Option(help="Also draw each metric over the runs, in the order given, here."),
+    ] = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    replicates: options.Replicates = 2000,
+) -> None:
+    """Compare runs with the first of them, on the same documents, with paired tests."""
+    from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
+    from lm_eval_calibration.cli.formats import Format, choose, print_text
+    from lm_eval_calibration.cli.source import load, say
+    from lm_eval_calibration.samples.pairing import match
+
+    how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
+    matched = match(
+        load(runs, skip_bad, one_each=True, filter_name=filter_name), allow_partial=allow_partial
+    )
+    say([f"paired: {text}." for text in matched.renamed])
+    say([f"left out: {text}." for text in matched.left_out])
+    compared = compare_all(matched.runs, names, replicates)
+    print_text(render(compared, matched.left_out, how))
+    if trend is not None:
+        drawn = draw_trend(matched.runs, names, trend)
+        typer.echo(drawn.resolve(), err=how is not Format.TABLE)
+
+
+@app.command()
+def report(
+    runs: options.Runs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for every figure as SVG and PNG.")
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, help="Over-confident wrong answers to show for each task.")
+    ] = 10,
+    metrics: options.Metrics = None,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    calibrator: options.CalibratorFolder = None,
+    replicates: options.Replicates = 1000,
+    thresholds_from: Annotated[
+        str | None,
+        typer.Option(
+            "--thresholds",
+            metavar="RUN",
+            help="Run on other documents, to choose thresholds on; else half of each task's.",
+            show_default=False,
+        ),
+    ] = None,
+    confidence: options.Confidence = None,
+    correct: options.Correct = None,
+    model: options.ModelColumn = None,
+    task: options.TaskColumn = None,
+    where: options.Where = None,
+) -> None:
+    """Write one self-contained HTML page about runs that were logged, and print its path."""
+    from lm_eval_calibration.cli.report import write
+    from lm_eval_calibration.cli.source import load
+
+    names = options.names(metrics)
+    table = options.table(confidence, correct, model, task, where)
+    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    other = None
+    if thresholds_from is not None:
+        other = load(
+            [thresholds_from], skip_bad, table, filter_name=filter_name, calibrator=calibrator
+        )
+    page = write(read, names, output, figures, examples, replicates, other)
+    typer.echo(page.resolve())
+
+
+@app.command()
+def diagram(
+    runs: options.Runs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(
+        "reliability.png"
+    ),
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    calibrator: options.CalibratorFolder = None,
+    confidence: options.Confidence = None,
+    correct: options.Correct = None,
+    model: options.ModelColumn = None,
+    task: options.TaskColumn = None,
+    where: options.Where = None,
+) -> None:
+    """Draw the reliability diagrams of runs that were logged, and print the file's path."""
+    from lm_eval_calibration.cli.report import diagrams
+    from lm_eval_calibration.cli.source import load
+
+    table = options.table(confidence, correct, model, task, where)
+    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    typer.echo(diagrams(read, output).resolve())

@@ -1,0 +1,94 @@
+"""`lm-calib thresholds`, `ood`, `pools`: whether a belief may be acted on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.commands.root import app
+
+
+@app.command()
+def ood(
+    inside: Annotated[str, typer.Option("--in", metavar="RUN", help="Run on familiar documents.")],
+    outside: Annotated[
+        str, typer.Option("--out", metavar="RUN", help="Run on unfamiliar ones, of the same model.")
+    ],
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    replicates: options.Replicates = 1000,
+) -> None:
+    """Tell unfamiliar documents from familiar ones by a model's uncertainty.
+
+    By entropy and the largest probability of any run that was logged with `--log_samples`; by
+    mutual information and disagreement too where it was one of `--model swag`.
+    """
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.ood import detect_all, render
+    from lm_eval_calibration.cli.source import load, say
+    from lm_eval_calibration.samples.detection import cautions
+
+    how = choose(as_json, as_csv, as_markdown)
+    found = detect_all(load([inside], skip_bad), load([outside], skip_bad), replicates)
+    say(cautions(found.inside, found.outside))
+    print_text(render(found, how))
+
+
+@app.command()
+def pools(
+    runs: options.Runs,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    filter_name: options.Filter = None,
+    replicates: options.Replicates = 2000,
+) -> None:
+    """Score the candidates of generation runs, and test whether choosing among them pays.
+
+    Of runs of `--model self_correct` or `self_consistency` that were logged with `--log_samples`.
+    """
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.pools import find, render
+
+    how = choose(as_json, as_csv, as_markdown)
+    print_text(render(find(runs, filter_name, replicates), how))
+
+
+@app.command()
+def thresholds(
+    fit_on: Annotated[
+        str, typer.Option("--fit", metavar="RUN", help="Run on which thresholds are chosen.")
+    ],
+    test: Annotated[
+        str, typer.Option("--test", metavar="RUN", help="Run on other documents, to judge them.")
+    ],
+    precision: Annotated[
+        list[float] | None,
+        typer.Option(help="Wanted; may be given several times.", show_default="0.8, 0.9, 0.95"),
+    ] = None,
+    by_option: Annotated[
+        bool, typer.Option("--by-option", help="A threshold for each option against the rest.")
+    ] = False,
+    calibrator: options.CalibratorFolder = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+) -> None:
+    """Choose the confidence above which a wanted precision is reached, and judge it elsewhere."""
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.source import load
+    from lm_eval_calibration.cli.thresholds import find, render
+    from lm_eval_calibration.samples.thresholds import PRECISIONS
+
+    how = choose(as_json, as_csv, as_markdown)
+    one, other = (
+        load([run], skip_bad, filter_name=filter_name, calibrator=calibrator)
+        for run in (fit_on, test)
+    )
+    print_text(render(find(one, other, precision or PRECISIONS, by_option), how))
