@@ -60,6 +60,7 @@ def run(
     output: Path,
     store: Path,
     device: str | None,
+    calibrator: str,
     seed: int,
 ) -> None:
     """Fit, print what training says, and save."""
@@ -71,6 +72,7 @@ def run(
             reading,
             settings,
             encoder,
+            calibrator=calibrator,
             seed=seed,
             encoding=encoding,
             progress=lambda what: say([f"training: {what}"]),
@@ -110,9 +112,6 @@ def _in_words(found: Fitted) -> list[str]:
     words = ["weights of bag, cosine and correlation loss: {:g}, {:g}, {:g}".format(
         *found.trained.weights
     )]  # fmt: skip
-    slope, offset = found.scorer.platt
-    if found.scorer.platt != (1.0, 0.0):
-        words.append(
-            f"sentences calibrated by their labels: slope {slope:.3f}, offset {offset:.3f}"
-        )
+    if found.scorer.calibrator is not None:
+        words.append(f"sentences calibrated by their labels: {found.scorer.calibrator.method}")
     return words

@@ -6,24 +6,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit
 
-from lm_eval_calibration.calibrators import Training
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.calibrators import Calibrator, Training
+from lm_eval_calibration.calibrators import fit as fit_calibrator
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fitting.responses import Labelled
 from lm_eval_calibration.fractal.bags import Bags, Material
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.encoders import Progress as Counting
 from lm_eval_calibration.fractal.judging import log_odds
 from lm_eval_calibration.fractal.responses import bags_of
-from lm_eval_calibration.fractal.scorer import PLATT, Reading, SentenceScorer
+from lm_eval_calibration.fractal.scorer import Reading, SentenceScorer, calibrated
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.fractal.training import Progress, Stage, Trained, train
+from lm_eval_calibration.predictions import Predictions
 
 FOLDS = 7
 """One of so many documents is not learned from, but judges the training."""
 LEAST = 20
 """Labelled sentences of each kind, in the responses that judge, for a calibration of sentences."""
+CALIBRATORS = ("platt", "beta", "isotonic", "histogram", "temperature")
+"""Methods that map probabilities one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,7 @@ def fit(
     settings: Settings,
     encoder: Encoder,
     *,
+    calibrator: str = "platt",
     seed: int = 0,
     encoding: Counting | None = None,
     progress: Progress | None = None,
@@ -60,13 +65,17 @@ def fit(
         reading: how they were cut up and how they are shown.
         settings: of the training.
         encoder: that `reading` names.
+        calibrator: of the scores of sentences, one of `CALIBRATORS`.
         seed: of weights and order.
         encoding: called with how many texts have been encoded.
         progress: called with what is being trained.
 
     Raises:
-        InvalidInputError: too few documents, or all responses have the same label.
+        InvalidInputError: too few documents, all responses have the same label, or an unknown
+            calibrator.
     """
+    if calibrator not in CALIBRATORS:
+        raise invalid("calibrator", f"one of {', '.join(CALIBRATORS)}", f"`{calibrator}`")
     bags = bags_of(labelled.responses, encoder, preceding=reading.preceding, progress=encoding)
     _check(bags, labelled)
     judging = held_out(bags)
@@ -80,7 +89,7 @@ def fit(
         replace(settings, weights=trained.weights),
         reading,
         Training(labelled.tasks, np.unique(bags.documents), labelled.model),
-        _platt(stage, judge.bags),
+        of_sentences(stage, judge.bags, calibrator),
         _about(labelled, trained, chosen, judge),
     )
     return Fitted(scorer, trained, judge, chosen)
@@ -106,16 +115,18 @@ def _check(bags: Bags, labelled: Labelled) -> None:
         )
 
 
-def _platt(stage: Stage, judge: Bags) -> tuple[float, float]:
-    """Slope and offset of the log-odds, where enough sentences of the judging responses are known."""
+def of_sentences(stage: Stage, judge: Bags, method: str) -> Calibrator | None:
+    """Calibrator of sentences' scores, where enough of the judging responses have labels.
+
+    `None` too where the labels speak against the scores, and all would become one.
+    """
     known = np.flatnonzero(~np.isnan(judge.sentence_labels))
     labels = judge.sentence_labels[known] > 0.5
     if min(int(labels.sum()), int((~labels).sum())) < LEAST:
-        return PLATT
-    z = log_odds(stage.network, judge).double().numpy()[known]
-    found = LogisticRegression(C=1e6).fit(z[:, None], labels)
-    slope, offset = float(found.coef_[0, 0]), float(found.intercept_[0])
-    return (slope, offset) if slope > 0 else PLATT
+        return None
+    scores = expit(log_odds(stage.network, judge).double().numpy()[known])
+    found = fit_calibrator(method, Predictions.from_confidences(scores, labels))
+    return found if np.ptp(calibrated(scores, found)) > 0 else None
 
 
 def _about(labelled: Labelled, trained: Trained, chosen: int, judge: Material) -> dict[str, Any]:

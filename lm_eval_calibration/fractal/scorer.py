@@ -10,15 +10,17 @@ import torch
 from scipy.special import expit
 
 from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
+from lm_eval_calibration.calibrators.calibrator import Calibrator
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Bags
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.network import SentenceNetwork
 from lm_eval_calibration.fractal.settings import Settings
-from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.predictions import Floats, Predictions
 
-PLATT = (1.0, 0.0)
+OF_SENTENCES = "sentences/"
+"""Before the names of the tensors of the sentences' calibrator."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class SentenceScorer(Artifact):
         settings: it was trained with; the weights that were chosen among them.
         reading: of texts.
         training: the documents it was trained on.
-        platt: slope and offset of the sentences' log-odds, fitted where labels of sentences were
-            known; (1, 0) otherwise.
+        calibrator: of the sentences' scores, fitted where labels of sentences were known.
         about: how training went.
     """
 
@@ -55,12 +56,12 @@ class SentenceScorer(Artifact):
         settings: Settings,
         reading: Reading,
         training: Training,
-        platt: tuple[float, float] = PLATT,
+        calibrator: Calibrator | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
         self.network = network.eval()
         self.settings, self.reading = settings, reading
-        self.training, self.platt = training, platt
+        self.training, self.calibrator = training, calibrator
         self.about = about or {}
 
     @property
@@ -74,8 +75,7 @@ class SentenceScorer(Artifact):
         Raises:
             InvalidInputError: embeddings of another size than the network was trained on.
         """
-        slope, offset = self.platt
-        return expit(slope * self._log_odds(bags).double().numpy() + offset)
+        return calibrated(expit(self._log_odds(bags).double().numpy()), self.calibrator)
 
     def confidences(self, bags: Bags) -> Floats:
         """(N,) probability of each response to be right: the aggregate that was trained."""
@@ -97,15 +97,22 @@ class SentenceScorer(Artifact):
         return {
             "settings": asdict(self.settings),
             "reading": asdict(self.reading),
-            "platt": list(self.platt),
+            "calibrator": self.calibrator
+            and {
+                "method": self.calibrator.method,
+                **self.calibrator.describe(),
+            },
             "inputs": self.network.inputs,
             "embedding": self.network.embedding,
             "about": self.about,
         }
 
     def tensors(self) -> Tensors:
-        """The network's."""
-        return {name: value.numpy() for name, value in self.network.state_dict().items()}
+        """The network's, and those of the sentences' calibrator."""
+        found = {name: value.numpy() for name, value in self.network.state_dict().items()}
+        if self.calibrator is not None:
+            found |= {OF_SENTENCES + k: v for k, v in self.calibrator.tensors().items()}
+        return found
 
     @classmethod
     def restore(
@@ -118,6 +125,14 @@ class SentenceScorer(Artifact):
         """
         if config["method"] != "fractal":
             raise invalid("scorer", "a folder of `lm-calib fit fractal`", f"a {config['method']}'s")
+        of_sentences = {
+            name.removeprefix(OF_SENTENCES): tensors.pop(name)
+            for name in list(tensors)
+            if name.startswith(OF_SENTENCES)
+        }
+        calibrator = config["calibrator"] and Calibrator.restore(
+            config["calibrator"], of_sentences, training
+        )
         told = dict(config["settings"])
         told["weights"] = None if told["weights"] is None else Weights(*told["weights"])
         settings = Settings(**told)
@@ -127,12 +142,19 @@ class SentenceScorer(Artifact):
             network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
         except RuntimeError as error:
             raise InvalidInputError(f"The scorer's weights do not fit: {error}") from error
-        slope, offset = config["platt"]
         return cls(
             network,
             settings,
             Reading(**config["reading"]),
             training,
-            (float(slope), float(offset)),
+            calibrator,
             dict(config["about"]),
         )
+
+
+def calibrated(scores: Floats, calibrator: Calibrator | None) -> Floats:
+    """(M,) scores of sentences, mapped."""
+    if calibrator is None or not len(scores):
+        return scores
+    unknown = np.zeros(len(scores), dtype=bool)
+    return calibrator.transform(Predictions.from_confidences(scores, unknown)).confidence

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fitting.fractal import CALIBRATORS, of_sentences
 from lm_eval_calibration.fractal import Bags, Pairs, SentenceScorer, Settings, train
 from lm_eval_calibration.fractal.bags import Material, batch
 from lm_eval_calibration.fractal.judging import (
@@ -21,7 +22,7 @@ from lm_eval_calibration.fractal.judging import (
     most_regularised,
 )
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.scorer import Reading
+from lm_eval_calibration.fractal.scorer import Reading, calibrated
 from lm_eval_calibration.fractal.settings import CANDIDATES
 from lm_eval_calibration.fractal.training import fit, implied
 
@@ -178,17 +179,40 @@ def test_bags_that_cannot_be() -> None:
             replace(b, **change)
 
 
+@pytest.mark.parametrize("method", CALIBRATORS)
+def test_scores_of_sentences_are_calibrated_where_labels_are_known(method: str) -> None:
+    bags = made(60)
+    stage = fit(Material(bags), Material(bags), QUICK, Weights(), 0)
+    raw = SentenceScorer(stage.network, QUICK, Reading("encoder"), Training()).scores(bags)
+    found = of_sentences(stage, bags, method)
+    assert found is not None and found.method == method
+    mapped = calibrated(raw, found)
+    assert len(np.unique(mapped)) > 1
+    assert brier_score_loss(bags.sentence_labels, mapped) <= brier_score_loss(
+        bags.sentence_labels, raw
+    )
+    order = np.argsort(raw)
+    assert method == "histogram" or (np.diff(mapped[order]) >= 0).all()
+    unknown = replace(bags, sentence_labels=np.full_like(bags.sentence_labels, np.nan))
+    assert of_sentences(stage, unknown, method) is None
+    against = replace(bags, sentence_labels=1 - bags.sentence_labels)
+    assert method not in ("platt", "isotonic") or of_sentences(stage, against, method) is None
+
+
 @pytest.mark.parametrize("interaction", [False, True])
-def test_a_scorer_survives_its_folder(tmp_path: Path, interaction: bool) -> None:
-    bags = made(30)
+@pytest.mark.parametrize("method", ["", *CALIBRATORS])
+def test_a_scorer_survives_its_folder(tmp_path: Path, method: str, interaction: bool) -> None:
+    bags = made(60)
     settings = replace(QUICK, epochs=1, interaction=interaction)
-    network = fit(Material(bags), Material(bags), settings, Weights(), 0).network
-    training = Training({"toy": 30}, bags.documents, "model")
-    scorer = SentenceScorer(network, settings, Reading("encoder"), training, (0.5, 1.0))
+    stage = fit(Material(bags), Material(bags), settings, Weights(), 0)
+    training = Training({"toy": 60}, bags.documents, "model")
+    calibrator = of_sentences(stage, bags, method) if method else None
+    scorer = SentenceScorer(stage.network, settings, Reading("encoder"), training, calibrator)
     scorer.save_pretrained(tmp_path)
     read = SentenceScorer.from_pretrained(tmp_path)
     assert np.array_equal(read.scores(bags), scorer.scores(bags))
     assert np.array_equal(read.confidences(bags), scorer.confidences(bags))
+    assert (read.calibrator is None) == (calibrator is None)
     assert read.settings == settings and read.reading == Reading("encoder")
     assert read.training.seen(bags.documents).all()
     assert ((read.scores(bags) >= 0) & (read.scores(bags) <= 1)).all()

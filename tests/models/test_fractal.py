@@ -203,6 +203,8 @@ def test_what_the_commands_refuse(toy_encoder: Any, tmp_path: Path, run_folder_o
         run("fit", "fractal", "--table", few, "--output", tmp_path / "f")
     with pytest.raises(InvalidInputError, match="either --samples"):
         run("fit", "fractal", "--output", tmp_path / "f")
+    with pytest.raises(InvalidInputError, match="`calibrator` must be one of platt"):
+        run("fit", "fractal", "--table", few, "--output", tmp_path / "f", "--calibrator", "vector")
     with pytest.raises(InvalidInputError, match="weights"):
         run("fit", "fractal", "--table", few, "--output", tmp_path / "f", "--weights", "1,2")
     with pytest.raises(InvalidInputError, match="no metric `f1`"):

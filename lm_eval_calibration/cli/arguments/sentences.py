@@ -32,6 +32,14 @@ Plain = Annotated[
     bool,
     _option("--plain", "Show the network question and sentence side by side, as the paper, only."),
 ]
+Calibrator = Annotated[
+    str,
+    _option(
+        "--calibrator",
+        "Of scores of sentences, where labels of some are known: platt, beta, isotonic, histogram "
+        "or temperature.",
+    ),
+]
 Epochs = Annotated[int, _option("--epochs", "At most.", min=1)]
 LearningRate = Annotated[float, _option("--learning_rate", "Of AdamW.")]
 Seed = Annotated[int, _option("--seed", "Of weights and order.")]

@@ -172,6 +172,7 @@ def fractal(
     weights: sentences.Weights = "auto",
     rounds: sentences.Rounds = 1,
     plain: sentences.Plain = False,
+    calibrator: sentences.Calibrator = "platt",
     epochs: sentences.Epochs = 40,
     learning_rate: sentences.LearningRate = 1e-3,
     seed: sentences.Seed = 0,
@@ -202,5 +203,6 @@ def fractal(
         output,
         Path(store) if store else output / "embeddings",
         device,
+        calibrator,
         seed,
     )
