@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,11 @@ from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.files import write_text, write_whole
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 SEEN = "documents"
+DIGEST = "tensors_sha256"
 Tensors = dict[str, NDArray[Any]]
 A = TypeVar("A", bound="Artifact")
 
@@ -80,6 +83,9 @@ class Artifact(ModelHubMixin):
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:
+        documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
+        tensors = {**self.tensors(), SEEN: documents}
+        write_whole(save_directory / TENSORS, lambda partial: save_file(tensors, partial))
         config = {
             "method": self.method,
             "lm_eval_calibration": __version__,
@@ -87,10 +93,9 @@ class Artifact(ModelHubMixin):
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
             **self.describe(),
+            DIGEST: _digest(save_directory / TENSORS),
         }
-        documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
-        save_file({**self.tensors(), SEEN: documents}, save_directory / TENSORS)
-        (save_directory / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_text(save_directory / CONFIG, json.dumps(config, indent=2) + "\n")
 
     @classmethod
     def from_pretrained(cls: type[A], folder: Any, **hub: Any) -> A:  # type: ignore[override]
@@ -121,6 +126,8 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
     config_file, tensor_file = (_file(name, part, **hub) for part in (CONFIG, TENSORS))
     try:
         config = json.loads(config_file.read_text(encoding="utf-8"))
+        if config.get(DIGEST, digest := _digest(tensor_file)) != digest:
+            raise ValueError(f"{TENSORS} is not the one that {CONFIG} speaks of")
         tensors = load_file(tensor_file)
         training = Training(
             {str(task): int(count) for task, count in config["tasks"].items()},
@@ -131,6 +138,10 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged(name, f"{type(error).__name__}: {error}") from error
     return config, tensors, training
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _file(name: str, part: str, **hub: Any) -> Path:

@@ -14,6 +14,7 @@ from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
 from lm_eval_calibration.cli.formats import dump, number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.files import write_text
 from lm_eval_calibration.fitting import leave_one_out as loo
 from lm_eval_calibration.fitting.sources import ModelArguments, ask
 from lm_eval_calibration.fitting.task_documents import Selection
@@ -64,12 +65,11 @@ def run(
     asked = ask(lm, selection)
     with counting("documents", documents_in(asked)) as progress:
         tasks = collect_all(lm, asked, store, progress)
-    output.mkdir(parents=True, exist_ok=True)
     if held_out_seeds:
         with counting("trainings", len(tasks) * len(held_out_seeds)) as progress:
             results = loo.leave_one_out(tasks, settings, held_out_seeds, progress)
-        (output / "leave_one_out.json").write_text(
-            dump([asdict(result) for result in results]) + "\n", encoding="utf-8"
+        write_text(
+            output / "leave_one_out.json", dump([asdict(result) for result in results]) + "\n"
         )
         print_tables(_held_out_tables(results, len(held_out_seeds)))
     name = str(getattr(lm, "pretrained", "") or model.model_args)

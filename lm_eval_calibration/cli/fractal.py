@@ -15,6 +15,7 @@ from rich.table import Table
 from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.files import write_text
 from lm_eval_calibration.fitting.responses import Labelled, of_samples
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.models.scoring_sentences import ScoredResponse, ScorerWithEncoder
@@ -42,10 +43,8 @@ def score(
     scored: list[ScoredResponse] = []
     for start in range(0, len(found.responses), LINES):
         scored += scorer.score(found.responses[start : start + LINES])
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("w", encoding="utf-8") as file:
-        for line in _lines(found, scored):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(found, scored))
+    write_text(output, "".join(lines))
     sentences = sum(len(s.sentences) for s in scored)
     title = f"{len(scored):,} responses, {sentences:,} sentences"
     print_tables([title, *_figures(found, scored)])

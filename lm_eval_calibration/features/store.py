@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from safetensors.numpy import save_file
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features.table import Features
+from lm_eval_calibration.files import write_whole
 
 FORMAT = 1
 TENSORS = ("hidden", "logits", "num_options", "gold", "documents")
@@ -87,12 +87,10 @@ class FeatureStore:
     def put(self, key: Key, features: Features) -> None:
         """Write the part of `key`."""
         path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
         about = {"key": asdict(key), "task": features.task}
         tensors = {name: np.ascontiguousarray(getattr(features, name)) for name in TENSORS}
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        save_file(tensors, partial, {"lm_eval_calibration": json.dumps(about)})
-        os.replace(partial, path)
+        metadata = {"lm_eval_calibration": json.dumps(about)}
+        write_whole(path, lambda partial: save_file(tensors, partial, metadata))
 
 
 def _read(path: Path) -> tuple[Key, Features]:

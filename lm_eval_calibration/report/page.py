@@ -11,6 +11,7 @@ from typing import Any
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
+from lm_eval_calibration.files import write_text
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
@@ -120,10 +121,8 @@ def write_report(
         dark=theme.DARK,
         version=__version__,
     )
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8", errors="replace")
-    return target
+    write_text(Path(path), text)
+    return Path(path)
 
 
 def _template() -> Any:

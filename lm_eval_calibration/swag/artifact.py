@@ -8,7 +8,6 @@ documents that were trained on, `swag.json` the rest. Several members are folder
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.calibrators.artifact import Training
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.files import write_text, write_whole
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.moments import Moments
 from lm_eval_calibration.swag.settings import Settings
@@ -78,7 +78,7 @@ class Member:
         state = {name: tensor.numpy() for name, tensor in self.moments.state().items()}
         documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
         del state["mean"]  # which the adapter is
-        _replace(
+        write_whole(
             folder / MOMENTS, lambda path: save_arrays({**state, "documents": documents}, path)
         )
         _write_json(folder / LOG, self.log)
@@ -185,9 +185,8 @@ def _check_alike(members: Sequence[Member], folder: Path) -> None:
 
 
 def _save_adapter(folder: Path, weights: Weights, config: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     kept = {name: tensor.contiguous() for name, tensor in weights.items()}
-    _replace(folder / ADAPTER, lambda path: save_file(kept, path, {"format": "pt"}))
+    write_whole(folder / ADAPTER, lambda path: save_file(kept, path, {"format": "pt"}))
     _write_json(folder / ADAPTER_CONFIG, config)
 
 
@@ -198,17 +197,7 @@ def adapter_config(config: LoraConfig) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2) + "\n"
-    _replace(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-def _replace(path: Path, write: Any) -> None:
-    """A file that is there whole or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    write(partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _damaged(path: Path, why: object) -> InvalidInputError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.files import write_whole
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.swag import lora
 from lm_eval_calibration.swag.moments import Moments
@@ -199,13 +199,10 @@ class _Snapshots(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Complete the checkpoint."""
-        path = _checkpoint(args, state) / STATE
         best = {f"best:{name}": tensor for name, tensor in self.found.best.items()}
         loss = torch.tensor(self.found.best_loss, dtype=torch.float64)
-        save_file(
-            {**self.found.moments.state(), **best, "best_loss": loss}, partial := f"{path}.part"
-        )
-        os.replace(partial, path)
+        tensors = {**self.found.moments.state(), **best, "best_loss": loss}
+        write_whole(_checkpoint(args, state) / STATE, lambda partial: save_file(tensors, partial))
 
     def _load(self, path: Path) -> None:
         state = load_file(path)

@@ -15,6 +15,7 @@ from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.calibrators.thermometer.settings import Settings
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.files import write_text
 from lm_eval_calibration.predictions import Floats
 
 HISTORY = "training.json"
@@ -120,7 +121,7 @@ class Thermometer(Artifact):
         rows = [dict(zip(("step", "loss", "validation_nll"), row, strict=True)) for row in
                 self.about.get("history", [])]  # fmt: skip
         text = json.dumps(rows, indent=1).replace("NaN", "null")
-        (save_directory / HISTORY).write_text(text + "\n", encoding="utf-8")
+        write_text(save_directory / HISTORY, text + "\n")
 
 
 def standardised(hidden: States, centre: States, spread: States) -> States:
