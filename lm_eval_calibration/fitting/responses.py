@@ -19,7 +19,13 @@ from lm_eval_calibration.fractal.sentences import split
 from lm_eval_calibration.models.instances import document_hash
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.samples.files import has_filter
-from lm_eval_calibration.samples.line import BadLineError, doc_hash, parse, prompt_of
+from lm_eval_calibration.samples.line import (
+    BadLineError,
+    doc_hash,
+    malformed_is_bad,
+    parse,
+    prompt_of,
+)
 from lm_eval_calibration.samples.runs import find_runs
 
 TABLES = (".jsonl", ".csv", ".parquet")
@@ -97,6 +103,7 @@ def _of_sample(sample: Mapping[str, Any], label: str | None, how: str) -> Iterat
         yield Response(question, tuple(split(text, how)), value, document=document)
 
 
+@malformed_is_bad
 def scored(sample: Mapping[str, Any], label: str | None) -> list[tuple[str, float]]:
     """The responses of a logged line, each with its score; NaN where `label` is `None`.
 

@@ -137,10 +137,12 @@ class SentenceScorer(Artifact):
         told["weights"] = None if told["weights"] is None else Weights(*told["weights"])
         settings = Settings(**told)
         inputs, embedding = int(config["inputs"]), int(config["embedding"])
-        network = SentenceNetwork(inputs, embedding, settings.hidden, settings.interaction)
         try:
-            network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
-        except RuntimeError as error:
+            with torch.device("meta"):  # nothing is allocated for what the file does not hold
+                network = SentenceNetwork(inputs, embedding, settings.hidden, settings.interaction)
+            weights = {k: torch.from_numpy(v).float() for k, v in tensors.items()}
+            network.load_state_dict(weights, assign=True)
+        except (RuntimeError, TypeError, OverflowError) as error:
             raise InvalidInputError(f"The scorer's weights do not fit: {error}") from error
         return cls(
             network,

@@ -7,8 +7,9 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.families import PAIRS
@@ -16,6 +17,11 @@ from lm_eval_calibration.metrics.table import METRICS
 
 _LITERAL = re.compile(r"[-\[\d]|True$|False$")
 PAIR_METRICS = tuple(name for name, metric in METRICS.items() if metric.family is PAIRS)
+
+MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a field raises if it holds something of another kind."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class BadLineError(InvalidInputError):
@@ -40,6 +46,23 @@ class Options(NamedTuple):
     prompt: str
 
 
+def malformed_is_bad(read: Callable[P, T]) -> Callable[P, T]:
+    """Have a function that reads a line refuse whatever it stumbles over, as a bad line."""
+
+    @wraps(read)
+    def refusing(*given: P.args, **named: P.kwargs) -> T:
+        try:
+            return read(*given, **named)
+        except BadLineError:
+            raise
+        except MALFORMED as error:
+            raise BadLineError(
+                f"a field holds what it must not ({type(error).__name__}: {error})"
+            ) from error
+
+    return refusing
+
+
 def parse(line: bytes) -> dict[str, Any]:
     """The line as a dictionary, with the fields that every line must have.
 
@@ -48,6 +71,8 @@ def parse(line: bytes) -> dict[str, Any]:
     """
     try:
         sample = json.loads(line)
+    except RecursionError:
+        raise BadLineError("JSON nested deeper than any log is") from None
     except ValueError as error:
         if not line.endswith(b"\n"):
             raise BadLineError(
@@ -64,7 +89,7 @@ def parse(line: bytes) -> dict[str, Any]:
     for field in ("doc_id", "target", "filtered_resps"):
         if field not in sample:
             raise BadLineError(f"no field `{field}`; log the run with --log_samples and keep it")
-    if not isinstance(sample["doc_id"], int):
+    if not isinstance(sample["doc_id"], int) or abs(sample["doc_id"]) >= 2**63:
         raise BadLineError(f"`doc_id` must be a whole number, got {sample['doc_id']!r}")
     return sample
 
@@ -84,6 +109,8 @@ def options(sample: Mapping[str, Any]) -> Options:
         )
     contexts = [_text_of(request[0]) for request in requests]
     continuations = [request[1] for request in requests]
+    if not all(isinstance(text, str) for text in continuations):
+        raise BadLineError("`arguments` holds an option that is no text")
     half = len(requests) // 2
     if half and not any(contexts[half:]) and continuations[:half] == continuations[half:]:
         # `acc_mutual_info` asks for each option a second time, without a context.
@@ -100,7 +127,7 @@ def _loglikelihoods(responses: Any) -> list[float]:
         if any(isinstance(response, str) for response in responses):
             raise TypeError("generated text; one of two characters is no pair")
         values = [float(loglikelihood) for loglikelihood, _ in responses]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         shown = json.dumps(responses, ensure_ascii=False)[:80]
         raise OtherTypeError(
             f"the responses {shown} are no (log-likelihood, is_greedy) pairs, so this is no "
@@ -129,6 +156,7 @@ def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
         raise BadLineError("`arguments` holds no (context, continuation) pairs") from None
 
 
+@malformed_is_bad
 def prompt_of(sample: Mapping[str, Any]) -> str:
     """The context of the first request; chat messages turn by turn."""
     return _text_of(_requests(sample)[0][0])
@@ -180,6 +208,7 @@ def pair(sample: Mapping[str, Any]) -> tuple[float, bool] | None:
     return None
 
 
+@malformed_is_bad
 def doc_hash(sample: Mapping[str, Any]) -> int:
     """The first 64 bits of the document's hash, made as the harness makes it where it is absent."""
     logged = sample.get("doc_hash")

@@ -144,7 +144,7 @@ def _json_lines(path: Path, names: list[str]) -> Iterator[DataFrame]:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line)

@@ -20,6 +20,7 @@ from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.samples.line import (
     BadLineError,
     Options,
+    malformed_is_bad,
     options,
     pair,
     target_indices,
@@ -64,6 +65,7 @@ class Reading:
     delimiter: str = ""
     normalised: bool = False
 
+    @malformed_is_bad
     def record(self, sample: Sample) -> Record:
         """Take one line apart.
 

@@ -36,7 +36,10 @@ def read_number(written: Any) -> Number | None:
     if isinstance(written, bool):
         return None
     if isinstance(written, (int, float)):
-        return Number(float(written))
+        try:
+            return Number(float(written))
+        except OverflowError:
+            return Number(math.inf)
     if not isinstance(written, str):
         return None
     match = _WRITTEN.fullmatch(written)

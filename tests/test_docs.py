@@ -1,0 +1,29 @@
+"""The documentation as pages: every link and every anchor is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lm_eval_calibration.harness.patches import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_pages_are_built_without_a_warning(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    for page in (*(ROOT / "docs").glob("*.md"), ROOT / "docs" / "benchmarks.md"):
+        name = "." if page.stem == "index" else page.stem
+        assert (tmp_path / name / "index.html").is_file(), page.stem
+
+
+def test_every_model_of_ours_is_named() -> None:
+    page = (ROOT / "docs" / "harness.md").read_text(encoding="utf-8")
+    for name in MODELS:
+        assert f"`{name}`" in page, name
