@@ -39,6 +39,15 @@ def made(name: str, folder: Path) -> Load:
     return load
 
 
+def sign(folder: Path) -> None:
+    """Have `config.json` name the tensors that are there."""
+    config = json.loads((folder / "config.json").read_text())
+    config["tensors_sha256"] = hashlib.sha256(
+        (folder / "model.safetensors").read_bytes()
+    ).hexdigest()
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 def refused_or_read(read: Load, folder: Path) -> None:
     with ours():
         read(str(folder))
@@ -61,18 +70,14 @@ def test_configurations(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_tensors(name: str, tmp_path: Path) -> None:
     read = made(name, tmp_path)
-    file, config = (
-        tmp_path / "model.safetensors",
-        json.loads((tmp_path / "config.json").read_text()),
-    )
+    file = tmp_path / "model.safetensors"
 
     @given(broken(file.read_bytes()), st.booleans())
     @fuzzing
     def run(content: bytes, digest_too: bool) -> None:
         file.write_bytes(content)
         if digest_too:
-            digest = hashlib.sha256(content).hexdigest()
-            (tmp_path / "config.json").write_text(json.dumps({**config, "tensors_sha256": digest}))
+            sign(tmp_path)
         refused_or_read(read, tmp_path)
 
     run()
@@ -81,10 +86,7 @@ def test_tensors(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_values(name: str, tmp_path: Path) -> None:
     read = made(name, tmp_path)
-    file, config = (
-        tmp_path / "model.safetensors",
-        json.loads((tmp_path / "config.json").read_text()),
-    )
+    file = tmp_path / "model.safetensors"
     whole = load_file(file)
     arrays = st.sampled_from(
         [np.zeros(0), np.zeros((2, 3)), np.full(3, np.nan), np.array([np.inf]), np.zeros((1, 1, 1)),
@@ -96,8 +98,7 @@ def test_shapes_and_values(name: str, tmp_path: Path) -> None:
     def run(key: str, value: Any, left_out: bool) -> None:
         tensors = {k: v for k, v in whole.items() if k != key}
         save_file(tensors if left_out else {**tensors, key: np.ascontiguousarray(value)}, file)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        (tmp_path / "config.json").write_text(json.dumps({**config, "tensors_sha256": digest}))
+        sign(tmp_path)
         refused_or_read(read, tmp_path)
 
     run()
@@ -124,9 +125,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(name: str, tmp_pa
     header = json.dumps({"x": {"dtype": "F64", "shape": [2**40], "data_offsets": [0, 2**43]}})
     content = len(header).to_bytes(8, "little") + header.encode()
     (tmp_path / "model.safetensors").write_bytes(content)
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["tensors_sha256"] = hashlib.sha256(content).hexdigest()
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    sign(tmp_path)
     with pytest.raises(CalibrationError, match="can be read"):
         read(str(tmp_path))
 
