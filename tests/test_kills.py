@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lm_eval.models  # noqa: F401  before any model is registered, or the harness registers none
 import numpy as np
 import pytest
 from command import run
@@ -39,13 +41,16 @@ def child(work: Work, output: Path, killed_after: float | None = None) -> float:
             sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
             work(output)
             status = 0
+        except Exception:  # noqa: BLE001
+            output.with_suffix(".error").write_text(traceback.format_exc())
         finally:
             os._exit(status)
     if killed_after is not None:
         time.sleep(killed_after)
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    assert killed_after is not None or status == 0
+    if killed_after is None and status:
+        raise AssertionError(output.with_suffix(".error").read_text())
     return time.monotonic() - start
 
 
