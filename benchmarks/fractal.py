@@ -2,6 +2,7 @@
 
     python benchmarks/fractal.py                      # made data, whose sentence labels are known
     python benchmarks/fractal.py --data FOLDER        # real sets, laid out like the hub
+    python benchmarks/fractal.py --data FOLDER --preceding    # each sentence with those before it
     python benchmarks/fractal.py --cost               # training on 10,000 responses
 
 Documents are parted anew for each seed: 30 % are scored, 15 % judge the training, 55 % are
@@ -24,6 +25,7 @@ from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
 from lm_eval_calibration.fractal.bags import Bags, Material
+from lm_eval_calibration.fractal.encoders import DEFAULT, Encoder
 from lm_eval_calibration.fractal.judging import log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.settings import Settings
@@ -146,6 +148,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--sets", default=",".join(REAL))
+    parser.add_argument("--encoder", default=DEFAULT)
+    parser.add_argument("--preceding", action="store_true")
     parser.add_argument("--store", type=Path, default=Path("out/embeddings"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cost", action="store_true")
@@ -156,8 +160,9 @@ def main() -> None:
     elif given.data is None:
         print(table(made, given.seeds))
     else:
+        encoder = Encoder(given.encoder, given.store)
         for name in given.sets.split(","):
-            loaded = real(name, given.data, given.store)
+            loaded = real(name, given.data, encoder, given.preceding)
             bags = loaded.bags
             known = bags.sentence_labels[~np.isnan(bags.sentence_labels)]
             print(

@@ -27,11 +27,11 @@ class Set:
     pairs: Pairs | None = None
 
 
-def real(name: str, data: Path, store: Path) -> Set:
+def real(name: str, data: Path, encoder: Encoder, preceding: bool) -> Set:
     """One of `REAL`, from a folder that is laid out like the hub."""
     aggregate, read = REAL[name]
     responses, pairs = read(data)
-    return Set(name, bags_of(responses, Encoder(store=store), preceding=False), aggregate, pairs)
+    return Set(name, bags_of(responses, encoder, preceding=preceding), aggregate, pairs)
 
 
 def _rows(data: Path, folder: str, part: str) -> list[dict[str, Any]]:
