@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +11,7 @@ from typing import Any
 import lm_eval.models  # noqa: F401  before any model is registered, or the harness registers none
 import numpy as np
 import pytest
+from children import Child, Work, digests
 from command import run
 from lm_eval import simple_evaluate
 from mutations import ours
@@ -28,30 +24,6 @@ from lm_eval_calibration.swag import load as load_swag
 
 KILLS = 20
 pytestmark = pytest.mark.slow
-Work = Callable[[Path], object]
-
-
-def child(work: Work, output: Path, killed_after: float | None = None) -> float:
-    """Do the work in a process of its own, killed after so many seconds; how long it took."""
-    start = time.monotonic()
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover
-        status = 1
-        try:
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-            work(output)
-            status = 0
-        except Exception:  # noqa: BLE001
-            output.with_suffix(".error").write_text(traceback.format_exc())
-        finally:
-            os._exit(status)
-    if killed_after is not None:
-        time.sleep(killed_after)
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    if killed_after is None and status:
-        raise AssertionError(output.with_suffix(".error").read_text())
-    return time.monotonic() - start
 
 
 def killed_often(work: Work, tmp_path: Path, check: Callable[[Path], object], results: str) -> None:
@@ -64,23 +36,18 @@ def killed_often(work: Work, tmp_path: Path, check: Callable[[Path], object], re
         results: glob of the files that must be alike in the end.
     """
     whole, output = tmp_path / "whole", tmp_path / "killed"
-    seconds = child(work, whole)
+    start = time.monotonic()
+    Child(work, whole, tmp_path / "error").wait()
+    seconds = time.monotonic() - start
     for moment in np.random.default_rng(0).uniform(0, seconds, KILLS):
-        child(work, output, moment)
+        child = Child(work, output, tmp_path / "error")
+        time.sleep(moment)
+        child.kill()
         with ours():
             check(output)
-    child(work, output)
+    Child(work, output, tmp_path / "error").wait()
     check(output)
     assert digests(output, results) == digests(whole, results)
-
-
-def digests(folder: Path, pattern: str) -> dict[str, str]:
-    found = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob(pattern))
-    }
-    assert found
-    return found
 
 
 @pytest.fixture
