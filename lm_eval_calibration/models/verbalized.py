@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ AGAIN = (
     "That could not be read ({reason}). Reply with one JSON object and nothing else, with a number "
     "from 0 to 1 for each of: {names}."
 )
+ROOM = 256
+"""Step in which the room for a reply grows."""
 
 
 @register_model("verbalized")
@@ -228,5 +231,6 @@ class VerbalizedLM(RecalibratedBeliefs):
 
 
 def _room(labels: Labels) -> int:
-    """Tokens that a reply may take."""
-    return 64 + 3 * sum(len(name) // 3 + 8 for name in labels.names)
+    """Tokens that a reply may take, in steps: bases batch requests of one number together."""
+    needed = 64 + 3 * sum(len(name) // 3 + 8 for name in labels.names)
+    return ROOM * math.ceil(needed / ROOM)

@@ -19,7 +19,8 @@ from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models import phases
 from lm_eval_calibration.models.held_out import SeenDocumentsError
-from lm_eval_calibration.models.verbalized import VerbalizedLM
+from lm_eval_calibration.models.verbalized import VerbalizedLM, _room
+from lm_eval_calibration.verbal.labels import Labels
 
 TASK = "calib_toy_plain"
 
@@ -219,3 +220,11 @@ def test_what_is_refused(tasks: Any) -> None:
     lm = VerbalizedLM(base="scripted")
     with pytest.raises(InvalidInputError, match="ask its twin, `calib_toy_plain`"):
         evaluate(lm, tasks, "toy_plain", apply_chat_template=True, limit=2)
+
+
+def test_documents_alike_are_asked_in_one_batch() -> None:
+    """The harness's models run requests of other settings one after another."""
+    names = [list("ABC"), list("ABCDE"), ["yes", "no"], ["winter", "summer", "spring", "autumn"]]
+    assert len({_room(Labels(n)) for n in names}) == 1
+    many = Labels([f"intent number {i}" for i in range(150)])
+    assert _room(many) >= 150 * 12
