@@ -45,7 +45,7 @@ HARNESS = sorted({c for c in SHOWN if c[1].startswith("lm_eval")})
 def words(command: str) -> list[str]:
     """A command's arguments, without what is said of it, and with all that may be left out."""
     said = re.split(r"\s+#|\s{3,}", command)[0]
-    bare = re.sub(r"\[([^\]]*)\]", r"\1", said)
+    bare = re.sub(r" \[([^\]]*)\](?= |$)", r" \1", said).replace("[...]", "[0]")
     return [word for word in shlex.split(bare)[1:] if word != "..."]
 
 
