@@ -98,7 +98,7 @@ class Envelope:
                     "was made with another release of lm-eval-calibration."
                 )
             return cls._checked(given)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
             if isinstance(error, InvalidInputError):
                 raise
             raise InvalidInputError(f"A damaged envelope ({error}): {text[:80]}...") from error

@@ -137,6 +137,8 @@ class SentenceScorer(Artifact):
         told["weights"] = None if told["weights"] is None else Weights(*told["weights"])
         settings = Settings(**told)
         inputs, embedding = int(config["inputs"]), int(config["embedding"])
+        if min(inputs, embedding) < 1:
+            raise InvalidInputError(f"A scorer of {inputs} inputs and embeddings of {embedding}.")
         try:
             with torch.device("meta"):  # nothing is allocated for what the file does not hold
                 network = SentenceNetwork(inputs, embedding, settings.hidden, settings.interaction)

@@ -147,8 +147,8 @@ def _json_lines(path: Path, names: list[str]) -> Iterator[DataFrame]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line)
-                rows.append({name: row.get(name) for name in names})
+                row = json.loads(line, parse_int=_integer)
+                rows.append({name: _value(row.get(name)) for name in names})
             except (ValueError, AttributeError):
                 raise InvalidInputError(f"{path}, line {number}: no JSON object.") from None
             if number == 1:
@@ -158,6 +158,16 @@ def _json_lines(path: Path, names: list[str]) -> Iterator[DataFrame]:
                 rows = []
     if rows:
         yield pd.DataFrame(rows)
+
+
+def _integer(digits: str) -> float:
+    """A whole number; infinite where no float is as large."""
+    return int(digits) if len(digits) < 300 else float(digits)
+
+
+def _value(value: Any) -> Any:
+    """What UTF-8 cannot hold becomes a question mark."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _check_columns(path: Path, names: list[str], known: list[str]) -> None:
