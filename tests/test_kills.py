@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lm_eval.models  # noqa: F401  before any model is registered, or the harness registers none
 import numpy as np
 import pytest
 from children import Child, Work, digests
