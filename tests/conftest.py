@@ -260,22 +260,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def toy_encoder(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An encoder that sees whether a sentence says `wrong`; counts the texts it has encoded."""
-    import numpy as np
+    from toy_encoder import Toy
 
     from lm_eval_calibration.fractal import encoders
 
-    class Toy:
-        count = 0
-
-        def encode(self, texts: list[str], **_: Any) -> Any:
-            Toy.count += len(texts)
-            return np.array([_toy_vector(text) for text in texts], dtype=np.float32)
-
-    def _toy_vector(text: str) -> Any:
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-        vector = 0.3 * np.random.default_rng(seed).normal(size=8)
-        vector[0] += 1.0 if "wrong" in text else -1.0
-        return vector
-
+    Toy.count = 0
     monkeypatch.setattr(encoders, "_load", lambda name, device: Toy())
     return Toy

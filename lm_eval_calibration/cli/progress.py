@@ -45,7 +45,7 @@ def working(what: str, total: int, slow: bool) -> Iterator[Callable[[Any], None]
 def _bar(
     what: str, total: int, wanted: bool, counter: Any
 ) -> Iterator[Callable[[int], None] | None]:
-    if not wanted:
+    if not wanted or os.environ.get("RANK", "0") != "0":  # (one bar for all of `accelerate launch`)
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), counter, TimeRemainingColumn())

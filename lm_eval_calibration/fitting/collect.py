@@ -1,67 +1,86 @@
-"""One pass of a model over labelled documents: its features, from the store where they are there."""
+"""One pass of a model over labelled documents: its features, from the store where they are there.
+
+Under `accelerate launch` the processes share the pass, part by part, and the first has all of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.features.table import check
+from lm_eval_calibration.fitting.sharing import Progress, shared
 from lm_eval_calibration.fitting.task_documents import Labelled
 from lm_eval_calibration.models.fingerprint import fingerprint
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.scoring.engine import Answers
 
-PART_DOCUMENTS = 256
-"""A part of so many documents is written at once; a run that is killed loses less than one."""
-
-Progress = Callable[[int], None]
+PART_DOCUMENTS = 64
+"""A part of so many documents is one process's, and is written at once; a run that is killed loses
+less than one. What is computed does not depend on who computes it."""
 
 
 def collect(
     lm: Any,
-    asked: Labelled,
+    asked: Sequence[Labelled],
     store: FeatureStore | None = None,
     *,
     hidden: bool = True,
     progress: Progress | None = None,
-) -> Features:
-    """The features of labelled documents.
+) -> list[Features]:
+    """The features of labelled documents, for each task's.
 
     Args:
         lm: `hf-fast` for hidden states; any model of the harness without.
-        asked: documents of one task.
+        asked: documents of tasks.
         store: where parts are looked up, and written to.
         hidden: whether hidden states are wanted; else they are (N, 0).
         progress: called with the number of documents done since the last call.
 
     Raises:
         InvalidInputError: no hidden states can be had of this model, or one is NaN.
+        SystemExit: in all processes but the first, whose work is done with their share.
     """
     if hidden and not isinstance(lm, FastHFLM):
         raise InvalidInputError(
             f"`--model` must be hf-fast, for hidden states are read; got {type(lm).__name__}."
         )
-    parts = []
-    for requests in _parts(asked.requests):
-        key = _key(lm, asked, requests, hidden) if store is not None else None
-        found = store.get(key) if store is not None and key is not None else None
-        if found is None:
-            found = check(_features(lm, asked, requests, hidden))
-            if store is not None and key is not None:
-                store.put(key, found)
-        parts.append(found)
-        if progress is not None:
-            progress(len(found))
-    return Features.concatenate(parts)
+    parts = [_Part(of, requests) for of in asked for requests in _parts(of.requests)]
+    found = shared(lm, parts, lambda part: _looked_up(lm, *part, store, hidden), progress)
+    return [
+        Features.concatenate([f for part, f in zip(parts, found, strict=True) if part.of is each])
+        for each in asked
+    ]
+
+
+class _Part(NamedTuple):
+    """Whole documents of a task, by their requests."""
+
+    of: Labelled
+    requests: list[Any]
+
+
+def _looked_up(
+    lm: Any, asked: Labelled, requests: list[Any], store: FeatureStore | None, hidden: bool
+) -> Features:
+    """Features of a part, from the store if they are there."""
+    if store is None:
+        return check(_features(lm, asked, requests, hidden))
+    key = _key(lm, asked, requests, hidden)
+    found = store.get(key)
+    if found is None:
+        found = check(_features(lm, asked, requests, hidden))
+        store.put(key, found)
+    return found
 
 
 def _parts(requests: list[Any]) -> Iterator[list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.features import Features, FeatureStore
-from lm_eval_calibration.fitting.collect import Progress, collect
+from lm_eval_calibration.fitting.collect import collect
+from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
     Selection,
@@ -128,21 +128,6 @@ def ask(lm: Any, selection: Selection) -> dict[str, Asked]:
     return found
 
 
-def features_of(
-    lm: Any,
-    asked: Mapping[str, Labelled],
-    store: FeatureStore | None,
-    *,
-    hidden: bool,
-    progress: Progress | None = None,
-) -> dict[str, Features]:
-    """The features of every task's documents."""
-    return {
-        name: collect(lm, documents, store, hidden=hidden, progress=progress)
-        for name, documents in asked.items()
-    }
-
-
 def of_model(
     lm: Any,
     selection: Selection,
@@ -167,7 +152,13 @@ def of_model(
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
         asked[name] = labelled(name, task, chosen, selection.prompting, lm)
     with counting(sum(len(part.gold) for part in asked.values())) as progress:
-        found = features_of(lm, asked, None, hidden=False, progress=progress)
+        found = dict(
+            zip(
+                asked,
+                collect(lm, list(asked.values()), hidden=False, progress=progress),
+                strict=True,
+            )
+        )
     return Beliefs(
         {name: features.predictions for name, features in found.items()},
         {name: features.documents for name, features in found.items()},

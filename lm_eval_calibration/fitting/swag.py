@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import write_text
+from lm_eval_calibration.fitting.sharing import refuse_to_share
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
     Selection,
@@ -67,12 +68,13 @@ def material(lm: Any, selection: Selection) -> Material:
         selection: to learn from; without a split `train`, or `validation` where there is none.
 
     Raises:
-        InvalidInputError: another model, or a task without such a split.
+        InvalidInputError: another model, a task without such a split, or several processes.
     """
     if not isinstance(lm, FastHFLM):
         raise InvalidInputError(
             f"`--model` must be hf-fast, whose packed passes are trained; got {type(lm).__name__}."
         )
+    refuse_to_share(lm, "lm-calib fit swag")
     learn: list[Question] = []
     judge: list[Question] = []
     hashes: list[NDArray[np.uint64]] = []

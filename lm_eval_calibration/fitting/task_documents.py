@@ -95,13 +95,8 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
     The task reads `split` as its test split from then on.
 
     Raises:
-        InvalidInputError: the data set has no such split, or there are several processes.
+        InvalidInputError: the data set has no such split.
     """
-    if lm.world_size > 1:
-        raise InvalidInputError(
-            f"`lm-calib fit` runs in one process, got {lm.world_size}. Leave `accelerate launch` out; "
-            "parallelize=True in --model_args spreads a large model over devices."
-        )
     if split not in splits(task):
         raise invalid("--split", f"one of {', '.join(splits(task))} (task `{name}`)", f"`{split}`")
     task.config.test_split = split

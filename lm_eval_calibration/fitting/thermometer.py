@@ -11,8 +11,9 @@ import numpy as np
 
 from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
 from lm_eval_calibration.features import Features, FeatureStore
-from lm_eval_calibration.fitting.collect import Progress
-from lm_eval_calibration.fitting.sources import Asked, features_of
+from lm_eval_calibration.fitting.collect import collect
+from lm_eval_calibration.fitting.sharing import Progress
+from lm_eval_calibration.fitting.sources import Asked
 from lm_eval_calibration.fitting.task_documents import held_back
 from lm_eval_calibration.models.fingerprint import fingerprint
 
@@ -30,13 +31,13 @@ def collect_all(
 ) -> dict[str, TaskFeatures]:
     """One pass over all documents, from the store in `folder` where it has been made before."""
     store = FeatureStore(folder)
-    learn = {name: part.learn for name, part in asked.items()}
+    learn = [part.learn for part in asked.values()]
     judge = {name: part.judge for name, part in asked.items() if part.judge}
-    learned = features_of(lm, learn, store, hidden=True, progress=progress)
-    judged = features_of(lm, judge, store, hidden=True, progress=progress)
+    found = collect(lm, [*learn, *judge.values()], store, progress=progress)
+    judged = dict(zip(judge, found[len(learn) :], strict=True))
     return {
         name: TaskFeatures(part, judged[name]) if name in judged else _parted(part)
-        for name, part in learned.items()
+        for name, part in zip(asked, found, strict=False)
     }
 
 

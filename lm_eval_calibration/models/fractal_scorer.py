@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.models.held_out import refuse_seen
 from lm_eval_calibration.models.instances import Document
+from lm_eval_calibration.models.processes import ProcessesLM
 from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
 from lm_eval_calibration.names import upstream_name
 
 
 @register_model("fractal-scorer")
-class FractalScorerLM(LM):
+class FractalScorerLM(ProcessesLM):
     """Scores the sentences of `calib_fractal_*` tasks; it generates nothing.
 
     Args:

@@ -18,6 +18,7 @@ from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
+from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logging.getLogger(f"lm_eval.{__name__}")
@@ -44,7 +45,8 @@ class FastHFLM(HFLM):
     in float32. On its first requests, and again when longer ones come, the engine is compared with
     `hf` on some of them, and leaves the work to `hf` where it does not agree or the model's
     architecture is not its kind. Generation is `hf`'s, but that the prompts of a batch share what
-    they begin with, and equal ones (samples of one question) are computed once.
+    they begin with, and equal ones (samples of one question) are computed once; and what is sampled
+    depends on prompt, sample and seed alone, not on batches, processes or where a run was resumed.
 
     Args:
         batch_tokens: tokens computed at a time, instead of `batch_size` sequences; halved when
@@ -62,6 +64,8 @@ class FastHFLM(HFLM):
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
         self._shared: SharedPrompts | None = None
+        self._samples = Samples([])
+        self._contexts: list[str] = []
 
     def observed(
         self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
@@ -129,10 +133,21 @@ class FastHFLM(HFLM):
                 self.cache_hook.add_partial("loglikelihood", text, tuple(answer))
         return [tuple(answer) for answer in answers]
 
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """`hf`'s; samples of a prompt are numbered, by `sample` of their requests where they have it."""
+        self._samples = Samples(requests)
+        return list(super().generate_until(requests, disable_tqdm))
+
+    def tok_batch_encode(self, strings: list[str], *args: Any, **options: Any) -> Any:
+        """`hf`'s; the prompts are remembered, for the next generation is about them."""
+        self._contexts = list(strings)
+        return super().tok_batch_encode(strings, *args, **options)
+
     def _model_generate(
         self, context: torch.Tensor, max_length: int, stop: list[str], **settings: Any
     ) -> torch.Tensor:
         """`hf`'s, from prompts of which what they share is computed once."""
+        seeds = self._samples.seeds(self._contexts)
         if self.backend == "causal" and self.mixed_precision_dtype is None:
             self._shared = self._shared or SharedPrompts(self.model)
             unsure = self._shared.reason is None
@@ -145,7 +160,8 @@ class FastHFLM(HFLM):
                     "attention_mask": begun.mask,
                     cache_argument(self.model): begun.cache,
                 }
-        return super()._model_generate(context, max_length, stop, **settings)
+        with SeededRows(seeds, self.device):
+            return super()._model_generate(context, max_length, stop, **settings)
 
     def _refuse_to_observe(self, reason: str | None) -> None:
         if self._observe is not None and reason is not None:

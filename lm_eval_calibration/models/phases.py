@@ -156,7 +156,9 @@ class Phases:
             given = {**given, "do_sample": True, "temperature": temperature}
             if self.seeded:
                 given["seed"] = 1234 + number
-        return asked("generate_until", (context, given, *rest), request)
+        sampled = asked("generate_until", (context, given, *rest), request)
+        sampled.sample = number  # (for hf-fast)
+        return sampled
 
 
 def asked(kind: str, arguments: tuple[Any, ...], about: Any, idx: int = 0) -> Instance:

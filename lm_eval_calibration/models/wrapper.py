@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from lm_eval.api.model import LM
 from lm_eval.api.registry import get_model
 
-from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.errors import InvalidInputError, invalid
 
 
 class Wrapper(LM):
@@ -16,6 +17,9 @@ class Wrapper(LM):
     Args:
         base: `--model` of the one inside.
         **model_args: its arguments.
+
+    Raises:
+        InvalidInputError: no base, or several processes of which it does not know.
     """
 
     def __init__(self, base: str, **model_args: Any) -> None:
@@ -23,6 +27,14 @@ class Wrapper(LM):
         if not isinstance(base, str) or not base:
             raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
         self.base = get_model(base)(**model_args)
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        if launched > 1 and self.base.world_size == 1:
+            raise InvalidInputError(
+                f"`base={base}` does not share its documents with the other processes of `accelerate "
+                f"launch`: each of the {launched} would ask for all of them. Start one process; a server "
+                "answers many requests at a time with num_concurrent=N, vLLM and SGLang spread over "
+                "devices with data_parallel_size and tensor_parallel_size."
+            )
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the harness asks a model for (accelerator, batch sizes, configuration)."""

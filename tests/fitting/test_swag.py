@@ -31,6 +31,14 @@ def fast(tiny_model: Path) -> FastHFLM:
     return FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32")
 
 
+def test_several_processes_are_refused(
+    fast: FastHFLM, task_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "_world_size", 2)
+    with pytest.raises(InvalidInputError, match="`lm-calib fit swag` runs in one process, got 2"):
+        material(fast, Selection(["toy_norm"], include_path=str(task_folder)))
+
+
 def test_documents_are_the_tasks(fast: FastHFLM, task_folder: Path) -> None:
     found = material(fast, Selection(["toy_norm"], include_path=str(task_folder)))
     assert len(found.learn) + len(found.judge) == 12 and found.judge

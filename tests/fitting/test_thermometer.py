@@ -42,7 +42,7 @@ def test_a_pass_that_was_killed_goes_on_where_it_was(
     fast: FastHFLM, asked: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collecting, "PART_DOCUMENTS", 4)
-    whole = collecting.collect(fast, asked)
+    (whole,) = collecting.collect(fast, [asked])
     store, calls = FeatureStore(tmp_path), []
     observed = FastHFLM.observed
 
@@ -54,19 +54,19 @@ def test_a_pass_that_was_killed_goes_on_where_it_was(
 
     monkeypatch.setattr(FastHFLM, "observed", killed)
     with pytest.raises(KeyboardInterrupt):
-        collecting.collect(fast, asked, store)
+        collecting.collect(fast, [asked], store)
     done = []
-    again = collecting.collect(fast, asked, store, progress=done.append)
+    (again,) = collecting.collect(fast, [asked], store, progress=done.append)
     assert len(calls) == 4 and done == [4, 4, 3]  # only the third part was made again
     for name in ("hidden", "logits", "gold", "documents"):
         np.testing.assert_allclose(getattr(again, name), getattr(whole, name), atol=1e-5)
     assert len(calls) == 4
-    collecting.collect(fast, asked, store)
+    collecting.collect(fast, [asked], store)
     assert len(calls) == 4
 
 
 def test_gold_and_options_are_the_tasks(fast: FastHFLM, asked: Labelled) -> None:
-    found = collecting.collect(fast, asked)
+    (found,) = collecting.collect(fast, [asked])
     assert len(found) == 11 and found.hidden.shape == (11, 32)
     assert found.num_options.tolist() == [3 + i % 3 for i in range(11)]
     assert [np.flatnonzero(row).tolist() for row in found.gold] == [
@@ -76,18 +76,9 @@ def test_gold_and_options_are_the_tasks(fast: FastHFLM, asked: Labelled) -> None
 
 def test_hidden_states_need_hf_fast(tiny_lm: Any, asked: Labelled) -> None:
     with pytest.raises(InvalidInputError, match="`--model` must be hf-fast"):
-        collecting.collect(tiny_lm, asked)
-    scores = collecting.collect(tiny_lm, asked, hidden=False)
+        collecting.collect(tiny_lm, [asked])
+    (scores,) = collecting.collect(tiny_lm, [asked], hidden=False)
     assert scores.hidden.shape == (11, 0) and len(scores.predictions) == 11
-
-
-def test_several_processes_are_refused(asked: Labelled, task_folder: Path) -> None:
-    class Parallel:
-        world_size = 2
-
-    task = load_tasks(["toy_norm"], str(task_folder))["toy_norm"]
-    with pytest.raises(InvalidInputError, match="runs in one process, got 2"):
-        labelled("toy_norm", task, "test", Prompting(), Parallel())
 
 
 def synthetic(name: str, temperature: float, seed: int) -> TaskFeatures:

@@ -1,4 +1,7 @@
-"""Two processes, as `accelerate launch` starts them: the figures of one."""
+"""Two processes, as `accelerate launch` starts them: the figures of one, for every model and fit.
+
+In float64, where what stands beside a request in its batch changes nothing above 1e-12.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +9,201 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration.samples import read_samples
+import numpy as np
+import pytest
+from command import run
+
+from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.thermometer import Thermometer
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.models.self_consistency import SelfConsistencyLM
 
 BIN = Path(sys.executable).parent
+TESTS = Path(__file__).resolve().parents[1]
+OPTIONS, ANSWERS, SENTENCES = (
+    "calib_toy_norm,toy_several",
+    "calib_toy_generate",
+    "calib_toy_sentences",
+)
+MODELS = {
+    "hf-fast": (OPTIONS, "pretrained={model}"),
+    "thermometer": (OPTIONS, "pretrained={model},thermometer={thermometer}"),
+    "swag": (OPTIONS, "pretrained={model},swag={swag},samples=2,scale=1.0"),
+    "calibrated": (OPTIONS, "base=hf-fast,pretrained={model},calibrator={calibrator}"),
+    "verbalized": ("calib_toy_norm", "base=hf-fast,pretrained={model},samples=2"),
+    "p_true": (ANSWERS, "base=hf-fast,pretrained={model}"),
+    "self_consistency": (ANSWERS, "base=hf-fast,pretrained={model},candidates=3"),
+    "self_correct": (ANSWERS, "base=hf-fast,pretrained={model},candidates=3"),
+    "fractal": (ANSWERS, "base=hf-fast,pretrained={model},scorer={scorer}"),
+    "fractal-scorer": (SENTENCES, "scorer={scorer}"),
+}
+FITS = {"temperature": ["--device", "cpu"], "thermometer": ["--device", "cpu"]}
 
 
-def evaluate(processes: int, tasks: Path, out: Path, lm: str, arguments: str) -> dict[str, Any]:
-    """What a run over the toy tasks saved; its samples are left in `out`."""
-    launch = [BIN / "accelerate", "launch", "--cpu", "--num_processes", str(processes)]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    run = ["-m", "lm_eval", "--model", lm, "--model_args", arguments, "--device", "cpu"]
-    run += ["--tasks", "calib_toy_norm,toy_several", "--include_path", tasks, "--limit", "15"]
-    done = subprocess.run(
-        [*launch, *run, "--log_samples", "--output_path", out],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:]
-    (path,) = out.rglob("results_*.json")
+@pytest.fixture(scope="module")
+def folders(
+    tiny_model: Path, task_folder: Path, tmp_path_factory: pytest.TempPathFactory,
+    thermometer_folder: Path, swag_folder: Path,
+) -> dict[str, Path]:  # fmt: skip
+    """The model, the tasks, and an artifact of every kind."""
+    from toy_encoder import Toy
+
+    from lm_eval_calibration.fractal import encoders
+
+    root = tmp_path_factory.mktemp("artifacts")
+    rows = [
+        {"question": f"Question {i}?", "response": [f"It {i} is {word}." for word in words],
+         "sentences": [f"It {i} is {word}." for word in words],
+         "sentence_labels": [int(word == "fine") for word in words],
+         "label": int("wrong" not in words)}
+        for i, words in enumerate([["fine", "wrong"], ["fine"], ["fine", "fine"]] * 20)
+    ]  # fmt: skip
+    (root / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tests = [{**row, "question": f"New {row['question']}"} for row in rows[:15]]
+    (root / "sentences.json").write_text("".join(json.dumps(row) + "\n" for row in tests))
+    (root / "toy_sentences.yaml").write_text(
+        f"task: calib_toy_sentences\nclass: !function lm_eval_calibration.SentenceTask\n"
+        f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {root}/sentences.json}}}}\n"
+        "output_type: generate_until\ntest_split: test\ndoc_to_text: question\nmetric_list: []\n"
+    )
+    for path in task_folder.iterdir():
+        (root / path.name).symlink_to(path)
+    load = encoders._load
+    encoders._load = lambda name, device: Toy()  # type: ignore[assignment,return-value]
+    try:
+        run("fit", "fractal", "--table", root / "train.jsonl", "--output", root / "scorer",
+            "--epochs", 2, "--weights", "0.8,0.1,0.1")  # fmt: skip
+    finally:
+        encoders._load = load
+    run("fit", "temperature", "--model_args", f"pretrained={tiny_model},dtype=float64", "--device", "cpu",
+        "--tasks", "toy_norm", "--include_path", task_folder, "--split", "train",
+        "--output", root / "calibrator")  # fmt: skip
+    return {"model": tiny_model, "tasks": root, "thermometer": thermometer_folder,
+            "swag": swag_folder, "calibrator": root / "calibrator", "scorer": root / "scorer"}  # fmt: skip
+
+
+def commands(out: Path, folders: dict[str, Path]) -> Iterator[list[str]]:
+    """An evaluation by every model, and every fit that passes a model over documents."""
+    for name, (tasks, arguments) in MODELS.items():
+        given = arguments.format(**folders)
+        given += ",dtype=float64" if "pretrained" in given else ""
+        yield ["lm_eval", "run", "--model", name, "--model_args", given, "--device", "cpu",
+               "--tasks", tasks, "--include_path", str(folders["tasks"]), "--limit", "15",
+               "--batch_size", "4", "--gen_kwargs", "max_gen_toks=12", "--log_samples",
+               "--output_path", str(out / name)]  # fmt: skip
+    for name, more in FITS.items():
+        yield ["lm-calib", "fit", name, "--model_args", f"pretrained={folders['model']},dtype=float64",
+               "--tasks", "toy_norm,toy_several", "--include_path", str(folders["tasks"]),
+               "--split", "test", "--output", str(out / "fits" / name), *more]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """What one process wrote, and what two did."""
+    found = {}
+    for processes in (1, 2):
+        out = found[processes] = tmp_path_factory.mktemp(f"processes{processes}")
+        (out / "commands.json").write_text(json.dumps(list(commands(out, folders))))
+        launch = [BIN / "accelerate", "launch", "--cpu", "--num_processes", str(processes)]
+        launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+        done = subprocess.run(
+            [*launch, TESTS / "launched.py", out / "commands.json"],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=out,
+            env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-5000:]
+        (out / "output.txt").write_text(done.stdout)
+    return found
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """Of the one results file there may be."""
+    (path,) = folder.rglob("results_*.json")
     return dict(json.loads(path.read_text()))
 
 
-def test_two_processes_give_the_figures_of_one(
-    tiny_model: Path, task_folder: Path, tmp_path: Path, thermometer_folder: Path
-) -> None:
-    """`thermometer`, and so `hf-fast`: 15 documents are 8 and 7, and the mean is over all."""
-    arguments = f"pretrained={tiny_model},dtype=float32,thermometer={thermometer_folder}"
-    one, two = (
-        evaluate(n, task_folder, tmp_path / str(n), "thermometer", arguments) for n in (1, 2)
-    )
-    for task, row in one["results"].items():
+def samples(folder: Path) -> dict[str, Any]:
+    """Answers by task and document."""
+    return {
+        f"{path.name.rpartition('_')[0]} {row['doc_hash']}": row["filtered_resps"]
+        for path in folder.rglob("samples_*.jsonl")
+        for row in map(json.loads, path.read_text().splitlines())
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_processes_give_the_figures_of_one(runs: dict[int, Path], name: str) -> None:
+    one, two = (results(runs[n] / name)["results"] for n in (1, 2))
+    assert one.keys() == two.keys() and one
+    for task, row in one.items():
+        assert row.keys() == two[task].keys()
         for key, value in row.items():
             if isinstance(value, float):
-                assert abs(two["results"][task][key] - value) < 1e-4, (task, key)
-    a, b = (run["config"]["thermometer"]["temperatures"] for run in (one, two))
-    assert set(a) == {"toy_norm", "toy_several"}
-    for task, found in a.items():
-        assert found["prompts"] == b[task]["prompts"] == 15
-        assert abs(found["temperature"] - b[task]["temperature"]) < 1e-5
-    files = [next((tmp_path / n).rglob("samples_calib_toy_norm_*.jsonl")) for n in ("1", "2")]
-    assert sorted(read_samples(files[0]).doc_hash) == sorted(read_samples(files[1]).doc_hash)
+                np.testing.assert_allclose(
+                    two[task][key], value, rtol=0, atol=1e-9, err_msg=f"{task} {key}"
+                )
+            else:
+                assert two[task][key] == value or key == "alias", (task, key)
 
 
-def test_two_processes_average_over_the_same_draws(
-    tiny_model: Path, task_folder: Path, tmp_path: Path, swag_folder: Path
-) -> None:
-    arguments = f"pretrained={tiny_model},dtype=float32,swag={swag_folder},samples=2,scale=1.0"
-    one, two = (evaluate(n, task_folder, tmp_path / str(n), "swag", arguments) for n in (1, 2))
-    row, other = (run["results"]["calib_toy_norm"] for run in (one, two))
-    assert row["draws,none"] == other["draws,none"] == 4
-    for name in ("nll,none", "entropy,none", "mutual_information,none", "acc,none"):
-        assert abs(row[name] - other[name]) < 1e-4, name
+@pytest.mark.parametrize("name", MODELS)
+def test_every_document_is_answered_once_and_alike(runs: dict[int, Path], name: str) -> None:
+    one, two = (samples(runs[n] / name) for n in (1, 2))
+    assert one.keys() == two.keys() and len(one) in (15, 30)
+    for document, answers in one.items():
+        if MODELS[name][0] not in (ANSWERS, SENTENCES):
+            values = [[float(a[0]) for a in found] for found in (answers, two[document])]
+            np.testing.assert_allclose(*values, rtol=0, atol=1e-9)
+        else:
+            assert answers == two[document]
+
+
+def test_samples_differ(runs: dict[int, Path]) -> None:
+    """Else the equality above says nothing of sampling."""
+    (path,) = (runs[2] / "self_consistency").rglob("samples_*.jsonl")
+    rows = map(json.loads, path.read_text().splitlines())
+    pools = [json.loads(row["resps"][0][0])["candidates"] for row in rows]
+    assert all(len(set(pool)) == 3 for pool in pools)
+
+
+def test_temperatures_are_of_all_prompts(runs: dict[int, Path]) -> None:
+    a, b = (results(runs[n] / "thermometer")["config"]["thermometer"] for n in (1, 2))
+    for task, found in a["temperatures"].items():
+        assert found["prompts"] == b["temperatures"][task]["prompts"] == 15
+        assert found["temperature"] == pytest.approx(
+            b["temperatures"][task]["temperature"], abs=1e-9
+        )
+
+
+def test_posterior_draws_are_shared(runs: dict[int, Path]) -> None:
+    one, two = (results(runs[n] / "swag")["results"]["calib_toy_norm"] for n in (1, 2))
+    assert one["draws,none"] == two["draws,none"] == 4
+
+
+def test_a_fit_shares_its_pass(runs: dict[int, Path]) -> None:
+    """Parts of documents are computed alike by whichever process: to the bit."""
+    for name, read in (("temperature", Calibrator), ("thermometer", Thermometer)):
+        a, b = (runs[n] / "fits" / name for n in (1, 2))
+        read.from_pretrained(b)
+        assert (a / "config.json").read_bytes() == (b / "config.json").read_bytes()
+
+
+def test_each_process_made_its_part(runs: dict[int, Path]) -> None:
+    stores = [sorted(p.name for p in (runs[n] / "fits").rglob("*-*.safetensors")) for n in (1, 2)]
+    assert stores[0] == stores[1] and len(stores[0]) >= 2
+
+
+def test_tables_are_printed_once(runs: dict[int, Path]) -> None:
+    assert (runs[2] / "output.txt").read_text().count("temperature, fitted on 80 documents") == 1
+
+
+def test_a_base_that_knows_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    import scripted_base  # noqa: F401
+
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(InvalidInputError, match=r"each of the 4 would ask for all.*num_concurrent"):
+        SelfConsistencyLM(base="scripted")

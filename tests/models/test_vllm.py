@@ -1,0 +1,90 @@
+"""The harness's own `vllm` class as the base of every wrapper, over a stub with vLLM's signatures."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import run
+from lm_eval import simple_evaluate
+
+STUBS = Path(__file__).resolve().parents[1] / "stubs"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def vllm() -> Iterator[Any]:
+    """The stub in vLLM's place."""
+    sys.path.insert(0, str(STUBS))
+    importlib.invalidate_caches()
+    yield importlib.import_module("vllm")
+    sys.path.remove(str(STUBS))
+    for name in [
+        n for n in sys.modules if n.partition(".")[0] == "vllm" or n.endswith(".vllm_causallms")
+    ]:
+        del sys.modules[name]
+
+
+def evaluate(tasks: Any, model: str, arguments: str, task: str, **more: Any) -> dict[str, Any]:
+    return dict(
+        simple_evaluate(
+            model=model, model_args=arguments, tasks=[task], task_manager=tasks, limit=4,
+            bootstrap_iters=20, gen_kwargs="max_gen_toks=6", **more,
+        )
+    )  # fmt: skip
+
+
+def answers(found: dict[str, Any], task: str) -> Any:
+    return [sample["resps"] for sample in found["samples"][task]]
+
+
+def test_options_as_hf_has_them(tiny_model: Path, tiny_lm: Any, tasks: Any) -> None:
+    ours = evaluate(tasks, "vllm", f"pretrained={tiny_model},dtype=float32", "calib_toy_norm")
+    theirs = simple_evaluate(
+        tiny_lm, tasks=["calib_toy_norm"], task_manager=tasks, limit=4, bootstrap_iters=20
+    )
+    for name in ("acc,none", "nll,none", "ece,none"):
+        a, b = (found["results"]["calib_toy_norm"][name] for found in (ours, theirs))
+        assert a == pytest.approx(b, abs=1e-4)
+
+
+def test_a_recalibrator_behind_it(
+    tiny_model: Path, task_folder: Path, tasks: Any, tmp_path: Path
+) -> None:
+    base = f"pretrained={tiny_model},dtype=float32"
+    run("fit", "temperature", "--model", "vllm", "--model_args", base, "--tasks", "toy_norm",
+        "--include_path", task_folder, "--split", "train", "--output", tmp_path)  # fmt: skip
+    before = evaluate(tasks, "vllm", base, "calib_toy_norm")["results"]["calib_toy_norm"]
+    after = evaluate(
+        tasks, "calibrated", f"base=vllm,{base},calibrator={tmp_path}", "calib_toy_norm"
+    )
+    found = after["results"]["calib_toy_norm"]
+    assert found["acc,none"] == before["acc,none"] and found["nll,none"] != before["nll,none"]
+
+
+@pytest.mark.parametrize("model", ["self_consistency", "self_correct", "p_true"])
+@pytest.mark.parametrize("chat", [False, True])
+def test_what_it_generates(tiny_model: Path, tasks: Any, model: str, chat: bool) -> None:
+    arguments = f"base=vllm,pretrained={tiny_model},dtype=float32"
+    arguments += ",candidates=3" if model.startswith("self") else ""
+    found = evaluate(tasks, model, arguments, "calib_toy_generate", apply_chat_template=chat)
+    row = found["results"]["calib_toy_generate"]
+    assert np.isfinite(row["exact_match,none"])
+    for (reply,) in answers(found, "calib_toy_generate"):
+        envelope = json.loads(reply[0])
+        assert envelope["source"] == model
+        if model.startswith("self"):
+            assert len(set(envelope["candidates"])) == 3  # each sample has a seed of its own
+    again = evaluate(tasks, model, arguments, "calib_toy_generate", apply_chat_template=chat)
+    assert answers(found, "calib_toy_generate") == answers(again, "calib_toy_generate")
+
+
+def test_stated_probabilities(tiny_model: Path, tasks: Any) -> None:
+    arguments = f"base=vllm,pretrained={tiny_model},dtype=float32,max_length=4096"
+    found = evaluate(tasks, "verbalized", arguments, "calib_toy_norm", apply_chat_template=True)
+    assert found["results"]["calib_toy_norm"]["invalid_rate,none"] == 1.0  # (it only babbles)
