@@ -34,7 +34,16 @@ def commands(page: Path) -> list[str]:
         for block in blocks
         for line in re.sub(r"\\\n\s*", "", block).splitlines()
     ]
+    lines = [
+        re.sub(r"^accelerate launch .*? -m (lm_eval(_calibration)?) ", _program, line)
+        for line in lines
+    ]
     return [line for line in lines if re.match(r"(lm-calib|lm_eval) ", line)]
+
+
+def _program(module: re.Match[str]) -> str:
+    """A module's console script."""
+    return "lm-calib " if module[2] else "lm_eval "
 
 
 SHOWN = [(page.name, command) for page in PAGES for command in commands(page)]
