@@ -8,6 +8,7 @@ import re
 from difflib import SequenceMatcher
 from typing import Any
 
+import lm_eval.models  # noqa: F401 - before a model is registered, or its own are not
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from lm_eval._cli.harness import HarnessCLI
 from lm_eval.api.registry import get_model
 
+from lm_eval_calibration.arguments import parameters
 from lm_eval_calibration.cli.app import app
 from lm_eval_calibration.harness import install
 
@@ -90,21 +90,13 @@ def test_lm_eval(page: str, command: str, harness: Any) -> None:
 
 def _check_model(name: str, arguments: dict[str, Any]) -> None:
     """The model is registered, and it or its base has arguments of these names."""
-    known = _parameters(get_model(name))
+    known = parameters(get_model(name))
     base = arguments.get("base", known["base"].default if "base" in known else "")
     if base in (Ellipsis, "vllm"):  # any, or one that is not installed here
         return
     if base:
-        known |= _parameters(get_model(base))
+        known |= parameters(get_model(base))
     assert arguments.keys() <= known.keys() | {"..."}
-
-
-def _parameters(model: type) -> dict[str, inspect.Parameter]:
-    """Of its constructor and those that it inherits, the nearest last."""
-    found: dict[str, inspect.Parameter] = {}
-    for kind in reversed(model.__mro__[:-1]):
-        found |= inspect.signature(kind.__init__).parameters  # type: ignore[misc]
-    return found
 
 
 def test_commands_were_found() -> None:

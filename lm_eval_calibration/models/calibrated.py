@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from lm_eval.api.registry import register_model
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.held_out import account, refuse_cache, refuse_seen
@@ -40,6 +41,7 @@ class CalibratedLM(Wrapper):
         InvalidInputError: no calibrator can be read there.
     """
 
+    @checked
     def __init__(
         self, base: str = "", calibrator: str = "", allow_seen: bool = False, **model_args: Any
     ) -> None:

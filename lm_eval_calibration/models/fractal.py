@@ -6,6 +6,7 @@ from typing import Any
 
 from lm_eval.api.registry import register_model
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.models.held_out import refuse_seen
@@ -36,6 +37,7 @@ class FractalLM(RecalibratedBeliefs):
     source = "fractal"
     default_template = ""
 
+    @checked
     def __init__(
         self,
         base: str = "",

@@ -7,6 +7,7 @@ from typing import Any
 
 from lm_eval.api.registry import register_model
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.models.held_out import refuse_seen
@@ -34,6 +35,7 @@ class FractalScorerLM(ProcessesLM):
         SeenDocumentsError: it was fitted on documents of the evaluation.
     """
 
+    @checked
     def __init__(
         self,
         scorer: str = "",

@@ -14,6 +14,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine
@@ -54,6 +55,7 @@ class FastHFLM(HFLM):
         **kwargs: as for `hf`.
     """
 
+    @checked
     def __init__(self, *args: Any, batch_tokens: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)

@@ -10,6 +10,7 @@ import numpy as np
 from lm_eval.api.registry import register_model
 from scipy.special import softmax
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.models.beliefs import BeliefWrapper
@@ -63,6 +64,7 @@ class PTrueLM(RecalibratedBeliefs):
 
     source = "p_true"
 
+    @checked
     def __init__(
         self,
         base: str = "",

@@ -6,6 +6,7 @@ from typing import Any
 
 from lm_eval.api.registry import register_model
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
 
@@ -26,6 +27,7 @@ class SelfConsistencyLM(BeliefWrapper):
     source = "self_consistency"
     default_template = ""
 
+    @checked
     def __init__(
         self, base: str = "", candidates: int = 8, temperature: float = 0.7, **model_args: Any
     ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from lm_eval.api.registry import register_model
 from scipy.special import softmax
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models import picking
@@ -51,6 +52,7 @@ class SelfCorrectLM(BeliefWrapper):
 
     source = "self_correct"
 
+    @checked
     def __init__(
         self,
         base: str = "",

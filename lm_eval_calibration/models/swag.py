@@ -12,6 +12,7 @@ from peft import LoraConfig, PeftModel
 from scipy.special import log_softmax, logsumexp
 from tqdm import tqdm
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.draws import DrawnAnswer
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.models.fingerprint import fingerprint
@@ -57,6 +58,7 @@ class SwagLM(FastHFLM):
             cannot be.
     """
 
+    @checked
     def __init__(
         self,
         *args: Any,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lm_eval.api.registry import register_model
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
 from lm_eval_calibration.models.fingerprint import fingerprint
@@ -48,6 +49,7 @@ class ThermometerLM(Wrapper):
             shows no hidden states.
     """
 
+    @checked
     def __init__(
         self,
         thermometer: str = "",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from lm_eval.api.registry import register_model
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.asking import Asked, ask_about
@@ -64,6 +65,7 @@ class VerbalizedLM(RecalibratedBeliefs):
     source = "verbalized"
     default_template = VERBAL
 
+    @checked
     def __init__(
         self,
         base: str = "",

@@ -8,6 +8,7 @@ from typing import Any
 from lm_eval.api.model import LM
 from lm_eval.api.registry import get_model
 
+from lm_eval_calibration.arguments import refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
 
 
@@ -19,14 +20,17 @@ class Wrapper(LM):
         **model_args: its arguments.
 
     Raises:
-        InvalidInputError: no base, or several processes of which it does not know.
+        InvalidInputError: no base, an argument that nobody takes, or several processes of which the
+            base does not know.
     """
 
     def __init__(self, base: str, **model_args: Any) -> None:
         super().__init__()
         if not isinstance(base, str) or not base:
             raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
-        self.base = get_model(base)(**model_args)
+        inside = _known(base)
+        refuse_unknown(type(self), base, inside, model_args)
+        self.base = inside(**model_args)
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
             raise InvalidInputError(
@@ -99,3 +103,12 @@ class Wrapper(LM):
         """What the base says of itself, for the results."""
         own = getattr(self.base, "get_model_info", None)
         return dict(own()) if own is not None else {}
+
+
+def _known(base: str) -> type:
+    try:
+        return get_model(base)
+    except (KeyError, ValueError) as error:
+        raise invalid(
+            "base", "the `--model` of the model inside, e.g. base=hf", f"`{base}`"
+        ) from error

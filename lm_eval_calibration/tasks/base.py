@@ -9,7 +9,7 @@ from typing import Any
 from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.metrics.table import BoundMetric, bind, is_metric
 from lm_eval_calibration.tasks.aggregation import Aggregation
 
@@ -125,7 +125,11 @@ def split_metrics(
 ) -> tuple[list[BoundMetric], list[dict[str, Any]] | None]:
     """Our metrics of a `metric_list`, bound, and the upstream rest (`None`: its defaults)."""
     ours, upstream = [], []
+    if not isinstance(metric_list or [], (list, tuple)):
+        raise invalid("metric_list", "a list of entries such as {metric: ece}", repr(metric_list))
     for entry in metric_list or ():
+        if not isinstance(entry, Mapping):
+            raise invalid("metric_list", "a list of entries such as {metric: ece}", repr(entry))
         options = dict(entry)
         name = options.pop("metric", None)
         if is_metric(name):

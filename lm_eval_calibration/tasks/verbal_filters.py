@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from lm_eval.api.filter import Filter
 
+from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.crossfit import cross_fit
 from lm_eval_calibration.errors import InvalidInputError, invalid
@@ -46,15 +47,15 @@ class VerbalizedFilter(Filter):
         InvalidInputError: an unknown way of asking, or no labels.
     """
 
+    @checked
     def __init__(
         self, labels: Sequence[str] | str = (), texts: str = "", reading: str = "distribution"
     ) -> None:
         if reading not in STYLES:
             raise invalid("reading", ", ".join(STYLES), f"`{reading}`")
         if not labels:
-            raise invalid(
-                "labels", "a list of labels, or the name of a document's field", "nothing"
-            )
+            raise _labels_wanted("nothing")
+        _check_labels(labels)
         self._labels, self._texts = labels, texts
         self._read = style(reading, 1).read
 
@@ -83,11 +84,13 @@ class RecalibrationFilter(Filter):
         folds: of the cross-fit.
 
     Raises:
-        InvalidInputError: neither a target nor parameters, or fewer documents than folds.
+        InvalidInputError: neither a target nor parameters, parameters that cannot be, or fewer
+            documents than folds.
     """
 
     method = "inverse_softmax"
 
+    @checked
     def __init__(
         self,
         target: str = "",
@@ -97,6 +100,13 @@ class RecalibrationFilter(Filter):
         floor: float = 1e-3,
         folds: int = FOLDS,
     ) -> None:
+        _check_labels(labels)
+        if folds < 2:
+            raise invalid("folds", "at least 2", folds)
+        if temperature is not None and not temperature > 0:
+            raise invalid("temperature", "above 0", temperature)
+        if not 0 < floor < 0.5:
+            raise invalid("floor", "above 0 and below 0.5", floor)
         self._target, self._labels, self._folds = target, labels, folds
         self._fitted: Calibrator | None = None
         if calibrator:
@@ -148,6 +158,18 @@ class ResoftmaxFilter(RecalibrationFilter):
     """The same by a temperature that takes probabilities for logits."""
 
     method = "resoftmax"
+
+
+def _labels_wanted(got: object) -> InvalidInputError:
+    return invalid("labels", "a list of labels, or the name of a document's field", got)
+
+
+def _check_labels(labels: object) -> None:
+    known = isinstance(labels, str) or (
+        isinstance(labels, (list, tuple)) and all(isinstance(v, (str, int, float)) for v in labels)
+    )
+    if not known:
+        raise _labels_wanted(repr(labels))
 
 
 def field(doc: Mapping[str, Any], path: str) -> Any:

@@ -1,0 +1,103 @@
+"""What `--model_args` and YAML files give a constructor, checked by its annotations."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+from lm_eval_calibration.errors import invalid, unknown_name
+
+P = ParamSpec("P")
+EXPECTED = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+LARGEST = 1e18
+
+
+def checked(init: Callable[P, None]) -> Callable[P, None]:
+    """A constructor whose arguments of type str, int, float and bool are of these types.
+
+    A folder may be called 2024, and 1 is a number too: such values are converted. `None` passes where
+    the annotation allows it; arguments of other types are left to the constructor.
+
+    Raises:
+        InvalidInputError: an argument of another kind, or a number that is not finite, or absurd.
+    """
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def checking(*args: P.args, **kwargs: P.kwargs) -> None:
+        bound, hints = signature.bind(*args, **kwargs), _simple(init)
+        for name in hints.keys() & bound.arguments.keys():
+            bound.arguments[name] = _converted(name, bound.arguments[name], *hints[name])
+        init(*bound.args, **bound.kwargs)
+
+    return checking
+
+
+@functools.cache
+def _simple(init: Callable[..., None]) -> dict[str, tuple[type, bool]]:
+    """Arguments with a simple type: it, and whether `None` will do."""
+    found = {}
+    for name, hint in typing.get_type_hints(init).items():
+        parts = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
+        kinds = parts - {type(None)}
+        if len(kinds) == 1 and (kind := kinds.pop()) in EXPECTED:
+            found[name] = (kind, len(parts) > 1)
+    return found
+
+
+def _converted(name: str, value: Any, kind: type, optional: bool) -> Any:
+    if value is None and optional:
+        return None
+    if kind is bool and value in (0, 1) and isinstance(value, (bool, int)):
+        return bool(value)
+    number = (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+    )
+    if kind is str and (isinstance(value, str) or number):
+        return str(value)
+    if kind is int and number and isinstance(value, int):
+        return value
+    if kind is float and number:
+        return float(value)
+    raise invalid(name, EXPECTED[kind], repr(value))
+
+
+def parameters(model: type) -> dict[str, inspect.Parameter]:
+    """Of a class's constructor and those that it inherits, the nearest last."""
+    found: dict[str, inspect.Parameter] = {}
+    for kind in reversed(model.__mro__[:-1]):
+        found |= inspect.signature(kind.__init__).parameters  # type: ignore[misc]
+    return found
+
+
+def refuse_unknown(outer: type, base: str, inner: type, given: dict[str, Any]) -> None:
+    """Stop on arguments that neither a wrapper nor the model inside takes.
+
+    Where the model takes any (as `hf` does, for transformers), only those that look like one of the
+    wrapper's, misspelt.
+
+    Raises:
+        UnknownNameError: there is one.
+    """
+    mine, theirs = parameters(outer), parameters(inner)
+    takes_any = inspect.Parameter.VAR_KEYWORD in {
+        p.kind
+        for p in inspect.signature(inner.__init__).parameters.values()  # type: ignore[misc]
+    }
+    named = [
+        p.name for p in {**mine, **theirs}.values()
+        if p.name != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]  # fmt: skip
+    for name in given:
+        if name in theirs or (takes_any and not _near(name, mine)):
+            continue
+        raise unknown_name(f"argument of `{outer.__name__}` with base=`{base}`:", name, named)
+
+
+def _near(name: str, known: typing.Iterable[str]) -> bool:
+    return bool(difflib.get_close_matches(name, list(known), n=1, cutoff=0.8))
