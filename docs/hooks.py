@@ -1,21 +1,60 @@
-"""mkdocs: the benchmarks' page joins the documentation, under the links that the repository has."""
+"""mkdocs: pages that are not in `docs/`: the benchmarks' own, and one made of `METRICS`."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+from lm_eval_calibration.metrics.catalogue import ACC, DEFAULT_METRICS, METRICS, Metric
+
 PAGE = "benchmarks.md"
+REFERENCE = "metric-reference.md"
+DIRECTIONS = {True: "higher is better", False: "lower is better", None: "neither end is good"}
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the page of `benchmarks/`."""
+    """Add the page of `benchmarks/`, and the reference of the metrics."""
     source = Path(config.config_file_path).parent / "benchmarks" / "README.md"
     text = source.read_text(encoding="utf-8").replace("](../docs/", "](")
     files.append(File.generated(config, PAGE, content=text))
+    files.append(File.generated(config, REFERENCE, content=reference()))
     return files
+
+
+def reference() -> str:
+    """Every metric: what it is, where it lies, its options, and its function's own words."""
+    head = (
+        "# Every metric\n\nMade from the package's table `METRICS`. [The metrics](metrics.md) has the "
+        "definitions side by side, the suffixes and the rules for edge cases.\n"
+    )
+    return "\n".join([head, *(_entry(metric) for metric in (*METRICS.values(), ACC))])
+
+
+def _entry(metric: Metric) -> str:
+    name = metric.name + (f"_<{metric.parameter}>" if metric.parameter else "")
+    facts = [DIRECTIONS[metric.higher_is_better], "from {:g} to {:g}".format(*metric.bounds)]
+    if metric.name in DEFAULT_METRICS:
+        facts.append("reported by default")
+    if metric.calibration_error:
+        facts.append("0 for a perfectly calibrated model, but for noise: see its `_null`")
+    defaults = inspect.signature(metric.function).parameters
+    options = [
+        f"`{option}`" + ("" if default is inspect.Parameter.empty else f" ({default} by default)")
+        for option in metric.options
+        for default in [defaults[option].default]
+    ]
+    lines = [
+        f"## `{name}`",
+        f"{metric.meaning[0].upper()}{metric.meaning[1:]}.",
+        "; ".join(facts) + ".",
+    ]
+    if options:
+        lines.append(f"Options: {', '.join(options)}.")
+    lines.append(f"```text\n{inspect.getdoc(metric.function)}\n```")
+    return "\n\n".join(lines) + "\n"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from lm_eval_calibration.harness.patches import MODELS
+from lm_eval_calibration.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,6 +22,9 @@ def test_pages_are_built_without_a_warning(tmp_path: Path) -> None:
     for page in (*(ROOT / "docs").glob("*.md"), ROOT / "docs" / "benchmarks.md"):
         name = "." if page.stem == "index" else page.stem
         assert (tmp_path / name / "index.html").is_file(), page.stem
+    reference = (tmp_path / "metric-reference" / "index.html").read_text(encoding="utf-8")
+    for metric in METRICS:
+        assert f"<code>{metric}" in reference, metric
 
 
 def test_every_model_of_ours_is_named() -> None:

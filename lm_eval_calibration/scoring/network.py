@@ -59,7 +59,8 @@ class Network:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.decoder = model.get_decoder()
+        decoder = model.get_decoder()
+        self.decoder = model.base_model if decoder is model else decoder  # (transformers 4, GPT-2)
         self.head = model.get_output_embeddings()
         self.windows = _windows(model.config)
         self.softcap = getattr(model.config, "final_logit_softcapping", None)
