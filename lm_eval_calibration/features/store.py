@@ -60,7 +60,7 @@ class FeatureStore:
 
     def path(self, key: Key) -> Path:
         """Where the part of `key` is or will be."""
-        name = re.sub(r"[^\w.-]+", "_", f"{key.task}")
+        name = re.sub(r"[^\w.-]+", "_", key.task).lstrip(".") or "_"
         return (
             self.folder / name / f"{re.sub(r'[^a-z0-9]+', '_', key.split)}-{key.digest}.safetensors"
         )

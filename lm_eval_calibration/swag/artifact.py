@@ -129,8 +129,9 @@ def load(folder: str | Path) -> list[Member]:
 def _names(path: Path) -> list[str]:
     try:
         names = json.loads(path.read_text(encoding="utf-8"))["members"]
-        assert names and all(name == MEMBER.format(i) for i, name in enumerate(names))
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        if not names or names != [MEMBER.format(i) for i in range(len(names))]:
+            raise ValueError(f"members {names}")
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise _damaged(path, error) from error
     return [str(name) for name in names]
 
@@ -150,9 +151,12 @@ def _load(folder: Path) -> Member:
         state = load_arrays(folder / MOMENTS)
         documents = state.pop("documents")
         settings = Settings(**about.pop("settings"))
-        shapes = {str(name): tuple(shape) for name, shape in about.pop("tensors").items()}
+        mean_weights = load_file(folder / ADAPTER)
+        shapes = {name: tuple(tensor.shape) for name, tensor in mean_weights.items()}
+        if about.pop("tensors") != {name: list(shape) for name, shape in shapes.items()}:
+            raise ValueError(f"{ADAPTER} has other tensors than {ABOUT} says")
         moments = Moments(shapes, settings.rank)
-        mean = moments.flatten(load_file(folder / ADAPTER))
+        mean = moments.flatten(mean_weights)
         best = load_file(folder / MAP / ADAPTER)
         moments.flatten(best)  # of the same names and shapes
         moments.load({**{n: torch.from_numpy(a) for n, a in state.items()}, "mean": mean})

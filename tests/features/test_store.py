@@ -72,3 +72,9 @@ def test_nan_is_named() -> None:
     bad = replace(features(), hidden=np.array([[0, 0, 0], [0, np.inf, 0]], dtype=np.float32))
     with pytest.raises(InvalidInputError, match="in task `mmlu::law`, document 8000000000000001"):
         check(bad)
+
+
+@pytest.mark.parametrize("task", ["..", "../../x", "/etc/x", ".", "a/../../b", "..\\x"])
+def test_no_task_leads_out_of_the_folder(task: str, tmp_path: Path) -> None:
+    path = FeatureStore(tmp_path).path(replace(KEY, task=task, split="../y"))
+    assert path.parent.parent == tmp_path and ".." not in path.parts

@@ -11,20 +11,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import broken, changed, fuzzing, ours
 from safetensors.numpy import load_file, save_file
 
+from lm_eval_calibration import swag
 from lm_eval_calibration.calibrators import Training, fit, load
+from lm_eval_calibration.calibrators.thermometer import Settings as ThermometerSettings
+from lm_eval_calibration.calibrators.thermometer import Thermometer
+from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.fractal import SentenceScorer, Settings
 from lm_eval_calibration.fractal.network import SentenceNetwork
 from lm_eval_calibration.fractal.scorer import Reading
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.swag.artifact import Member
+from lm_eval_calibration.swag.moments import Moments
 
 Load = Callable[[str], Any]
-NAMES = ["temperature", "isotonic", "fractal"]
+NAMES = ["temperature", "isotonic", "thermometer", "fractal"]
 
 
 def made(name: str, folder: Path) -> Load:
@@ -34,6 +41,11 @@ def made(name: str, folder: Path) -> Load:
         network = SentenceNetwork(8, 4, 8, False)
         SentenceScorer(network, Settings(hidden=8), Reading("e"), training).save_pretrained(folder)
         return SentenceScorer.from_pretrained
+    if name == "thermometer":
+        few, ones = ThermometerSettings(branches=2, width=3), np.ones(4, np.float32)
+        network = Recognition(4, few.width, few.branches)
+        Thermometer(network, few, 0 * ones, ones, training).save_pretrained(folder)
+        return Thermometer.from_pretrained
     beliefs = Predictions.from_options([[0.0, 1.0], [1.0, 0.5], [0.2, 0.1]] * 4, [1, 1, 0] * 4)
     fit(name, beliefs, training).save_pretrained(folder)
     return load
@@ -137,3 +149,58 @@ def test_a_network_of_absurd_size(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(CalibrationError):
             SentenceScorer.from_pretrained(tmp_path)
+
+
+@pytest.fixture
+def posterior(tmp_path: Path) -> Path:
+    """Of two weights matrices, untrained."""
+    weights = {f"layer.lora_{k}.weight": torch.ones(2, 3) for k in "AB"}
+    moments = Moments(dict.fromkeys(weights, (2, 3)), 3)
+    for _ in range(3):
+        moments.collect(weights)
+    adapter = {"peft_type": "LORA", "r": 2, "target_modules": ["layer"]}
+    training = Training({"toy": 4}, np.arange(4, dtype=np.uint64), "m")
+    settings = swag.Settings(rank=3)
+    Member(moments, weights, adapter, settings, training, 0.5).save(tmp_path / "swag")
+    return tmp_path / "swag"
+
+
+@pytest.mark.parametrize("part", ["swag.json", "adapter_config.json"])
+def test_what_is_said_of_a_posterior(part: str, posterior: Path) -> None:
+    whole = json.loads((posterior / part).read_text())
+
+    @given(changed(whole, times=3))
+    @fuzzing
+    def run(value: Any) -> None:
+        (posterior / part).write_text(json.dumps(value))
+        refused_or_read(swag.load, posterior)
+
+    run()
+
+
+@pytest.mark.parametrize("part", ["swag.safetensors", "adapter_model.safetensors"])
+def test_a_posteriors_tensors(part: str, posterior: Path) -> None:
+    @given(broken((posterior / part).read_bytes()))
+    @fuzzing
+    def run(content: bytes) -> None:
+        (posterior / part).write_bytes(content)
+        refused_or_read(swag.load, posterior)
+
+    run()
+
+
+def test_a_posterior_of_absurd_size(posterior: Path) -> None:
+    about = json.loads((posterior / "swag.json").read_text())
+    about["tensors"] = {name: [2**40, 2**20] for name in about["tensors"]}
+    (posterior / "swag.json").write_text(json.dumps(about))
+    with pytest.raises(CalibrationError, match="other tensors than"):
+        swag.load(posterior)
+
+
+@pytest.mark.parametrize(
+    "members", [["../swag"], ["/etc"], ["member-0/../../swag"], [".."], [], "x", [0]]
+)
+def test_members_are_inside(members: Any, posterior: Path) -> None:
+    (posterior / "members.json").write_text(json.dumps({"members": members}))
+    with pytest.raises(CalibrationError, match="no posterior that can be read"):
+        swag.load(posterior)
