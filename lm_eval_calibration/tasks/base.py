@@ -38,7 +38,8 @@ class Twin(ConfigurableTask):
     ours gets, and what they add to a document's results.
 
     Raises:
-        InvalidInputError: another output type; an unknown metric or option; a metric named twice.
+        InvalidInputError: another output type; an unknown metric or option; a metric named twice;
+            no documents.
     """
 
     for_output_type: str
@@ -55,7 +56,15 @@ class Twin(ConfigurableTask):
         self._check_output_type(settings)
         ours, upstream = split_metrics(settings.get("metric_list"))
         settings["metric_list"] = upstream
-        super().__init__(data_dir, cache_dir, download_mode, settings)
+        try:
+            super().__init__(data_dir, cache_dir, download_mode, settings)
+        except IndexError as error:  # the harness looks at the first one
+            if len(getattr(self, "task_docs", "unknown")):
+                raise
+            raise InvalidInputError(
+                f"Task `{settings.get('task')}` has no documents to evaluate on: its split is empty, or "
+                "`process_docs` keeps none of them."
+            ) from error
         self.calibration_metrics = ours or self.default_metrics()
         self._said: set[str] = set()
         self._record()
