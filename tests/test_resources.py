@@ -16,7 +16,7 @@ import pytest
 from lm_eval import simple_evaluate
 from logged_lines import NAME, line
 
-CEILING = 700
+CEILING = 1000
 """Megabytes of address space for 100,000 documents, beside the libraries' own. Replicates of their
 weights take most of it, and no more for more documents."""
 UNDER_A_CEILING = """
