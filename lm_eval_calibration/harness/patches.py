@@ -30,21 +30,32 @@ MODELS = {
 """What `--model` may name, and where its class is."""
 
 
+def reads_entry_points(*groups: str) -> bool:
+    """Whether the harness finds what is installed under these groups of entry points itself."""
+    registry = importlib.import_module("lm_eval.api.registry")
+    source = inspect.getsource(registry) if hasattr(registry, "load_plugins") else ""
+    return all(f'"{group}"' in source for group in groups)
+
+
 def register_components(metrics_module: ModuleType) -> None:
     """Make our metrics and aggregations known by prefixed names, e.g. `aggregation: calib_ece`.
 
-    Needless once the harness reads the `lm_eval.metrics` and `lm_eval.aggregations` entry points
-    (pull request 4014, merged after 0.4.13).
+    Nothing is done where the harness reads the `lm_eval.metrics`, `lm_eval.aggregations` and
+    `lm_eval.filters` entry points (pull request 4014, merged after 0.4.13).
     """
+    if reads_entry_points("lm_eval.metrics", "lm_eval.aggregations", "lm_eval.filters"):
+        return
     importlib.import_module("lm_eval_calibration.harness.components")
 
 
 def register_models(models_module: ModuleType) -> None:
     """Make our models known by name; their classes are imported when one is asked for.
 
-    Needless once the harness reads the `lm_eval.models` entry points (pull request 4013, merged
-    after 0.4.13).
+    Nothing is done where the harness reads the `lm_eval.models` entry points (pull request 4013,
+    merged after 0.4.13).
     """
+    if reads_entry_points("lm_eval.models"):
+        return
     from lm_eval.api.registry import model_registry
 
     for name, target in MODELS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import subprocess
 import sys
@@ -69,12 +70,9 @@ def test_install_is_idempotent() -> None:
 
 
 def test_patches_are_idempotent() -> None:
-    import lm_eval.api.group
-    import lm_eval.api.metrics
-    import lm_eval.evaluator_utils
     import lm_eval.tasks.manager
 
-    modules = [sys.modules[name] for name in hooks.PATCHES]
+    modules = [importlib.import_module(name) for name in hooks.PATCHES]
     before = lm_eval.tasks.manager.TaskManager.__init__
     for module in modules:
         hooks.apply_patches(module)
@@ -87,7 +85,7 @@ def test_unknown_harness_version_is_one_warning(
     monkeypatch.setattr(hooks, "harness_version", lambda: "0.9.9")
     with caplog.at_level(logging.WARNING):
         for name in hooks.PATCHES:
-            hooks.apply_patches(sys.modules[name])
+            hooks.apply_patches(importlib.import_module(name))
     (record,) = caplog.records
     assert "lm-eval 0.9.9" in record.message
     assert "pip install 'lm-eval==0.4.13'" in record.message
