@@ -2,7 +2,7 @@
 #   make demo [MODEL=<hub id or folder>] [TASKS=calib_arc] [ARGS="--limit 100"]
 #   make test         lint, types and the whole suite, on the installed package
 #   make test-slow    the checks that run a real language model
-#   make fuzz         100,000 cases of hostile input
+#   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides
 #   make matrix       other versions of Python and of what the package needs: see .ci/matrix
 #   make docs         the documentation as pages, in out/site
 #   make browser      Debian's headless Chromium, in which the suite opens the report's page
@@ -57,7 +57,11 @@ docs: install-test
 	NO_MKDOCS_2_WARNING=1 $(TEST_ENV)/bin/mkdocs build
 
 fuzz: install-test
-	FUZZ_EXAMPLES=4000 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
+	FUZZ_EXAMPLES=2500 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
+	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) atheris
+	for parser in replies envelopes samples; do \
+	    $(TEST_ENV)/bin/python tests/fuzz/guided.py $$parser -runs=100000 -max_total_time=300 -timeout=2 || exit 1; \
+	done
 
 matrix:
 	PYTHON=$(PYTHON) .ci/matrix $(ROWS)

@@ -15,7 +15,7 @@ TEMPLATES = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=
 FOLDER = "prompts"
 """In `task_yamls/`: `<wrapper>/<task>.jinja`."""
 _LEAD = re.compile(r"\A\s*(?:question|q|problem)\s*:\s*", re.IGNORECASE)
-_TRAIL = re.compile(r"\s*\n\s*(?:answer|a|solution)\s*:\s*\Z", re.IGNORECASE)
+_TRAIL = re.compile(r"\n[^\S\n]*(?:answer|a|solution)[^\S\n]*:\Z", re.IGNORECASE)
 
 
 class Prompts:
@@ -62,7 +62,7 @@ def bare_question(text: str) -> str:
     >>> bare_question("Question: How many?\nAnswer:"), bare_question("Q: Who?\nA:")
     ('How many?', 'Who?')
     """
-    return _TRAIL.sub("", _LEAD.sub("", text)).strip()
+    return _TRAIL.sub("", _LEAD.sub("", text).strip()).strip()
 
 
 def _of_folder(folder: Path) -> dict[str, str]:

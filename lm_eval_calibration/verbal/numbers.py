@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 PATTERN = r"[-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+]?\d+)?"
 _WRITTEN = re.compile(
-    rf"\s*(?P<sign>[<>≈~=]{{0,2}})\s*(?P<number>{PATTERN})\s*"
-    rf"(?:(?P<percent>%|percent|per cent|pct)|/\s*(?P<whole>\d+(?:[.,]\d+)?))?\s*",
+    rf"(?P<sign>[<>≈~=]{{0,2}})\s?(?P<number>{PATTERN})"
+    rf"(?:\s?(?P<percent>%|percent|per cent|pct)|\s?/\s?(?P<whole>\d+(?:[.,]\d+)?))?",
     re.IGNORECASE,
 )
 
@@ -42,7 +42,7 @@ def read_number(written: Any) -> Number | None:
             return Number(math.inf)
     if not isinstance(written, str):
         return None
-    match = _WRITTEN.fullmatch(written)
+    match = _WRITTEN.fullmatch(" ".join(written.split()))
     if match is None:
         return None
     value = _float(match["number"])

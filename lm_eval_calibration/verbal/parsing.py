@@ -32,9 +32,12 @@ ASIDE = frozenset(
 """Members of an object that are no labels."""
 LABEL_KEYS = ("label", "option", "answer", "class", "name", "guess", "choice")
 NUMBER_KEYS = ("probability", "prob", "p", "confidence", "score", "value")
-_NUMBER = rf"(?P<number>[<\u2248~]?\s*{PATTERN}\s*(?:%|percent|per cent|pct|/\s*\d+(?:\.\d+)?)?)"
+_NUMBER = rf"(?<!\d)(?P<number>[<\u2248~]?\s?{PATTERN}(?:\s?(?:%|percent|per cent|pct|/\s?\d+(?:\.\d+)?))?)"
 _SIGN = r"(?:[:=|\u2192\u2013-]|\bis\b|\bhas\b|\bat\b)"
 """What stands between a label and its number, dashes and arrows included."""
+_SPACES = re.compile(r"\s+")
+_FEW = 20
+"""So many signs may stand around it: what may be of any length takes any time to be found missing."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,11 @@ def _of_list(value: Any, labels: Labels) -> Found:
 
 def _of_prose(text: str, labels: Labels) -> Found:
     """Numbers that follow a label and a sign such as a colon, or else come before a label."""
+    text = _SPACES.sub(lambda run: "\n" if "\n" in run[0] else " ", text)
     names = "|".join(_words(alias) for alias, _ in labels.written())
     name = rf"(?<![\w-])(?P<name>{names})(?![\w-])"
-    after = rf"{name}[^\w\n.]*?{_SIGN}[^\w\n.,]*{_NUMBER}"
-    before = rf"{_NUMBER}\s*(?:chance|probability)?\s*(?:of|for|that it is|on)?\s*[\"'*]*{name}"
+    after = rf"{name}[^\w\n.]{{0,{_FEW}}}?{_SIGN}[^\w\n.,]{{0,{_FEW}}}{_NUMBER}"
+    before = rf"{_NUMBER}(?:\s(?:chance|probability))?(?:\s(?:of|for|that it is|on))?\s?[\"'*]{{0,{_FEW}}}{name}"
     for pattern in (after, before):
         found: Found = []
         for match in re.finditer(pattern, text, re.IGNORECASE):
@@ -152,7 +156,7 @@ def _of_prose(text: str, labels: Labels) -> Found:
 
 
 def _words(alias: str) -> str:
-    return r"[\s_]+".join(re.escape(word) for word in alias.split())
+    return r"[\s_]".join(re.escape(word) for word in alias.split())
 
 
 def _scaled(

@@ -12,6 +12,7 @@ from mutations import VALUES, broken, changed, fuzzing, ours
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.sentences import split
+from lm_eval_calibration.models.prompts import bare_question
 from lm_eval_calibration.verbal.labels import Labels
 from lm_eval_calibration.verbal.parsing import read_distribution
 
@@ -82,3 +83,17 @@ def test_replies_like_json(text: str) -> None:
 def test_splitting_loses_nothing(text: str, how: str) -> None:
     parts = split(text, how)
     assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "middle",
+    ["\n", " ", ":", ":=", "- ", "1", "1.", "70% ", "<", "'", "{", "A", "A:", "/ ", "_", ","],
+)
+@pytest.mark.parametrize(
+    "ends", [("70", "x"), ("A", "x"), ('{"A":"7', '"}'), ("A: 0.7", "B"), ("", "")]
+)
+def test_long_runs_do_not_hang(middle: str, ends: tuple[str, str]) -> None:
+    """122 characters once took 8 s."""
+    text = ends[0] + middle * 5000 + ends[1]
+    read_reply(text)
+    bare_question(f"Question: why?\n{text}\nAnswer:")

@@ -1,0 +1,70 @@
+"""Coverage-guided fuzzing of the parsers, by atheris.
+
+    python tests/fuzz/guided.py replies|envelopes|samples -runs=100000
+
+What follows the name goes to libFuzzer. A finding ends it with the traceback and leaves the input in a file;
+`tests/fuzz` then gets it as a case.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+with atheris.instrument_imports(include=["lm_eval_calibration"]):
+    from lm_eval_calibration.envelope import Envelope
+    from lm_eval_calibration.errors import CalibrationError
+    from lm_eval_calibration.samples import read_samples
+    from lm_eval_calibration.verbal.labels import Labels
+    from lm_eval_calibration.verbal.parsing import read_distribution
+
+LABELS = Labels("ABCD", ["Paris", "London", "Rome", "Oslo"])
+FILE = Path(tempfile.mkdtemp()) / "samples_toy_2026-01-02T03-04-05.678901.jsonl"
+
+
+def replies(content: bytes) -> None:
+    """Every reply is valid, repaired with a note, or invalid."""
+    found = read_distribution(content.decode(errors="replace"), LABELS)
+    assert (found.probabilities is None) == (found.status == "invalid")
+    if found.probabilities is not None:
+        assert abs(sum(found.probabilities) - 1) < 1e-6 and min(found.probabilities) >= 0
+
+
+def envelopes(content: bytes) -> None:
+    """A whole envelope that survives being written, a plain answer, or our own error."""
+    found = Envelope.from_text(content.decode(errors="replace"))
+    assert found is None or Envelope.from_text(found.to_text()) == found
+
+
+def samples(content: bytes) -> None:
+    """Samples, or our own error."""
+    FILE.write_bytes(content)
+    read_samples(FILE)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {t.__name__: t for t in (replies, envelopes, samples)}
+
+
+def main() -> None:
+    """Fuzz the target that is named."""
+    target = TARGETS[sys.argv.pop(1)]
+
+    def one(content: bytes) -> None:
+        try:
+            target(content)
+        except CalibrationError as error:
+            if not str(error):
+                raise AssertionError("an error without a message") from error
+
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
