@@ -8,11 +8,12 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.metrics.catalogue import ACC, DEFAULT_METRICS, METRICS, Metric
 
 PAGE = "benchmarks.md"
 REFERENCE = "metric-reference.md"
-DIRECTIONS = {True: "higher is better", False: "lower is better", None: "neither end is good"}
+DIRECTIONS = {True: "Higher is better", False: "Lower is better", None: "Neither end is good"}
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -53,7 +54,9 @@ def _entry(metric: Metric) -> str:
     ]
     if options:
         lines.append(f"Options: {', '.join(options)}.")
-    lines.append(f"```text\n{inspect.getdoc(metric.function)}\n```")
+    # (of a mean the values are what there is to say)
+    function = getattr(proper, f"{metric.name}_values", metric.function)
+    lines.append(f"```text\n{inspect.getdoc(function)}\n```")
     return "\n\n".join(lines) + "\n"
 
 
