@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable
@@ -20,7 +21,7 @@ LARGEST = 1e18
 def checked(init: Callable[P, None]) -> Callable[P, None]:
     """A constructor whose arguments of type str, int, float and bool are of these types.
 
-    A folder may be called 2024, and 1 is a number too: such values are converted. `None` passes where
+    A folder may be called 2024 or be a path, and 1 is a number too: such values are converted. `None` passes where
     the annotation allows it; arguments of other types are left to the constructor.
 
     Raises:
@@ -58,7 +59,7 @@ def _converted(name: str, value: Any, kind: type, optional: bool) -> Any:
     number = (
         isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
     )
-    if kind is str and (isinstance(value, str) or number):
+    if kind is str and (isinstance(value, (str, os.PathLike)) or number):
         return str(value)
     if kind is int and number and isinstance(value, int):
         return value
