@@ -24,10 +24,12 @@ def together(works: list[Work], output: Path, log: Path) -> None:
 
 
 def test_one_cache(tasks: Any, tmp_path: Path) -> None:
+    """At skill 1 the scripted model says the same whatever was asked before, as a seeded one does."""
+
     def evaluation(number: int) -> Work:
         def work(output: Path) -> None:
             results = simple_evaluate(
-                model="self_correct", model_args="base=scripted,picker=unsure,candidates=4",
+                model="self_correct", model_args="base=scripted,picker=unsure,candidates=4,skill=1.0",
                 tasks=["calib_toy_generate"], task_manager=tasks, bootstrap_iters=100,
                 use_cache=str(output / "cache"),
             )  # fmt: skip
