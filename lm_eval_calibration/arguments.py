@@ -21,8 +21,8 @@ LARGEST = 1e18
 def checked(init: Callable[P, None]) -> Callable[P, None]:
     """A constructor whose arguments of type str, int, float and bool are of these types.
 
-    A folder may be called 2024 or be a path, and 1 is a number too: such values are converted. `None` passes where
-    the annotation allows it; arguments of other types are left to the constructor.
+    A folder may be called 2024 or be a path, and 1 is a number too: such values are converted.
+    `None` passes where the annotation allows it; other types are left to the constructor.
 
     Raises:
         InvalidInputError: an argument of another kind, or a number that is not finite, or absurd.

@@ -152,16 +152,10 @@ def of_model(
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
         asked[name] = labelled(name, task, chosen, selection.prompting, lm)
     with counting(sum(len(part.gold) for part in asked.values())) as progress:
-        found = dict(
-            zip(
-                asked,
-                collect(lm, list(asked.values()), hidden=False, progress=progress),
-                strict=True,
-            )
-        )
+        found = collect(lm, list(asked.values()), hidden=False, progress=progress)
     return Beliefs(
-        {name: features.predictions for name, features in found.items()},
-        {name: features.documents for name, features in found.items()},
+        {features.task: features.predictions for features in found},
+        {features.task: features.documents for features in found},
         str(getattr(lm, "pretrained", "") or type(lm).__name__),
         notes=notes,
     )

@@ -149,7 +149,8 @@ class FastHFLM(HFLM):
         self, context: torch.Tensor, max_length: int, stop: list[str], **settings: Any
     ) -> torch.Tensor:
         """`hf`'s, from prompts of which what they share is computed once."""
-        seeds = self._samples.seeds(self._contexts)
+        greedy = settings.get("do_sample") is False
+        seeds = [] if greedy else self._samples.seeds(self._contexts)
         if self.backend == "causal" and self.mixed_precision_dtype is None:
             self._shared = self._shared or SharedPrompts(self.model)
             unsure = self._shared.reason is None
@@ -162,7 +163,7 @@ class FastHFLM(HFLM):
                     "attention_mask": begun.mask,
                     cache_argument(self.model): begun.cache,
                 }
-        with SeededRows(seeds, self.device):
+        with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
             return super()._model_generate(context, max_length, stop, **settings)
 
     def _refuse_to_observe(self, reason: str | None) -> None:

@@ -31,7 +31,7 @@ class Samples:
 
     def seeds(self, prompts: Sequence[str]) -> list[int]:
         """(B,) seeds of the next sample of each prompt; none if a prompt was not asked for."""
-        if not all(prompt in self._numbers for prompt in prompts):
+        if not all(map(self._numbers.get, prompts)):
             return []
         return [row_seed(prompt, self._numbers[prompt].popleft()) for prompt in prompts]
 
