@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib
 import json
 import math
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,19 @@ def tiny_lm(tiny_model: Path) -> Any:
     from lm_eval.models.huggingface import HFLM
 
     return HFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def vllm() -> Iterator[Any]:
+    """A stub with vLLM's signatures in its place."""
+    sys.path.insert(0, str(HERE / "stubs"))
+    importlib.invalidate_caches()
+    yield importlib.import_module("vllm")
+    sys.path.remove(str(HERE / "stubs"))
+    for name in [
+        n for n in sys.modules if n.partition(".")[0] == "vllm" or n.endswith(".vllm_causallms")
+    ]:
+        del sys.modules[name]
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
-"""Every command in the README, the docs and the benchmarks' page is one that the parsers take."""
+"""Every command that README, docs and the benchmarks' page show is one that the parsers take."""
 
 from __future__ import annotations
 
+import argparse
 import re
-import shlex
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import typer
+from documented import PAGES, ROOT, shown, words
 from lm_eval._cli.harness import HarnessCLI
 from lm_eval.api.registry import get_model
 
@@ -17,48 +20,8 @@ from lm_eval_calibration.arguments import parameters
 from lm_eval_calibration.cli.app import app
 from lm_eval_calibration.harness import install
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "benchmarks" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-]
 
-
-def commands(page: Path) -> list[str]:
-    """`lm-calib` and `lm_eval` lines of a page's code blocks, joined where they go on."""
-    text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    lines = [
-        line.strip().removeprefix("$ ")
-        for block in blocks
-        for line in re.sub(r"\\\n\s*", "", block).splitlines()
-    ]
-    lines = [
-        re.sub(r"^accelerate launch .*? -m (lm_eval(_calibration)?) ", _program, line)
-        for line in lines
-    ]
-    return [line for line in lines if re.match(r"(lm-calib|lm_eval) ", line)]
-
-
-def _program(module: re.Match[str]) -> str:
-    """A module's console script."""
-    return "lm-calib " if module[2] else "lm_eval "
-
-
-SHOWN = [(page.name, command) for page in PAGES for command in commands(page)]
-OURS = sorted({c for c in SHOWN if c[1].startswith("lm-calib")})
-HARNESS = sorted({c for c in SHOWN if c[1].startswith("lm_eval")})
-
-
-def words(command: str) -> list[str]:
-    """A command's arguments, without what is said of it, and with all that may be left out."""
-    said = re.split(r"\s+#|\s{3,}", command)[0]
-    bare = re.sub(r" \[([^\]]*)\](?= |$)", r" \1", said).replace("[...]", "[0]")
-    return [word for word in shlex.split(bare)[1:] if word != "..."]
-
-
-@pytest.mark.parametrize(("page", "command"), OURS)
+@pytest.mark.parametrize(("page", "command"), shown("lm-calib"))
 def test_lm_calib(page: str, command: str) -> None:
     root = typer.main.get_command(app)
     _disarm(root)
@@ -78,7 +41,7 @@ def harness() -> Any:
     return HarnessCLI()._parser
 
 
-@pytest.mark.parametrize(("page", "command"), HARNESS)
+@pytest.mark.parametrize(("page", "command"), shown("lm_eval"))
 def test_lm_eval(page: str, command: str, harness: Any) -> None:
     given = words(command)
     if given[0] not in ("run", "ls", "validate"):
@@ -92,12 +55,43 @@ def _check_model(name: str, arguments: dict[str, Any]) -> None:
     """The model is registered, and it or its base has arguments of these names."""
     known = parameters(get_model(name))
     base = arguments.get("base", known["base"].default if "base" in known else "")
-    if base in (Ellipsis, "vllm"):  # any, or one that is not installed here
+    if base == "vllm":  # not installed here
         return
     if base:
         known |= parameters(get_model(base))
-    assert arguments.keys() <= known.keys() | {"..."}
+    assert arguments.keys() <= known.keys()
+
+
+@pytest.mark.parametrize(("page", "command"), shown("python"))
+def test_benchmarks(page: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(parser: argparse.ArgumentParser, *arguments: Any) -> None:
+        parse(parser, *arguments)
+        raise InterruptedError
+
+    script, *rest = words(command)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    monkeypatch.setattr(sys, "argv", [script, *rest])
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    with pytest.raises(InterruptedError):
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+
+
+def test_make() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page in PAGES:
+        for target in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")):
+            assert target in targets, (page.name, target)
+
+
+def test_extras() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for page in PAGES:
+        for extra in re.findall(r"pip install '[\w.-]+\[(\w+)\]'", page.read_text("utf-8")):
+            assert re.search(rf"^{extra} = \[", project, re.MULTILINE), (page.name, extra)
 
 
 def test_commands_were_found() -> None:
-    assert len(OURS) > 20 and len(HARNESS) > 20
+    assert len(shown("lm-calib")) > 20 and len(shown("lm_eval")) > 20
+    assert all(Path(ROOT / page).is_file() for page, _ in shown("lm_eval"))

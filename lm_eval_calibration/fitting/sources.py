@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from lm_eval.api.registry import get_model
+from lm_eval.utils import simple_parse_args_string
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
@@ -27,6 +28,9 @@ from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.samples import Run
 
+DEVICE = "cuda:0"
+"""What `lm_eval` tells a model where `--device` says nothing: `hf` then takes the CPU if that is all."""
+
 
 @dataclass(frozen=True)
 class ModelArguments:
@@ -43,8 +47,10 @@ class ModelArguments:
         Raises:
             InvalidInputError: there is no such model, or it does not take these arguments.
         """
-        more = {"device": self.device, "batch_size": self.batch_size}
         try:
+            named = "device" in simple_parse_args_string(self.model_args)
+            device = self.device or (None if named else DEVICE)
+            more = {"device": device, "batch_size": self.batch_size}
             return get_model(self.model).create_from_arg_string(self.model_args, more)
         except (TypeError, ValueError, KeyError, OSError) as error:
             raise invalid(

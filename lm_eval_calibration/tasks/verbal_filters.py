@@ -15,6 +15,7 @@ can be fitted on some of them and applied to others.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,8 @@ from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal.labels import Labels
 from lm_eval_calibration.verbal.replies import statement
 from lm_eval_calibration.verbal.styles import STYLES, style
+
+log = logging.getLogger(__name__)
 
 FOLDS = 5
 
@@ -78,14 +81,14 @@ class RecalibrationFilter(Filter):
     Args:
         target: where a document has its right label: a number, or the label itself. Needed unless
             the parameters are given: then each fold is mapped by what the others were fitted to.
+            With fewer documents than folds nothing is mapped, with a warning.
         labels: as for `verbalized`, where the target is a label itself.
         calibrator: folder of `lm-calib fit`.
         temperature, floor: parameters.
         folds: of the cross-fit.
 
     Raises:
-        InvalidInputError: neither a target nor parameters, parameters that cannot be, or fewer
-            documents than folds.
+        InvalidInputError: neither a target nor parameters, or parameters that cannot be.
     """
 
     method = "inverse_softmax"
@@ -120,7 +123,7 @@ class RecalibrationFilter(Filter):
     def apply(self, resps: Sequence[Statement], docs: Sequence[dict[str, Any]]) -> list[Statement]:
         """The same statements, invalid ones aside, with mapped probabilities."""
         rows = [i for i, found in enumerate(resps) if found.status != "invalid"]
-        if not rows:
+        if not rows or self._too_few(len(rows)):
             return list(resps)
         beliefs = as_predictions([resps[i] for i in rows], [self._gold(docs[i]) for i in rows])
         mapped = self._mapped(beliefs).probabilities
@@ -131,14 +134,19 @@ class RecalibrationFilter(Filter):
             found[i] = replace(resps[i], probabilities=tuple(p[:count].tolist()))
         return found
 
+    def _too_few(self, documents: int) -> bool:
+        if self._fitted is not None or documents >= self._folds:
+            return False
+        log.warning(
+            "The filter `%s` needs at least %d documents to be fitted crosswise, got %d: they stay as "
+            "stated. Give it a `temperature` or a `calibrator`.",
+            self.method, self._folds, documents,
+        )  # fmt: skip
+        return True
+
     def _mapped(self, beliefs: Predictions) -> Predictions:
         if self._fitted is not None:
             return self._fitted.transform(beliefs)
-        if len(beliefs) < self._folds:
-            raise InvalidInputError(
-                f"The filter `{self.method}` needs at least {self._folds} documents to be fitted "
-                f"crosswise, got {len(beliefs)}. Give it a `temperature` or a `calibrator`."
-            )
         fold: Ints = np.arange(len(beliefs)) % self._folds
         return cross_fit(self.method, {"": beliefs}, {"": fold})[""]
 

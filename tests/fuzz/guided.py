@@ -18,14 +18,15 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 with atheris.instrument_imports(include=["lm_eval_calibration"]):
+    from logged_lines import NAME
+    from seeds import CHOICES, ENVELOPE, GENERATED, LABELS, REPLIES, lines
+
     from lm_eval_calibration.envelope import Envelope
     from lm_eval_calibration.errors import CalibrationError
     from lm_eval_calibration.samples import read_samples
-    from lm_eval_calibration.verbal.labels import Labels
     from lm_eval_calibration.verbal.parsing import read_distribution
 
-LABELS = Labels("ABCD", ["Paris", "London", "Rome", "Oslo"])
-FILE = Path(tempfile.mkdtemp()) / "samples_toy_2026-01-02T03-04-05.678901.jsonl"
+FILE = Path(tempfile.mkdtemp()) / NAME
 
 
 def replies(content: bytes) -> None:
@@ -50,10 +51,26 @@ def samples(content: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {t.__name__: t for t in (replies, envelopes, samples)}
 
+SEEDS = {
+    "replies": [reply.encode() for reply in REPLIES],
+    "envelopes": [ENVELOPE.to_text().encode()],
+    "samples": [lines(CHOICES[:2]), lines(GENERATED[:2])],
+}
+
+
+def corpus(name: str) -> str:
+    """A folder with what a target starts from."""
+    folder = Path(tempfile.mkdtemp())
+    for i, seed in enumerate(SEEDS[name]):
+        (folder / str(i)).write_bytes(seed)
+    return str(folder)
+
 
 def main() -> None:
     """Fuzz the target that is named."""
-    target = TARGETS[sys.argv.pop(1)]
+    name = sys.argv.pop(1)
+    target = TARGETS[name]
+    sys.argv.append(corpus(name))
 
     def one(content: bytes) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logged_lines import NAME, line
+from logged_lines import NAME
 from mutations import VALUES, broken, changed, fuzzing, ours
+from seeds import CHOICES, GENERATED, lines
 
-from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fitting.responses import of_samples, of_table
 from lm_eval_calibration.metrics import METRICS, evaluate
 from lm_eval_calibration.samples import read_runs
 from lm_eval_calibration.samples.pairs import Columns, read_table
-
-CHOICES = [
-    line(i, scores=[-1.0 - 0.1 * i, -2.0], target=str(i % 2), acc=float(i % 2 == 0))
-    for i in range(4)
-]
-GENERATED = [
-    line(
-        i, texts=["x"], scores=["so it is"], target="so it is", exact_match=1.0,
-        resps=[[Envelope("p_true", "so it is", 0.5, ("so", "it")).to_text()]],
-    )
-    for i in range(4)
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +35,6 @@ def read(file: Path, content: bytes) -> None:
                 evaluate(samples.predictions, list(METRICS), replicates=0)
     with ours():
         assert of_samples([str(file)], "exact_match", "sentences", None).responses
-
-
-def lines(samples: list[Any]) -> bytes:
-    return b"".join(json.dumps(sample).encode() + b"\n" for sample in samples)
 
 
 @pytest.mark.parametrize("samples", [CHOICES, GENERATED], ids=["choices", "generated"])

@@ -9,23 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import VALUES, broken, changed, fuzzing, ours
+from seeds import ENVELOPE, LABELS, REPLIES
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.sentences import split
 from lm_eval_calibration.models.prompts import bare_question
-from lm_eval_calibration.verbal.labels import Labels
 from lm_eval_calibration.verbal.parsing import read_distribution
-
-ENVELOPE = Envelope(
-    "self_correct", "a", 0.5, ("a", "b"), (0, None), (0.4, 0.6), ("1", "?"), ((0, 1), (1, 0)),
-    ("invalid",), ("A.", "B."), (0.5, 1.0),
-)  # fmt: skip
-LABELS = Labels("ABCD", ["Paris", "London", "Rome", "Oslo"])
-REPLIES = [
-    '{"A": 0.7, "B": 0.1, "C": 0.1, "D": 0.1}',
-    '```json\n{"answer": "A", "probabilities": {"A": "70%", "B": "1/10", "C": "0,1", "D": 0.1}}\n```',
-    "A: 70%\nB: 10%\nC: .1\nD: 1/10",
-]
 
 
 @given(changed(json.loads(ENVELOPE.to_text()), times=3))

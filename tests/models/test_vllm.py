@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +11,7 @@ import pytest
 from command import run
 from lm_eval import simple_evaluate
 
-STUBS = Path(__file__).resolve().parents[1] / "stubs"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def vllm() -> Iterator[Any]:
-    """The stub in vLLM's place."""
-    sys.path.insert(0, str(STUBS))
-    importlib.invalidate_caches()
-    yield importlib.import_module("vllm")
-    sys.path.remove(str(STUBS))
-    for name in [
-        n for n in sys.modules if n.partition(".")[0] == "vllm" or n.endswith(".vllm_causallms")
-    ]:
-        del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("vllm")
 
 
 def evaluate(tasks: Any, model: str, arguments: str, task: str, **more: Any) -> dict[str, Any]:

@@ -174,13 +174,20 @@ def test_parameters_that_are_given() -> None:
     assert RecalibrationFilter(temperature=3.0).apply([invalid], [{}]) == [invalid]
 
 
-def test_what_is_refused(tmp_path: Path) -> None:
+def test_fewer_documents_than_folds_stay_as_stated(caplog: pytest.LogCaptureFixture) -> None:
+    """A run with `--limit 3` tells whether all is well, and does not end in an error."""
     found, docs = statements(3)
+    for mapped in (RecalibrationFilter, ResoftmaxFilter):
+        assert mapped(target="label").apply(found, docs) == found
+    assert "at least 5 documents" in caplog.text
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    found, docs = statements(6)
     for call, match in (
         (lambda: VerbalizedFilter(), "`labels` must be a list"),
         (lambda: VerbalizedFilter(LABELS, reading="loud"), "`reading` must be"),
         (lambda: RecalibrationFilter(), "`target` must be"),
-        (lambda: RecalibrationFilter(target="label").apply(found, docs), "at least 5 documents"),
         (lambda: RecalibrationFilter(target="no.such").apply(found, docs), "no field `no.such`"),
         (lambda: RecalibrationFilter(target="name", labels=["a"]).apply(found, docs), "none of"),
     ):

@@ -1,0 +1,197 @@
+"""Every `lm_eval` and `lm-calib` command of README and docs is run.
+
+On the real data, with a tiny model, a chat server that answers and states, and few documents in the
+place of many.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lm_eval.tasks
+import pandas as pd
+import pytest
+from command import run
+from documented import PAGES, commands, words
+from fake_api import FakeApi
+from lm_eval._cli.harness import HarnessCLI
+from lm_eval.tasks import TaskManager
+from scripted_base import dice
+
+from lm_eval_calibration.fitting import task_documents
+
+PROGRAMS = ("lm_eval ", "lm-calib ")
+SHOWN = [page for page in PAGES if any(c.startswith(PROGRAMS) for c in commands(page))]
+NOT_HERE = "base=sglang"
+"""SGLang has no stub; its class has the arguments of vLLM's."""
+
+SERVER = "base=local-chat-completions,model=M,base_url=URL"
+EVALUATE = "lm_eval --log_samples --output_path {} --apply_chat_template"
+PLAIN = f"{EVALUATE} --model hf-fast --model_args pretrained=X"
+CHAT = f"{EVALUATE} --model_args {SERVER}"
+RECIPES = {
+    "options": f"{PLAIN} --tasks calib_arc --limit 40",
+    "others": f"{PLAIN} --tasks calib_arc --samples OTHERS",
+    "further": f"{PLAIN} --tasks calib_arc --samples FURTHER",
+    "unfamiliar": f"{PLAIN} --tasks calib_mmlu_anatomy --limit 40",
+    "reviews": f"{PLAIN} --tasks calib_sst2 --limit 40",
+    "other-reviews": f"""{PLAIN} --tasks calib_sst2 --samples '{{"calib_sst2": [...]}}'""",
+    "stated": f"{CHAT} --model verbalized --tasks calib_arc --samples ELSEWHERE",
+    "answers": f"{CHAT} --model self_correct --tasks calib_triviaqa --limit 40",
+    "others-answered": f"{CHAT} --model self_correct --tasks calib_triviaqa"
+    """ --samples '{"calib_triviaqa": [...]}'""",
+    "solutions": f"{CHAT} --model self_correct --tasks calib_gsm8k --limit 40",
+    "temperature": "lm-calib fit temperature --model_args pretrained=X --tasks arc_easy --limit 40"
+    " -o {}",
+    "thermometer": "lm-calib fit thermometer --model_args pretrained=X --tasks mmlu --limit 40"
+    " -o {}",
+}
+INPUTS = {
+    "README.md": {
+        "runs/smollm2": "options", "runs/qwen": "options", "runs/modelA": "answers",
+        "runs/arc": "options", "runs/law": "unfamiliar",
+    },
+    "calibrators.md": {"runs/model": "others"},
+    "evidence.md": {f"runs/{step}": "options" for step in (0, 40, 120, 300)},
+    "fractal.md": {"runs/modelA": "answers", "runs/modelB": "others-answered"},
+    "generation.md": {"runs/": "solutions"},
+    "offline.md": dict.fromkeys(("A", "B", "C", "RUN"), "options"),
+    "scale.md": {"thermo/": "thermometer", "ts/": "temperature"},
+    "swag.md": {"runs/arc": "options", "runs/law": "unfamiliar"},
+    "verbalized.md": {
+        "runs/verbal/": "stated", "runs/further": "further", "runs/validation": "other-reviews", "runs/test": "reviews",
+    },
+}  # fmt: skip
+"""What a page's commands find, by the recipe that makes it; all else they make themselves."""
+
+
+def documents(*numbers: int) -> str:
+    """These of ARC, for `--samples`."""
+    return repr(json.dumps({f"calib_arc_{level}": numbers for level in ("easy", "challenge")}))
+
+
+SUBJECTS = "mmlu_anatomy,mmlu_astronomy,mmlu_virology"
+STAND_INS = {
+    r"base=openai-chat-completions,model=M": SERVER,
+    r"data_parallel_size=4,tensor_parallel_size=2,": "",
+    r"mmlu_abstract_algebra,\.\.\.|(?<= |,)mmlu(?= |$)": SUBJECTS,
+    r"calib_mmlu(?= |$)": "calib_mmlu_anatomy",
+    r"calib_leaderboard": "calib_arc",  # most of its data is not at hand
+    r"OTHERS": documents(*range(40, 80)),
+    r"FURTHER": documents(*range(40, 60)),
+    r"ELSEWHERE": documents(*range(80, 120)),
+    r"\[\.\.\.\]": str(list(range(40, 60))),
+    r" --gen_kwargs \S+": "",
+    r"--tasks calib_(gsm8k|triviaqa)\S*": r"\g<0> --gen_kwargs max_gen_toks=8",
+    r"--members 3": "--members 2",
+    r"--leave-one-out": "--leave-one-out --seeds 1",
+}
+"""What stands in the place of what is not here, or takes long."""
+
+
+class Server(FakeApi):
+    """Knows every other answer."""
+
+    def __init__(self, known: dict[str, str]) -> None:
+        super().__init__()
+        self.known = known
+
+    def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+        prompt = payload["messages"][-1]["content"]
+        if "JSON object" in prompt:
+            return super().answer(payload)
+        chance = dice(prompt, payload.get("seed"))
+        gold = next((a for question, a in self.known.items() if question in prompt), "70%")
+        text = gold if chance < 0.5 else "wrong 17"
+        if "Answer 1:" in prompt:
+            text = "1" if chance < 0.5 else "2"
+        return {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
+
+
+def answers(data: Path) -> dict[str, str]:
+    """Of the generation tasks' questions."""
+    found = {}
+    for name in ("openai/gsm8k/main/test", "mandarjoshi/trivia_qa/rc.nocontext/validation"):
+        table = pd.read_parquet(data / f"{name}-00000-of-00001.parquet")
+        for question, answer in zip(table["question"], table["answer"], strict=True):
+            found[question] = answer["value"] if isinstance(answer, dict) else answer
+    return found
+
+
+class Kitchen:
+    """Runs commands, and keeps what recipes make."""
+
+    def __init__(self, model: Path, url: str, folder: Path) -> None:
+        self.model, self.url, self.folder = model, url, folder
+        self.manager = TaskManager()
+
+    def execute(self, command: str) -> None:
+        for pattern, text in STAND_INS.items():
+            command = re.sub(pattern, text, command)
+        command = re.sub(r"pretrained=(<[^>]*>|X|\$M)", f"pretrained={self.model}", command)
+        command = re.sub(r"base_url=(URL|http://\.\.\.)", f"base_url={self.url}", command)
+        if command.startswith("lm-calib "):
+            run(*words(command))
+            return
+        cli = HarnessCLI()
+        cli.execute(cli._parser.parse_args(["run", *words(command)]))
+
+    def made(self, recipe: str) -> Path:
+        folder = self.folder / recipe
+        if not folder.exists():
+            self.execute(RECIPES[recipe].replace("{}", str(folder)))
+        return folder
+
+    def serve(self, page: str, command: str) -> None:
+        """Put where the command looks for it what is not there yet."""
+        for name, recipe in INPUTS.get(page, {}).items():
+            if (
+                re.search(rf"[ =\[]{re.escape(name)}(?=\.\.\.|[ ,\]]|$)", command)
+                and not Path(name).exists()
+            ):
+                shutil.copytree(self.made(recipe), name)
+
+
+@pytest.fixture(scope="module")
+def kitchen(
+    tiny_model: Path, data_folder: Path, vllm: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kitchen]:
+    with Server(answers(data_folder)) as server:
+        yield Kitchen(tiny_model, server.url, tmp_path_factory.mktemp("kitchen"))
+
+
+@pytest.fixture
+def one_index(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness's 14,000 tasks are read once, not by every command."""
+    for module in (lm_eval.tasks, task_documents):
+        monkeypatch.setattr(module, "TaskManager", lambda **_: kitchen.manager)
+
+
+def shortened(command: str) -> str:
+    """Fewer documents, six to evaluate and forty to fit, and a short training."""
+    if command.startswith("lm-calib fit swag "):
+        command += " --epochs 1 --swag_epochs 1 --snapshots_per_epoch 2 --rank 2 --scale 1"
+    few = "--limit 40" if command.startswith("lm-calib ") else "--limit 6"
+    if "--limit" in command:
+        return re.sub(r"--limit \d+", few, command)
+    return f"{command} {few}" if "--tasks" in command and "--samples" not in command else command
+
+
+@pytest.mark.usefixtures("toy_encoder", "one_index")
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+def test_page(page: Path, kitchen: Kitchen, data_folder: Path, workspace: Path) -> None:
+    for source in data_folder.iterdir():
+        (workspace / source.name).symlink_to(source)
+    (workspace / "docs").mkdir()
+    log = pd.read_parquet(data_folder / "confidence_logs" / "confidences.parquet")
+    log[log["model"] == log["model"].iloc[0]].to_parquet(workspace / "log.parquet")
+    for command in dict.fromkeys(commands(page)):
+        if command.startswith(PROGRAMS) and NOT_HERE not in command:
+            kitchen.serve(page.name, command)
+            print(f"$ {command}")
+            kitchen.execute(shortened(re.split(r"\s+#|\s{3,}", command)[0]))
