@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +32,18 @@ def test_every_model_of_ours_is_named() -> None:
     page = (ROOT / "docs" / "harness.md").read_text(encoding="utf-8")
     for name in MODELS:
         assert f"`{name}`" in page, name
+
+
+def test_every_method_has_a_page_of_one_shape() -> None:
+    """Its idea and commands, its formula, real figures, and when not to use it."""
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    methods = navigation.partition("- Methods:")[2].partition("- Reference:")[0]
+    pages = re.findall(r": ([\w-]+\.md)", methods)
+    assert len(pages) == 8
+    for name in pages:
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert re.search(r"^```\nlm[_-]", text, re.MULTILINE), name
+        assert any(heading.startswith("Formula") for heading in headings), name
+        assert any(re.match("What it|Real runs", heading) for heading in headings), name
+        assert headings[-1] == "When not to use it", name
