@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+
 from typer.testing import CliRunner, Result
 
 from lm_eval_calibration.cli.app import app
 
+# Before click 8.2 stderr went into stdout unless it was told not to.
+MIXES = "mix_stderr" in inspect.signature(CliRunner).parameters
+RUNNER = CliRunner(**({"mix_stderr": False} if MIXES else {}))  # type: ignore[arg-type]
+
 
 def run(*arguments: object) -> Result:
     """Run a command that succeeds; what it raises is raised."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
