@@ -95,7 +95,7 @@ def test_the_command_goes_on_where_it_was(
             on_step_end(self, *rest, **more)
 
         monkeypatch.setattr(training._Snapshots, "on_step_end", step)
-        with pytest.raises(AssertionError):
+        with pytest.raises(StopError):
             run(*arguments, "--members", "2", "--output", tmp_path / "cut")
         monkeypatch.setattr(training._Snapshots, "on_step_end", on_step_end)
 
