@@ -175,6 +175,26 @@ def tasks(task_folder: Path) -> Any:
     return TaskManager(include_path=str(task_folder), include_defaults=False)
 
 
+@functools.cache
+def _manager(include_path: str | None) -> Any:
+    from lm_eval.tasks.manager import TaskManager
+
+    return TaskManager(include_path=include_path)
+
+
+@pytest.fixture
+def one_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness's 14,000 tasks are read once for each folder beside them, not by every command."""
+    import lm_eval.tasks
+
+    from lm_eval_calibration.fitting import task_documents
+
+    for module in (lm_eval.tasks, task_documents):
+        monkeypatch.setattr(
+            module, "TaskManager", lambda include_path=None, **_: _manager(include_path)
+        )
+
+
 @pytest.fixture(scope="session")
 def scripted() -> Callable[..., Any]:
     """A model whose log-likelihoods are a fixed function of the request, or what `answer` says."""

@@ -13,17 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lm_eval.tasks
 import pandas as pd
 import pytest
 from command import run
 from documented import PAGES, commands, words
 from fake_api import FakeApi
 from lm_eval._cli.harness import HarnessCLI
-from lm_eval.tasks import TaskManager
 from scripted_base import dice
-
-from lm_eval_calibration.fitting import task_documents
 
 PROGRAMS = ("lm_eval ", "lm-calib ")
 SHOWN = [page for page in PAGES if any(c.startswith(PROGRAMS) for c in commands(page))]
@@ -128,7 +124,6 @@ class Kitchen:
 
     def __init__(self, model: Path, url: str, folder: Path) -> None:
         self.model, self.url, self.folder = model, url, folder
-        self.manager = TaskManager()
 
     def execute(self, command: str) -> None:
         for pattern, text in STAND_INS.items():
@@ -163,13 +158,6 @@ def kitchen(
 ) -> Iterator[Kitchen]:
     with Server(answers(data_folder)) as server:
         yield Kitchen(tiny_model, server.url, tmp_path_factory.mktemp("kitchen"))
-
-
-@pytest.fixture
-def one_index(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness's 14,000 tasks are read once, not by every command."""
-    for module in (lm_eval.tasks, task_documents):
-        monkeypatch.setattr(module, "TaskManager", lambda **_: kitchen.manager)
 
 
 def shortened(command: str) -> str:

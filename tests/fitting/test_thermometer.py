@@ -126,8 +126,9 @@ def test_one_task_cannot_be_left_out() -> None:
 
 
 def test_the_command_prints_the_papers_table(
-    tiny_model: Path, task_folder: Path, tmp_path: Path
+    tiny_model: Path, task_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(PRESETS, "default", replace(PRESETS["default"], steps=100))
     arguments = [
         "fit", "thermometer", "--model_args", f"pretrained={tiny_model},dtype=float32",
         "--device", "cpu", "--tasks", "toy_norm,toy_several", "--include_path", task_folder,
