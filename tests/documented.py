@@ -12,11 +12,11 @@ PAGES = [
     ROOT / "benchmarks" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-PROGRAMS = "lm-calib|lm_eval|python|pip|make"
+PROGRAMS = "lm-calib|lm_eval|python"
 
 
 def commands(page: Path) -> list[str]:
-    """Lines of a page's code blocks that start a program, joined where they go on."""
+    """Lines of a page's code blocks that start a program, joined, without what is said of them."""
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     lines = [
@@ -28,7 +28,7 @@ def commands(page: Path) -> list[str]:
         re.sub(r"^accelerate launch .*? -m (lm_eval(_calibration)?) ", _program, line)
         for line in lines
     ]
-    return [line for line in lines if re.match(rf"({PROGRAMS}) ", line)]
+    return [re.split(r"\s+#|\s{3,}", s)[0] for s in lines if re.match(rf"({PROGRAMS}) ", s)]
 
 
 def _program(module: re.Match[str]) -> str:
@@ -37,9 +37,8 @@ def _program(module: re.Match[str]) -> str:
 
 
 def words(command: str) -> list[str]:
-    """A command's arguments, without what is said of it, and with all that may be left out."""
-    said = re.split(r"\s+#|\s{3,}", command)[0]
-    bare = re.sub(r" \[([^\]]*)\](?= |$)", r" \1", said).replace("[...]", "[0]")
+    """A command's arguments, with all that may be left out."""
+    bare = re.sub(r" \[([^\]]*)\](?= |$)", r" \1", command).replace("[...]", "[0]")
     return [word.removesuffix("...") for word in shlex.split(bare)[1:] if word != "..."]
 
 

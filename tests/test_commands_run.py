@@ -182,4 +182,4 @@ def test_page(page: Path, kitchen: Kitchen, data_folder: Path, workspace: Path) 
         if command.startswith(PROGRAMS) and NOT_HERE not in command:
             kitchen.serve(page.name, command)
             print(f"$ {command}")
-            kitchen.execute(shortened(re.split(r"\s+#|\s{3,}", command)[0]))
+            kitchen.execute(shortened(command))

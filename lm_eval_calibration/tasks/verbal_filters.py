@@ -123,9 +123,11 @@ class RecalibrationFilter(Filter):
     def apply(self, resps: Sequence[Statement], docs: Sequence[dict[str, Any]]) -> list[Statement]:
         """The same statements, invalid ones aside, with mapped probabilities."""
         rows = [i for i, found in enumerate(resps) if found.status != "invalid"]
-        if not rows or self._too_few(len(rows)):
+        if not rows:
             return list(resps)
         beliefs = as_predictions([resps[i] for i in rows], [self._gold(docs[i]) for i in rows])
+        if self._too_few(len(rows)):
+            return list(resps)
         mapped = self._mapped(beliefs).probabilities
         assert mapped is not None
         found = list(resps)

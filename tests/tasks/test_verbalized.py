@@ -183,7 +183,7 @@ def test_fewer_documents_than_folds_stay_as_stated(caplog: pytest.LogCaptureFixt
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
-    found, docs = statements(6)
+    found, docs = statements(3)
     for call, match in (
         (lambda: VerbalizedFilter(), "`labels` must be a list"),
         (lambda: VerbalizedFilter(LABELS, reading="loud"), "`reading` must be"),
