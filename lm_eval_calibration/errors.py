@@ -3,6 +3,7 @@
 CalibrationError
 ├── InvalidInputError (also a ValueError)
 │   └── UnknownNameError
+├── OutputError (also an OSError)
 └── MissingExtraError (also an ImportError)
 """
 
@@ -22,6 +23,10 @@ class InvalidInputError(CalibrationError, ValueError):
 
 class UnknownNameError(InvalidInputError):
     """A name (metric, option, task) that nothing answers to."""
+
+
+class OutputError(CalibrationError, OSError):
+    """A file or a folder cannot be written, or what stands there is not ours to replace."""
 
 
 class MissingExtraError(CalibrationError, ImportError):

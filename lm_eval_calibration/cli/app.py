@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -14,9 +15,16 @@ __all__ = ["app", "fit", "fit_networks", "main", "offline", "sentences", "trust"
 
 
 def main() -> None:
-    """Run `lm-calib`; our own errors end in one line on stderr and exit status 2."""
+    """Run `lm-calib`; our own errors, and the system's, end in one line and exit status 2."""
     try:
         app()
     except CalibrationError as error:
-        typer.secho(f"lm-calib: {error}", fg="red", err=True)
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as error:  # (of files that are read: unreadable, gone, on a disk that fails)
+        where = f"`{error.filename}`: " if error.filename else ""
+        _stop(f"{where}{error.strerror or error}.")
+
+
+def _stop(why: str) -> NoReturn:
+    typer.secho(f"lm-calib: {why}", fg="red", err=True)
+    sys.exit(2)

@@ -73,7 +73,9 @@ def render(compared: Sequence[Comparison], left_out: Sequence[str], how: Format)
     return None
 
 
-def draw_trend(runs: Sequence[Run], metrics: Sequence[str] | None, path: Path) -> Path:
+def draw_trend(
+    runs: Sequence[Run], metrics: Sequence[str] | None, path: Path, overwrite: bool
+) -> None:
     """Draw each metric over the runs, in their order, into one image file."""
     from lm_eval_calibration.report.trend import save_trend
 
@@ -82,7 +84,7 @@ def draw_trend(runs: Sequence[Run], metrics: Sequence[str] | None, path: Path) -
     series: dict[str, list[Any]] = {}
     for s in scored:
         series.setdefault(s.scope.name, []).append(s.estimates)
-    return save_trend(series, [run.label for run in runs], path)
+    save_trend(series, [run.label for run in runs], path, overwrite=overwrite)
 
 
 def _title(c: Comparison) -> str:

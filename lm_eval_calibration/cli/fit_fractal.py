@@ -8,10 +8,12 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from lm_eval_calibration.calibrators.artifact import FILES
 from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.files import claim_folder
 from lm_eval_calibration.fitting.fractal import Fitted, fit
 from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
 from lm_eval_calibration.fractal.encoders import Encoder
@@ -20,6 +22,8 @@ from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.scorer import Reading
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.metrics.selective import auroc
+
+METHOD = "fractal"
 
 
 def responses(
@@ -62,8 +66,10 @@ def run(
     device: str | None,
     calibrator: str,
     seed: int,
+    overwrite: bool,
 ) -> None:
     """Fit, print what training says, and save."""
+    claim_folder(output, METHOD, FILES, overwrite=overwrite)
     encoder = Encoder(reading.encoder, store, device)
     texts = sum(len(r.sentences) for r in labelled.responses) + len(labelled.responses)
     with counting("encoding", texts) as encoding:
@@ -77,7 +83,7 @@ def run(
             encoding=encoding,
             progress=lambda what: say([f"training: {what}"]),
         )
-    found.scorer.save_pretrained(output)
+    found.scorer.save_pretrained(output, overwrite=overwrite)
     sentences = sum(len(r.sentences) for r in labelled.responses)
     tasks = ", ".join(labelled.tasks)
     title = (

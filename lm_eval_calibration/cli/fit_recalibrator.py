@@ -49,10 +49,12 @@ def from_model(
     return beliefs
 
 
-def run(method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool) -> None:
+def run(
+    method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool, overwrite: bool
+) -> None:
     """Fit, save, and print what it does to the same and to held-out documents."""
     found = recalibrate(method, beliefs, folds=folds, per_task=per_task)
-    found.calibrator.save_pretrained(output)
+    found.calibrator.save_pretrained(output, overwrite=overwrite)
     count = sum(len(p) for p in beliefs.predictions.values())
     tasks = ", ".join(beliefs.predictions)
     title = (

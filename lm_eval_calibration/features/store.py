@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features.table import Features
-from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.files import KEY, write_tensors
 
 FORMAT = 1
 TENSORS = ("hidden", "logits", "num_options", "gold", "documents")
@@ -89,14 +89,13 @@ class FeatureStore:
         path = self.path(key)
         about = {"key": asdict(key), "task": features.task}
         tensors = {name: np.ascontiguousarray(getattr(features, name)) for name in TENSORS}
-        metadata = {"lm_eval_calibration": json.dumps(about)}
-        write_whole(path, lambda partial: save_file(tensors, partial, metadata))
+        write_tensors(path, save_file, tensors, {KEY: json.dumps(about)})
 
 
 def _read(path: Path) -> tuple[Key, Features]:
     try:
         with safe_open(path, "np") as file:
-            about = json.loads(file.metadata()["lm_eval_calibration"])
+            about = json.loads(file.metadata()[KEY])
             tensors = {name: file.get_tensor(name) for name in TENSORS}
         return Key(**about["key"]), _features(about["task"], tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

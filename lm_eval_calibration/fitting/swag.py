@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import claim_folder, remove_work, work_folder, write_json
 from lm_eval_calibration.fitting.sharing import refuse_to_share
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
@@ -28,6 +27,7 @@ from lm_eval_calibration.fitting.task_documents import (
     other_split,
     splits,
 )
+from lm_eval_calibration.json_text import read_object
 from lm_eval_calibration.models.fingerprint import fingerprint
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import documents
@@ -40,7 +40,7 @@ from lm_eval_calibration.swag.settings import SCALES, Settings
 from lm_eval_calibration.swag.training import train
 
 TUNING_DRAWS = 5
-WORK = "training"
+WORK, BEGUN = ".training", "begun.json"
 Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 
 
@@ -147,9 +147,12 @@ def fit(
 
     Raises:
         InvalidInputError: the folder holds members of other documents, settings or another model.
+        OutputError: the folder holds something else, or cannot be written to.
     """
     engine = lm.packed([option for question in found.learn for option in question.options])
     total = steps(settings, len(found.learn)).total
+    claim_folder(output, artifact.METHOD, artifact.FILES)
+    work_folder(output / WORK)
     trained = []
     for number in range(members):
         folder = output / artifact.MEMBER.format(number) if members > 1 else output
@@ -171,7 +174,7 @@ def fit(
         trained.append(member)
     if members > 1:
         artifact.save_index(output, members)
-    shutil.rmtree(output / WORK, ignore_errors=True)
+    remove_work(output / WORK)
     return trained
 
 
@@ -269,8 +272,8 @@ def _digest(found: Material, settings: Settings, seed: int) -> str:
 
 def _refuse_other(folder: Path, work: Path, digest: str) -> None:
     """Neither go on with a training that was begun otherwise, nor keep what it made."""
-    begun = work / "digest"
-    known = begun.read_text(encoding="utf-8") if begun.is_file() else digest
+    begun = work / BEGUN
+    known = str(read_object(begun).get("digest")) if begun.is_file() else digest
     if artifact.is_member(folder):
         known = str(artifact.load(folder)[0].about.get("digest"))
     if known != digest:
@@ -278,4 +281,4 @@ def _refuse_other(folder: Path, work: Path, digest: str) -> None:
             f"`{folder}` holds a posterior, or half of one, that was trained on other documents, "
             "with other settings or for another model. Give another --output, or delete it."
         )
-    write_text(begun, digest)
+    write_json(begun, {"digest": digest})

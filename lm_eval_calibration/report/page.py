@@ -11,7 +11,7 @@ from typing import Any
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import PAGE, check_file, write_text
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
@@ -69,6 +69,7 @@ def write_report(
     examples: int = 10,
     thresholds_from: Run | None = None,
     progress: Callable[[str], None] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write one self-contained page about `runs`.
 
@@ -81,6 +82,7 @@ def write_report(
         examples: over-confident wrong answers to show of each task, where the run logs texts.
         thresholds_from: a run on other documents to choose thresholds on; else half of each task.
         progress: called with each scope's label when it is drawn.
+        overwrite: whether a file that is no report may be replaced.
 
     Returns:
         The page's path. The same input gives the same bytes.
@@ -89,12 +91,14 @@ def write_report(
         MissingExtraError: jinja2 or matplotlib is not installed.
         InvalidInputError: nothing to report, a format that figures cannot have, or a document
             that is in `thresholds_from` too.
+        OutputError: something else stands at `path` or in `figures`, or cannot be written to.
     """
     if not scored:
         raise InvalidInputError("Nothing to report: no task was scored.")
+    check_file(path, PAGE, overwrite=overwrite)
     template = _template()
     several = len({s.scope.run for s in scored}) > 1
-    artist = Artist(figures, formats)
+    artist = Artist(figures, formats, overwrite=overwrite)
     sections = _sections(scored, several, artist, examples, thresholds_from, progress)
     anchors = {
         (s.scope.run, s.scope.name): section.anchor
@@ -121,7 +125,7 @@ def write_report(
         dark=theme.DARK,
         version=__version__,
     )
-    write_text(Path(path), text)
+    write_text(Path(path), text, PAGE, overwrite=overwrite)
     return Path(path)
 
 

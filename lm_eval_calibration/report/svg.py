@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from lm_eval_calibration.files.marks import NAME
 from lm_eval_calibration.report.theme import LIGHT
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def svg_text(figure: Figure, label: str, *, key: str = "", themed: bool = False)
     _flatten(root)
     _, _, width, height = root.attrib["viewBox"].split()
     size = {} if themed else {"width": width, "height": height}
-    namespace = {} if themed else {"xmlns": _SVG.strip("{}"), "font-family": _FILE_FONT}
+    alone = {"xmlns": _SVG.strip("{}"), "data-generator": NAME, "font-family": _FILE_FONT}
     root.attrib = {
-        **namespace, "viewBox": root.attrib["viewBox"], **size, "role": "img",
+        **({} if themed else alone), "viewBox": root.attrib["viewBox"], **size, "role": "img",
         "aria-label": printable(label), "stroke-linejoin": "round",
     }  # fmt: skip
     return ElementTree.tostring(root, encoding="unicode")

@@ -21,10 +21,18 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.calibrators.artifact import Training
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import write_text, write_whole
+from lm_eval_calibration.files import (
+    JSON,
+    TENSORS,
+    Format,
+    beside,
+    claim_folder,
+    write_json,
+    write_tensors,
+    write_text,
+)
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.moments import Moments
 from lm_eval_calibration.swag.settings import Settings
@@ -38,6 +46,17 @@ ABOUT, MOMENTS, ADAPTER, ADAPTER_CONFIG = (
 MAP, LOG = "map", "training.json"
 MEMBER = "member-{}"
 MEMBERS = "members.json"
+METHOD = "swag"
+ADAPTER_FILES: dict[str, Format] = {ADAPTER: TENSORS, ADAPTER_CONFIG: beside(ADAPTER, TENSORS)}
+FILES: dict[str, Format] = {
+    **ADAPTER_FILES,
+    **{f"{MAP}/{name}": format_ for name, format_ in ADAPTER_FILES.items()},
+    MOMENTS: TENSORS,
+    LOG: JSON,
+    ABOUT: JSON,
+    MEMBERS: JSON,
+}
+"""Names and formats of what is written, of one member or of several."""
 
 
 @dataclass
@@ -70,24 +89,25 @@ class Member:
         return self.moments.unflatten(self.moments.mean)
 
     def save(self, folder: Path) -> None:
-        """Write it; `swag.json` comes last, and a folder without it is no member."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write it; `swag.json` comes last, and a folder without it is no member.
+
+        Raises:
+            OutputError: something else stands there, or the folder cannot be written to.
+        """
+        claim_folder(folder, METHOD, FILES)
         (folder / ABOUT).unlink(missing_ok=True)
         _save_adapter(folder, self.mean, self.adapter)
         _save_adapter(folder / MAP, self.best, self.adapter)
         state = {name: tensor.numpy() for name, tensor in self.moments.state().items()}
         documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
         del state["mean"]  # which the adapter is
-        write_whole(
-            folder / MOMENTS, lambda path: save_arrays({**state, "documents": documents}, path)
-        )
-        _write_json(folder / LOG, self.log)
-        _write_json(folder / ABOUT, self._description())
+        write_tensors(folder / MOMENTS, save_arrays, {**state, "documents": documents})
+        write_json(folder / LOG, {"steps": self.log})
+        write_json(folder / ABOUT, self._description())
 
     def _description(self) -> dict[str, Any]:
         return {
-            "method": "swag",
-            "lm_eval_calibration": __version__,
+            "method": METHOD,
             "base_model": self.training.base_model,
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
@@ -102,7 +122,7 @@ class Member:
 def save_index(folder: Path, members: int) -> None:
     """Say in `folder` how many members are in it."""
     names = [MEMBER.format(number) for number in range(members)]
-    _write_json(folder / MEMBERS, {"members": names})
+    write_json(folder / MEMBERS, {"method": METHOD, "members": names})
 
 
 def is_member(folder: Path) -> bool:
@@ -190,18 +210,15 @@ def _check_alike(members: Sequence[Member], folder: Path) -> None:
 
 def _save_adapter(folder: Path, weights: Weights, config: dict[str, Any]) -> None:
     kept = {name: tensor.contiguous() for name, tensor in weights.items()}
-    write_whole(folder / ADAPTER, lambda path: save_file(kept, path, {"format": "pt"}))
-    _write_json(folder / ADAPTER_CONFIG, config)
+    write_tensors(folder / ADAPTER, save_file, kept, {"format": "pt"})
+    text = json.dumps(config, indent=2) + "\n"
+    write_text(folder / ADAPTER_CONFIG, text, ADAPTER_FILES[ADAPTER_CONFIG])
 
 
 def adapter_config(config: LoraConfig) -> dict[str, Any]:
     """What peft would write of it, ready for evaluation."""
     found = {**config.to_dict(), "inference_mode": True}
     return {k: sorted(v) if isinstance(v, set) else v for k, v in found.items()}
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _damaged(path: Path, why: object) -> InvalidInputError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.calibrators.thermometer.settings import Settings
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import JSON, Format, write_json
 from lm_eval_calibration.predictions import Floats
 
 HISTORY = "training.json"
@@ -116,12 +115,17 @@ class Thermometer(Artifact):
         about = {str(k): config[k] for k in ("seed", "step", "validation_nll") if k in config}
         return cls(network, settings, centre, spread, training, about)
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        super()._save_pretrained(save_directory)
+    @classmethod
+    def files(cls) -> dict[str, Format]:
+        """Also the curve of losses."""
+        return {**super().files(), HISTORY: JSON}
+
+    def _write(self, folder: Path, overwrite: bool) -> None:
+        super()._write(folder, overwrite)
         rows = [dict(zip(("step", "loss", "validation_nll"), row, strict=True)) for row in
                 self.about.get("history", [])]  # fmt: skip
-        text = json.dumps(rows, indent=1).replace("NaN", "null")
-        write_text(save_directory / HISTORY, text + "\n")
+        known = [{k: None if v != v else v for k, v in row.items()} for row in rows]
+        write_json(folder / HISTORY, {"steps": known}, overwrite=overwrite)
 
 
 def standardised(hidden: States, centre: States, spread: States) -> States:

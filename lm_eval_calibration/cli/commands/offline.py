@@ -9,6 +9,7 @@ import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
 from lm_eval_calibration.cli.commands.root import app
+from lm_eval_calibration.cli.outputs import Overwrite, say_where
 
 
 @app.command()
@@ -63,14 +64,18 @@ def compare(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
     from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
     from lm_eval_calibration.cli.formats import Format, choose, print_text
     from lm_eval_calibration.cli.source import load, say
+    from lm_eval_calibration.report.figures import check_image
     from lm_eval_calibration.samples.pairing import match
 
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
+    if trend is not None:
+        check_image(trend, overwrite=overwrite)
     matched = match(
         load(runs, skip_bad, one_each=True, filter_name=filter_name), allow_partial=allow_partial
     )
@@ -79,8 +84,8 @@ def compare(
     compared = compare_all(matched.runs, names, replicates)
     print_text(render(compared, matched.left_out, how))
     if trend is not None:
-        drawn = draw_trend(matched.runs, names, trend)
-        typer.echo(drawn.resolve(), err=how is not Format.TABLE)
+        draw_trend(matched.runs, names, trend, overwrite)
+        say_where(trend, err=how is not Format.TABLE)
 
 
 @app.command()
@@ -112,11 +117,13 @@ def report(
     model: options.ModelColumn = None,
     task: options.TaskColumn = None,
     where: options.Where = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page about runs that were logged, and print its path."""
-    from lm_eval_calibration.cli.report import write
+    from lm_eval_calibration.cli.report import check, write
     from lm_eval_calibration.cli.source import load
 
+    check(output, figures, overwrite)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
     read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
@@ -125,8 +132,8 @@ def report(
         other = load(
             [thresholds_from], skip_bad, table, filter_name=filter_name, calibrator=calibrator
         )
-    page = write(read, names, output, figures, examples, replicates, other)
-    typer.echo(page.resolve())
+    write(read, names, output, figures, examples, replicates, other, overwrite)
+    say_where(output)
 
 
 @app.command()
@@ -143,11 +150,15 @@ def diagram(
     model: options.ModelColumn = None,
     task: options.TaskColumn = None,
     where: options.Where = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the reliability diagrams of runs that were logged, and print the file's path."""
     from lm_eval_calibration.cli.report import diagrams
     from lm_eval_calibration.cli.source import load
+    from lm_eval_calibration.report.figures import check_image
 
+    check_image(output, overwrite=overwrite)
     table = options.table(confidence, correct, model, task, where)
     read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
-    typer.echo(diagrams(read, output).resolve())
+    diagrams(read, output, overwrite)
+    say_where(output)
