@@ -31,8 +31,11 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
-        InvalidJSONError: it holds something else; the message names it.
+        InvalidJSONError: it holds something else, or is a pipe or a device; the message names it.
+        OSError: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise InvalidJSONError(f"`{path}` is no file")
     try:
         found = loads(path.read_bytes())
     except InvalidJSONError as error:

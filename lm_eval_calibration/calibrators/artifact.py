@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -159,7 +160,7 @@ class Artifact(ModelHubMixin):
 
     def _write_card(self, path: Path) -> None:
         """The README, unless one of somebody else's is there."""
-        if not path.exists() or MODEL_CARD.ours(path):
+        if not os.path.lexists(path) or (path.is_file() and MODEL_CARD.ours(path)):
             write_text(path, str(self.generate_model_card()), MODEL_CARD)
 
     @classmethod
