@@ -13,7 +13,12 @@ from collections.abc import Iterable
 
 
 class CalibrationError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; none of them tells a secret."""
+
+    def __init__(self, *args: object) -> None:
+        from lm_eval_calibration.redact import redact  # (where there is an error, there is time)
+
+        super().__init__(*redact(args))
 
 
 class InvalidInputError(CalibrationError, ValueError):

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import write_text, write_whole
+from lm_eval_calibration.redact import redact
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 SEEN = "documents"
@@ -78,7 +79,7 @@ class Artifact(ModelHubMixin):
         tasks = ", ".join(f"{name} ({count})" for name, count in self.training.tasks.items())
         return ModelCard(
             f"---\nlibrary_name: lm-eval-calibration\ntags: [calibration]\n---\n\n"
-            f"# {self.method}, for {self.training.base_model or 'any model'}\n\n"
+            f"# {self.method}, for {redact(self.training.base_model) or 'any model'}\n\n"
             f"Fitted by lm-eval-calibration {__version__} on: {tasks or 'unknown tasks'}.\n"
         )
 
@@ -89,7 +90,7 @@ class Artifact(ModelHubMixin):
         config = {
             "method": self.method,
             "lm_eval_calibration": __version__,
-            "base_model": self.training.base_model,
+            "base_model": redact(self.training.base_model),
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
             **self.describe(),

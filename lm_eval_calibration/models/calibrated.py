@@ -15,6 +15,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.held_out import account, refuse_cache, refuse_seen
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.wrapper import Wrapper
+from lm_eval_calibration.redact import redact
 
 log = logging.getLogger(f"lm_eval.{__name__}")
 
@@ -54,7 +55,10 @@ class CalibratedLM(Wrapper):
         name = str(model_args.get("pretrained") or model_args.get("model") or "")
         fitted_for = self.calibrator.training.base_model
         if name and fitted_for and Path(name).name != Path(fitted_for).name:
-            log.warning("The calibrator was fitted on beliefs of `%s`, not `%s`.", fitted_for, name)
+            log.warning(
+                "The calibrator was fitted on beliefs of `%s`, not `%s`.",
+                *redact([fitted_for, name]),
+            )
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """The base's answers, of which documents with several options get calibrated ones."""

@@ -12,6 +12,7 @@ import numpy as np
 from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.models.instances import Document
+from lm_eval_calibration.redact import redact
 
 log = logging.getLogger(f"lm_eval.{__name__}")
 
@@ -56,10 +57,10 @@ def refuse_seen(
 def account(calibrator: Calibrator, path: str, seen: dict[str, int]) -> dict[str, Any]:
     """What results say of a calibrator that was used."""
     return {
-        "path": path,
+        "path": redact(path),
         "method": calibrator.method,
         "fitted_on": calibrator.training.tasks,
-        "fitted_for": calibrator.training.base_model,
+        "fitted_for": redact(calibrator.training.base_model),
         "seen_documents": seen,
     }
 

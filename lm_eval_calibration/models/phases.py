@@ -10,6 +10,8 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import hash_args
 
+from lm_eval_calibration.redact import redact
+
 log = logging.getLogger(f"lm_eval.{__name__}")
 
 PIECE = 256
@@ -44,10 +46,11 @@ class Phases:
     Args:
         base: a model of the harness.
         name: the wrapper's, for the log.
+        secrets: of the base's arguments, not to be told in the log.
     """
 
-    def __init__(self, base: Any, name: str) -> None:
-        self.base, self.name = base, name
+    def __init__(self, base: Any, name: str, secrets: frozenset[str] = frozenset()) -> None:
+        self.base, self.name, self.secrets = base, name, secrets
         self.cache: Any = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
         self._in_a_row = 0
@@ -139,7 +142,7 @@ class Phases:
             self._in_a_row = 0
         if len(piece) == 1 and left:
             self._in_a_row += 1
-            reason = f"{type(error).__name__}: {error}"[:300]
+            reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
             log.warning("%s: a request was given up (%s).", self.name, reason)
             if self._in_a_row >= GIVE_UP:
                 raise error

@@ -13,6 +13,7 @@ from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.responses import Response, bags_of
 from lm_eval_calibration.fractal.scorer import SentenceScorer
 from lm_eval_calibration.fractal.sentences import split
+from lm_eval_calibration.redact import redact
 
 
 class ScoredResponse(NamedTuple):
@@ -63,9 +64,9 @@ class ScorerWithEncoder:
     def account(self, path: str, seen: dict[str, int]) -> dict[str, Any]:
         """What results say of it."""
         return {
-            "path": path,
-            "encoder": self._encoder.name,
+            "path": redact(path),
+            "encoder": redact(self._encoder.name),
             "fitted_on": self.scorer.training.tasks,
-            "fitted_for": self.scorer.training.base_model,
+            "fitted_for": redact(self.scorer.training.base_model),
             "seen_documents": seen,
         }

@@ -20,6 +20,7 @@ from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.engine import Answers, Engine
 from lm_eval_calibration.scoring.sequences import Request
 from lm_eval_calibration.swag import Draw, load, lora
@@ -200,7 +201,7 @@ class SwagLM(FastHFLM):
         return {
             **super().get_model_info(),
             "swag": {
-                "path": self._path,
+                "path": redact(self._path),
                 "method": mixture.method,
                 "members": members,
                 "samples": samples,

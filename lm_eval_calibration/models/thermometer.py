@@ -18,6 +18,7 @@ from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.engine import Answers
 
 log = logging.getLogger(f"lm_eval.{__name__}")  # with the harness's level and format
@@ -174,7 +175,7 @@ class ThermometerLM(Wrapper):
         return {
             **super().get_model_info(),
             "thermometer": {
-                "path": self._path,
+                "path": redact(self._path),
                 "scope": self._scope,
                 "trained_on": training.tasks,
                 "seen_documents": self._seen,

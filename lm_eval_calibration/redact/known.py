@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Iterator
+from html import escape
 from urllib.parse import quote, quote_plus, unquote
 
 from lm_eval_calibration.redact.texts import KNOWN, Span, distinctive, parts
@@ -51,11 +52,11 @@ class Known:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as it is, as in addresses, as in JSON and as Python shows it."""
+    """A secret as it is, in addresses, in JSON, in HTML and as Python shows it."""
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     safe = secret.encode("utf-8", "replace").decode()
     in_addresses = {quote(safe, safe=""), quote(safe), quote_plus(safe), unquote(secret)}
-    found = {secret, *escaped, *in_addresses, repr(secret)[1:-1]}
+    found = {secret, *escaped, *in_addresses, escape(secret), repr(secret)[1:-1]}
     return {spelling for spelling in found if distinctive(spelling)}
 
 

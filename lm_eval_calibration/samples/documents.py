@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples.line import BadLineError, options, parse, prompt_of
 from lm_eval_calibration.samples.run import Samples
+from lm_eval_calibration.samples.secret_places import DATA
 
 SENTENCES = "sentences"
 """Of a line: scores of a given response's sentences; of its `doc`: their texts."""
@@ -56,7 +58,7 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
         with samples.path.open("rb") as file:
             for row in rows:
                 file.seek(int(samples.offset[row]))
-                sample = parse(file.readline())
+                sample = redact(parse(file.readline()), samples.secrets, DATA)
                 found.append(_document(samples, row, sample))
     except OSError as error:
         raise InvalidInputError(f"{samples.path} cannot be read again: {error}.") from None

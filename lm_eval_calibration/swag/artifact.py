@@ -25,6 +25,7 @@ from lm_eval_calibration._version import __version__
 from lm_eval_calibration.calibrators.artifact import Training
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import write_text, write_whole
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.moments import Moments
 from lm_eval_calibration.swag.settings import Settings
@@ -88,7 +89,7 @@ class Member:
         return {
             "method": "swag",
             "lm_eval_calibration": __version__,
-            "base_model": self.training.base_model,
+            "base_model": redact(self.training.base_model),
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
             "snapshots": self.moments.count,
