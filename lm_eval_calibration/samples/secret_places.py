@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lm_eval_calibration.redact import Place
 
 _BY_TASK = frozenset(
-    ["results", "groups", "group_subtasks", "configs", "versions", "n-shot", "n-samples"]
-    + ["higher_is_better", "task_hashes"]
-)
+    {"results", "groups", "group_subtasks", "configs", "versions", "n-shot", "n-samples",
+     "higher_is_better", "task_hashes"}
+)  # fmt: skip
 _ARGUMENT = re.compile(r"gen_args_\d+|arg_\d+")
 
 
