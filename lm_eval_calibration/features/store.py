@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features.table import Features
 from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.names import file_name
 
 FORMAT = 1
 TENSORS = ("hidden", "logits", "num_options", "gold", "documents")
@@ -60,10 +61,9 @@ class FeatureStore:
 
     def path(self, key: Key) -> Path:
         """Where the part of `key` is or will be."""
-        name = re.sub(r"[^\w.-]+", "_", key.task).lstrip(".") or "_"
-        return (
-            self.folder / name / f"{re.sub(r'[^a-z0-9]+', '_', key.split)}-{key.digest}.safetensors"
-        )
+        task = file_name(re.sub(r"[^\w.-]+", "_", key.task))
+        split = re.sub(r"[^a-z0-9]+", "_", key.split)[:60]
+        return self.folder / task / f"{split}-{key.digest}.safetensors"
 
     def stored(self) -> Iterator[tuple[Key, Features]]:
         """Every part that is there, in the order of their names.

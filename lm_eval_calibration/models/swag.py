@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from lm_eval.api.registry import register_model
-from peft import LoraConfig, PeftModel
+from peft import PeftModel
 from scipy.special import log_softmax, logsumexp
 from tqdm import tqdm
 
@@ -88,7 +88,7 @@ class SwagLM(FastHFLM):
         super().__init__(*args, **kwargs)
         self._refuse_other_model()
         first = self._mixture.members[0]
-        self._model = lora.attach(self.model, LoraConfig(**first.adapter))
+        self._model = lora.attach(self.model, lora.config_of(first.adapter))
         self._model.eval()
         lora.put(self._adapted, first.mean)
 
