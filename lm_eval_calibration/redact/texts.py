@@ -60,7 +60,7 @@ _USER = re.compile(
 _USER_ALONE = re.compile(
     r"(?<![\w/:.-])[\w.+%-]{1,80}:([^\s@:/,\"'<>\\]{3,200})@(?=[A-Za-z\[][\w.:\]-]*(?:[/,;)\s'\"`]|$))"
 )
-_QUERY = re.compile(r"[?&;#]([A-Za-z_][\w.~-]{0,60})=([^\s&#\"'<>\\]+)")
+_QUERY = re.compile(r"[?&;#]([A-Za-z_][\w.~-]{0,60})=([^\s&#,\"'<>\\]+)")
 _HINT = re.compile(
     r"key|tok|pass|pwd|secret|auth|cred|cookie|bearer|jwt|sig|sess|sid", re.IGNORECASE
 )

@@ -51,7 +51,7 @@ def read_runs(
     with workers(processes, _size(found) > LARGE_BYTES) as submit:
         # All files are begun before the first is finished, so that small ones are parallel too.
         begun = [
-            {task: _begin(file, submit, filter_name) for task, file in f.files.items()}
+            {task: _begin(file, submit, filter_name, f.secrets) for task, file in f.files.items()}
             for f in found
         ]
         _check_filter(filter_name, [pending for tasks in begun for pending in tasks.values()])
@@ -60,9 +60,9 @@ def read_runs(
             reasons = []
             for task, pending in tasks.items():
                 try:
-                    if isinstance(pending, OtherTypeError):
-                        raise pending
                     with hiding(secrets):
+                        if isinstance(pending, OtherTypeError):
+                            raise pending
                         samples = pending.finish(label, skip_bad, progress)
                     notes = redact(samples.notes, secrets)
                     read[task] = replace(samples, notes=notes, secrets=secrets)
@@ -75,10 +75,13 @@ def read_runs(
     return runs, unread
 
 
-def _begin(file: SampleFile, submit: Submit, wanted: str | None) -> Pending | OtherTypeError:
+def _begin(
+    file: SampleFile, submit: Submit, wanted: str | None, secrets: frozenset[str]
+) -> Pending | OtherTypeError:
     """A file whose reading has begun, or why it holds nothing to read."""
     try:
-        return begin(file.path, submit, wanted)
+        with hiding(secrets):
+            return begin(file.path, submit, wanted)
     except OtherTypeError as error:
         return error
 
