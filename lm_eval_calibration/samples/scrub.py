@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import secrets as random_names
@@ -9,7 +10,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError
@@ -17,17 +17,14 @@ from lm_eval_calibration.files import write_whole
 from lm_eval_calibration.json_text import InvalidJSONError, loads
 from lm_eval_calibration.redact import Place, Redactor, redact, secrets_in
 from lm_eval_calibration.redact.json_spans import NotJSON, without_secrets
+from lm_eval_calibration.redact.keys import Grade, grade, holds_headers
 from lm_eval_calibration.redact.known import Known
 from lm_eval_calibration.samples.secret_places import LINE, RESULTS
 
 _DATE = r"\d{4}-\d{2}-\d{2}T[\d.:-]+"
 _SAMPLES = re.compile(rf"samples_.+_{_DATE}\.jsonl?")
 _RESULTS = re.compile(rf".+_{_DATE}\.json|results.*\.json")
-_NAMED = re.compile(
-    rb'"[\w.-]*(?:key|tok|pass|pwd|secret|auth|cred|cookie|bearer|jwt|header|sess)[\w.-]*\\*"\s*:',
-    re.I,
-)
-"""A line without such a name, and without a known secret, is copied as it is."""
+_AFTER_NAME = re.compile(rb'\\{0,8}"\s*:')
 Progress = Callable[[int], None]
 
 
@@ -120,7 +117,7 @@ def _copy(
         place, whole = (RESULTS, True) if path in results else (LINE, False)
         name = _free(_named(path.relative_to(run), known), found)
         lines = _without(path, redactor, place, whole, Known(known), progress)
-        write_whole(folder / name, partial(_write, pieces=lines))
+        write_whole(folder / name, functools.partial(_write, pieces=lines))
         found[name] = redactor.found
     return found
 
@@ -141,12 +138,26 @@ def _without(
     """A file's lines, or all of it at once, without secrets; held in memory one by one."""
     with path.open("rb") as file:
         for line in [file.read()] if whole else file:
-            if whole or known.stands_in(line) or _NAMED.search(line):
+            if whole or known.stands_in(line) or _tells(line):
                 yield _cleaned(line, redactor, place)
             else:
                 yield line
             if progress is not None:
                 progress(len(line))
+
+
+def _tells(line: bytes) -> bool:
+    """Whether a line has a field of a telling name; one without is copied as it is."""
+    return any(
+        _is_telling(line[max(0, match.start() - 80) : match.start()].rpartition(b'"')[2])
+        for match in _AFTER_NAME.finditer(line)
+    )
+
+
+@functools.lru_cache(4096)
+def _is_telling(name: bytes) -> bool:
+    text = name.decode("utf-8", "replace")
+    return grade(text) is not Grade.NONE or holds_headers(text)
 
 
 def _cleaned(line: bytes, redactor: Redactor, place: Place) -> bytes:
