@@ -12,6 +12,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.decomposition import Decomposition
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.ragged import Ragged, blocks
 from lm_eval_calibration.samples.line import BadLineError, parse
 from lm_eval_calibration.samples.run import Run, Samples
 
@@ -62,16 +63,24 @@ def cautions(inside: Run, outside: Run) -> list[str]:
 
 def _of_task(samples: Samples) -> dict[str, Floats]:
     p = samples.predictions
-    if p.probabilities is None:
+    if p.options is None:
         raise InvalidInputError(
             f"`{upstream_name(samples.task)}` ({samples.path}) logged a confidence of each document "
             "and no options; entropy needs these."
         )
     found = {
-        "entropy": entr(p.probabilities).sum(axis=1),
+        "entropy": _entropy(p.options),
         "max_probability": 1 - p.confidence,
     }
     return {**found, **_logged(samples)}
+
+
+def _entropy(options: Ragged) -> Floats:
+    entropy = np.empty(len(options))
+    for block in blocks(options.count):
+        p = np.exp(block.padded(options.values, -np.inf))
+        entropy[block.rows] = entr(p).sum(axis=1)
+    return entropy
 
 
 def _logged(samples: Samples) -> dict[str, Floats]:

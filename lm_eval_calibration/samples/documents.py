@@ -91,14 +91,15 @@ def _chosen(
 ) -> Document:
     """A document of a multiple-choice task, or of one whose labels' probabilities were stated."""
     p = samples.predictions
-    if p.predicted is None or p.gold is None or p.probabilities is None:
+    if p.predicted is None or p.options is None or p.golds is None:
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
+    here = np.array([row])
     return Document(
         doc_id=str(sample["doc_id"]),
         prompt=prompt,
         options=tuple(text.lstrip() for text in texts),
-        probabilities=tuple(p.probabilities[row, : len(texts)].tolist()),
-        gold=tuple(np.flatnonzero(p.gold[row]).tolist()),
+        probabilities=tuple(np.exp(p.options.take(here).values).tolist()),
+        gold=tuple(np.flatnonzero(p.golds.take(here).values).tolist()),
         predicted=int(p.predicted[row]),
         confidence=float(p.confidence[row]),
     )

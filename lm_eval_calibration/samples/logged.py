@@ -12,6 +12,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.ragged import blocks, starts_of
 from lm_eval_calibration.samples.chunk import (
     Bad,
     Chunk,
@@ -203,19 +204,15 @@ def _predictions(
             f"{file}: every document has a single option, as in tasks of `output_type` "
             "loglikelihood; there is nothing to be uncertain between."
         )
-    has = np.arange(count.max()) < count[:, None]
-    logits, gold = _padded(chunk.scores, has, -np.inf), _padded(chunk.gold, has, False)
-    predictions = Predictions.from_padded(logits, count, gold)
-    if reading.gold == BY_VERDICT and not gold.any(axis=1).all():
-        return Predictions(predictions.confidence, predictions.correct), None
+    predictions = Predictions.from_flat(chunk.scores, count, chunk.gold)
+    if reading.gold == BY_VERDICT:
+        known = np.logical_or.reduceat(chunk.gold, starts_of(count)[:-1])
+        if not known.all():
+            return Predictions(predictions.confidence, predictions.correct), None
     if not reading.normalised:
         return predictions, None
-    scores = length_normalised(logits, _padded(chunk.lengths, has, 0))
-    return predictions, Predictions.from_padded(scores, count, gold)
-
-
-def _padded(flat: np.ndarray, has: np.ndarray, filling: Any) -> Any:
-    """(N, K) from the options one after another, `filling` where a document has none."""
-    rows = np.full(has.shape, filling, dtype=flat.dtype)
-    rows[has] = flat
-    return rows
+    scores = np.empty(len(chunk.scores))
+    for block in blocks(count):
+        logits, lengths = block.padded(chunk.scores, -np.inf), block.padded(chunk.lengths, 0)
+        scores[block.places] = block.flat(length_normalised(logits, lengths))
+    return predictions, Predictions.from_flat(scores, count, chunk.gold)
