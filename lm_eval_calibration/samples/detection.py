@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from lm_eval_calibration.metrics.decomposition import Decomposition
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.ragged import Ragged, blocks
-from lm_eval_calibration.samples.line import BadLineError, parse
+from lm_eval_calibration.samples.lines import again
 from lm_eval_calibration.samples.run import Run, Samples
 
 MEANINGS = {
@@ -86,23 +87,15 @@ def _entropy(options: Ragged) -> Floats:
 def _logged(samples: Samples) -> dict[str, Floats]:
     """The scores that stand in every line of the file."""
     columns: dict[str, list[float]] = {name: [] for name in LOGGED}
-    try:
-        with samples.path.open("rb") as file:
-            for offset in samples.offset:
-                file.seek(int(offset))
-                sample = parse(file.readline())
-                for name in list(columns):
-                    value = sample.get(name)
-                    if not isinstance(value, (int, float)):
-                        del columns[name]
-                    else:
-                        columns[name].append(float(value))
-                if not columns:
-                    break
-    except OSError as error:
-        raise InvalidInputError(f"{samples.path} cannot be read again: {error}.") from None
-    except BadLineError as error:  # changed since it was read
-        raise InvalidInputError(f"{samples.path}: {error}.") from None
+    for sample in again(samples.path, samples.offset):
+        for name in list(columns):
+            value = sample.get(name)
+            if not isinstance(value, (int, float)) or not abs(value) < math.inf:
+                del columns[name]
+            else:
+                columns[name].append(float(value))
+        if not columns:
+            break
     return {name: np.array(values) for name, values in columns.items()}
 
 

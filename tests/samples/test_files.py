@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples.files import groups_of, results_of, sample_files, task_name
+from lm_eval_calibration.samples.files import sample_files, task_name
+from lm_eval_calibration.samples.results import groups_of, results_of
 
 OLD = "samples_{}_2025-01-01T00-00-00.000001.jsonl"
 NEW = "samples_{}_2026-01-01T00-00-00.000001.jsonl"
@@ -71,7 +72,7 @@ def test_results_of_the_same_date(folder: Path) -> None:
     assert results_of(files[folder / "a"].values()) == [{"n": 1}]
     assert results_of(files[folder / "b"].values()) == []
     (folder / "b" / "results_2026-01-01T00-00-00.000001.json").write_text("{")
-    with pytest.raises(InvalidInputError, match="is not JSON"):
+    with pytest.raises(InvalidInputError, match="not JSON"):
         results_of(files[folder / "b"].values())
 
 
