@@ -39,7 +39,7 @@ def classwise_ece(
     """
     checks.bin_number("num_bins", num_bins)
     w = weight if isinstance(weight, GroupWeights) else checks.weights(weight, len(probabilities))
-    if isinstance(probabilities, Ragged) and isinstance(gold, Ragged):
+    if isinstance(probabilities, Ragged) or isinstance(gold, Ragged):
         return number(_ragged_errors(probabilities, gold, num_bins, w))
     p, g = checks.options(probabilities, gold)
     classes = zip(p.T, g.T, strict=True)
@@ -56,7 +56,7 @@ def _class_error(p: Array, right: Array, num_bins: int, weight: Any) -> Array:
     return np.divide(error, count, out=np.full(np.shape(error), np.nan), where=count > 0)
 
 
-def _ragged_errors(p: Ragged, gold: Ragged, num_bins: int, weight: Any) -> Any:
+def _ragged_errors(p: Any, gold: Any, num_bins: int, weight: Any) -> Any:
     """Classwise ECE, () or (B,), by the sums of each group of documents that has a class."""
     from scipy.sparse import csr_array
 
@@ -109,11 +109,12 @@ def classwise_null(
         total = np.zeros((len(count), num_bins))
         for part in sums:
             total[: len(part)] += part
-        errors[i] = (np.abs(total[seen]).sum(axis=1) / count[seen]).mean()
+        each = np.abs(total[seen]).sum(axis=1) / count[seen]
+        errors[i] = np.cumsum(each)[-1] / len(each)  # (one by one, whatever the number of classes)
     return errors
 
 
-def _matrices(probabilities: Array | Ragged, gold: Array | Ragged) -> list[Array]:
+def _matrices(probabilities: Array | Ragged, gold: Any) -> list[Array]:
     """Probabilities (K, N), in parts of different K where they are ragged; NaN for no option."""
     if isinstance(probabilities, Ragged):
         return [b.padded(probabilities.values, np.nan).T for b in blocks(probabilities.count)]

@@ -113,9 +113,10 @@ def asks_options(sample: Mapping[str, Any]) -> bool:
     except BadLineError:
         return False
     responses = sample.get("filtered_resps")
-    generated = isinstance(responses, list) and any(isinstance(r, str) for r in responses)
-    many = not generated or len(responses) == len(texts)
-    return len(texts) > 1 and many and all(isinstance(text, str) for text in texts)
+    if isinstance(responses, list) and any(isinstance(response, str) for response in responses):
+        if len(responses) != len(texts):
+            return False  # generated
+    return len(texts) > 1 and all(isinstance(text, str) for text in texts)
 
 
 @malformed_is_bad
@@ -163,23 +164,22 @@ def _loglikelihoods(responses: Any) -> list[float]:
 
 def _loglikelihood(option: int, logged: Any) -> float:
     """One option's, a logarithm of a probability."""
-    what = (
-        f"the log-likelihood of option {option} (from 0), in `filtered_resps`, is {shown(logged)}"
-    )
     try:
-        value = float(logged if isinstance(logged, (str, int, float)) else "")
-    except (ValueError, OverflowError):
-        raise BadLineError(f"{what}, no number; evaluate again") from None
-    if isinstance(logged, bool):
-        raise BadLineError(f"{what}, no number; evaluate again")
-    if value != value or value == math.inf:
+        value = None if isinstance(logged, bool) else float(logged)
+    except (TypeError, ValueError, OverflowError):
+        value = None
+    if value is not None and value <= ROUNDING:  # which NaN is not
+        return value
+    which = f"the log-likelihood of option {option} (from 0)"
+    if value is None:
+        raise BadLineError(f"{which}, in `filtered_resps`, is {shown(logged)}, no number")
+    if math.isfinite(value):
         raise BadLineError(
-            f"the log-likelihood of option {option} (from 0) is {value}; look for what made the "
-            "model overflow, and evaluate again"
+            f"{which}, in `filtered_resps`, is {value}; no logarithm of a probability is above 0"
         )
-    if value > ROUNDING:
-        raise BadLineError(f"{what}, above 0: that is no logarithm of a probability")
-    return value
+    raise BadLineError(
+        f"{which} is {value}; look for what made the model overflow, and evaluate again"
+    )
 
 
 def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:

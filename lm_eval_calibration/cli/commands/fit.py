@@ -45,12 +45,13 @@ def verbalized(
     per_task: Annotated[
         bool, typer.Option("--per-task", help="Parameters of each task's own.")
     ] = False,
+    skip_bad: shared.SkipBad = False,
 ) -> None:
     """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
     from lm_eval_calibration.cli.fit_recalibrator import from_samples
     from lm_eval_calibration.cli.fit_verbalized import run
 
-    run(from_samples(samples, shared.Table()), output, method, folds, per_task)
+    run(from_samples(samples, shared.Table(), skip_bad), output, method, folds, per_task)
 
 
 RECALIBRATORS = {
@@ -83,6 +84,7 @@ def _add(method: str, meaning: str) -> None:
         per_task: Annotated[
             bool, typer.Option("--per-task", help="Parameters of each task's own.")
         ] = False,
+        skip_bad: shared.SkipBad = False,
         confidence: shared.Confidence = None,
         correct: shared.Correct = None,
         task: shared.TaskColumn = None,
@@ -107,7 +109,8 @@ def _add(method: str, meaning: str) -> None:
                 "--model_args."
             )
         if samples:
-            beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
+            table = shared.table(confidence, correct, None, task, where)
+            beliefs = from_samples(samples, table, skip_bad)
         else:
             asked = ModelArguments(model, model_args, device, batch_size)
             wanted = options.selection(

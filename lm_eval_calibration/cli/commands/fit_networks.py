@@ -160,6 +160,7 @@ def fractal(
     label: Annotated[str, typer.Option(help="Metric that says whether a response is right.")] = (
         "exact_match"
     ),
+    skip_bad: shared.SkipBad = False,
     filter_name: shared.Filter = None,
     split: sentences.Split = "sentences",
     preceding: sentences.Preceding = False,
@@ -197,7 +198,7 @@ def fractal(
         learning_rate=learning_rate,
     )
     run(
-        responses(samples, table, label, split, filter_name),
+        responses(samples, table, label, split, filter_name, skip_bad),
         Reading(encoder, split, preceding),
         settings,
         output,

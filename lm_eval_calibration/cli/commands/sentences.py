@@ -33,6 +33,7 @@ def fractal_score(
             show_default=False,
         ),
     ] = None,
+    skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Score documents that were fitted on, too.")
@@ -48,4 +49,4 @@ def fractal_score(
     from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
 
     scoring = ScorerWithEncoder(scorer, encoder, store or "", device)
-    score(runs, scoring, output, label, filter_name, allow_seen)
+    score(runs, scoring, output, label, filter_name, allow_seen, skip_bad)
