@@ -45,6 +45,7 @@ class Tally:
         readable: lines that can be read so and do not contradict it.
         answered: those of them whose answer key names an option.
         right: those of them that were counted as right.
+        chance: of those counted as wrong, how many a wrong reading would call right.
         against: lines whose `acc` contradicts it; right_against: those counted as right.
         norm_against: lines whose `acc_norm` alone does.
         unreadable: lines that cannot be read so at all.
@@ -54,6 +55,7 @@ class Tally:
     readable: int = 0
     answered: int = 0
     right: int = 0
+    chance: float = 0.0
     against: int = 0
     right_against: int = 0
     norm_against: int = 0
@@ -64,7 +66,9 @@ class Tally:
         """Whether few lines speak against the reading, `unreadable` of them being no one's to read."""
         against = self.against + self.unreadable - unreadable
         few = against <= max(1, FEW * (self.readable + against)) and against < self.readable
-        return few and (self.right >= self.right_against or self.right_against < 2)
+        by_right = self.right >= self.right_against or self.right_against < 2
+        wrong_against = self.against - self.right_against
+        return few and (by_right or 2 * wrong_against + 3 <= self.chance)
 
     def stands_normalised(self) -> bool:
         """Whether `acc_norm` bears the options' lengths out."""
@@ -130,6 +134,7 @@ def _tally(reading: Reading, lines: Sequence[tuple[int, Sample]]) -> Tally:
             tally.readable += 1
             tally.answered += any(record.gold)
             tally.right += record.verdict is True
+            tally.chance += (record.verdict is False) * sum(record.gold) / len(record.gold)
     return tally
 
 

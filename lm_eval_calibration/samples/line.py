@@ -113,10 +113,9 @@ def asks_options(sample: Mapping[str, Any]) -> bool:
     except BadLineError:
         return False
     responses = sample.get("filtered_resps")
-    if isinstance(responses, list) and any(isinstance(response, str) for response in responses):
-        if len(responses) != len(texts):
-            return False  # generated
-    return len(texts) > 1 and all(isinstance(text, str) for text in texts)
+    texts_back = isinstance(responses, list) and any(isinstance(r, str) for r in responses)
+    generated = texts_back and len(responses or ()) != len(texts)
+    return not generated and len(texts) > 1 and all(isinstance(text, str) for text in texts)
 
 
 @malformed_is_bad

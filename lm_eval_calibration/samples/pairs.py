@@ -129,9 +129,10 @@ def _csv(path: Path, names: list[str]) -> Iterator[DataFrame]:
 
     try:
         _check_columns(path, names, list(pd.read_csv(path, nrows=0).columns))
-        for block in pd.read_csv(path, usecols=names, dtype=str, chunksize=BLOCK_ROWS):
-            block.index += 1
-            yield block
+        with pd.read_csv(path, usecols=names, dtype=str, chunksize=BLOCK_ROWS) as blocks:
+            for block in blocks:
+                block.index += 1
+                yield block
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} cannot be read as CSV: {error}.") from None
 

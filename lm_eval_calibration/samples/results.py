@@ -45,13 +45,14 @@ def _results(path: Path) -> dict[str, Any]:
             raise _wrong(path, f"group_subtasks.{shown(group)}", "a list of task names", tasks)
     circle = _circle(members or {})
     if circle is not None:
-        raise _wrong(path, "group_subtasks", "without circles", f"{shown(circle)} inside itself")
+        raise _wrong(
+            path, f"group_subtasks.{shown(circle)}", "no group inside itself", members[circle]
+        )
     return results
 
 
 def _wrong(path: Path, field: str, expected: str, got: Any) -> InvalidInputError:
-    given = got if field == "group_subtasks" and isinstance(got, str) else shown(got)
-    return InvalidInputError(f"{path}: `{field}` must be {expected}, got {given}; {_MEND}.")
+    return InvalidInputError(f"{path}: `{field}` must be {expected}, got {shown(got)}; {_MEND}.")
 
 
 def _depth(value: Any) -> int:
