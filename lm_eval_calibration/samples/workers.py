@@ -67,7 +67,8 @@ def _submit(
     pool: ProcessPoolExecutor, function: Callable[..., Any], *arguments: Any
 ) -> Callable[[], Any]:
     """Submit work about its first argument, a file or a scope, which the error names."""
-    about = str(arguments[0] if isinstance(arguments[0], Path) else arguments[0].name)
+    first = arguments[0]
+    about = str(first if isinstance(first, Path) else first.name or first.run)
     try:
         result = pool.submit(function, *arguments).result
     except BrokenProcessPool:
@@ -84,7 +85,7 @@ def _submit(
 
 def _killed(about: str) -> KilledWorkerError:
     return KilledWorkerError(
-        f"A worker process was killed before it was done with {about or 'all documents'}, most often because memory ran out: set {WORKERS}=1 "
+        f"A worker process was killed before it was done with {about}, most often because memory ran out: set {WORKERS}=1 "
         "in the environment, so that all is done in one process, or free some memory."
     )
 
