@@ -38,16 +38,17 @@ def _results(path: Path) -> dict[str, Any]:
     if name is not None and not isinstance(name, str):
         raise _wrong(path, "model_name", "a text", name)
     members = results.get("group_subtasks")
-    if members is not None and not isinstance(members, dict):
+    if members is None:
+        return results
+    if not isinstance(members, dict):
         raise _wrong(path, "group_subtasks", "an object of groups", members)
-    for group, tasks in (members or {}).items():
+    for group, tasks in members.items():
         if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
             raise _wrong(path, f"group_subtasks.{shown(group)}", "a list of task names", tasks)
-    circle = _circle(members or {})
+    circle = _circle(members)
     if circle is not None:
-        raise _wrong(
-            path, f"group_subtasks.{shown(circle)}", "no group inside itself", members[circle]
-        )
+        field = f"group_subtasks.{shown(circle)}"
+        raise _wrong(path, field, "no group inside itself", members[circle])
     return results
 
 
