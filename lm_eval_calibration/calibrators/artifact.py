@@ -15,8 +15,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.calibrators.validity import counts, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import write_text, write_whole
+from lm_eval_calibration.json_text import read_object
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 SEEN = "documents"
@@ -112,9 +114,7 @@ class Artifact(ModelHubMixin):
         try:
             return cls.restore(config, tensors, training)
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
-            raise _damaged(model_id, f"{type(error).__name__}: {error}") from error
+            raise _damaged(model_id, why(error)) from error
 
 
 def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
@@ -125,18 +125,18 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
     """
     config_file, tensor_file = (_file(name, part, **hub) for part in (CONFIG, TENSORS))
     try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
+        config = read_object(config_file)
         if config.get(DIGEST, digest := _digest(tensor_file)) != digest:
             raise ValueError(f"{TENSORS} is not the one that {CONFIG} speaks of")
         tensors = load_file(tensor_file)
         training = Training(
-            {str(task): int(count) for task, count in config["tasks"].items()},
-            tensors.pop(SEEN),
-            str(config["base_model"]),
-            str(config["base_fingerprint"]),
+            counts(config["tasks"]),
+            hashes(tensors.pop(SEEN)),
+            text(config, "base_model"),
+            text(config, "base_fingerprint"),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise _damaged(name, f"{type(error).__name__}: {error}") from error
+        raise _damaged(name, why(error)) from error
     return config, tensors, training
 
 

@@ -39,6 +39,7 @@ class Method:
         meaning: one line.
         fit: parameters from beliefs over options.
         apply: mapped logits (N, K) of beliefs, given parameters.
+        check: refuses parameters that `fit` cannot have found, for a file may hold anything.
         keeps_order: whether the more probable option stays so, and thus `acc` what it was.
         any_constant: whether logits may carry a constant of their document's own; else they are
             log-probabilities.
@@ -50,6 +51,7 @@ class Method:
     meaning: str
     fit: Callable[[Options], Parameters]
     apply: Callable[[Options, Parameters], Floats]
+    check: Callable[[Parameters], object]
     keeps_order: bool = True
     any_constant: bool = False
     fit_pairs: Callable[[Floats, Bools], Parameters] | None = None
@@ -61,6 +63,7 @@ def on_probabilities(
     meaning: str,
     fit_pairs: Callable[[Floats, Bools], Parameters],
     apply_pairs: Callable[[Floats, Parameters], Floats],
+    check: Callable[[Parameters], object],
     keeps_order: bool = True,
 ) -> Method:
     """A recalibrator that is a curve of probabilities."""
@@ -76,7 +79,7 @@ def on_probabilities(
         mapped[real] = np.log(np.maximum(curve, SMALLEST))
         return mapped
 
-    return Method(name, meaning, fit, apply, keeps_order, False, fit_pairs, apply_pairs)
+    return Method(name, meaning, fit, apply, check, keeps_order, False, fit_pairs, apply_pairs)
 
 
 def labelled(predictions: Predictions) -> Options:

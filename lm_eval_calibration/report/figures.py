@@ -20,7 +20,8 @@ from lm_eval_calibration.report import (
     risk_coverage,
     theme,
 )
-from lm_eval_calibration.report.svg import printable, svg_text
+from lm_eval_calibration.report.svg import show, svg_text
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,7 +161,7 @@ def save(figure: Figure, path: Path, label: str) -> None:
     dateless = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 
     def write(partial: Path) -> None:
-        figure.savefig(
+        show(figure).savefig(
             partial, format=kind, dpi=_DPI, facecolor="white", metadata=dateless.get(kind)
         )
 
