@@ -56,13 +56,15 @@ def bounded(
         for size, wanted in zip(found.shape, shape, strict=True)
     )
     if not fits:
-        expected = f"of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
-        raise invalid(name, expected if shape else "one number", f"shape {found.shape}")
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        expected = f"of shape ({sizes}{',' * (len(shape) == 1)})" if shape else "one number"
+        raise invalid(name, expected, f"shape {found.shape}")
     if found.dtype.kind != "f":
         raise invalid(name, "of floating-point numbers", f"{found.dtype}")
-    bad = ~((found >= low - ROUNDING * abs(low)) & (found <= high + ROUNDING * abs(high)))
-    if bad.any():
-        raise invalid(name, f"from {low:g} to {high:g}", f"{found[bad][0]:g}")
+    values = found.astype(np.float64)  # float32 cannot hold every bound
+    inside = (values >= low - ROUNDING * abs(low)) & (values <= high + ROUNDING * abs(high))
+    if not inside.all():
+        raise invalid(name, f"from {low:g} to {high:g}", f"{values[~inside][0]:g}")
     return found
 
 
