@@ -86,7 +86,8 @@ class CheckedReplies:
         if isinstance(choice, str):
             return Failed(choice)
         message = choice.get("message") if self.chat else choice
-        content = message.get("content" if self.chat else "text") if message else None
+        name = "content" if self.chat else "text"
+        content = message.get(name) if isinstance(message, dict) else None
         try:
             return text_of(content)
         except UnusableError as error:
