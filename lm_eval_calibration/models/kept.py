@@ -40,12 +40,18 @@ class Kept:
 
     Attributes:
         unusable: how many were found that could not be used, since `say` was called.
+
+    Raises:
+        InvalidInputError: the file is damaged, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self.unusable = path, 0
         self._failures = self._lost = 0
-        self._file = _opened(path, HARNESS, OURS)
+        try:
+            self._file = _opened(path, HARNESS, OURS)
+        except sqlite3.Error as error:
+            raise _damaged(path, error) from error
         weakref.finalize(self, self._file.close)
 
     def get(self, key: str, kind: str) -> Any:

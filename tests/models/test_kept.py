@@ -278,7 +278,7 @@ def test_a_reply_is_kept_once(tasks: Any, tmp_path: Path) -> None:
 
     path = tmp_path / "cache_rank0.db"
     for lm, task, replies in (
-        (VerbalizedLM(base="scripted"), "calib_toy_plain", 10),
+        (VerbalizedLM(base="scripted"), "calib_toy_plain", 20),  # (too long to read: two each)
         (SelfConsistencyLM(base="scripted", candidates=2), "calib_toy_generate", 20),
     ):
         lm.base = lm.phases.base = Long()
