@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.models.kept import Reported
+from lm_eval_calibration.models.kept import Reported, report
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
@@ -134,10 +134,9 @@ class FastHFLM(HFLM):
         ) as bar:
 
             def answered(found: Mapping[int, Scored]) -> None:
-                for number, answer in found.items():
-                    text = requests[number][0]
-                    if text is not None:  # rolling windows are added up, and kept, by the caller
-                        self.cache_hook.add_partial("loglikelihood", text, tuple(answer))
+                new = {requests[number][0]: tuple(answer) for number, answer in found.items()}
+                new.pop(None, None)  # rolling windows are added up, and kept, by the caller
+                report(self.cache_hook, "loglikelihood", new)
                 bar.update(len(found))
 
             answers = self._engine.score(plain, answered=answered, **extra)
