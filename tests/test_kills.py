@@ -159,7 +159,7 @@ def evaluation(tasks: Any, model: str, arguments: str, names: list[str]) -> Work
             use_cache=str(output / "cache"), device="cpu",
         )  # fmt: skip
         assert found is not None
-        answers = [s["filtered_resps"] for task in names for s in found["samples"][task]]
+        answers = [s["resps"] for task in names for s in found["samples"][task]]
         text = json.dumps([found["results"], answers], sort_keys=True)
         write_text(output / "results.json", text)
 
@@ -175,7 +175,7 @@ def close(output: Path, whole: Path) -> None:
         for key, value in row.items():
             assert a[task][key] == pytest.approx(value, abs=1e-4), (task, key)
     for ours_, theirs in zip(answers, expected, strict=True):
-        np.testing.assert_allclose([x[0] for x in ours_], [x[0] for x in theirs], atol=1e-4)
+        np.testing.assert_allclose([x[0][0] for x in ours_], [x[0][0] for x in theirs], atol=1e-4)
 
 
 @pytest.mark.parametrize("model", ["hf-fast", "thermometer", "swag"])
