@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat, of_config, to_config
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import write_text, write_whole
 
@@ -34,12 +36,14 @@ class Training:
         documents: (N,) the first 64 bits of the harness's hash of each document.
         base_model: name of the model whose beliefs or hidden states they were, or "".
         fingerprint: of that model's weights, or "".
+        prompts: how documents were put to it, by task, as far as that is known.
     """
 
     tasks: dict[str, int] = field(default_factory=dict)
     documents: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     base_model: str = ""
     fingerprint: str = ""
+    prompts: Mapping[str, PromptFormat] = field(default_factory=dict)
 
     def seen(self, documents: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(M,) which of some documents it was fitted on."""
@@ -92,6 +96,7 @@ class Artifact(ModelHubMixin):
             "base_model": self.training.base_model,
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
+            "prompts": to_config(self.training.prompts),
             **self.describe(),
             DIGEST: _digest(save_directory / TENSORS),
         }
@@ -134,6 +139,7 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
             tensors.pop(SEEN),
             str(config["base_model"]),
             str(config["base_fingerprint"]),
+            of_config(config.get("prompts")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged(name, f"{type(error).__name__}: {error}") from error

@@ -72,9 +72,8 @@ def run(
             output / "leave_one_out.json", dump([asdict(result) for result in results]) + "\n"
         )
         print_tables(_held_out_tables(results, len(held_out_seeds)))
-    name = str(getattr(lm, "pretrained", "") or model.model_args)
     with counting("steps", settings.steps) as progress:
-        thermometer = fit(lm, name, list(tasks.values()), settings, seed, progress)
+        thermometer = fit(lm, asked, list(tasks.values()), settings, seed, progress)
     thermometer.save_pretrained(output)
     print_tables([_sentence(thermometer, tasks)])
     typer.echo(output.resolve())

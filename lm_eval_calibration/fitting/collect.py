@@ -19,7 +19,7 @@ from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.features.table import check
 from lm_eval_calibration.fitting.sharing import Progress, shared
 from lm_eval_calibration.fitting.task_documents import Labelled
-from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.scoring.engine import Answers
@@ -105,10 +105,8 @@ def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Key:
 
 
 def _identity(lm: Any) -> str:
-    try:
-        return fingerprint(lm.model)
-    except AttributeError:  # a server's model, of which the name is all that is known
-        return f"{type(lm).__name__} {getattr(lm, 'model', '') or getattr(lm, 'pretrained', '')}"
+    weights = weights_of(lm)  # (of a server's model the name is all that is known)
+    return stored_by(weights) if weights else f"{type(lm).__name__} {name_of(lm)}"
 
 
 def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:

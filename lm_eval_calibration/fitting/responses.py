@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Pairs
@@ -26,6 +27,7 @@ from lm_eval_calibration.samples.line import (
     parse,
     prompt_of,
 )
+from lm_eval_calibration.samples.recorded import model_of, prompts_of
 from lm_eval_calibration.samples.runs import find_runs
 
 TABLES = (".jsonl", ".csv", ".parquet")
@@ -40,12 +42,14 @@ class Labelled:
         tasks: how many of each task (or file).
         pairs: preferences, or `None`.
         model: whose responses they are, or "".
+        prompts: how these were asked for, by task.
     """
 
     responses: list[Response]
     tasks: dict[str, int]
     pairs: Pairs | None = None
     model: str = ""
+    prompts: dict[str, PromptFormat] = field(default_factory=dict)
 
 
 def of_samples(
@@ -67,16 +71,20 @@ def of_samples(
     """
     found: list[Response] = []
     tasks: dict[str, int] = {}
-    models = []
+    models: list[str] = []
+    prompts: dict[str, PromptFormat] = {}
     for run in find_runs([*paths], one_each=False):
-        models.append(run.label)
+        models.append(model_of(run.results)[0])
+        for task, one in prompts_of(run.results, run.files).items():
+            prompts[task] = replace(one, beliefs=None)
         for task, file in run.files.items():
             mine = list(_of_file(file.path, label, how, filter_name))
             tasks[upstream_name(task)] = tasks.get(upstream_name(task), 0) + len(mine)
             found += mine
     if not found:
         raise InvalidInputError(f"No responses were logged in {', '.join(paths)}.")
-    return Labelled(found, tasks, model=", ".join(dict.fromkeys(models)))
+    model = ", ".join(dict.fromkeys(models)) if all(models) else ""
+    return Labelled(found, tasks, model=model, prompts=prompts)
 
 
 def _of_file(

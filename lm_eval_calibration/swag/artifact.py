@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.calibrators.artifact import Training
+from lm_eval_calibration.calibrators.prompt_format import of_config, to_config
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import write_text, write_whole
 from lm_eval_calibration.swag.lora import Weights
@@ -91,6 +92,7 @@ class Member:
             "base_model": self.training.base_model,
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
+            "prompts": to_config(self.training.prompts),
             "snapshots": self.moments.count,
             "scale": self.scale,
             "settings": asdict(self.settings),
@@ -165,6 +167,7 @@ def _load(folder: Path) -> Member:
             documents,
             str(about.pop("base_model")),
             str(about.pop("base_fingerprint")),
+            of_config(about.pop("prompts", None)),
         )
         scale = float(about.pop("scale"))
         if moments.count < 2 or not scale >= 0:

@@ -14,9 +14,9 @@ from lm_eval import simple_evaluate
 from logged_lines import save_run
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.calibrated import CalibratedLM
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.predictions import Predictions
 
 TASKS = ["calib_toy_norm", "toy_mutual", "toy_generate"]

@@ -16,9 +16,9 @@ from lm_eval.models.huggingface import HFLM
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.calibrated import CalibratedLM
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.models.thermometer import ThermometerLM

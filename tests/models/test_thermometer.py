@@ -13,9 +13,9 @@ import torch
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.thermometer import ThermometerLM
 

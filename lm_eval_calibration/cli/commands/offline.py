@@ -21,6 +21,7 @@ def score(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
@@ -40,7 +41,14 @@ def score(
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     print_text(render(score_runs(read, names, replicates), how))
 
@@ -97,6 +105,7 @@ def report(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
     thresholds_from: Annotated[
         str | None,
@@ -119,11 +128,23 @@ def report(
 
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     other = None
     if thresholds_from is not None:
         other = load(
-            [thresholds_from], skip_bad, table, filter_name=filter_name, calibrator=calibrator
+            [thresholds_from],
+            skip_bad,
+            table,
+            filter_name=filter_name,
+            calibrator=calibrator,
+            allow_other=allow_other,
         )
     page = write(read, names, output, figures, examples, replicates, other)
     typer.echo(page.resolve())
@@ -138,6 +159,7 @@ def diagram(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
     model: options.ModelColumn = None,
@@ -149,5 +171,12 @@ def diagram(
     from lm_eval_calibration.cli.source import load
 
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     typer.echo(diagrams(read, output).resolve())
