@@ -30,13 +30,16 @@ def model_name(name: str, revision: str = "", adapter: str = "") -> str:
     return name + at + with_adapter
 
 
+_NAMED_BY = ("pretrained", "model", "model_path")
+
+
 def model_of_arguments(arguments: Mapping[str, Any]) -> str:
     """The model that `--model_args` name, or "".
 
     >>> model_of_arguments({"pretrained": "org/x", "dtype": "float32"})
     'org/x'
     """
-    name = arguments.get("pretrained") or arguments.get("model") or ""
+    name = next((arguments[key] for key in _NAMED_BY if arguments.get(key)), "")
     adapter = arguments.get("peft") or arguments.get("lora_local_path") or ""
     revision = arguments.get("revision") or ""
     return model_name(name if isinstance(name, str) else "", str(revision), str(adapter))

@@ -154,7 +154,7 @@ def test_other_models_are_refused_by_name(
     for name, changed, reason in (("weights", model, "are others"), ("size", other, "has 16")):
         changed.save_pretrained(tmp_path / name)
         AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / name)
-        with pytest.raises(InvalidInputError, match=reason) as caught:
+        with pytest.raises(CalibrationError, match=reason) as caught:
             make(tmp_path / name, thermometer_folder)
         assert str(tiny_model) in str(caught.value) and str(tmp_path / name) in str(caught.value)
 
