@@ -68,8 +68,9 @@ def _of_harness(results: Mapping[str, Any], task: str) -> PromptFormat | None:
     shots = _mapping(results, "n-shot").get(task)
     if type(shots) is not int:
         return None
+    said = results.get("model_source") is not None  # (else nobody told the file of the prompts)
     chat, system = (
-        str(results.get(key) or "") if key in results else None
+        str(results.get(key) or "") if said else None
         for key in ("chat_template_sha", "system_instruction_sha")
     )
     turns = results.get("fewshot_as_multiturn") if shots and chat else None

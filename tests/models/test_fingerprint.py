@@ -91,8 +91,10 @@ class _Server:
 
 
 class _Engine:
-    model_args = {"model": "org/model", "revision": "step1"}
-    model = object()
+    def __init__(self) -> None:
+        self.model_args = {"model": "org/model", "revision": "step1"}
+
+        self.model = object()
 
 
 def test_names_and_what_has_no_weights(tiny_model: Path, tiny_lm: HFLM) -> None:

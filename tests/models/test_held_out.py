@@ -14,7 +14,6 @@ from command import run
 from lm_eval import evaluate, simple_evaluate
 from lm_eval.loggers import EvaluationTracker
 from lm_eval.models.huggingface import HFLM
-from logged_lines import save_run
 
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.held_out import OtherModelError, OtherPromptsError
@@ -44,7 +43,10 @@ def logged(lm: Any, tasks: Any, folder: Path, **options: Any) -> Path:
         model=lm, tasks=[TASK], task_manager=tasks, bootstrap_iters=0, limit=6,
         evaluation_tracker=tracker, **options,
     )  # fmt: skip
-    return save_run(folder, results)
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples)
+    tracker.save_results_samples(task_name=TASK, samples=samples[TASK])
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +198,7 @@ def test_other_prompts_are_refused_before_any_is_scored(
 def test_a_chat_template_is_refused_before_the_model_is_loaded(ts: Path, tasks: Any) -> None:
     arguments = {"base": "hf", "calibrator": str(ts), "pretrained": "/not/there"}
     for options in (CHAT, {"system_instruction": "Be brief."}):
-        with pytest.raises(OtherPromptsError, match="was fitted .*; this run asks"):
+        with pytest.raises(OtherPromptsError, match=r"was fitted .*; this run asks"):
             simple_evaluate(
                 model="calibrated",
                 model_args=arguments,
@@ -223,7 +225,7 @@ def test_shots_in_one_turn_are_not_shots_as_turns(
     lm = make(tiny_model, tmp_path, allow_seen=True)
     same = {**CHAT, "num_fewshot": 2}
     assert ask(lm, tasks, **same)["config"]["calibrator"]["other"] == []
-    with pytest.raises(OtherPromptsError, match="with shots as turns of the chat; .* in one turn"):
+    with pytest.raises(OtherPromptsError, match=r"with shots as turns of the chat; .* in one turn"):
         ask(lm, tasks, **same, fewshot_as_multiturn=False)
 
 
@@ -256,6 +258,6 @@ def test_stated_beliefs_are_not_scored_ones(
     out = tmp_path / "ts"
     run("fit", "temperature", "--samples", tmp_path / "run", "--folds", "3", "--output", out)
     with pytest.raises(
-        OtherPromptsError, match="fitted by verbalized; .* asked by log-likelihoods"
+        OtherPromptsError, match=r"fitted by verbalized; .* asked by log-likelihoods"
     ):
         ask(make(tiny_model, out, allow_seen=True), tasks)
