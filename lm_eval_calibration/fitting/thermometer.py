@@ -65,7 +65,9 @@ def fit(
         fingerprint=weights_of(lm),
         progress=progress,
     )
-    prompts = {name: part.learn.prompts for name, part in asked.items()}
+    prompts = {  # (it is for tasks of other options, too)
+        name: replace(part.learn.prompts, options=None) for name, part in asked.items()
+    }
     thermometer.training = replace(thermometer.training, prompts=prompts)
     return thermometer
 
