@@ -74,6 +74,9 @@ class HeldOut:
     def check_model(self, name: str, fingerprint: str) -> None:
         """Stop the use on another model: of other weights or, where these are not known, another name.
 
+        Of an artifact that keeps no prompts, as earlier versions made it, the name is only marked: it
+        may be that of a folder.
+
         Args:
             name: of the model at hand, or "".
             fingerprint: of its weights, or "".
@@ -87,12 +90,17 @@ class HeldOut:
         if found.fingerprint and fingerprint:
             if not same_weights(found.fingerprint, fingerprint):
                 self._refuse_model(fitted_for, f"the weights of {here} are others")
-        elif not (found.base_model or found.fingerprint):
+        elif not found.base_model:
             self._unknown("the model it was fitted on")
-        elif not (name or fingerprint):
+        elif not name:
             self._unknown("the model it is used on")
-        elif name and found.base_model and not _same_name(found.base_model, name):
-            self._refuse_model(fitted_for, f"this is {here}")
+        elif not _same_name(found.base_model, name):
+            self._refuse_model(fitted_for, f"this is {here}", bool(found.prompts))
+        elif found.base_model != name:
+            self._once(
+                f"The {self.kind} `{self.path}` was fitted for {fitted_for}, and this is {here}: of "
+                "these only the last part of the name is compared."
+            )
 
     def check_prompts(self, prompts: Mapping[str, PromptFormat]) -> None:
         """Stop the use on prompts of another format than the task's, or than any that it was fitted on.
@@ -153,9 +161,9 @@ class HeldOut:
             "other": self.other,
         }
 
-    def _refuse_model(self, fitted_for: str, here: str) -> None:
+    def _refuse_model(self, fitted_for: str, here: str, sure: bool = True) -> None:
         what = f"was fitted for {fitted_for}, and {here}"
-        if not self.allow_other:
+        if sure and not self.allow_other:
             raise OtherModelError(self._refusal(what, "Fit one for it"))
         self._mark(what)
 

@@ -117,7 +117,7 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
     if split not in splits(task):
         raise invalid("--split", f"one of {', '.join(splits(task))} (task `{name}`)", f"`{split}`")
     task.config.test_split = split
-    if prompting.num_fewshot is not None:
+    if prompting.num_fewshot is not None and task.config.num_fewshot != 0:  # (as `lm_eval` has it)
         task.set_config(key="num_fewshot", value=prompting.num_fewshot)
     task.set_fewshot_seed(seed=1234)
     chat = prompting.apply_chat_template

@@ -56,14 +56,11 @@ def record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, Any
     try:
         found: dict[str, Any] = {"fingerprint": weights_of(call["lm"])}
         if prompts is not None:
-            beliefs = beliefs_of(call["lm"])
-            tasks = call["task_dict"].get("tasks", {})
-            found["prompts"] = to_config(
-                {
-                    upstream_name(name): prompts.of(upstream_name(name), _options(task), beliefs)
-                    for name, task in tasks.items()
-                }
-            )
+            formats = {}
+            for name, task in call["task_dict"].get("tasks", {}).items():
+                known = _options(task), beliefs_of(call["lm"], task)
+                formats[upstream_name(name)] = prompts.of(upstream_name(name), *known)
+            found["prompts"] = to_config(formats)
         return found
     except Exception as error:  # noqa: BLE001 - likewise
         log.debug("The run is not recorded: %r", error)

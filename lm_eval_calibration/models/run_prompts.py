@@ -77,9 +77,11 @@ def shots_of(task: Any) -> int:
     return int(task.config.num_fewshot or 0)
 
 
-def beliefs_of(lm: Any) -> str:
-    """`PromptFormat.beliefs` of a harness model."""
-    return str(getattr(lm, "source", LOG_LIKELIHOODS))
+def beliefs_of(lm: Any, task: Any = None) -> str | None:
+    """`PromptFormat.beliefs` of a harness model; `None` for a task whose replies only the task reads."""
+    generates = task is not None and task.OUTPUT_TYPE == "generate_until"
+    found = getattr(lm, "source", None if generates else LOG_LIKELIHOODS)
+    return None if found is None else str(found)
 
 
 def options_of(requests: Sequence[Any]) -> str | None:

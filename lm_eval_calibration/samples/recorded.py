@@ -74,7 +74,8 @@ def _of_harness(results: Mapping[str, Any], task: str) -> PromptFormat | None:
         for key in ("chat_template_sha", "system_instruction_sha")
     )
     turns = results.get("fewshot_as_multiturn") if shots and chat else None
-    options = _mapping(_mapping(results, "configs"), task).get("doc_to_choice")
+    config = _mapping(_mapping(results, "configs"), task)
+    options = config.get("doc_to_choice")
     listed = isinstance(options, list) and all(isinstance(option, str) for option in options)
     return PromptFormat(
         shots,
@@ -82,14 +83,14 @@ def _of_harness(results: Mapping[str, Any], task: str) -> PromptFormat | None:
         system,
         turns if isinstance(turns, bool) else None,
         option_style(options) if listed and isinstance(options, list) else None,
-        _beliefs(_mapping(results, "config").get("model")),
+        _beliefs(_mapping(results, "config").get("model"), config.get("output_type")),
     )
 
 
-def _beliefs(model: Any) -> str | None:
-    if not isinstance(model, str):
-        return None
-    return model if model in MODELS and model not in SCORED else LOG_LIKELIHOODS
+def _beliefs(model: Any, output_type: Any) -> str | None:
+    if isinstance(model, str) and model in MODELS and model not in SCORED:
+        return model
+    return LOG_LIKELIHOODS if output_type == "multiple_choice" and isinstance(model, str) else None
 
 
 def _name(results: Mapping[str, Any]) -> str:

@@ -41,15 +41,25 @@ def test_the_weights_decide_where_both_are_known() -> None:
 
 @pytest.mark.parametrize("fingerprint", ["", "x:y"])
 def test_names_decide_where_weights_are_known_on_one_side(fingerprint: str) -> None:
-    training = Training(base_model="org/model", fingerprint="" if fingerprint else "x:y")
+    kept = "" if fingerprint else "x:y"
+    training = Training(base_model="org/model", fingerprint=kept, prompts={"arc": PLAIN})
     found, said = held_out(training)
-    found.check_model("/models/model", fingerprint)
     found.check_model("org/model", fingerprint)
+    assert not said
+    found.check_model("/models/model", fingerprint)
+    assert "only the last part of the name is compared" in said.pop()
     with pytest.raises(OtherModelError, match="`org/model`, and this is `org/other`"):
         found.check_model("org/other", fingerprint)
     with pytest.raises(OtherModelError, match="this is `org/model@step1`"):
         found.check_model("org/model@step1", fingerprint)
     assert not said
+
+
+def test_the_name_in_an_artifact_of_earlier_versions_is_marked() -> None:
+    found, said = held_out(Training(base_model="org/model"))
+    found.check_model("org/other", "x:y")
+    assert found.other == ["was fitted for `org/model`, and this is `org/other`"]
+    assert len(said) == 1
 
 
 def test_what_is_not_known_is_said_once() -> None:

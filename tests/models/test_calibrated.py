@@ -14,7 +14,7 @@ from lm_eval import simple_evaluate
 from logged_lines import save_run
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
-from lm_eval_calibration.calibrators.held_out import OtherModelError, SeenDocumentsError
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.calibrated import CalibratedLM
 from lm_eval_calibration.predictions import Predictions
@@ -108,17 +108,13 @@ def test_bad_arguments(tiny_model: Path, tmp_path: Path, tasks: Any) -> None:
         evaluate(make(tiny_model, tmp_path), tasks, use_cache=str(tmp_path / "cache"))
 
 
-def test_another_models_calibrator_is_refused_by_its_name(
+def test_another_models_calibrator_is_said(
     tiny_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     p = Predictions.from_options([[0.0, 1.0], [1.0, 0.0]], [1, 1])
     fit("temperature", p, Training(base_model="some/other")).save_pretrained(tmp_path)
-    with pytest.raises(
-        OtherModelError, match=r"fitted for `some/other`, and this is .*allow_other=true"
-    ):
-        make(tiny_model, tmp_path)
     with caplog.at_level(logging.WARNING):
-        lm = make(tiny_model, tmp_path, allow_other=True)
+        lm = make(tiny_model, tmp_path)
     assert "was fitted for `some/other`, and this is" in caplog.text
     (mark,) = lm.get_model_info()["calibrator"]["other"]
     assert mark.startswith("was fitted for `some/other`")
