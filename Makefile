@@ -59,7 +59,7 @@ docs: install-test
 fuzz: install-test
 	FUZZ_EXAMPLES=2500 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) atheris
-	for parser in replies envelopes samples; do \
+	for parser in replies envelopes samples results; do \
 	    $(TEST_ENV)/bin/python tests/fuzz/guided.py $$parser -runs=100000 -max_total_time=300 -timeout=2 || exit 1; \
 	done
 

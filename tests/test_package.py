@@ -23,6 +23,7 @@ MODULES = sorted(
 # Each room may import only from rooms before it, and from itself.
 ROOMS = [
     ["_version", "arguments", "errors", "files", "json_text", "names", "yamls"],
+    ["ragged"],
     ["predictions"],
     ["draws", "envelope", "stated"],
     ["metrics"],

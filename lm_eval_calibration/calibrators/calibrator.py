@@ -18,6 +18,7 @@ from lm_eval_calibration.calibrators.contract import (
 from lm_eval_calibration.calibrators.methods import METHODS
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
+from lm_eval_calibration.ragged import Block
 
 ALL = ""
 """The key of parameters that serve every task."""
@@ -81,13 +82,17 @@ class Calibrator(Artifact):
             num_options: (N,) how many of the K columns are options.
             task: as for `transform`.
         """
-        gold = np.zeros(logits.shape, dtype=bool)
+        block = Block(slice(None), slice(None), num_options, logits.shape[1])
+        flat = block.flat(logits)
+        gold = np.zeros(len(flat), dtype=bool)
         if self._method.any_constant:
-            return self._method.apply(Options(logits, num_options, gold), self._for(task))
-        given = Predictions.from_padded(logits, num_options, gold)
-        found = self.transform(given, task).log_probabilities
-        assert found is not None
-        return found
+            found = self._method.apply(Options(flat, num_options, gold), self._for(task))
+        else:
+            given = Predictions.from_flat(flat, num_options, gold)
+            mapped = self.transform(given, task).options
+            assert mapped is not None
+            found = mapped.values
+        return block.padded(found, -np.inf)
 
     def _for(self, task: str) -> Parameters:
         found = self.parameters.get(task, self.parameters.get(ALL))
@@ -168,7 +173,7 @@ def fit(
 
 
 def _fit(method: Method, predictions: Predictions) -> Parameters:
-    if predictions.log_probabilities is None:
+    if predictions.options is None:
         if method.fit_pairs is not None:
             return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool))
         if not method.keeps_order:

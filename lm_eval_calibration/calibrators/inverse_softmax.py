@@ -13,6 +13,7 @@ import numpy as np
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
 from lm_eval_calibration.calibrators.temperature import least_nll
 from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.ragged import by_rows
 
 FLOORS = (1e-4, 1e-3, 3e-3, 1e-2)
 LOWEST, HIGHEST = 0.05, 20.0
@@ -38,12 +39,18 @@ def loss(beliefs: Options, parameters: Parameters) -> float:
 
 
 def floored(beliefs: Options, floor: float) -> Floats:
-    """(N, K) logarithms of probabilities, none of a real option below the floor."""
-    real = np.arange(beliefs.logits.shape[1]) < beliefs.num_options[:, None]
-    top = beliefs.logits.max(axis=1, keepdims=True)
-    p = np.exp(beliefs.logits - top)
-    p /= p.sum(axis=1, keepdims=True)
-    return np.where(real, np.log(np.maximum(p, floor)), -np.inf)
+    """(T,) logarithms of probabilities, none of them below the floor."""
+    return np.log(np.maximum(probabilities(beliefs), floor))
+
+
+def probabilities(beliefs: Options) -> Floats:
+    """(T,) softmax over each document's options."""
+
+    def softmax(logits: Floats) -> Floats:
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    return by_rows(softmax, beliefs.logits, beliefs.num_options, -np.inf)
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
+from lm_eval_calibration.calibrators.inverse_softmax import probabilities
 from lm_eval_calibration.calibrators.temperature import least_nll
 from lm_eval_calibration.predictions import Floats
 
@@ -19,13 +20,6 @@ def fit(beliefs: Options) -> Parameters:
     """The temperature with the least NLL."""
     scaled = beliefs._replace(logits=probabilities(beliefs))
     return {"temperature": np.array(least_nll(scaled, LOWEST, HIGHEST).temperature)}
-
-
-def probabilities(beliefs: Options) -> Floats:
-    """(N, K) probabilities as if they were logits; -inf beyond a document's options."""
-    real = np.arange(beliefs.logits.shape[1]) < beliefs.num_options[:, None]
-    p = np.exp(beliefs.logits - beliefs.logits.max(axis=1, keepdims=True))
-    return np.where(real, p / p.sum(axis=1, keepdims=True), -np.inf)
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:

@@ -32,6 +32,7 @@ def responses(
     label: str,
     split: str,
     filter_name: str | None,
+    skip_bad: bool = False,
 ) -> Labelled:
     """From runs or from a table.
 
@@ -44,7 +45,9 @@ def responses(
         )
     if table is not None:
         return of_table(table, split)
-    return of_samples(list(samples or ()), label, split, filter_name)
+    found = of_samples(list(samples or ()), label, split, filter_name, skip_bad=skip_bad)
+    say(found.notes)
+    return found
 
 
 def weights_of(text: str | None) -> Weights | None:

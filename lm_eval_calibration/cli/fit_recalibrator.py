@@ -28,9 +28,9 @@ ENDS = {
 METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 
-def from_samples(samples: Sequence[str], table: TableOptions) -> Beliefs:
+def from_samples(samples: Sequence[str], table: TableOptions, skip_bad: bool = False) -> Beliefs:
     """The beliefs of a logged run, or of a table."""
-    beliefs = of_runs(load(list(samples), False, table, one_each=True))
+    beliefs = of_runs(load(list(samples), skip_bad, table, one_each=True))
     say(beliefs.notes)
     return beliefs
 

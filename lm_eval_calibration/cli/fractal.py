@@ -32,6 +32,7 @@ def score(
     label: str | None,
     filter_name: str | None,
     allow_seen: bool,
+    skip_bad: bool,
     overwrite: bool,
 ) -> None:
     """Write a line for each response, and print how its confidence fares where labels are known.
@@ -39,7 +40,9 @@ def score(
     Raises:
         InvalidInputError: nothing to read, or responses to documents that the scorer was fitted on.
     """
-    found = of_samples(runs, label, scorer.scorer.reading.split, filter_name)
+    split = scorer.scorer.reading.split
+    found = of_samples(runs, label, split, filter_name, skip_bad=skip_bad)
+    say(found.notes)
     _refuse_seen(found, scorer, allow_seen)
     scored: list[ScoredResponse] = []
     for start in range(0, len(found.responses), LINES):

@@ -23,13 +23,15 @@ from lm_eval_calibration.samples.pools import PoolFigures, figures, read_pools
 HEADER = ("", "value", "95 % interval", "meaning")
 
 
-def find(paths: Sequence[str], filter_name: str | None, replicates: int) -> list[PoolFigures]:
+def find(
+    paths: Sequence[str], filter_name: str | None, replicates: int, skip_bad: bool = False
+) -> list[PoolFigures]:
     """The figures of every group and task that logged pools; what was left out goes to stderr.
 
     Raises:
         InvalidInputError: as `read_pools`.
     """
-    read, without = read_pools(paths, filter_name)
+    read, without = read_pools(paths, filter_name, skip_bad=skip_bad)
     notes = [f"{pools.name}: {note}." for pools in read for note in pools.notes]
     say([f"left out: {text}." for text in without] + notes)
     return [figures(pools, replicates) for pools in read]

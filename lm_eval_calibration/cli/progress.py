@@ -21,12 +21,6 @@ QUICK_BYTES = 100_000_000
 """Files of this size in all are read in about two seconds."""
 
 
-def processes() -> int:
-    """How many worker processes to read with: one for each core that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 @contextmanager
 def reading(total: int) -> Iterator[Callable[[int], None] | None]:
     """A bar over `total` bytes, advanced by the function it gives; none for small files."""

@@ -18,11 +18,12 @@ from lm_eval_calibration.cli.formats import (
     number,
     print_tables,
 )
-from lm_eval_calibration.cli.progress import processes, working
+from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.samples import Run, Scope, Scored, scopes
 from lm_eval_calibration.samples.scores import GroupMeans, default_metrics, score_all, unavailable
+from lm_eval_calibration.samples.workers import processes
 
 OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."

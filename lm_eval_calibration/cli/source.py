@@ -8,11 +8,12 @@ from pathlib import Path
 import typer
 
 from lm_eval_calibration.cli.arguments.runs import Table
-from lm_eval_calibration.cli.progress import processes, reading
+from lm_eval_calibration.cli.progress import reading
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.samples import Run, read_runs
 from lm_eval_calibration.samples.pairs import Columns, read_table
 from lm_eval_calibration.samples.runs import size_of
+from lm_eval_calibration.samples.workers import processes
 
 NO_TABLE = Table()
 

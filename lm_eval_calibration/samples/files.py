@@ -80,11 +80,17 @@ def _expand(run: str) -> list[Path]:
     return [path]
 
 
+def filter_mark(name: str) -> bytes:
+    """What stands in a line that was logged under the filter."""
+    return json.dumps({"filter": name}, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+
+
 def has_filter(path: Path, name: str) -> bool:
     """Whether a line of a samples file was logged under the filter."""
-    field = json.dumps({"filter": name}, ensure_ascii=False)[1:-1].encode()
+    if not path.stat().st_size:
+        return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return text.find(field) >= 0
+        return text.find(filter_mark(name)) >= 0
 
 
 def other_filters(name: Any, others: Mapping[str, int]) -> tuple[str, ...]:
@@ -93,43 +99,3 @@ def other_filters(name: Any, others: Mapping[str, int]) -> tuple[str, ...]:
         return ()
     listed = ", ".join(f"{other} ({count:,})" for other, count in sorted(others.items()))
     return (f"read are the lines of filter {name}, not those of {listed}; --filter chooses",)
-
-
-def results_of(files: Iterable[SampleFile]) -> list[dict[str, Any]]:
-    """The harness's results of the runs that wrote `files`, newest first; those that exist."""
-    paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
-    read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
-    return [results for results in read if results]
-
-
-def _results(path: Path) -> dict[str, Any] | None:
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInputError(f"{path} is not JSON ({error}); delete or mend it.") from None
-    return results if isinstance(results, dict) else None
-
-
-def groups_of(
-    results: Iterable[Mapping[str, Any]], tasks: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
-    """The tasks in each group, subgroups resolved, for groups all of whose tasks are there.
-
-    Args:
-        results: results files, newest first; an older one adds the groups that it alone names.
-        tasks: names of the tasks at hand.
-    """
-    known = set(tasks)
-    groups: dict[str, tuple[str, ...]] = {}
-    for result in results:
-        members = result.get("group_subtasks") or {}
-        for name in members:
-            leaves = tuple(dict.fromkeys(_leaves(name, members)))
-            if members[name] and known.issuperset(leaves):
-                groups.setdefault(name, leaves)
-    return groups
-
-
-def _leaves(name: str, members: Mapping[str, list[str]]) -> list[str]:
-    inner = members.get(name)
-    return [leaf for member in inner for leaf in _leaves(member, members)] if inner else [name]

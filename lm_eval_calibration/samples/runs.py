@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.samples.files import SampleFile, groups_of, results_of, sample_files
+from lm_eval_calibration.samples.files import SampleFile, sample_files
 from lm_eval_calibration.samples.line import OtherTypeError
 from lm_eval_calibration.samples.logged import LARGE_BYTES, Pending, Progress, begin
+from lm_eval_calibration.samples.results import groups_of, results_of
 from lm_eval_calibration.samples.run import Run, Samples
 from lm_eval_calibration.samples.workers import Submit, workers
 
@@ -147,10 +148,11 @@ def _labelled(argument: str) -> tuple[str, str]:
 
 def _model(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
     """The last part of the model's name, by the results or by the folder's name."""
-    name = next((r["model_name"] for r in results if r.get("model_name")), None)
-    if isinstance(name, str):
-        return name.rstrip("/").rpartition("/")[2]
-    return folder.resolve().name.rpartition("__")[2]
+    name = next((str(r["model_name"]) for r in results if r.get("model_name")), None)
+    if name is None:
+        name = folder.resolve().name.rpartition("__")[2]
+    last = name.rstrip("/").rpartition("/")[2]
+    return last.encode("utf-8", "replace").decode()  # (what no output can hold)
 
 
 def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:

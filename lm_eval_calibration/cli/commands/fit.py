@@ -47,6 +47,7 @@ def verbalized(
     per_task: Annotated[
         bool, typer.Option("--per-task", help="Parameters of each task's own.")
     ] = False,
+    skip_bad: shared.SkipBad = False,
     overwrite: OverwriteArtifact = False,
 ) -> None:
     """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
@@ -56,7 +57,8 @@ def verbalized(
 
     check_method(method)
     check_folder(output, method, FILES, overwrite=overwrite)
-    run(from_samples(samples, shared.Table()), output, method, folds, per_task, overwrite)
+    beliefs = from_samples(samples, shared.Table(), skip_bad)
+    run(beliefs, output, method, folds, per_task, overwrite)
 
 
 RECALIBRATORS = {
@@ -89,6 +91,7 @@ def _add(method: str, meaning: str) -> None:
         per_task: Annotated[
             bool, typer.Option("--per-task", help="Parameters of each task's own.")
         ] = False,
+        skip_bad: shared.SkipBad = False,
         confidence: shared.Confidence = None,
         correct: shared.Correct = None,
         task: shared.TaskColumn = None,
@@ -116,7 +119,8 @@ def _add(method: str, meaning: str) -> None:
             )
         check_folder(output, method, FILES, overwrite=overwrite)
         if samples:
-            beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
+            table = shared.table(confidence, correct, None, task, where)
+            beliefs = from_samples(samples, table, skip_bad)
         else:
             asked = ModelArguments(model, model_args, device, batch_size)
             wanted = options.selection(

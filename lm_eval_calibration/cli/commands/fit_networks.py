@@ -167,6 +167,7 @@ def fractal(
     label: Annotated[str, typer.Option(help="Metric that says whether a response is right.")] = (
         "exact_match"
     ),
+    skip_bad: shared.SkipBad = False,
     filter_name: shared.Filter = None,
     split: sentences.Split = "sentences",
     preceding: sentences.Preceding = False,
@@ -207,7 +208,7 @@ def fractal(
     )
     check_folder(output, METHOD, FILES, overwrite=overwrite)
     run(
-        responses(samples, table, label, split, filter_name),
+        responses(samples, table, label, split, filter_name, skip_bad),
         Reading(encoder, split, preceding),
         settings,
         output,

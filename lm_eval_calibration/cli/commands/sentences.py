@@ -35,6 +35,7 @@ def fractal_score(
             show_default=False,
         ),
     ] = None,
+    skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Score documents that were fitted on, too.")
@@ -52,4 +53,4 @@ def fractal_score(
 
     check_file(output, JSON_LINES, overwrite=overwrite)
     scoring = ScorerWithEncoder(scorer, encoder, store or "", device)
-    score(runs, scoring, output, label, filter_name, allow_seen, overwrite)
+    score(runs, scoring, output, label, filter_name, allow_seen, skip_bad, overwrite)

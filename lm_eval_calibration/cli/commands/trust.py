@@ -44,6 +44,7 @@ def pools(
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
 ) -> None:
@@ -55,7 +56,7 @@ def pools(
     from lm_eval_calibration.cli.pools import find, render
 
     how = choose(as_json, as_csv, as_markdown)
-    print_text(render(find(runs, filter_name, replicates), how))
+    print_text(render(find(runs, filter_name, replicates, skip_bad), how))
 
 
 @app.command()
