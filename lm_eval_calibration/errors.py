@@ -12,9 +12,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from lm_eval_calibration.texts import printable
+
 
 class CalibrationError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Its message is one line, whatever the names and texts of others that it quotes.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidInputError(CalibrationError, ValueError):

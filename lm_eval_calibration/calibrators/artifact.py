@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.calibrators.validity import counts, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
     JSON,
@@ -30,6 +30,7 @@ from lm_eval_calibration.files import (
 )
 from lm_eval_calibration.files import TENSORS as TENSOR_FILE
 from lm_eval_calibration.json_text import loads, read_object
+from lm_eval_calibration.messages import logger
 
 CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = {CONFIG: JSON, TENSORS: TENSOR_FILE}
@@ -38,7 +39,7 @@ DIGEST = "tensors_sha256"
 COPY = "config"
 """In the metadata of the tensors: the configuration."""
 Tensors = dict[str, NDArray[Any]]
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(__name__)
 A = TypeVar("A", bound="Artifact")
 
 
@@ -178,9 +179,7 @@ class Artifact(ModelHubMixin):
         try:
             return cls.restore(config, tensors, training)
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
-            raise _damaged(model_id, f"{type(error).__name__}: {error}") from error
+            raise _damaged(model_id, why(error)) from error
 
 
 def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
@@ -194,13 +193,13 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
         config = _agreeing(read_object(config_file), tensor_file)
         tensors = load_file(tensor_file)
         training = Training(
-            {str(task): int(count) for task, count in config["tasks"].items()},
-            tensors.pop(SEEN),
-            str(config["base_model"]),
-            str(config["base_fingerprint"]),
+            counts(config["tasks"]),
+            hashes(tensors.pop(SEEN)),
+            text(config, "base_model"),
+            text(config, "base_fingerprint"),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise _damaged(name, f"{type(error).__name__}: {error}") from error
+        raise _damaged(name, why(error)) from error
     return config, tensors, training
 
 

@@ -16,6 +16,7 @@ from lm_eval_calibration.calibrators.contract import (
     transform,
 )
 from lm_eval_calibration.calibrators.methods import METHODS
+from lm_eval_calibration.calibrators.validity import finite, text
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
 from lm_eval_calibration.ragged import Block
@@ -125,15 +126,20 @@ class Calibrator(Artifact):
         """The calibrator of its files.
 
         Raises:
-            InvalidInputError: an unknown method, or parameters that are not finite.
+            InvalidInputError: an unknown method, or parameters that it cannot have found.
         """
+        method = find(text(config, "method"))
+        finite(tensors)
         parameters: dict[str, Parameters] = {}
         for key, value in tensors.items():
             task, _, name = key.rpartition(":")
-            if not np.isfinite(value).all():
-                raise InvalidInputError(f"The calibrator's `{name}` holds NaN or infinity.")
             parameters.setdefault(task, {})[name] = value
-        return cls(str(config["method"]), parameters, training)
+        for task, found in parameters.items() or [(ALL, {})]:
+            try:
+                method.check(found)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"task `{task}`: {error}" if task else str(error)) from None
+        return cls(method.name, parameters, training)
 
 
 def find(method: str) -> Method:

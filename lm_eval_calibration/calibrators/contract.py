@@ -43,6 +43,7 @@ class Method:
         meaning: one line.
         fit: parameters from beliefs over options.
         apply: mapped logits (T,) of beliefs, given parameters.
+        check: refuses parameters that `fit` cannot have found, for a file may hold anything.
         keeps_order: whether the more probable option stays so, and thus `acc` what it was.
         any_constant: whether logits may carry a constant of their document's own; else they are
             log-probabilities.
@@ -54,6 +55,7 @@ class Method:
     meaning: str
     fit: Callable[[Options], Parameters]
     apply: Callable[[Options, Parameters], Floats]
+    check: Callable[[Parameters], object]
     keeps_order: bool = True
     any_constant: bool = False
     fit_pairs: Callable[[Floats, Bools], Parameters] | None = None
@@ -65,6 +67,7 @@ def on_probabilities(
     meaning: str,
     fit_pairs: Callable[[Floats, Bools], Parameters],
     apply_pairs: Callable[[Floats, Parameters], Floats],
+    check: Callable[[Parameters], object],
     keeps_order: bool = True,
 ) -> Method:
     """A recalibrator that is a curve of probabilities."""
@@ -75,7 +78,7 @@ def on_probabilities(
     def apply(beliefs: Options, parameters: Parameters) -> Floats:
         return np.log(np.maximum(apply_pairs(np.exp(beliefs.logits), parameters), SMALLEST))
 
-    return Method(name, meaning, fit, apply, keeps_order, False, fit_pairs, apply_pairs)
+    return Method(name, meaning, fit, apply, check, keeps_order, False, fit_pairs, apply_pairs)
 
 
 def labelled(predictions: Predictions) -> Options:

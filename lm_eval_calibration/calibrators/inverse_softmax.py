@@ -12,12 +12,15 @@ import numpy as np
 
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
 from lm_eval_calibration.calibrators.temperature import least_nll
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.ragged import by_rows
 
 FLOORS = (1e-4, 1e-3, 3e-3, 1e-2)
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures are sought in here; one at an end says that the map does not fit."""
+HIGHEST_FLOOR = 0.5
+"""Of two options the likelier one is above it."""
 
 
 def fit(beliefs: Options) -> Parameters:
@@ -58,7 +61,14 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
     return floored(beliefs, float(parameters["floor"])) / parameters["temperature"]
 
 
+def check(parameters: Parameters) -> None:
+    """One temperature, where it is sought, and a floor that leaves room above it."""
+    named(parameters, "temperature", "floor")
+    bounded(parameters, "temperature", (), LOWEST, HIGHEST)
+    bounded(parameters, "floor", (), 0, HIGHEST_FLOOR)
+
+
 METHOD = Method(
     "inverse_softmax", "a floor for printed zeros, then one number divides log-probabilities",
-    fit, apply,
+    fit, apply, check,
 )  # fmt: skip

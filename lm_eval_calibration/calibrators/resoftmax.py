@@ -11,6 +11,7 @@ import numpy as np
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
 from lm_eval_calibration.calibrators.inverse_softmax import probabilities
 from lm_eval_calibration.calibrators.temperature import least_nll
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.predictions import Floats
 
 LOWEST, HIGHEST = 0.01, 100.0
@@ -27,6 +28,13 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
     return probabilities(beliefs) / parameters["temperature"]
 
 
+def check(parameters: Parameters) -> None:
+    """One temperature, where it is sought."""
+    named(parameters, "temperature")
+    bounded(parameters, "temperature", (), LOWEST, HIGHEST)
+
+
 METHOD = Method(
-    "resoftmax", "a temperature on probabilities as if they were logits; for comparison", fit, apply
-)
+    "resoftmax", "a temperature on probabilities as if they were logits; for comparison",
+    fit, apply, check,
+)  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.metrics.families import NLL
 from lm_eval_calibration.predictions import Floats, Predictions
 
@@ -47,6 +48,12 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
     return beliefs.logits / parameters["temperature"]
 
 
+def check(parameters: Parameters) -> None:
+    """One temperature, where it is sought."""
+    named(parameters, "temperature")
+    bounded(parameters, "temperature", (), LOWEST, HIGHEST)
+
+
 METHOD = Method(
-    "temperature", "one number divides all log-likelihoods", fit, apply, any_constant=True
+    "temperature", "one number divides all log-likelihoods", fit, apply, check, any_constant=True
 )

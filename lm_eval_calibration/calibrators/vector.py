@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from lm_eval_calibration.calibrators import temperature
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.ragged import Ragged, kinds_of, positions
@@ -72,6 +73,14 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
     return beliefs.logits * parameters["scale"][position] + parameters["offset"][position]
 
 
+def check(parameters: Parameters) -> None:
+    """(K,) factors, as far from 1 as a temperature may be, and as many offsets."""
+    named(parameters, "scale", "offset")
+    scale = bounded(parameters, "scale", (None,), temperature.LOWEST, temperature.HIGHEST)
+    bounded(parameters, "offset", scale.shape)
+
+
 METHOD = Method(
-    "vector", "a factor and an offset for each option's position", fit, apply, keeps_order=False
-)
+    "vector", "a factor and an offset for each option's position", fit, apply, check,
+    keeps_order=False,
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -15,7 +16,12 @@ __all__ = ["app", "fit", "fit_networks", "main", "offline", "sentences", "trust"
 
 
 def main() -> None:
-    """Run `lm-calib`; our own errors, and the system's, end in one line and exit status 2."""
+    """Run `lm-calib`; our own errors, and the system's, end in one line and exit status 2.
+
+    What the terminal's encoding cannot hold is printed as an escape, not an end of the command.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except CalibrationError as error:

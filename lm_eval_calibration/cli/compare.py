@@ -15,6 +15,7 @@ from lm_eval_calibration.cli.formats import (
     csv_table,
     dump,
     interval,
+    markdown,
     markdown_table,
     number,
     print_tables,
@@ -135,7 +136,12 @@ def _discordant(c: Comparison) -> list[str]:
 
 def _markdown(c: Comparison) -> str:
     rows = [_cells(c, d) for d in c.differences.values()]
-    return f"**{_title(c)}**\n\n{markdown_table(_header(c), rows, texts=2)}\n\n{' '.join(_discordant(c))}"
+    parts = (
+        f"**{markdown(_title(c))}**",
+        markdown_table(_header(c), rows, texts=2),
+        markdown(" ".join(_discordant(c))),
+    )
+    return "\n\n".join(parts)
 
 
 def _flat(c: Comparison) -> Iterator[dict[str, Any]]:

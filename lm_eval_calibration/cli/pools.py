@@ -12,6 +12,7 @@ from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
     dump,
+    markdown,
     markdown_table,
     print_tables,
 )
@@ -70,7 +71,7 @@ def _table(pools: PoolFigures) -> Table:
 
 def _markdown(pools: PoolFigures, several: bool) -> str:
     table = markdown_table(["", "meaning", "value", "95 % interval"], rows(pools.summary), texts=2)
-    return "\n\n".join([f"**{_title(pools, several)}**", table, *tests(pools.summary)])
+    return "\n\n".join([f"**{markdown(_title(pools, several))}**", table, *tests(pools.summary)])
 
 
 def _figures(s: PoolSummary) -> dict[str, dict[str, float]]:

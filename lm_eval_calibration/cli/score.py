@@ -14,6 +14,7 @@ from lm_eval_calibration.cli.formats import (
     csv_table,
     dump,
     interval,
+    markdown,
     markdown_table,
     number,
     print_tables,
@@ -179,7 +180,7 @@ def _figures(e: Estimate, means: GroupMeans | None) -> dict[str, Any]:
 def _markdown(scored: Sequence[Scored]) -> str:
     several = len({s.scope.run for s in scored}) > 1
     parts = [
-        f"**{title(s.scope, several)}**\n\n"
+        f"**{markdown(title(s.scope, several))}**\n\n"
         + markdown_table(
             [*HEADER, "mean of tasks"] if s.means else HEADER,
             [[*_cells(e), *([_mean(s, e.name)] if s.means else [])] for e in s.estimates.values()],

@@ -14,6 +14,7 @@ from lm_eval_calibration.samples import Run, read_runs
 from lm_eval_calibration.samples.pairs import Columns, read_table
 from lm_eval_calibration.samples.runs import size_of
 from lm_eval_calibration.samples.workers import processes
+from lm_eval_calibration.texts import printable
 
 NO_TABLE = Table()
 
@@ -59,7 +60,7 @@ def load(
 def say(texts: Sequence[str]) -> None:
     """What a reader must know beside the figures, on stderr."""
     for text in texts:
-        typer.echo(f"lm-calib: {text}", err=True)
+        typer.echo(f"lm-calib: {printable(text)}", err=True)
 
 
 def _columns(table: Table) -> Columns | None:

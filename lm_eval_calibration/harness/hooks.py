@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-log = logging.getLogger("lm_eval_calibration")
+from lm_eval_calibration.messages import logger
+
+log = logger("lm_eval_calibration")
 
 KNOWN_VERSIONS = ("0.4.13",)
 """Harness releases that the test suite runs against."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.held_out import account, refuse_cache, refuse_seen
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.wrapper import Wrapper
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 Options = list[list[int]]
 """For each option of a document the numbers of its requests."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +10,10 @@ import numpy as np
 
 from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.instances import Document
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 
 class SeenDocumentsError(CalibrationError):

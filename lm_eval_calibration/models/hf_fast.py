@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
@@ -16,13 +15,14 @@ from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
 EXACT, HALF = (1e-3, 1e-3), (0.5, 0.15)

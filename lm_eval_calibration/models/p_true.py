@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
@@ -13,11 +12,12 @@ from scipy.special import softmax
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.beliefs import BeliefWrapper
 from lm_eval_calibration.models.phases import asked
 from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 ASK = ("auto", "likelihood", "verbal")
 OPTIONS = ("A", "B")

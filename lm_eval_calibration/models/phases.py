@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import hash_args
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+from lm_eval_calibration.messages import logger
+
+log = logger(f"lm_eval.{__name__}")
 
 PIECE = 256
 """Requests that are asked at a time where there is a cache: what a kill may cost."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.fingerprint import fingerprint
 from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
 from lm_eval_calibration.models.hf_fast import FastHFLM
@@ -20,7 +20,7 @@ from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.scoring.engine import Answers
 
-log = logging.getLogger(f"lm_eval.{__name__}")  # with the harness's level and format
+log = logger(f"lm_eval.{__name__}")  # with the harness's level and format
 
 FEW_PROMPTS = 30
 """Fewer prompts give a noisy temperature (docs/evidence.md has the curve)."""

@@ -12,7 +12,7 @@ from lm_eval_calibration.metrics.evaluate import Estimate, estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import figures, reliability, theme, wording
-from lm_eval_calibration.report.svg import printable
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

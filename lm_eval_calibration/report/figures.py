@@ -30,7 +30,8 @@ from lm_eval_calibration.report import (
     risk_coverage,
     theme,
 )
-from lm_eval_calibration.report.svg import printable, svg_text
+from lm_eval_calibration.report.svg import show, svg_text
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,6 +201,6 @@ def save(figure: Figure, path: Path, label: str, *, overwrite: bool = False) -> 
     about = {"pdf": {"CreationDate": None, "Creator": NAME}, "png": {"Software": NAME}}[name]
 
     def write(partial: Path) -> None:
-        figure.savefig(partial, format=name, dpi=_DPI, facecolor="white", metadata=about)
+        show(figure).savefig(partial, format=name, dpi=_DPI, facecolor="white", metadata=about)
 
     write_whole(path, write, kind, overwrite=overwrite)

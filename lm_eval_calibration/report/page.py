@@ -20,6 +20,7 @@ from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
 from lm_eval_calibration.samples.run import Run, Scope
 from lm_eval_calibration.samples.scores import Scored
+from lm_eval_calibration.texts import printable
 
 _OPEN = 3
 _FINDINGS = 10
@@ -130,7 +131,10 @@ def write_report(
 
 
 def _template() -> Any:
-    """The page's template; everything that is put into it is escaped, figures aside."""
+    """The page's template; everything that is put into it is escaped, figures aside.
+
+    Before that characters that HTML forbids, or that would turn lines round, get a stand-in.
+    """
     try:
         import jinja2
         from markupsafe import Markup, escape
@@ -143,13 +147,16 @@ def _template() -> Any:
     def load(name: str) -> str:
         return (folder / name).read_text(encoding="utf-8")
 
+    def shown(value: Any) -> Any:
+        return printable(value, lines=True) if type(value) is str else value
+
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=shown,
     )  # fmt: skip
     environment.filters["figure"] = lambda drawn: Markup(drawn.svg)  # our own SVG, escaped there
     environment.filters["breakable"] = lambda name: Markup("_<wbr>").join(
-        escape(part) for part in name.split("_")
+        escape(part) for part in printable(name).split("_")
     )
     environment.filters["percent"] = wording.percent
     return environment.get_template("report.html")

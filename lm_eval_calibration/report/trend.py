@@ -15,7 +15,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import figures, theme, wording
-from lm_eval_calibration.report.svg import printable
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -73,7 +73,7 @@ def test_other_configurations(folder: Path, change: dict[str, object]) -> None:
 
 def test_not_json(folder: Path) -> None:
     (folder / "config.json").write_text("{")
-    with pytest.raises(InvalidInputError, match="JSONDecodeError"):
+    with pytest.raises(InvalidInputError, match=r"config\.json`: not JSON"):
         Calibrator.from_pretrained(folder)
 
 
