@@ -39,7 +39,7 @@ DIGEST = "tensors_sha256"
 COPY = "config"
 """In the metadata of the tensors: the configuration."""
 Tensors = dict[str, NDArray[Any]]
-log = logger(__name__)
+log = logger(f"lm_eval.{__name__}")
 A = TypeVar("A", bound="Artifact")
 
 

@@ -167,6 +167,30 @@ def patch_task_manager(manager_module: ModuleType) -> None:
     manager_class.match_tasks = match_with_twins
 
 
+def patch_caching(model_module: ModuleType) -> None:
+    """Let a wrapper keep what its base says itself, and tell a bad cache file before any work.
+
+    The harness keeps a wrapper's finished answers under their prompts alone, whatever the settings
+    were, with all replies for each option. Needless once a model may bring a cache of its own.
+    """
+    caching = model_module.CachingLM
+    init = caching.__init__
+    if getattr(init, _MARK, False):
+        return
+
+    @functools.wraps(init)
+    def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
+        from lm_eval_calibration.models.kept import NothingKept, refuse_unusable
+
+        refuse_unusable(Path(cache_db))
+        init(self, lm, cache_db)
+        if getattr(type(lm), "keeps_replies", False):
+            self.dbdict = NothingKept()
+
+    setattr(init_with_care, _MARK, True)
+    caching.__init__ = init_with_care
+
+
 def _with_ours(include_path: Any) -> list[Any]:
     """The include paths with our folder first, so that a user's task of the same name wins."""
     if include_path is None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 from lm_eval.api.registry import register_model
-from scipy.special import softmax
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
@@ -115,9 +113,8 @@ class PTrueLM(RecalibratedBeliefs):
             for request, prompt in zip(requests, prompts, strict=True)
             for idx, option in enumerate(OPTIONS)
         ]
-        found = self.phases.loglikelihood(options, "asking whether the answers are right")
-        logits = np.array([value for value, _ in found]).reshape(-1, len(OPTIONS))
-        yes = softmax(logits, axis=1)[:, 0]
+        title = "asking whether the answers are right"
+        yes = self.phases.probabilities(options, len(OPTIONS), title)[:, 0]
         return [
             Envelope(self.source, answer, float(p)) for answer, p in zip(answers, yes, strict=True)
         ]
