@@ -14,6 +14,7 @@ from lm_eval_calibration.cli.arguments.runs import Table as TableOptions
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
+from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate
 from lm_eval_calibration.fitting.sources import Beliefs, ModelArguments, of_model, of_runs
 from lm_eval_calibration.fitting.task_documents import Selection
@@ -35,15 +36,14 @@ def from_samples(samples: Sequence[str], table: TableOptions, skip_bad: bool = F
     return beliefs
 
 
-def from_model(
-    model: ModelArguments,
-    selection: Selection,
-) -> Beliefs:
-    """The beliefs of a model about a split's documents."""
+def from_model(model: ModelArguments, selection: Selection, store: Path) -> Beliefs:
+    """The beliefs of a model about a split's documents, kept in parts in the folder `store`."""
     beliefs = of_model(
         model.create(),
         selection,
         lambda total: counting("documents", total),
+        FeatureStore(store),
+        model.model_args,
     )
     say(beliefs.notes)
     return beliefs

@@ -68,7 +68,7 @@ def run(
     asked = ask(lm, selection)
     claim_folder(output, METHOD, FILES, overwrite=overwrite)
     with counting("documents", documents_in(asked)) as progress:
-        tasks = collect_all(lm, asked, store, progress)
+        tasks = collect_all(lm, asked, store, model.model_args, progress)
     if held_out_seeds:
         with counting("trainings", len(tasks) * len(held_out_seeds)) as progress:
             results = loo.leave_one_out(tasks, settings, held_out_seeds, progress)

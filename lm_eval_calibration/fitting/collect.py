@@ -35,6 +35,7 @@ def collect(
     store: FeatureStore | None = None,
     *,
     hidden: bool = True,
+    told: str = "",
     progress: Progress | None = None,
 ) -> list[Features]:
     """The features of labelled documents, for each task's.
@@ -44,6 +45,7 @@ def collect(
         asked: documents of tasks.
         store: where parts are looked up, and written to.
         hidden: whether hidden states are wanted; else they are (N, 0).
+        told: the model's arguments, on which more may depend than on its weights.
         progress: called with the number of documents done since the last call.
 
     Raises:
@@ -55,7 +57,8 @@ def collect(
             f"`--model` must be hf-fast, for hidden states are read; got {type(lm).__name__}."
         )
     parts = [_Part(of, requests) for of in asked for requests in _parts(of.requests)]
-    found = shared(lm, parts, lambda part: _looked_up(lm, *part, store, hidden), progress)
+    model = "" if store is None else _identity(lm, told)
+    found = shared(lm, parts, lambda part: _looked_up(lm, *part, store, hidden, model), progress)
     return [
         Features.concatenate([f for part, f in zip(parts, found, strict=True) if part.of is each])
         for each in asked
@@ -70,16 +73,22 @@ class _Part(NamedTuple):
 
 
 def _looked_up(
-    lm: Any, asked: Labelled, requests: list[Any], store: FeatureStore | None, hidden: bool
+    lm: Any,
+    asked: Labelled,
+    requests: list[Any],
+    store: FeatureStore | None,
+    hidden: bool,
+    model: str,
 ) -> Features:
-    """Features of a part, from the store if they are there."""
+    """Features of a part, from the store if they are there; what is no number is not kept."""
     if store is None:
         return check(_features(lm, asked, requests, hidden))
-    key = _key(lm, asked, requests, hidden)
+    key = _key(lm, asked, requests, hidden, model)
     found = store.get(key)
     if found is None:
         found = check(_features(lm, asked, requests, hidden))
-        store.put(key, found)
+        if hidden or len(found.predictions):
+            store.put(key, found)
     return found
 
 
@@ -91,11 +100,11 @@ def _parts(requests: list[Any]) -> Iterator[list[Any]]:
         yield [request for document in part for request in document]
 
 
-def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Key:
+def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool, model: str) -> Key:
     prompts = json.dumps([request.args for request in requests])
     dtype = str(next(lm.model.parameters()).dtype) if hasattr(lm, "model") else ""
     return Key(
-        model=_identity(lm),
+        model=model,
         revision=str(getattr(lm, "revision", "")),
         dtype=dtype.removeprefix("torch.") + ("" if hidden else ", scores"),
         task=asked.task,
@@ -104,11 +113,15 @@ def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Key:
     )
 
 
-def _identity(lm: Any) -> str:
+def _identity(lm: Any, told: str) -> str:
+    """By its weights; of a model that adds to them, or whose weights we do not see, by what it was told."""
     try:
-        return fingerprint(lm.model)
+        weights = fingerprint(lm.model)
     except AttributeError:  # a server's model, of which the name is all that is known
-        return f"{type(lm).__name__} {getattr(lm, 'model', '') or getattr(lm, 'pretrained', '')}"
+        weights = str(getattr(lm, "model", "") or getattr(lm, "pretrained", ""))
+    if type(lm) is FastHFLM:
+        return weights
+    return f"{type(lm).__name__} {hashlib.sha256(told.encode()).hexdigest()} {weights}"
 
 
 def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:

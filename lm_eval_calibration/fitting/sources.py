@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.task_documents import (
@@ -138,6 +139,8 @@ def of_model(
     lm: Any,
     selection: Selection,
     counting: Callable[[int], AbstractContextManager[Progress | None]],
+    store: FeatureStore | None = None,
+    told: str = "",
 ) -> Beliefs:
     """The beliefs of a model about labelled documents that its tasks do not evaluate on.
 
@@ -146,6 +149,8 @@ def of_model(
         selection: without a split `validation`, or `train` where there is none or tasks are
             evaluated on it.
         counting: a progress bar over so many documents.
+        store: where parts of the pass are kept, so that one that was killed goes on.
+        told: the model's arguments.
 
     Raises:
         InvalidInputError: a task without such a split.
@@ -158,7 +163,8 @@ def of_model(
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
         asked[name] = labelled(name, task, chosen, selection.prompting, lm)
     with counting(sum(len(part.gold) for part in asked.values())) as progress:
-        found = collect(lm, list(asked.values()), hidden=False, progress=progress)
+        every = list(asked.values())
+        found = collect(lm, every, store, hidden=False, told=told, progress=progress)
     return Beliefs(
         {features.task: features.predictions for features in found},
         {features.task: features.documents for features in found},

@@ -40,7 +40,7 @@ from lm_eval_calibration.swag.settings import SCALES, Settings
 from lm_eval_calibration.swag.training import train
 
 TUNING_DRAWS = 5
-WORK, BEGUN = ".training", "begun.json"
+WORK, BEGUN, JUDGED = ".training", "begun.json", "judged.json"
 Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 
 
@@ -168,7 +168,7 @@ def fit(
             )
         passes = sum(TUNING_DRAWS if scale else 1 for scale in _scales(settings))
         with counting("validation passes", passes) as progress:
-            _judge(lm, engine, found, member, progress)
+            _judge(lm, engine, found, member, output / WORK / str(number), progress)
         member.about["digest"] = digest
         member.save(folder)
         trained.append(member)
@@ -221,18 +221,23 @@ def _judge(
     engine: Engine,
     found: Material,
     member: Member,
+    work: Path,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Validation NLL of the mean and of each scale; the best scale, unless one was given."""
+    """Validation NLL of the mean and of each scale; the best scale, unless one was given.
+
+    Each is kept in the folder `work` once it is known.
+    """
+    kept = work / JUDGED
+    nll: dict[str, float] = read_object(kept)["nll"] if kept.exists() else {}
     adapted = lora.adapt(lm.model, member.settings, 0)
     adapted.eval()
+    judging = replace(engine, model=adapted)
     try:
-        nll = {
-            str(scale): _nll(
-                adapted, replace(engine, model=adapted), found.judge, member, scale, progress
-            )
-            for scale in _scales(member.settings)
-        }
+        for scale in _scales(member.settings):
+            if str(scale) not in nll:
+                nll[str(scale)] = _nll(adapted, judging, found.judge, member, scale, progress)
+                write_json(kept, {"nll": nll})
     finally:
         adapted.unload()
     member.about["validation"]["scales"] = nll

@@ -27,13 +27,17 @@ class TaskFeatures:
 
 
 def collect_all(
-    lm: Any, asked: dict[str, Asked], folder: Path, progress: Progress | None = None
+    lm: Any,
+    asked: dict[str, Asked],
+    folder: Path,
+    told: str = "",
+    progress: Progress | None = None,
 ) -> dict[str, TaskFeatures]:
     """One pass over all documents, from the store in `folder` where it has been made before."""
     store = FeatureStore(folder)
     learn = [part.learn for part in asked.values()]
     judge = {name: part.judge for name, part in asked.items() if part.judge}
-    found = collect(lm, [*learn, *judge.values()], store, progress=progress)
+    found = collect(lm, [*learn, *judge.values()], store, told=told, progress=progress)
     judged = dict(zip(judge, found[len(learn) :], strict=True))
     return {
         name: TaskFeatures(part, judged[name]) if name in judged else _parted(part)

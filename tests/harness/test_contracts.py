@@ -84,6 +84,19 @@ def test_models() -> None:
     assert "hf-fast" in registry.model_registry, VERSION
 
 
+def test_the_cache_of_answers() -> None:
+    """`--use_cache`: what is past it, and where it keeps what."""
+    from lm_eval.api.model import CacheHook, CachingLM, hash_args
+
+    assert getattr(CachingLM, "hands_over_all", False), VERSION
+    source = inspect.getsource(inspect.unwrap(CachingLM.__getattr__))
+    for line in ("getattr(self.lm, attr)", "hash_args(attr, req.args)", "self.dbdict[hsh] = r"):
+        assert line in source, f"{line}: {VERSION}"
+    assert "self.dbdict[hsh] = res" in inspect.getsource(CacheHook.add_partial), VERSION
+    assert "autocommit=True" in inspect.getsource(CachingLM.__init__), VERSION
+    assert parameters(hash_args) == ["attr", "args"], VERSION
+
+
 def test_declared_models_are_those_that_the_hook_registers() -> None:
     from importlib.metadata import entry_points
 

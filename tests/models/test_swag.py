@@ -240,6 +240,8 @@ def test_thermometer_reads_the_draws_average(
     plain = evaluate(make(tiny_model, swag_folder, samples=2), tasks, ["calib_toy_norm"])
     for a, b in zip(logits(found, "calib_toy_norm"), logits(plain, "calib_toy_norm"), strict=True):
         np.testing.assert_allclose(log_softmax(a), log_softmax(b / t), atol=1e-6)
+    with pytest.raises(CalibrationError, match="hidden states of `base=swag`'s draws"):
+        evaluate(lm, tasks, ["calib_toy_norm"], use_cache=str(tmp_path / "cache"))
     with pytest.raises(InvalidInputError, match=r"weights of .* are others"):
         ThermometerLM(thermometer=str(tmp_path), **inner)
     with pytest.raises(InvalidInputError, match="`base` must be hf-fast or swag"):
@@ -286,11 +288,6 @@ def test_what_is_refused(tiny_model: Path, swag_folder: Path, tmp_path: Path, ta
         (tmp_path / "other" / file).write_bytes((tiny_model / file).read_bytes())
     with pytest.raises(InvalidInputError, match=r"weights of .*other` are others"):
         make(tmp_path / "other", swag_folder)
-    with pytest.raises(CalibrationError, match="`--use_cache` cannot be used"):
-        evaluate(
-            make(tiny_model, swag_folder, samples=1), tasks, ["toy_norm"],
-            use_cache=str(tmp_path / "cache"),
-        )  # fmt: skip
 
 
 def test_a_base_that_cannot_be_packed_is_averaged_all_the_same(

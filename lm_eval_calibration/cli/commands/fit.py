@@ -99,6 +99,7 @@ def _add(method: str, meaning: str) -> None:
         tasks: options.Tasks = None,
         model: options.Model = "hf-fast",
         model_args: options.ModelArgs = "",
+        features: options.Features = None,
         split: options.Split = None,
         limit: options.Limit = None,
         num_fewshot: options.Shots = None,
@@ -126,7 +127,7 @@ def _add(method: str, meaning: str) -> None:
             wanted = options.selection(
                 tasks, split, limit, num_fewshot, apply_chat_template, include_path
             )
-            beliefs = from_model(asked, wanted)
+            beliefs = from_model(asked, wanted, features or output / "features")
         run(method, beliefs, output, folds, per_task, overwrite)
 
 

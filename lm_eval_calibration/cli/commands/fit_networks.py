@@ -22,14 +22,7 @@ def thermometer(
     tasks: options.Tasks = None,
     model: options.Model = "hf-fast",
     model_args: options.ModelArgs = "",
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the feature store; a pass that was made before is not made again. By "
-            "default OUTPUT/features.",
-            show_default=False,
-        ),
-    ] = None,
+    features: options.Features = None,
     leave_one_out: Annotated[
         bool,
         typer.Option(
