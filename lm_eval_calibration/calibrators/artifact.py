@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat, of_config, to_config
 from lm_eval_calibration.calibrators.validity import counts, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
@@ -52,12 +54,14 @@ class Training:
         documents: (N,) the first 64 bits of the harness's hash of each document.
         base_model: name of the model whose beliefs or hidden states they were, or "".
         fingerprint: of that model's weights, or "".
+        prompts: how documents were put to it, by task, as far as that is known.
     """
 
     tasks: dict[str, int] = field(default_factory=dict)
     documents: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     base_model: str = ""
     fingerprint: str = ""
+    prompts: Mapping[str, PromptFormat] = field(default_factory=dict)
 
     def seen(self, documents: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(M,) which of some documents it was fitted on."""
@@ -157,6 +161,7 @@ class Artifact(ModelHubMixin):
             "base_model": self.training.base_model,
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
+            "prompts": to_config(self.training.prompts),
         }
 
     def _write_card(self, path: Path) -> None:
@@ -197,6 +202,7 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
             hashes(tensors.pop(SEEN)),
             text(config, "base_model"),
             text(config, "base_fingerprint"),
+            of_config(config.get("prompts")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged(name, why(error)) from error

@@ -75,9 +75,8 @@ def run(
         held_out = stamped({"held_out": [asdict(result) for result in results]})
         write_text(output / LEFT_OUT, dump(held_out) + "\n", JSON, overwrite=overwrite)
         print_tables(_held_out_tables(results, len(held_out_seeds)))
-    name = str(getattr(lm, "pretrained", "") or model.model_args)
     with counting("steps", settings.steps) as progress:
-        thermometer = fit(lm, name, list(tasks.values()), settings, seed, progress)
+        thermometer = fit(lm, asked, list(tasks.values()), settings, seed, progress)
     thermometer.save_pretrained(output, overwrite=overwrite)
     print_tables([_sentence(thermometer, tasks)])
     typer.echo(output.resolve())

@@ -27,10 +27,11 @@ def load(
     one_each: bool = False,
     filter_name: str | None = None,
     calibrator: str | None = None,
+    allow_other: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
-    With a `calibrator` their beliefs are mapped by it.
+    With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
@@ -51,7 +52,7 @@ def load(
     if calibrator is not None:
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
-        runs = recalibrated(runs, calibrator)
+        runs = recalibrated(runs, calibrator, allow_other)
     notes = [f"{s.path}: {note}." for run in runs for s in run.samples.values() for note in s.notes]
     say([f"not read: {reason}" for reason in left_out] + notes)
     return runs

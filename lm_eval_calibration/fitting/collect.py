@@ -19,7 +19,7 @@ from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.features.table import check
 from lm_eval_calibration.fitting.sharing import Progress, shared
 from lm_eval_calibration.fitting.task_documents import Labelled
-from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.scoring.engine import Answers
@@ -115,13 +115,11 @@ def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool, model: str
 
 def _identity(lm: Any, told: str) -> str:
     """By its weights; of a model that adds to them, or whose weights we do not see, by what it was told."""
-    try:
-        weights = fingerprint(lm.model)
-    except AttributeError:  # a server's model, of which the name is all that is known
-        weights = str(getattr(lm, "model", "") or getattr(lm, "pretrained", ""))
+    weights = weights_of(lm)  # (of a server's model the name is all that is known)
+    known = stored_by(weights) if weights else name_of(lm)
     if type(lm) is FastHFLM:
-        return weights
-    return f"{type(lm).__name__} {hashlib.sha256(told.encode()).hexdigest()} {weights}"
+        return known
+    return f"{type(lm).__name__} {hashlib.sha256(told.encode()).hexdigest()} {known}"
 
 
 def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:

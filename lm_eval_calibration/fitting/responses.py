@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lm_eval_calibration import json_text
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Pairs
@@ -27,6 +28,7 @@ from lm_eval_calibration.samples.line import (
     shown,
 )
 from lm_eval_calibration.samples.lines import LeftOut, documents, probe
+from lm_eval_calibration.samples.recorded import model_of, prompts_of
 from lm_eval_calibration.samples.runs import find_runs
 
 TABLES = (".jsonl", ".csv", ".parquet")
@@ -42,6 +44,7 @@ class Labelled:
         pairs: preferences, or `None`.
         model: whose responses they are, or "".
         notes: what a reader must know of how they were read: lines left out, for instance.
+        prompts: how these were asked for, by task.
     """
 
     responses: list[Response]
@@ -49,6 +52,7 @@ class Labelled:
     pairs: Pairs | None = None
     model: str = ""
     notes: tuple[str, ...] = ()
+    prompts: dict[str, PromptFormat] = field(default_factory=dict)
 
 
 def of_samples(
@@ -76,10 +80,13 @@ def of_samples(
     """
     found: list[Response] = []
     tasks: dict[str, int] = {}
-    models = []
+    models: list[str] = []
+    prompts: dict[str, PromptFormat] = {}
     notes: list[str] = []
     for run in find_runs([*paths], one_each=False):
-        models.append(run.label)
+        models.append(model_of(run.results)[0])
+        for task, one in prompts_of(run.results, run.files).items():
+            prompts[task] = replace(one, beliefs=None)
         for task, file in run.files.items():
             mine, left_out = _of_file(file.path, label, how, filter_name, skip_bad)
             notes += [f"{file.path}: {note}." for note in left_out]
@@ -87,7 +94,8 @@ def of_samples(
             found += mine
     if not found:
         raise InvalidInputError(f"No responses were logged in {', '.join(paths)}.")
-    return Labelled(found, tasks, model=", ".join(dict.fromkeys(models)), notes=tuple(notes))
+    model = ", ".join(dict.fromkeys(models)) if all(models) else ""
+    return Labelled(found, tasks, model=model, notes=tuple(notes), prompts=prompts)
 
 
 def _of_file(

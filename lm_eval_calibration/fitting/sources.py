@@ -13,6 +13,7 @@ from lm_eval.utils import simple_parse_args_string
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.collect import collect
@@ -25,9 +26,11 @@ from lm_eval_calibration.fitting.task_documents import (
     other_split,
     splits,
 )
+from lm_eval_calibration.models.fingerprint import name_of, weights_of
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.samples import Run
+from lm_eval_calibration.samples.recorded import model_of, prompts_of
 
 DEVICE = "cuda:0"
 """What `lm_eval` tells a model where `--device` says nothing: `hf` then takes the CPU if that is all."""
@@ -63,11 +66,13 @@ class ModelArguments:
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Labelled predictions by task, and where they came from."""
+    """Labelled predictions by task, and where they came from; see `Training`."""
 
     predictions: dict[str, Predictions]
     documents: dict[str, NDArray[np.uint64]]
     base_model: str = ""
+    fingerprint: str = ""
+    prompts: dict[str, PromptFormat] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -77,6 +82,8 @@ class Beliefs:
             {task: len(p) for task, p in self.predictions.items()},
             np.concatenate(list(self.documents.values())),
             self.base_model,
+            self.fingerprint,
+            self.prompts,
         )
 
 
@@ -101,12 +108,8 @@ def of_runs(runs: Sequence[Run]) -> Beliefs:
                 "samples file of one of them."
             )
         predictions[task], documents[task] = samples.predictions, samples.doc_hash
-    return Beliefs(predictions, documents, base_model=_model_name(runs[0]))
-
-
-def _model_name(run: Run) -> str:
-    names = {str(r["model_name"]) for r in run.results if r.get("model_name")}
-    return names.pop() if len(names) == 1 else run.label
+    results = runs[0].results
+    return Beliefs(predictions, documents, *model_of(results), prompts_of(results, runs[0].samples))
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ def of_model(
     return Beliefs(
         {features.task: features.predictions for features in found},
         {features.task: features.documents for features in found},
-        str(getattr(lm, "pretrained", "") or type(lm).__name__),
-        notes=notes,
+        name_of(lm),
+        weights_of(lm),
+        {name: part.prompts for name, part in asked.items()},
+        notes,
     )

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import claim_folder, remove_work, work_folder, write_json
 from lm_eval_calibration.fitting.sharing import refuse_to_share
@@ -28,7 +29,7 @@ from lm_eval_calibration.fitting.task_documents import (
     splits,
 )
 from lm_eval_calibration.json_text import read_object
-from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.scoring.engine import Engine
@@ -80,12 +81,15 @@ def material(lm: Any, selection: Selection) -> Material:
     hashes: list[NDArray[np.uint64]] = []
     tasks: dict[str, int] = {}
     notes: list[str] = []
+    prompts: dict[str, PromptFormat] = {}
     for name, task in selection.load().items():
         there, evaluated = splits(task), evaluation_split(task)
         first = selection.split or other_split(name, there, evaluated, ("train", "validation"))
         if first == evaluated:
             notes.append(f"`{name}` is evaluated on its {first} split, which is trained on here.")
-        parts = [_questions(lm, labelled(name, task, first, selection.prompting, lm), notes)]
+        asked = labelled(name, task, first, selection.prompting, lm)
+        prompts[name] = replace(asked.prompts, options=None, beliefs=None)  # (other tasks may come)
+        parts = [_questions(lm, asked, notes)]
         if "validation" in there and "validation" not in (first, evaluated):
             other = labelled(name, task, "validation", selection.prompting, lm)
             parts.append(_questions(lm, other, notes))
@@ -96,8 +100,8 @@ def material(lm: Any, selection: Selection) -> Material:
         judge += judge_by
         hashes += [found for _, found in parts]
         tasks[name] = sum(len(found) for _, found in parts)
-    name = str(getattr(lm, "pretrained", "") or type(lm).__name__)
-    training = Training(tasks, np.concatenate(hashes), name, fingerprint(lm.model))
+    documents = np.concatenate(hashes)
+    training = Training(tasks, documents, name_of(lm), weights_of(lm), prompts)
     return Material(learn, judge, training, notes)
 
 
@@ -271,7 +275,8 @@ def _nll(
 
 def _digest(found: Material, settings: Settings, seed: int) -> str:
     """Of all that a member depends on."""
-    parts = [asdict(settings), seed, found.training.fingerprint, found.learn, found.judge]
+    base = stored_by(found.training.fingerprint)
+    parts = [asdict(settings), seed, base, found.learn, found.judge]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -20,7 +20,7 @@ PATCHES: dict[str, tuple[str, ...]] = {
     "lm_eval.api.metrics": ("register_components",),
     "lm_eval.api.group": ("patch_group_aggregate",),
     "lm_eval.api.model": ("patch_caching", "patch_caching_lm"),
-    "lm_eval.evaluator": ("patch_simple_evaluate",),
+    "lm_eval.evaluator": ("patch_simple_evaluate", "patch_evaluate"),
     "lm_eval.evaluator_utils": ("patch_stderr_for_metric",),
     "lm_eval.models": ("register_models",),
     "lm_eval.tasks.manager": ("patch_task_manager",),

@@ -28,6 +28,8 @@ MODELS = {
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
 }
 """What `--model` may name, and where its class is."""
+RECORD = "lm_eval_calibration"
+"""Key of a run's results under which `recording.record` stands."""
 
 
 def reads_entry_points(*groups: str) -> bool:
@@ -84,9 +86,11 @@ def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:
 
 
 def patch_simple_evaluate(evaluator: ModuleType) -> None:
-    """Refuse generation twins of a model that states no confidence, before it is loaded.
+    """Refuse, before the model is loaded, what it cannot answer or was not calibrated for.
 
-    Needless once a task may say what it needs of a model.
+    Generation twins of a model that states no confidence: needless once a task may say what it
+    needs of a model. Prompts for which a calibrator was not fitted: needless once a model is told of
+    a run's prompts.
     """
     original = evaluator.simple_evaluate
     if getattr(original, _MARK, False):
@@ -104,10 +108,38 @@ def patch_simple_evaluate(evaluator: ModuleType) -> None:
             known = get_model(model) if isinstance(model, str) else model
             title = model if isinstance(model, str) else type(model).__name__
             refuse_without_beliefs(call.get("tasks") or (), index, known, title)
-        return original(*args, **kwargs)
+        from lm_eval_calibration.harness import recording
+
+        with recording.before_loading(call):
+            return original(*args, **kwargs)
 
     setattr(simple_evaluate, _MARK, True)
     evaluator.simple_evaluate = simple_evaluate  # type: ignore[attr-defined]
+
+
+def patch_evaluate(evaluator: ModuleType) -> None:
+    """Tell models how a run's prompts are made, and keep that and the weights' fingerprint in results.
+
+    Needless once a model is told of a run's prompts, and results say which weights were loaded.
+    """
+    original = evaluator.evaluate
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        from lm_eval_calibration.harness import recording
+
+        call = inspect.signature(original).bind(*args, **kwargs).arguments
+        prompts = recording.prompts_of(call)
+        with recording.announced(prompts):
+            results = original(*args, **kwargs)
+        if results is not None:
+            results[RECORD] = recording.record(call, prompts)
+        return results
+
+    setattr(evaluate, _MARK, True)
+    evaluator.evaluate = evaluate  # type: ignore[attr-defined]
 
 
 def patch_group_aggregate(group_module: ModuleType) -> None:

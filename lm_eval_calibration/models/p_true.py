@@ -51,6 +51,7 @@ class PTrueLM(RecalibratedBeliefs):
         ask: `likelihood`, `verbal`, or `auto`: likelihood where the base has it.
         calibrator: folder of `lm-calib fit` on a logged run of this model, or "".
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
         template: a jinja file with `question` and `answer`, or a folder of them by task; it may
             also name `doc` (the document) and `ask`.
         **model_args: the base's.
@@ -69,25 +70,22 @@ class PTrueLM(RecalibratedBeliefs):
         ask: str = "auto",
         calibrator: str = "",
         allow_seen: bool = False,
+        allow_other: bool = False,
         template: str = "",
         **model_args: Any,
     ) -> None:
         if ask not in ASK:
             raise invalid("ask", ", ".join(ASK), f"`{ask}`")
         self._ask = ask
-        super().__init__(base, calibrator, allow_seen, template, **model_args)
+        super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
 
     @property
     def default_template(self) -> str:  # type: ignore[override]
         """By how it is asked."""
         return VERBAL if self._ask == "verbal" else LIKELIHOOD
 
-    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+    def stated(self, requests: list[Any]) -> list[Envelope]:
         """The task's own answers, each with its probability of being right."""
-        return self.mapped(requests, self._stated(requests))
-
-    def _stated(self, requests: list[Any]) -> list[Envelope]:
-        """Answers, and what the model says of them."""
         answers = self.phases.generate(requests, "answering")
         if self._ask != "verbal":
             try:

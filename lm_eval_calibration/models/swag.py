@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.draws import DrawnAnswer
-from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.models.fingerprint import fingerprint, of_tensors, setting
-from lm_eval_calibration.models.held_out import refuse_seen
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.fingerprint import of_tensors, setting
+from lm_eval_calibration.models.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.models.resuming import (
@@ -58,14 +58,17 @@ class SwagLM(FastHFLM):
         member: which one, where the method takes one.
         seed: of the draws.
         allow_seen: evaluate on documents that were trained on, too.
+        allow_other: use it on another model of the same shapes, or on prompts of another format.
         **kwargs: as for `hf-fast`.
 
     Raises:
-        InvalidInputError: no posterior can be read there, it is of another model, or an option
-            cannot be.
+        InvalidInputError: no posterior can be read there, or an option cannot be.
+        OtherModelError: it was trained on another model.
+        OtherPromptsError: it was trained on prompts of another format.
     """
 
     keeps = ("loglikelihood",)
+    source = "swag"
 
     @checked
     def __init__(
@@ -82,6 +85,7 @@ class SwagLM(FastHFLM):
         member: int = 0,
         seed: int = 0,
         allow_seen: bool = False,
+        allow_other: bool = False,
         **kwargs: Any,
     ) -> None:
         if not swag:
@@ -90,11 +94,17 @@ class SwagLM(FastHFLM):
             raise invalid("peft", "left out: `swag` brings its LoRA weights", kwargs["peft"])
         draw = Draw(1.0, bool(low_rank), bool(diagonal), centring, str(tensors))
         self._mixture = Mixture(load(swag), method, samples, draw, scale, member, seed)
-        self._path, self._allow_seen = str(swag), bool(allow_seen)
-        self._seen: dict[str, int] = {}
+        self._held_out = before_loading(
+            self._mixture.members[0].training,
+            swag,
+            kwargs,
+            kind="posterior",
+            allow_seen=allow_seen,
+            allow_other=allow_other,
+        )
         self._averaging = True
         super().__init__(*args, **kwargs)
-        self._refuse_other_model()
+        after_loading(self._held_out, self)
         first = self._mixture.members[0]
         self._model = lora.attach(self.model, LoraConfig(**first.adapter))
         self._model.eval()
@@ -110,7 +120,7 @@ class SwagLM(FastHFLM):
         """Averaged over the draws, option by option of each document."""
         found = documents(requests)
         asked = [d for d in found if len(d.options) > 1]
-        self._seen |= refuse_seen(self._mixture.members[0].training, asked, allow=self._allow_seen)
+        before_scoring(self._held_out, requests, asked)
         drawn: list[Any] = list(super().loglikelihood(requests, disable_tqdm))
         answers = list(drawn)
         for document in found:
@@ -229,15 +239,6 @@ class SwagLM(FastHFLM):
         finally:
             self._averaging = True
 
-    def _refuse_other_model(self) -> None:
-        training = self._mixture.members[0].training
-        if training.fingerprint != fingerprint(self.model):
-            name = str(getattr(self, "pretrained", "") or type(self.model).__name__)
-            raise InvalidInputError(
-                f"The posterior `{self._path}` was fitted on `{training.base_model}`, and the "
-                f"weights of `{name}` are others. Fit one for it."
-            )
-
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Keep what each draw says, under a name of its own: averages are not told of.
 
@@ -254,12 +255,10 @@ class SwagLM(FastHFLM):
         return {
             **super().get_model_info(),
             "swag": {
-                "path": self._path,
+                **self._held_out.account(),
                 "method": mixture.method,
                 "members": members,
                 "samples": samples,
                 "scales": mixture.scales,
-                "trained_on": mixture.members[0].training.tasks,
-                "seen_documents": self._seen,
             },
         }

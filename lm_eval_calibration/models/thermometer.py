@@ -12,11 +12,17 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.fingerprint import fingerprint, of_tensors, setting
-from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
+from lm_eval_calibration.models.fingerprint import fingerprint, name_of, of_tensors, setting
+from lm_eval_calibration.models.held_out import (
+    after_loading,
+    before_loading,
+    before_scoring,
+    refuse_cache,
+)
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.resuming import Computed, completed, refuse_parts, reporting_to
+from lm_eval_calibration.models.run_prompts import beliefs_of
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.predictions import Floats
@@ -45,16 +51,20 @@ class ThermometerLM(Wrapper):
         thermometer: folder of `lm-calib fit thermometer`, or a repository on the hub.
         scope: `task`; or `instance`, a temperature for each document: not the published method.
         allow_seen: evaluate on documents that it was trained on, too.
+        allow_other: use it on another model of the same hidden size, or on prompts of another format.
         base: the model inside: `hf-fast`, or `swag`, whose averaged options are then divided and
             whose hidden states are the draws' average.
         **model_args: the base's.
 
     Raises:
-        InvalidInputError: nothing can be read there, it was made for another model, or the base
-            shows no hidden states.
+        InvalidInputError: nothing can be read there, it was made for another hidden size, or the
+            base shows no hidden states.
+        OtherModelError: it was trained on another model.
+        OtherPromptsError: it was trained on prompts of another format.
     """
 
     keeps = ("loglikelihood",)
+    source = "thermometer"
 
     @checked
     def __init__(
@@ -62,6 +72,7 @@ class ThermometerLM(Wrapper):
         thermometer: str = "",
         scope: str = "task",
         allow_seen: bool = False,
+        allow_other: bool = False,
         base: str = "hf-fast",
         **model_args: Any,
     ) -> None:
@@ -70,19 +81,28 @@ class ThermometerLM(Wrapper):
         if scope not in SCOPES:
             raise invalid("scope", " or ".join(SCOPES), f"`{scope}`")
         self._thermometer = Thermometer.from_pretrained(thermometer)
-        self._path, self._scope, self._allow_seen = str(thermometer), scope, bool(allow_seen)
-        self._seen: dict[str, int] = {}
+        self._scope = scope
+        self._held_out = before_loading(
+            self._thermometer.training,
+            thermometer,
+            model_args,
+            kind="thermometer",
+            allow_seen=allow_seen,
+            allow_other=allow_other,
+        )
         self.temperatures: dict[str, dict[str, Any]] = {}
         super().__init__(base, **model_args)
         if not isinstance(self.base, FastHFLM):
             raise invalid("base", "hf-fast or swag, for hidden states are read", f"`{base}`")
-        self._refuse_other_model()
+        self._refuse_other_size()
+        after_loading(self._held_out, self.base)
         self._keep_in(None)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """Log-likelihoods of options, divided by their task's temperature."""
         asked = [d for d in documents(requests) if len(d.options) > 1]
-        self._seen |= refuse_seen(self._thermometer.training, asked, allow=self._allow_seen)
+        if asked:
+            before_scoring(self._held_out, requests, asked, beliefs_of(self.base))
         answers, inverse = self._scored(requests, asked, options)
         if not asked:
             return answers
@@ -178,19 +198,13 @@ class ThermometerLM(Wrapper):
                 "float16 overflows in some models: load it in bfloat16 or float32."
             )
 
-    def _refuse_other_model(self) -> None:
-        training = self._thermometer.training
-        name = str(getattr(self, "pretrained", "") or type(self.model).__name__)
+    def _refuse_other_size(self) -> None:
         size = int(self.model.config.get_text_config().hidden_size)
         if size != self._thermometer.hidden_size:
             raise InvalidInputError(
-                f"The thermometer `{self._path}` was made for `{training.base_model}`, of hidden "
-                f"size {self._thermometer.hidden_size}; `{name}` has {size}. Fit one for it."
-            )
-        if training.fingerprint not in ("", fingerprint(self.model)):
-            raise InvalidInputError(
-                f"The thermometer `{self._path}` was made for `{training.base_model}`, and the "
-                f"weights of `{name}` are others. Fit one for it."
+                f"The thermometer `{self._held_out.path}` was fitted for "
+                f"`{self._held_out.training.base_model}`, of hidden size "
+                f"{self._thermometer.hidden_size}; `{name_of(self.base)}` has {size}. Fit one for it."
             )
 
     def set_cache_hook(self, cache_hook: Any) -> None:
@@ -216,14 +230,11 @@ class ThermometerLM(Wrapper):
 
     def get_model_info(self) -> dict[str, Any]:
         """As `hf`, and the temperatures."""
-        training = self._thermometer.training
         return {
             **super().get_model_info(),
             "thermometer": {
-                "path": self._path,
+                **self._held_out.account(),
                 "scope": self._scope,
-                "trained_on": training.tasks,
-                "seen_documents": self._seen,
                 "temperatures": self.temperatures,
             },
         }

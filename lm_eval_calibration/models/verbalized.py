@@ -55,6 +55,7 @@ class VerbalizedLM(RecalibratedBeliefs):
         floor: probabilities below it are taken for it, for printed zeros are rounded numbers.
         calibrator: folder of `lm-calib fit verbalized`, or "".
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
         template: a jinja file with `question`, `names` and `texts`, or a folder of them by task.
         **model_args: the base's.
 
@@ -77,6 +78,7 @@ class VerbalizedLM(RecalibratedBeliefs):
         floor: float = FLOOR,
         calibrator: str = "",
         allow_seen: bool = False,
+        allow_other: bool = False,
         template: str = "",
         **model_args: Any,
     ) -> None:
@@ -90,7 +92,7 @@ class VerbalizedLM(RecalibratedBeliefs):
             raise invalid("floor", "above 0 and below 0.5", floor)
         self._style, self._floor = styles.style(style, guesses), float(floor)
         self._samples, self._heat = samples, float(heat)
-        super().__init__(base, calibrator, allow_seen, template, **model_args)
+        super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """Log-probabilities of options as stated; other requests as the base answers them."""
@@ -106,14 +108,13 @@ class VerbalizedLM(RecalibratedBeliefs):
             answers |= self._stated(requests, mine)
         return [answers[i] for i in range(len(requests))]
 
-    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+    def stated(self, requests: list[Any]) -> list[Envelope]:
         """A generation task's own answers, each with the probability that the base names."""
-        found = in_words(self, requests, self.phases.generate(requests, "answering"))
-        return self.mapped(requests, found)
+        return in_words(self, requests, self.phases.generate(requests, "answering"))
 
     def _stated(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
         """Answers to the requests of some documents, by their numbers."""
-        self.check_seen(mine)
+        self.check(requests, mine)
         firsts = [requests[d.options[0][0]] for d in mine]
         about = [ask_about(requests, d, self._chat) for d in mine]
         labels = [name_options(each.options) for each in about]

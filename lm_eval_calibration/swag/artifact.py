@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from lm_eval_calibration.arguments import built
 from lm_eval_calibration.calibrators.artifact import Training
+from lm_eval_calibration.calibrators.prompt_format import of_config, to_config
 from lm_eval_calibration.calibrators.validity import LARGEST, counts, finite, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
@@ -127,6 +128,7 @@ class Member:
             "base_model": self.training.base_model,
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
+            "prompts": to_config(self.training.prompts),
             "snapshots": self.moments.count,
             "scale": self.scale,
             "settings": asdict(self.settings),
@@ -208,6 +210,7 @@ def _read(folder: Path) -> Member:
         documents,
         text(about, "base_model"),
         text(about, "base_fingerprint"),
+        of_config(about.pop("prompts", None)),
     )
     scale = _number("scale", about.pop("scale"))
     about = {k: v for k, v in about.items() if k not in ("base_model", "base_fingerprint")}

@@ -13,11 +13,11 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 from logged_lines import save_run
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal import SentenceScorer
 from lm_eval_calibration.models.fractal import FractalLM
 from lm_eval_calibration.models.fractal_scorer import FractalScorerLM
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 
 QUICK = ("--epochs", 8, "--learning_rate", 0.01, "--weights", "0.8,0.1,0.1")
 

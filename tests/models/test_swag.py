@@ -16,9 +16,9 @@ from lm_eval.models.huggingface import HFLM
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
+from lm_eval_calibration.calibrators.held_out import OtherModelError, SeenDocumentsError
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.calibrated import CalibratedLM
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.models.thermometer import ThermometerLM
@@ -145,7 +145,7 @@ def test_methods(tiny_model: Path, swag_folder: Path, tasks: Any, method: str) -
 def test_the_results_say_how(averaged: dict[str, Any], swag_folder: Path) -> None:
     said = averaged["config"]["swag"]
     assert said["path"] == str(swag_folder) and said["method"] == "multiswag"
-    assert said["scales"] == [1.0, 1.0] and said["trained_on"] == {"toy_norm": 12}
+    assert said["scales"] == [1.0, 1.0] and said["fitted_on"] == {"toy_norm": 12}
     assert said["seen_documents"] == {}
     json.dumps(said)
 
@@ -242,7 +242,7 @@ def test_thermometer_reads_the_draws_average(
         np.testing.assert_allclose(log_softmax(a), log_softmax(b / t), atol=1e-6)
     with pytest.raises(CalibrationError, match="hidden states of `base=swag`'s draws"):
         evaluate(lm, tasks, ["calib_toy_norm"], use_cache=str(tmp_path / "cache"))
-    with pytest.raises(InvalidInputError, match=r"weights of .* are others"):
+    with pytest.raises(OtherModelError, match=r"weights of .* are others"):
         ThermometerLM(thermometer=str(tmp_path), **inner)
     with pytest.raises(InvalidInputError, match="`base` must be hf-fast or swag"):
         ThermometerLM(thermometer=str(tmp_path), base="hf", **inner)
@@ -286,7 +286,7 @@ def test_what_is_refused(tiny_model: Path, swag_folder: Path, tmp_path: Path, ta
     other.save_pretrained(tmp_path / "other")
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / "other" / file).write_bytes((tiny_model / file).read_bytes())
-    with pytest.raises(InvalidInputError, match=r"weights of .*other` are others"):
+    with pytest.raises(OtherModelError, match=r"weights of .*other` are others"):
         make(tmp_path / "other", swag_folder)
 
 

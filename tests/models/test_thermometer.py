@@ -14,9 +14,9 @@ from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.thermometer import ThermometerLM
 
@@ -157,7 +157,7 @@ def test_other_models_are_refused_by_name(
     for name, changed, reason in (("weights", model, "are others"), ("size", other, "has 16")):
         changed.save_pretrained(tmp_path / name)
         AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / name)
-        with pytest.raises(InvalidInputError, match=reason) as caught:
+        with pytest.raises(CalibrationError, match=reason) as caught:
             make(tmp_path / name, thermometer_folder)
         assert str(tiny_model) in str(caught.value) and str(tmp_path / name) in str(caught.value)
 

@@ -22,6 +22,7 @@ def score(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
@@ -41,7 +42,14 @@ def score(
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     print_text(render(score_runs(read, names, replicates), how))
 
@@ -102,6 +110,7 @@ def report(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
     thresholds_from: Annotated[
         str | None,
@@ -126,11 +135,23 @@ def report(
     check(output, figures, overwrite)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     other = None
     if thresholds_from is not None:
         other = load(
-            [thresholds_from], skip_bad, table, filter_name=filter_name, calibrator=calibrator
+            [thresholds_from],
+            skip_bad,
+            table,
+            filter_name=filter_name,
+            calibrator=calibrator,
+            allow_other=allow_other,
         )
     write(read, names, output, figures, examples, replicates, other, overwrite)
     say_where(output)
@@ -145,6 +166,7 @@ def diagram(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
     model: options.ModelColumn = None,
@@ -159,6 +181,13 @@ def diagram(
 
     check_image(output, overwrite=overwrite)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     diagrams(read, output, overwrite)
     say_where(output)
