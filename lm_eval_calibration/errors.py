@@ -18,8 +18,14 @@ from lm_eval_calibration.texts import printable
 class CalibrationError(Exception):
     """Base of every error that this package raises on purpose.
 
-    Its message is one line, whatever the names and texts of others that it quotes.
+    Its message is one line, whatever the names and texts of others that it quotes, and tells no
+    secret.
     """
+
+    def __init__(self, *args: object) -> None:
+        from lm_eval_calibration.redact import redact  # (where there is an error, there is time)
+
+        super().__init__(*redact(args))
 
     def __str__(self) -> str:
         return printable(super().__str__())

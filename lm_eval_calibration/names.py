@@ -1,7 +1,9 @@
-"""Names of twins and of the tasks they are twins of, and of models."""
+"""Names: a twin's and its task's, models', and those that become files'."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,3 +45,29 @@ def model_of_arguments(arguments: Mapping[str, Any]) -> str:
     adapter = arguments.get("peft") or arguments.get("lora_local_path") or ""
     revision = arguments.get("revision") or ""
     return model_name(name if isinstance(name, str) else "", str(revision), str(adapter))
+
+
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+_LONGEST = 120
+"""Bytes of a name; file systems take 255, and we add to it."""
+
+
+def file_name(name: str) -> str:
+    """A name, of whatever origin, as that of a file in the folder that is meant, on any system.
+
+    What is too long, hidden, reserved or empty becomes something else, which a digest tells from
+    all others; a plain name stays.
+
+    >>> file_name("arc_easy"), file_name("..") != "..", len(file_name("x" * 999)) <= 130
+    ('arc_easy', True, True)
+    """
+    plain = re.sub(r"[^\w.-]", "_", name).lstrip(".").rstrip(". ")
+    plain = plain.encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore")
+    if (
+        plain
+        and not _RESERVED.fullmatch(plain)
+        and len(plain) == len(name.lstrip(".").rstrip(". "))
+    ):
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain}_{digest}" if not _RESERVED.fullmatch(plain) else f"_{plain}_{digest}"

@@ -30,6 +30,7 @@ ROOMS = [
         "json_text",
         "messages",
         "names",
+        "redact",
         "texts",
         "yamls",
     ],

@@ -33,6 +33,7 @@ from lm_eval_calibration.files import (
 from lm_eval_calibration.files import TENSORS as TENSOR_FILE
 from lm_eval_calibration.json_text import loads, read_object
 from lm_eval_calibration.messages import logger
+from lm_eval_calibration.redact import redact
 
 CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = {CONFIG: JSON, TENSORS: TENSOR_FILE}
@@ -100,7 +101,7 @@ class Artifact(ModelHubMixin):
         tasks = ", ".join(f"{name} ({count})" for name, count in self.training.tasks.items())
         return ModelCard(
             f"---\nlibrary_name: lm-eval-calibration\ntags: [calibration]\n---\n\n"
-            f"# {self.method}, for {self.training.base_model or 'any model'}\n\n"
+            f"# {self.method}, for {redact(self.training.base_model) or 'any model'}\n\n"
             f"Fitted by lm-eval-calibration {__version__} on: {tasks or 'unknown tasks'}.\n"
         )
 
@@ -158,7 +159,7 @@ class Artifact(ModelHubMixin):
 
     def _about_training(self) -> dict[str, Any]:
         return {
-            "base_model": self.training.base_model,
+            "base_model": redact(self.training.base_model),
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
             "prompts": to_config(self.training.prompts),

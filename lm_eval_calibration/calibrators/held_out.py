@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lm_eval_calibration.calibrators.artifact import Training
 from lm_eval_calibration.calibrators.prompt_format import PromptFormat, nearest
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.redact import redact
 
 
 class SeenDocumentsError(CalibrationError):
@@ -154,11 +155,11 @@ class HeldOut:
     def account(self) -> dict[str, Any]:
         """What results say of the artifact."""
         return {
-            "path": self.path,
+            "path": redact(str(self.path)),
             "fitted_on": self.training.tasks,
-            "fitted_for": self.training.base_model,
+            "fitted_for": redact(self.training.base_model),
             "seen_documents": self.seen,
-            "other": self.other,
+            "other": redact(self.other),
         }
 
     def _refuse_model(self, fitted_for: str, here: str, sure: bool = True) -> None:

@@ -22,6 +22,7 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples import Run, Scope, Scored, scopes
 from lm_eval_calibration.samples.scores import GroupMeans, default_metrics, score_all, unavailable
 from lm_eval_calibration.samples.workers import processes
@@ -153,7 +154,7 @@ def _as_json(s: Scored) -> dict[str, Any]:
         "run": s.scope.run,
         "name": s.scope.name,
         "documents": len(s.scope.predictions),
-        "files": [str(samples.path) for samples in s.scope.samples],
+        "files": [redact(str(one.path), one.secrets) for one in s.scope.samples],
         "notes": [note for samples in s.scope.samples for note in samples.notes],
     }
     if s.scope.pooled:

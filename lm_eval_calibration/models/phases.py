@@ -14,6 +14,7 @@ from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.answers import GENERATE, LOGLIKELIHOOD, Failed, unanswered
 from lm_eval_calibration.models.kept import Kept
 from lm_eval_calibration.models.pending import Pending
+from lm_eval_calibration.redact import redact
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -34,10 +35,11 @@ class Phases:
     Args:
         base: a model of the harness.
         name: the wrapper's, for the log.
+        secrets: of the base's arguments, not to be told in the log.
     """
 
-    def __init__(self, base: Any, name: str) -> None:
-        self.base, self.name = base, name
+    def __init__(self, base: Any, name: str, secrets: frozenset[str] = frozenset()) -> None:
+        self.base, self.name, self.secrets = base, name, secrets
         self.cache: Kept | None = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
         self._in_a_row = 0
@@ -173,7 +175,7 @@ class Phases:
             self._in_a_row = 0
         if len(piece) == 1 and left:
             self._in_a_row += 1
-            reason = f"{type(error).__name__}: {error}"[:300]
+            reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
             log.warning("%s: a request was given up (%s).", self.name, reason)
             if self._in_a_row >= GIVE_UP:
                 raise error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from lm_eval.api.registry import register_model
-from peft import LoraConfig, PeftModel
+from peft import PeftModel
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
@@ -106,7 +106,7 @@ class SwagLM(FastHFLM):
         super().__init__(*args, **kwargs)
         after_loading(self._held_out, self)
         first = self._mixture.members[0]
-        self._model = lora.attach(self.model, LoraConfig(**first.adapter))
+        self._model = lora.attach(self.model, lora.config_of(first.adapter))
         self._model.eval()
         lora.put(self._adapted, first.mean)
 

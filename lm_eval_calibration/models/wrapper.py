@@ -12,6 +12,7 @@ from lm_eval_calibration.arguments import refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.models.answers import LOGLIKELIHOOD, ROLLING, sure
 from lm_eval_calibration.models.api_replies import with_checked_replies
+from lm_eval_calibration.redact import hiding, secrets_in
 
 
 class Wrapper(LM):
@@ -32,7 +33,9 @@ class Wrapper(LM):
             raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
         inside = _known(base)
         refuse_unknown(type(self), base, inside, model_args)
-        self.base = with_checked_replies(inside)(**model_args)
+        self.secrets = secrets_in(model_args)
+        with hiding(self.secrets):
+            self.base = with_checked_replies(inside)(**model_args)
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
             raise InvalidInputError(

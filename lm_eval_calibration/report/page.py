@@ -13,6 +13,7 @@ from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
 from lm_eval_calibration.files import PAGE, check_file, write_text
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.redact import redact, secrets_in
 from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
@@ -20,6 +21,7 @@ from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
 from lm_eval_calibration.samples.run import Run, Scope
 from lm_eval_calibration.samples.scores import Scored
+from lm_eval_calibration.samples.secret_places import DATA, RESULTS
 from lm_eval_calibration.texts import printable
 
 _OPEN = 3
@@ -126,8 +128,14 @@ def write_report(
         dark=theme.DARK,
         version=__version__,
     )
-    write_text(Path(path), text, PAGE, overwrite=overwrite)
+    write_text(Path(path), redact(text, _secrets(runs), DATA), PAGE, overwrite=overwrite)
     return Path(path)
+
+
+def _secrets(runs: Sequence[Run]) -> set[str]:
+    """What no part of the page may tell, wherever it comes from."""
+    found = {secret for run in runs for s in run.samples.values() for secret in s.secrets}
+    return found.union(*(secrets_in(*run.results, place=RESULTS) for run in runs))
 
 
 def _template() -> Any:

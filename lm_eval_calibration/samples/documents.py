@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples.line import BadLineError, malformed_is_bad, options, prompt_of
 from lm_eval_calibration.samples.lines import again
 from lm_eval_calibration.samples.run import Samples
+from lm_eval_calibration.samples.secret_places import DATA
 
 SENTENCES = "sentences"
 """Of a line: scores of a given response's sentences; of its `doc`: their texts."""
@@ -53,7 +55,10 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
     if not len(samples.offset):
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
     read = again(samples.path, (samples.offset[row] for row in rows))
-    return [_document(samples, row, sample) for row, sample in zip(rows, read, strict=True)]
+    return [
+        _document(samples, row, redact(sample, samples.secrets, DATA))
+        for row, sample in zip(rows, read, strict=True)
+    ]
 
 
 def logs_answers(samples: Samples) -> bool:

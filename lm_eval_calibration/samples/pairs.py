@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples.line import shown
 from lm_eval_calibration.samples.lines import lines_of
 from lm_eval_calibration.samples.run import Run, Samples
@@ -97,13 +98,25 @@ def read_table(
 
 def _runs(table: DataFrame) -> list[Run]:
     runs: dict[str, dict[str, Samples]] = {}
-    for (run, task), rows in table.groupby(["run", "task"], sort=False):
+    labels = _labels(table["run"].unique())
+    for (named, task), rows in table.groupby(["run", "task"], sort=False):
+        run = labels[named]
         predictions = Predictions.from_confidences(
             rows["confidence"].to_numpy(), rows["correct"].to_numpy()
         )
         path = Path(rows["file"].iloc[0])
         runs.setdefault(run, {})[task] = Samples(run, task, path, predictions)
     return [Run(label, samples) for label, samples in runs.items()]
+
+
+def _labels(names: Iterable[str]) -> dict[str, str]:
+    """Names of runs without secrets, told apart by a number where that makes two of them one."""
+    labels: dict[str, str] = {}
+    for name in names:
+        plain = redact(name)
+        number = list(map(redact, labels)).count(plain) + 1 if plain != name else 1
+        labels[name] = f"{plain} ({number})" if number > 1 else plain
+    return labels
 
 
 def _blocks(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFrame]:

@@ -37,6 +37,7 @@ from lm_eval_calibration.files import (
     write_text,
 )
 from lm_eval_calibration.json_text import read_object
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.moments import Moments, Shapes
 from lm_eval_calibration.swag.settings import Settings
@@ -125,7 +126,7 @@ class Member:
     def _description(self) -> dict[str, Any]:
         return {
             "method": METHOD,
-            "base_model": self.training.base_model,
+            "base_model": redact(self.training.base_model),
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
             "prompts": to_config(self.training.prompts),

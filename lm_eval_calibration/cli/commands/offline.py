@@ -1,4 +1,4 @@
-"""`lm-calib score`, `compare`, `report`, `diagram`: runs that were logged."""
+"""`lm-calib score`, `compare`, `report`, `diagram`, `scrub`: runs that were logged."""
 
 from __future__ import annotations
 
@@ -191,3 +191,26 @@ def diagram(
     )
     diagrams(read, output, overwrite)
     say_where(output)
+
+
+@app.command()
+def scrub(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of several.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The copy, which must not exist; by default RUN-scrubbed.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Copy a run's results and samples without keys, tokens and passwords, to be published.
+
+    What the configuration keeps secret is taken out wherever it stands; all else is the same to the
+    bit. Documents' own texts stay as they are.
+    """
+    from lm_eval_calibration.cli.scrub import run as scrub_run
+
+    scrub_run(run, output)
