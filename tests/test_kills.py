@@ -17,7 +17,7 @@ from mutations import ours
 from watched import LOG, asked_again, watch
 
 from lm_eval_calibration.calibrators import load
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import JSON, write_text
 from lm_eval_calibration.fitting import collect, task_documents
 from lm_eval_calibration.fractal import SentenceScorer
 from lm_eval_calibration.swag import load as load_swag
@@ -161,7 +161,7 @@ def evaluation(tasks: Any, model: str, arguments: str, names: list[str]) -> Work
         assert found is not None
         answers = [s["resps"] for task in names for s in found["samples"][task]]
         text = json.dumps([found["results"], answers], sort_keys=True)
-        write_text(output / "results.json", text)
+        write_text(output / "results.json", text, JSON, overwrite=True)
 
     return work
 
@@ -216,7 +216,7 @@ def test_wrappers(model: str, task: str, tasks: Any, tmp_path: Path) -> None:
 def test_score(generated_folder: Path, tmp_path: Path) -> None:
     def score(output: Path) -> None:
         text = run("score", generated_folder, "--filter", "plain", "--json").stdout
-        write_text(output / "scores.json", text)
+        write_text(output / "scores.json", text, JSON, overwrite=True)
 
     def check(output: Path) -> None:
         if (output / "scores.json").exists():

@@ -99,4 +99,8 @@ def test_pushed_to_the_hub_as_saved(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
     assert load(str(folder)).push_to_hub("me/temperature") == "done"
-    assert sent == {"me/temperature": ["README.md", "config.json", "model.safetensors"]}
+    assert sent == {
+        "me/temperature": [
+            ".lm-eval-calibration.json", "README.md", "config.json", "model.safetensors"
+        ]
+    }  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from command import run
 from logged_lines import NAME, line
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.samples.scrub import default_output, scrub
 
 KEY = "sk-proj-Ab12Cd34Ef56Gh78"
@@ -83,9 +83,10 @@ def test_the_figures_are_the_same(group_folder: Path, tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path, output: str) -> None:
     original = folder_of_a_run(tmp_path / "run")
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InvalidInputError, match="--output"):
+    with pytest.raises(CalibrationError, match="--output|is there already"):
         scrub(original, tmp_path / output)
     assert sorted(tmp_path.rglob("*")) == before
 
