@@ -14,6 +14,7 @@ from scripted_base import Scripted  # noqa: F401
 
 from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.files import write_json
+from lm_eval_calibration.json_text import read_object
 
 
 def together(works: list[Work], output: Path, log: Path) -> None:

@@ -37,7 +37,7 @@ def test_every_name_stays_inside(name: str, tmp_path: Path) -> None:
     store = FeatureStore(inside)
     store.put(key, features)
     assert store.get(key) is not None
-    artist = Artist(inside, ["svg"])
+    artist = Artist(inside / "figures", ["svg"])
     artist.scope(name, Predictions.from_confidences([0.5, 0.9], [1, 0]), {})
     encoder = Encoder(name, inside)
     folder = encoder._folder

@@ -76,7 +76,7 @@ def write_run(folder: Path, model: str, seed: int, first: int = 0) -> Path:
     for task in ("toy", "toy_b"):
         lines = []
         for i in range(first, first + 40):
-            scores = rng.normal(-2, 1.5, 2).round(3).tolist()
+            scores = (-rng.gamma(2, 1.5, 2)).round(3).tolist()
             text = f"{task} {i}: {' '.join(SECRETS[i % 40 :][:3])}"
             given = {
                 f"gen_args_{k}": {"arg_0": text, "arg_1": f" {option}"}

@@ -208,7 +208,16 @@ def test_what_the_commands_refuse(toy_encoder: Any, tmp_path: Path, run_folder_o
     with pytest.raises(InvalidInputError, match="weights"):
         run("fit", "fractal", "--table", few, "--output", tmp_path / "f", "--weights", "1,2")
     with pytest.raises(InvalidInputError, match="no metric `f1`"):
-        run("fit", "fractal", "--samples", run_folder_of, "--label", "f1", "--output", tmp_path / "f")
+        run(
+            "fit",
+            "fractal",
+            "--samples",
+            run_folder_of,
+            "--label",
+            "f1",
+            "--output",
+            tmp_path / "f",
+        )
 
 
 @pytest.fixture

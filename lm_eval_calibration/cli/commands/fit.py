@@ -12,7 +12,7 @@ from lm_eval_calibration.cli.arguments import runs as shared
 from lm_eval_calibration.cli.commands import root
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.files import check_folder
+from lm_eval_calibration.files import check_folder, claim_folder
 
 app = typer.Typer(
     help="Fit a calibrator on labelled documents, and keep it in a folder.",
@@ -127,6 +127,7 @@ def _add(method: str, meaning: str) -> None:
             wanted = options.selection(
                 tasks, split, limit, num_fewshot, apply_chat_template, include_path
             )
+            claim_folder(output, method, FILES, overwrite=overwrite)  # (features come before)
             beliefs = from_model(asked, wanted, features or output / "features")
         run(method, beliefs, output, folds, per_task, overwrite)
 
