@@ -22,6 +22,7 @@ from lm_eval_calibration.calibrators.validity import counts, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
     JSON,
+    KEY,
     MODEL_CARD,
     Format,
     claim_folder,
@@ -39,8 +40,6 @@ CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = {CONFIG: JSON, TENSORS: TENSOR_FILE}
 SEEN = "documents"
 DIGEST = "tensors_sha256"
-COPY = "config"
-"""In the metadata of the tensors: the configuration."""
 Tensors = dict[str, NDArray[Any]]
 log = logger(f"lm_eval.{__name__}")
 A = TypeVar("A", bound="Artifact")
@@ -150,7 +149,7 @@ class Artifact(ModelHubMixin):
         documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
         config = stamped({"method": self.method, **self._about_training(), **self.describe()})
         tensors = {**self.tensors(), SEEN: documents}
-        data = save(tensors, stamped({COPY: json.dumps(config)}))
+        data = save(tensors, {KEY: json.dumps(config)})  # (one entry: several have no order)
         write_whole(
             folder / TENSORS, lambda part: part.write_bytes(data), TENSOR_FILE, overwrite=overwrite
         )
@@ -218,7 +217,7 @@ def _agreeing(config: dict[str, Any], tensor_file: Path) -> dict[str, Any]:
     if config.get(DIGEST, digest := _digest(tensor_file)) == digest:
         return config
     with safe_open(tensor_file, "np") as file:
-        copy = (file.metadata() or {}).get(COPY)
+        copy = (file.metadata() or {}).get(KEY)
     if copy is None:
         raise ValueError(f"{TENSORS} is not the one that {CONFIG} speaks of")
     log.warning("%s is not of the same fit as %s, whose copy of it is taken.", CONFIG, TENSORS)

@@ -7,11 +7,11 @@ are; and it hands on whatever stands where the text should be.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.answers import (
     Failed,
     Unscored,
@@ -21,7 +21,7 @@ from lm_eval_calibration.models.answers import (
     text_of,
 )
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 _PROMPTS: ContextVar[int] = ContextVar("_PROMPTS", default=1)
 """How many prompts the call under way has: calls run side by side, each in a context of its own."""

@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.answers import GENERATE, LOGLIKELIHOOD, ROLLING
+from lm_eval_calibration.models.held_out import refuse_cache
 from lm_eval_calibration.models.kept import Kept
 from lm_eval_calibration.models.phases import Phases
 from lm_eval_calibration.models.prompts import Prompts, bare_question
@@ -77,6 +78,8 @@ class BeliefWrapper(Wrapper):
         if rows is None:
             self.phases.cache = None
             return
+        if getattr(type(self.base), "keeps", ()):
+            refuse_cache(cache_hook, "the base must see all requests of a document at once")
         before = self.base.cache_hook
         self.base.set_cache_hook(cache_hook)  # (which some refuse)
         self.base.set_cache_hook(before)

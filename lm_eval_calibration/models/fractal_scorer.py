@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 from lm_eval.api.registry import register_model
@@ -12,12 +11,13 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal.responses import Response, question_of
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.held_out import check_documents
 from lm_eval_calibration.models.processes import ProcessesLM
 from lm_eval_calibration.models.recalibrated import documents_of
 from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 
 @register_model("fractal-scorer")

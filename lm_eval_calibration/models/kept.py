@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import pickle
 import sqlite3
 import weakref
@@ -19,9 +18,10 @@ from typing import Any
 from lm_eval_calibration import json_text
 from lm_eval_calibration.envelope import is_envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.answers import UnusableError, checked
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 OURS, HARNESS = "lm_eval_calibration", "unnamed"
 """Tables: ours, and that of the harness's releases."""

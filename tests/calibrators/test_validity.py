@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rewriting import put, rewrite
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit, load
 from lm_eval_calibration.errors import InvalidInputError
@@ -57,9 +57,9 @@ def saved(name: str, folder: Path) -> Path:
     """A calibrator of known, valid parameters, as long as those in `BEYOND`."""
     if name == "isotonic":
         corners = {"x": np.array([0.1, 0.5, 0.9]), "y": np.array([0.2, 0.2, 0.7])}
-        Calibrator(name, {"": corners}).save_pretrained(folder)
+        Calibrator(name, {"": corners}).save_pretrained(folder, overwrite=True)
     else:
-        fit(name, drawn(0)).save_pretrained(folder)
+        fit(name, drawn(0)).save_pretrained(folder, overwrite=True)
     return folder
 
 
@@ -172,8 +172,6 @@ CONFIGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "surrogates": lambda c: {**c, "method": "\ud800\x1b[31m"},
     "base": lambda c: {**c, "base_model": {"a": 1}},
     "fingerprint": lambda c: {**c, "base_fingerprint": 7},
-    "digest": lambda c: {**c, "tensors_sha256": None},
-    "digests": lambda c: {**c, "tensors_sha256": [1]},
     "empty": lambda _: {},
 }
 
@@ -185,6 +183,17 @@ def test_configurations_that_lie(what: str, tmp_path: Path) -> None:
     content = lie if isinstance(lie, (bytes, str)) else json.dumps(lie)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert "\x1b" not in refused(tmp_path, "no calibrator that can be read")
+
+
+@pytest.mark.parametrize("digest", [None, [1], "0" * 64])
+def test_a_digest_that_lies(digest: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The copy inside the tensors is taken; where there is none, nothing is."""
+    file = saved("temperature", tmp_path) / "config.json"
+    fitted = load(str(tmp_path)).parameters
+    rewrite(file, tensors_sha256=digest, tasks={"another": 9})
+    assert load(str(tmp_path)).parameters == fitted and "whose copy of it is taken" in caplog.text
+    save_file(load_file(tmp_path / "model.safetensors"), tmp_path / "model.safetensors")
+    refused(tmp_path, "is not the one that")
 
 
 @pytest.mark.parametrize(

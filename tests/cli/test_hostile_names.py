@@ -131,7 +131,8 @@ def test_json_keeps_every_name(
     typed(monkeypatch, "score", runs[1], "--json", "--metrics", "acc")
     scores: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["scores"]
     assert {s["name"] for s in scores} == {"+group" + EVIL, *TASKS}
-    assert {s["run"] for s in scores} == {"other" + EVIL + "\ud800"}
+    # (half of a surrogate pair is what strict readers of JSON refuse)
+    assert {s["run"] for s in scores} == {"other" + EVIL + "?"}
 
 
 @pytest.mark.parametrize("how", FORMATS)
