@@ -14,6 +14,9 @@ from collections.abc import Iterable
 
 from lm_eval_calibration.texts import printable
 
+_LONGEST = 1000
+"""Characters that are quoted of what came."""
+
 
 class CalibrationError(Exception):
     """Base of every error that this package raises on purpose.
@@ -50,7 +53,7 @@ class MissingExtraError(CalibrationError, ImportError):
 def invalid(argument: str, expected: str, got: object, hint: str = "") -> InvalidInputError:
     """Build the error for a bad `argument`: what was expected, what came, what to do."""
     advice = f" {hint}" if hint else ""
-    return InvalidInputError(f"`{argument}` must be {expected}, got {got}.{advice}")
+    return InvalidInputError(f"`{argument}` must be {expected}, got {_quoted(got)}.{advice}")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
@@ -58,4 +61,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     suggestion = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
-    return UnknownNameError(f"Unknown {kind} `{name}`.{suggestion} Known: {', '.join(names)}.")
+    known_names = ", ".join(names)
+    return UnknownNameError(f"Unknown {kind} `{_quoted(name)}`.{suggestion} Known: {known_names}.")
+
+
+def _quoted(what: object) -> str:
+    """As it is, or its beginning: what came may be longer than what is said of it."""
+    text = str(what)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def read_object(path: Path) -> dict[str, Any]:
         InvalidJSONError: it holds something else, or is a pipe or a device; the message names it.
         OSError: it cannot be read.
     """
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InvalidJSONError(f"`{path}` is no file")
     try:
         found = loads(path.read_bytes())

@@ -42,8 +42,7 @@ RECIPES = {
     "solutions": f"{CHAT} --model self_correct --tasks calib_gsm8k --limit 40",
     "other-solutions": f"{CHAT} --model self_correct --tasks calib_gsm8k"
     """ --samples '{"calib_gsm8k": [...]}'""",
-    "temperature": "lm-calib fit temperature --model_args pretrained=X --tasks arc_easy --limit 40"
-    " -o {}",
+    "letters": "lm-calib fit temperature --model_args pretrained=X --tasks mmlu --limit 40 -o {}",
     "thermometer": "lm-calib fit thermometer --model_args pretrained=X --tasks mmlu --limit 40"
     " -o {}",
 }
@@ -57,7 +56,7 @@ INPUTS = {
     "fractal.md": {"runs/modelA": "other-solutions", "runs/modelB": "solutions"},
     "generation.md": {"runs/": "solutions"},
     "offline.md": dict.fromkeys(("A", "B", "C", "RUN", "runs/model"), "options"),
-    "scale.md": {"thermo/": "thermometer", "ts/": "temperature"},
+    "scale.md": {"thermo/": "thermometer", "ts/": "letters"},
     "swag.md": {"runs/arc": "options", "runs/law": "unfamiliar"},
     "verbalized.md": {
         "runs/verbal/": "stated", "runs/further": "further", "runs/validation": "other-reviews", "runs/test": "reviews",

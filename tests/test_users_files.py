@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 
 from lm_eval_calibration.calibrators import fit
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.files import PAGE, claim_folder, remove_work, work_folder, write_text
+from lm_eval_calibration.files import PAGE, claim_folder, remove_work, write_text
 from lm_eval_calibration.predictions import Predictions
 
 Tree = dict[str, Any]
@@ -171,8 +171,7 @@ def test_pages(what: Any, overwrite: bool) -> None:
 @given(what=PLACES)
 def test_work_folders(what: Any) -> None:
     def train(out: Path) -> None:
-        claim_folder(out, "swag")
-        work = work_folder(out / ".training")
+        work = claim_folder(out, "swag", work=".training") / ".training"
         (work / "checkpoint").mkdir(exist_ok=True)
         remove_work(work)
 

@@ -233,8 +233,8 @@ def _digest(file: Path) -> str:
 
 def _file(name: str, part: str, **hub: Any) -> Path:
     folder = Path(name)
-    if folder.is_dir():
-        if not (folder / part).is_file():
+    if os.path.isdir(folder):
+        if not os.path.isfile(folder / part):
             raise invalid(
                 "calibrator",
                 f"a folder with {CONFIG} and {TENSORS}",

@@ -6,7 +6,7 @@ work. A pipe or a character device: it is written to. Links are followed. Ours i
 stands in the file or the folder, not by a name.
 """
 
-from lm_eval_calibration.files.folders import check_folder, claim_folder, remove_work, work_folder
+from lm_eval_calibration.files.folders import check_folder, claim_folder, remove_work
 from lm_eval_calibration.files.marks import (
     JSON,
     JSON_LINES,
@@ -48,7 +48,6 @@ __all__ = [
     "is_stream",
     "remove_work",
     "stamped",
-    "work_folder",
     "write_folder",
     "write_json",
     "write_tensors",

@@ -22,7 +22,12 @@ Files = Mapping[str, Format]
 
 
 def check_folder(
-    path: str | Path, kind: str, files: Files | None = None, *, overwrite: bool = False
+    path: str | Path,
+    kind: str,
+    files: Files | None = None,
+    *,
+    overwrite: bool = False,
+    work: str = "",
 ) -> None:
     """Make sure, before any work, that a folder can take what is fitted.
 
@@ -31,6 +36,7 @@ def check_folder(
         kind: what will stand there, e.g. `temperature`.
         files: names and formats of what will be written into it.
         overwrite: whether a folder of ours of another kind will do, and files in it may be replaced.
+        work: name of a folder in it for what is removed when the work is done.
 
     Raises:
         OutputError: the folder holds something else, or cannot be written to.
@@ -50,34 +56,34 @@ def check_folder(
         raise cannot(folder, error) from error
     for name, format_ in (files or {}).items():
         check_file(folder / name, format_, overwrite=overwrite)
+    if work:
+        check_folder(folder / work, WORK)
 
 
 def claim_folder(
-    path: str | Path, kind: str, files: Files | None = None, *, overwrite: bool = False
+    path: str | Path,
+    kind: str,
+    files: Files | None = None,
+    *,
+    overwrite: bool = False,
+    work: str = "",
 ) -> Path:
-    """Make the folder, and note in it what it holds.
+    """Make the folder, and note in it what it holds; a work folder that a kill left is gone on with.
 
     Raises:
         OutputError: as `check_folder`.
     """
-    check_folder(path, kind, files, overwrite=overwrite)
+    check_folder(path, kind, files, overwrite=overwrite, work=work)
     folder = Path(path)
     if note(folder).get("kind") != kind:
         write_json(folder / NOTE, {"kind": kind})
+    if work:
+        claim_folder(folder / work, WORK)
     return folder
 
 
-def work_folder(path: Path) -> Path:
-    """A folder for what is removed when the work is done; one that a kill left is gone on with.
-
-    Raises:
-        OutputError: something of that name is there that is not ours.
-    """
-    return claim_folder(path, WORK)
-
-
 def remove_work(path: Path) -> None:
-    """Remove a folder that `work_folder` made, and no other."""
+    """Remove a folder that was claimed as `work`, and no other."""
     if not path.is_symlink() and note(path).get("kind") == WORK:
         shutil.rmtree(path, ignore_errors=True)
 

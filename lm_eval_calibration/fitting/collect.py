@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
@@ -103,7 +104,8 @@ def _parts(requests: list[Any]) -> Iterator[list[Any]]:
 
 def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool, model: str) -> Key:
     prompts = json.dumps([request.args for request in requests])
-    dtype = str(next(lm.model.parameters()).dtype) if hasattr(lm, "model") else ""
+    network = getattr(lm, "model", None)  # (of vLLM: an engine, which shows no parameters)
+    dtype = str(next(network.parameters()).dtype) if isinstance(network, torch.nn.Module) else ""
     return Key(
         model=model,
         revision=str(getattr(lm, "revision", "")),

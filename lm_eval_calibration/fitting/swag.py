@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.files import claim_folder, remove_work, work_folder, write_json
+from lm_eval_calibration.files import claim_folder, remove_work, write_json
 from lm_eval_calibration.fitting.sharing import refuse_to_share
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
@@ -155,8 +155,7 @@ def fit(
     """
     engine = lm.packed([option for question in found.learn for option in question.options])
     total = steps(settings, len(found.learn)).total
-    claim_folder(output, artifact.METHOD, artifact.FILES)
-    work_folder(output / WORK)
+    claim_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
     trained = []
     for number in range(members):
         folder = output / artifact.MEMBER.format(number) if members > 1 else output

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import sqlite3
 import weakref
@@ -136,7 +137,7 @@ def refuse_unusable(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):
             raise invalid("--use_cache", "a file, or a name for one", f"`{path}`, which is none")
         _opened(path, HARNESS).close()
     except (OSError, sqlite3.Error) as error:

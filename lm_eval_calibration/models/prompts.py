@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Prompts:
         ours = _of_folder(task_yamls() / FOLDER / wrapper)
         self._by_task = {**ours, **_of_folder(Path(template))} if template else ours
         self._for_all: str | None = None
-        if template and Path(template).is_file():
+        if template and os.path.isfile(template):
             self._for_all = _text(Path(template))
         elif template and not _of_folder(Path(template)):
             raise InvalidInputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import mmap
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -55,14 +56,14 @@ def sample_files(runs: Iterable[str | Path]) -> dict[Path, dict[str, SampleFile]
 def _expand(run: str) -> list[Path]:
     """The samples files that one argument stands for."""
     path = Path(run)
-    if not path.exists() and glob.has_magic(run):
+    if not os.path.exists(path) and glob.has_magic(run):
         matches = sorted(glob.glob(run, recursive=True))
         if not matches:
             raise InvalidInputError(f"Nothing matches {run}.")
         # A pattern may catch results files beside the samples; only what it names is asked for.
-        files = [m for m in matches if Path(m).is_dir() or _NAME.fullmatch(Path(m).name)]
+        files = [m for m in matches if os.path.isdir(m) or _NAME.fullmatch(Path(m).name)]
         return [p for match in files or matches for p in _expand(match)]
-    if path.is_dir():
+    if os.path.isdir(path):
         found = sorted(p for p in path.rglob("samples_*.json*") if _NAME.fullmatch(p.name))
         if not found:
             raise InvalidInputError(
@@ -70,7 +71,7 @@ def _expand(run: str) -> list[Path]:
                 "--output_path."
             )
         return found
-    if not path.exists():
+    if not os.path.exists(path):
         raise InvalidInputError(f"{run} does not exist.")
     if path.suffix != ".jsonl" and not _NAME.fullmatch(path.name):
         raise InvalidInputError(

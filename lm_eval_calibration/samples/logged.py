@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def read_samples(
         InvalidInputError: as `load_samples`.
     """
     file = Path(path)
-    with workers(processes, file.is_file() and file.stat().st_size > LARGE_BYTES) as submit:
+    with workers(processes, os.path.isfile(file) and file.stat().st_size > LARGE_BYTES) as submit:
         return begin(file, submit, filter_name).finish(run, skip_bad, progress)
 
 
@@ -115,7 +116,7 @@ def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
     Raises:
         InvalidInputError: no such file, or none of its first lines can be read.
     """
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
     parsed, bad, filter_name = probe(file, wanted)
     if not parsed and bad:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,7 @@ def _blocks(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFrame]
 
     What is no row is added to `bad`.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InvalidInputError(f"{path} does not exist.")
     if path.suffix == ".jsonl":
         return _json_lines(path, names, bad)

@@ -159,7 +159,7 @@ def _files(paths: Sequence[str | Path], one_each: bool) -> list[_Folder]:
 def _labelled(argument: str) -> tuple[str, str]:
     """`label=path` taken apart; a path that exists under the whole name is a path."""
     label, equals, path = argument.partition("=")
-    if not equals or not label or "/" in label or Path(argument).exists():
+    if not equals or not label or "/" in label or os.path.exists(argument):
         return "", argument
     return label, path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -52,7 +53,7 @@ def files_of(run: Path) -> tuple[list[Path], list[Path], list[Path]]:
     Raises:
         InvalidInputError: there is no such folder, or nothing of the harness's in it.
     """
-    if not run.is_dir():
+    if not os.path.isdir(run):
         raise InvalidInputError(f"{run} is no folder of a run of `lm_eval --output_path`.")
     there = sorted(path for path in run.rglob("*") if not path.is_dir())
     plain = [path for path in there if path.is_file()]

@@ -8,6 +8,7 @@ documents that were trained on, `swag.json` the rest. Several members are folder
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -146,7 +147,7 @@ def save_index(folder: Path, members: int) -> None:
 
 def is_member(folder: Path) -> bool:
     """Whether there is a whole member."""
-    return (folder / ABOUT).is_file()
+    return os.path.isfile(folder / ABOUT)
 
 
 def load(folder: str | Path) -> list[Member]:
@@ -157,7 +158,7 @@ def load(folder: str | Path) -> list[Member]:
             model or layers.
     """
     path = Path(folder)
-    if (path / MEMBERS).is_file():
+    if os.path.isfile(path / MEMBERS):
         members = [_load(path / name) for name in _names(path / MEMBERS)]
     else:
         members = [_load(path)]
@@ -177,7 +178,7 @@ def _names(path: Path) -> list[str]:
 
 def _load(folder: Path) -> Member:
     for name in (ABOUT, MOMENTS, ADAPTER, ADAPTER_CONFIG):
-        if not (folder / name).is_file():
+        if not os.path.isfile(folder / name):
             raise invalid(
                 "swag",
                 "a folder of `lm-calib fit swag`",

@@ -26,7 +26,6 @@ from lm_eval_calibration.files import (
     is_stream,
     remove_work,
     stamped,
-    work_folder,
     write_text,
 )
 
@@ -149,9 +148,10 @@ def test_a_copy_that_lost_its_note_is_known_by_its_configuration(tmp_path: Path)
 
 
 def test_only_our_work_is_removed(tmp_path: Path) -> None:
-    work = work_folder(tmp_path / ".training")
+    work = claim_folder(tmp_path, "swag", work=".training") / ".training"
     (work / "0").mkdir()
-    assert work_folder(work) == work  # gone on with
+    claim_folder(tmp_path, "swag", work=".training")  # gone on with
+    assert (work / "0").is_dir()
     (link := tmp_path / "link").symlink_to(work)
     remove_work(link)
     assert (work / "0").is_dir()
@@ -159,7 +159,7 @@ def test_only_our_work_is_removed(tmp_path: Path) -> None:
     assert not work.exists()
     (work / "data").mkdir(parents=True)
     with pytest.raises(OutputError, match="not made by"):
-        work_folder(work)
+        claim_folder(tmp_path, "swag", work=".training")
     remove_work(work)
     assert (work / "data").is_dir()
 

@@ -110,6 +110,7 @@ def swag(
     """
     from lm_eval_calibration.cli.fit_swag import run, settings_of
     from lm_eval_calibration.fitting.sources import ModelArguments
+    from lm_eval_calibration.fitting.swag import WORK
     from lm_eval_calibration.swag import artifact
 
     wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
@@ -126,7 +127,7 @@ def swag(
         lora_rank=lora_rank,
         target_modules=target_modules,
     )
-    check_folder(output, artifact.METHOD, artifact.FILES)
+    check_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
     run(
         ModelArguments("hf-fast", model_args, device, batch_size),
         wanted,
