@@ -62,9 +62,17 @@ def clear(parent: Path) -> None:
             if mine and not _lives(told.get("process")):
                 shutil.rmtree(folder, ignore_errors=True)
         else:
-            with contextlib.suppress(OSError):  # (a folder that holds something stays)
-                if time.time() - folder.stat().st_mtime > SECONDS:
-                    folder.rmdir()
+            _remove_begun(folder)
+
+
+def _remove_begun(folder: Path) -> None:
+    """Remove an old folder in which there is at most an empty note; one that holds more stays."""
+    with contextlib.suppress(OSError):
+        if time.time() - folder.stat().st_mtime <= SECONDS:
+            return
+        if os.listdir(folder) == [NOTE] and not (folder / NOTE).lstat().st_size:
+            (folder / NOTE).unlink()
+        folder.rmdir()
 
 
 def _lives(process: object) -> bool:

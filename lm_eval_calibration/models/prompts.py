@@ -31,11 +31,12 @@ class Prompts:
 
     def __init__(self, wrapper: str, template: str) -> None:
         ours = _of_folder(task_yamls() / FOLDER / wrapper)
-        self._by_task = {**ours, **_of_folder(Path(template))} if template else ours
+        given = _of_folder(Path(template)) if template and os.path.isdir(template) else {}
+        self._by_task = {**ours, **given}
         self._for_all: str | None = None
         if template and os.path.isfile(template):
             self._for_all = _text(Path(template))
-        elif template and not _of_folder(Path(template)):
+        elif template and not given:
             raise InvalidInputError(
                 f"`template` must be a jinja file, or a folder with <task>.jinja, got `{template}`."
             )

@@ -29,7 +29,7 @@ from lm_eval_calibration.files import (
     write_text,
     write_whole,
 )
-from lm_eval_calibration.files.staging import NOTE, PREFIX
+from lm_eval_calibration.files.staging import NOTE, PREFIX, clear, note
 from lm_eval_calibration.predictions import Predictions
 
 PAGE_TEXT = '<meta name="generator" content="lm-eval-calibration 1">'
@@ -158,8 +158,12 @@ def test_a_kill_leaves_a_whole_file_and_what_it_left_goes_with_the_next(tmp_path
     write_json(lives / NOTE, {"kind": "stage", "host": "another", "process": 1})
     write_text(path, page("last"), PAGE)
     left = {entry for entry in os.listdir(tmp_path) if entry not in ("x", others.name, lives.name)}
-    # (a folder without a note may be one that a process is just making: it stays for a minute)
-    assert not any((tmp_path / name / NOTE).exists() for name in left)
+    # (a folder without a whole note may be one that a process is just making: it stays for a minute)
+    assert not any(note(tmp_path / name) for name in left)
+    for name in left:
+        os.utime(tmp_path / name, (0, 0))
+    clear(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(("x", others.name, lives.name))
     assert (others / "thesis.txt").read_text() == "mine"
 
 
