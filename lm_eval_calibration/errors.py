@@ -14,8 +14,8 @@ from collections.abc import Iterable
 
 from lm_eval_calibration.texts import printable
 
-_LONGEST = 1000
-"""Characters that are quoted of what came."""
+_BEGINNING, _END = 1500, 400
+"""Characters of a longer message that are shown: what came may be longer than what is said of it."""
 
 
 class CalibrationError(Exception):
@@ -31,7 +31,10 @@ class CalibrationError(Exception):
         super().__init__(*redact(args))
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = printable(super().__str__())
+        if len(text) <= _BEGINNING + _END:
+            return text
+        return f"{text[:_BEGINNING]} ... {text[-_END:]}"
 
 
 class InvalidInputError(CalibrationError, ValueError):
@@ -53,7 +56,7 @@ class MissingExtraError(CalibrationError, ImportError):
 def invalid(argument: str, expected: str, got: object, hint: str = "") -> InvalidInputError:
     """Build the error for a bad `argument`: what was expected, what came, what to do."""
     advice = f" {hint}" if hint else ""
-    return InvalidInputError(f"`{argument}` must be {expected}, got {_quoted(got)}.{advice}")
+    return InvalidInputError(f"`{argument}` must be {expected}, got {got}.{advice}")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
@@ -61,11 +64,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     suggestion = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
-    known_names = ", ".join(names)
-    return UnknownNameError(f"Unknown {kind} `{_quoted(name)}`.{suggestion} Known: {known_names}.")
-
-
-def _quoted(what: object) -> str:
-    """As it is, or its beginning: what came may be longer than what is said of it."""
-    text = str(what)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+    return UnknownNameError(f"Unknown {kind} `{name}`.{suggestion} Known: {', '.join(names)}.")
