@@ -83,7 +83,10 @@ def log_probability(value: Any) -> float:
     """
     if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
         raise UnusableError(f"{shown(value)} for a log-probability")
-    number = float(value)
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):  # (a whole number of 400 digits, an array)
+        raise UnusableError(f"{shown(value)} for a log-probability") from None
     if math.isnan(number) or number > ROUNDING:
         raise UnusableError(f"{number} for a log-probability")
     return number
