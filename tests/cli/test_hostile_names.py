@@ -10,6 +10,7 @@ import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from logged_lines import line
@@ -175,3 +176,25 @@ def test_errors_are_a_line_that_is_shown(
     assert err.startswith("lm-calib: ") and err.count("\n") == len(
         re.findall("^lm-calib", err, re.M)
     )
+
+
+def test_pages_and_pictures_obey_no_name(
+    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts, options and names of the runs stand in the page, and do nothing there."""
+    page, figures, one = tmp_path / "page.html", tmp_path / "figures", tmp_path / "one.svg"
+    typed(monkeypatch, "report", runs[1], "--output", str(page), "--figures", str(figures))
+    typed(monkeypatch, "diagram", runs[1], "--output", str(one))
+    text = page.read_text(encoding="utf-8")
+    assert "+group" in text and "=1+1" in text and "owned" in text
+    assert not re.search(
+        r"&#(?:0*(?:[0-8]|1[1-9]|2\d|3[01])|x0*(?:[0-8bcef]|1[0-9a-f]));", text, re.I
+    )
+    pictures = [one, *figures.rglob("*.svg")]
+    assert len(pictures) > 2 and list(figures.rglob("*.png"))
+    for source in [text, *(picture.read_text(encoding="utf-8") for picture in pictures)]:
+        shown(source.replace("\t", ""))
+    for picture in pictures:
+        ElementTree.parse(picture)
+    for name in [path.name for path in figures.rglob("*")]:
+        shown(name)
