@@ -25,10 +25,10 @@ DATE = "2026-01-02T03-04-05.678901"
 FORMATS = ["", "--json", "--csv", "--markdown"]
 
 
-def write(folder: Path, model: str, first: int = 0) -> str:
-    """A run of three tasks and their group."""
+def write(folder: Path, model: str, first: int = 0, tasks: list[str] = TASKS) -> str:
+    """A run of some tasks and their group."""
     folder.mkdir()
-    for task in TASKS:
+    for task in tasks:
         options = [f"yes{EVIL}", "no"]
         rows = [
             line(
@@ -42,7 +42,7 @@ def write(folder: Path, model: str, first: int = 0) -> str:
         ]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / f"samples_{task}_{DATE}.jsonl").write_text(text)
-    results = {"model_name": model, "group_subtasks": {"+group" + EVIL: TASKS}, "date": 1.0}
+    results = {"model_name": model, "group_subtasks": {"+group" + EVIL: tasks}, "date": 1.0}
     (folder / f"results_{DATE}.json").write_text(json.dumps(results))
     return str(folder)
 
@@ -178,13 +178,12 @@ def test_errors_are_a_line_that_is_shown(
     )
 
 
-def test_pages_and_pictures_obey_no_name(
-    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Prompts, options and names of the runs stand in the page, and do nothing there."""
+def test_pages_and_pictures_obey_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts, options and names of the run stand in the page, and do nothing there."""
+    run = write(tmp_path / "run", "-model" + EVIL + "\ud800", tasks=TASKS[:1])
     page, figures, one = tmp_path / "page.html", tmp_path / "figures", tmp_path / "one.svg"
-    typed(monkeypatch, "report", runs[1], "--output", str(page), "--figures", str(figures))
-    typed(monkeypatch, "diagram", runs[1], "--output", str(one))
+    typed(monkeypatch, "report", run, "--output", str(page), "--figures", str(figures))
+    typed(monkeypatch, "diagram", run, "--output", str(one))
     text = page.read_text(encoding="utf-8")
     assert "+group" in text and "=1+1" in text and "owned" in text
     assert not re.search(
