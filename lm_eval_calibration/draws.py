@@ -26,6 +26,10 @@ class DrawnAnswer(tuple[float, bool]):
         answer.draws = draws
         return answer
 
+    def __getnewargs__(self) -> tuple[float, bool, Floats]:
+        """How it is copied, and sent to another process."""
+        return (self[0], self[1], self.draws)
+
 
 def drawn_probabilities(answers: Sequence[Any]) -> Floats | None:
     """(M, S, K) probabilities over a document's K options by each draw; `None` without draws."""

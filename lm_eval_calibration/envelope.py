@@ -7,16 +7,20 @@ the format's version, by which a twin tells it from a plain answer.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.json_text import loads
 
 VERSION = 1
 INVALID = "invalid"
 """The flag of words that state no confidence."""
 MARK = '{"lm_eval_calibration_envelope": '
+ROUNDING = 1e-6
+"""By so much a mean of probabilities may be above 1."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Envelope:
             taken.
 
     Raises:
-        InvalidInputError: a confidence outside [0, 1], or numbers of candidates that there are not.
+        InvalidInputError: a confidence or belief outside [0, 1], or numbers of candidates that
+            there are not.
     """
 
     source: str
@@ -69,6 +74,10 @@ class Envelope:
             raise invalid("picks", f"numbers from 0 to {count - 1}, or none", self.picks)
         if self.beliefs and len(self.beliefs) != count:
             raise invalid("beliefs", f"one for each of {count} candidates", len(self.beliefs))
+        if not all(0 <= belief <= 1 + ROUNDING for belief in self.beliefs):
+            raise invalid("beliefs", "from 0 to 1", self.beliefs)
+        if not all(0 <= number < count for order in self.orders for number in order):
+            raise invalid("orders", f"of numbers from 0 to {count - 1}", self.orders)
         if len(self.scores) != len(self.sentences):
             raise invalid("scores", f"one for each of {len(self.sentences)} sentences", self.scores)
         if not all(0 <= score <= 1 for score in self.scores):
@@ -90,46 +99,70 @@ class Envelope:
         if not is_envelope(text):
             return None
         try:
-            given = json.loads(text)
-            version = given.pop("lm_eval_calibration_envelope")
-            if version != VERSION:
-                raise InvalidInputError(
-                    f"An envelope of version {version}, where version {VERSION} is known: the run "
-                    "was made with another release of lm-eval-calibration."
-                )
-            return cls._checked(given)
+            given = loads(text)
+            if (version := given.pop("lm_eval_calibration_envelope")) == VERSION:
+                return cls._checked(given)
         except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
             raise InvalidInputError(f"A damaged envelope ({error}): {text[:80]}...") from error
+        raise InvalidInputError(
+            f"An envelope of version {version}, where version {VERSION} is known: the run was made "
+            "with another release of lm-eval-calibration."
+        )
 
     @classmethod
     def _checked(cls, given: dict[str, Any]) -> Envelope:
         unknown = set(given) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]}")
-        names = ("candidates", "said", "flags", "sentences")
-        texts = [given["source"], *(text for name in names for text in given.get(name, ()))]
-        if not all(isinstance(t, str) for t in texts):
+        if not isinstance(given["source"], str):
             raise ValueError("a text that is none")
         if not isinstance(given["answer"], (str, type(None))):
             raise ValueError("an answer that is no text")
-        picks = given.get("picks", ())
+        picks, orders = _list(given, "picks"), _list(given, "orders")
         if not all(pick is None or type(pick) is int for pick in picks):
             raise ValueError("a pick that is no number")
+        if not all(
+            isinstance(order, list) and all(type(i) is int for i in order) for order in orders
+        ):
+            raise ValueError("an order that is no list of numbers")
+        confidence = given.get("confidence")
         return cls(
             given["source"],
             given["answer"],
-            None if given.get("confidence") is None else float(given["confidence"]),
-            tuple(given.get("candidates", ())),
+            None if confidence is None else _number(confidence),
+            _texts(given, "candidates"),
             tuple(picks),
-            tuple(float(value) for value in given.get("beliefs", ())),
-            tuple(given.get("said", ())),
-            tuple(tuple(int(i) for i in order) for order in given.get("orders", ())),
-            tuple(given.get("flags", ())),
-            tuple(given.get("sentences", ())),
-            tuple(float(score) for score in given.get("scores", ())),
+            _numbers(given, "beliefs"),
+            _texts(given, "said"),
+            tuple(map(tuple, orders)),
+            _texts(given, "flags"),
+            _texts(given, "sentences"),
+            _numbers(given, "scores"),
         )
+
+
+def _list(given: Mapping[str, Any], name: str) -> list[Any]:
+    found = given.get(name, [])
+    if not isinstance(found, list):
+        raise ValueError(f"`{name}` is no list")
+    return found
+
+
+def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    found = _list(given, name)
+    if not all(isinstance(text, str) for text in found):
+        raise ValueError("a text that is none")
+    return tuple(found)
+
+
+def _numbers(given: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    return tuple(map(_number, _list(given, name)))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("a number that is none")
+    return float(value)
 
 
 def is_envelope(response: Any) -> bool:

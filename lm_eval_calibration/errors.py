@@ -3,6 +3,7 @@
 CalibrationError
 ├── InvalidInputError (also a ValueError)
 │   └── UnknownNameError
+├── OutputError (also an OSError)
 └── MissingExtraError (also an ImportError)
 """
 
@@ -11,9 +12,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from lm_eval_calibration.texts import printable
+
+_BEGINNING, _END = 1500, 400
+"""Characters of a longer message that are shown: what came may be longer than what is said of it."""
+
 
 class CalibrationError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Its message is one line, whatever the names and texts of others that it quotes, and tells no
+    secret.
+    """
+
+    def __init__(self, *args: object) -> None:
+        from lm_eval_calibration.redact import redact  # (where there is an error, there is time)
+
+        super().__init__(*redact(args))
+
+    def __str__(self) -> str:
+        text = printable(super().__str__())
+        if len(text) <= _BEGINNING + _END:
+            return text
+        return f"{text[:_BEGINNING]} ... {text[-_END:]}"
 
 
 class InvalidInputError(CalibrationError, ValueError):
@@ -22,6 +43,10 @@ class InvalidInputError(CalibrationError, ValueError):
 
 class UnknownNameError(InvalidInputError):
     """A name (metric, option, task) that nothing answers to."""
+
+
+class OutputError(CalibrationError, OSError):
+    """A file or a folder cannot be written, or what stands there is not ours to replace."""
 
 
 class MissingExtraError(CalibrationError, ImportError):

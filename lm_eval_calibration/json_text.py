@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,11 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
-        InvalidJSONError: it holds something else; the message names it.
+        InvalidJSONError: it holds something else, or is a pipe or a device; the message names it.
+        OSError: it cannot be read.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InvalidJSONError(f"`{path}` is no file")
     try:
         found = loads(path.read_bytes())
     except InvalidJSONError as error:

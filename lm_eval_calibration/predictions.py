@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.ragged import Block, Ragged, blocks, starts_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -32,22 +33,35 @@ class Predictions:
         confidence: (N,) probability of the predicted option, or the stated confidence.
         correct: (N,) whether the predicted option is a gold one. Its mean is the harness's `acc`.
         predicted: (N,) index of the predicted option; `None` where only confidences are known.
-        log_probabilities: (N, K) log-softmax over the options, -inf where a document has fewer
-            than K options (and where an option has probability 0); `None` as above.
-        gold: (N, K) which options are right. A row may have several, or none when the data
-            set's answer key points outside the options; `None` as above.
-        num_options: (N,) how many of the K columns are options; `None` as above.
+        options: log-softmax over each document's options, the documents one after another, so
+            that a long one costs itself alone; `None` as above. -inf is probability 0.
+        golds: which options are right, likewise. A document may have several, or none when the
+            data set's answer key points outside the options; `None` as above.
     """
 
     confidence: Floats
     correct: Bools
     predicted: Ints | None = None
-    log_probabilities: Floats | None = None
-    gold: Bools | None = None
-    num_options: Ints | None = None
+    options: Ragged | None = None
+    golds: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.confidence)
+
+    @property
+    def num_options(self) -> Ints | None:
+        """(N,) how many options each document has; `None` where only confidences are known."""
+        return None if self.options is None else self.options.count
+
+    @property
+    def log_probabilities(self) -> Floats | None:
+        """(N, K) log-softmax over the options, -inf where a document has fewer than K options."""
+        return None if self.options is None else self.options.padded(-np.inf)
+
+    @property
+    def gold(self) -> Bools | None:
+        """(N, K) which options are right; False where a document has fewer than K options."""
+        return None if self.golds is None else self.golds.padded(False)
 
     @property
     def probabilities(self) -> Floats | None:
@@ -58,9 +72,12 @@ class Predictions:
         """The documents of some rows, in their order."""
 
         def part(column: Any) -> Any:
+            if isinstance(column, Ragged):
+                return column.take(rows)
             return None if column is None else column[rows]
 
-        return Predictions(*(part(getattr(self, f.name)) for f in fields(self)))
+        columns = (self.confidence, self.correct, self.predicted, self.options, self.golds)
+        return Predictions(*map(part, columns))
 
     @classmethod
     def from_options(
@@ -86,34 +103,52 @@ class Predictions:
         >>> p.confidence.round(3).tolist(), p.correct.tolist()
         ([0.5, 0.844], [False, True])
         """
-        padded, num_options = _pad(logits)
-        if len(gold) != len(padded):
-            raise invalid("gold", f"one entry for each of the {len(padded)} documents", len(gold))
-        return cls.from_padded(padded, num_options, _gold_mask(gold, num_options, padded.shape[1]))
+        values = _flat(logits)
+        if len(gold) != len(values):
+            raise invalid("gold", f"one entry for each of the {len(values)} documents", len(gold))
+        return cls.from_flat(values.values, values.count, _gold_mask(gold, values.count))
 
     @classmethod
     def from_padded(cls, logits: Floats, num_options: Ints, gold: Bools) -> Predictions:
-        """Predictions from arrays: what `from_options` makes of its rows first.
+        """Predictions from matrices: what `from_options` makes of its rows first.
 
         Args:
-            logits: (N, K) option log-likelihoods, -inf beyond a document's options.
+            logits: (N, K) option log-likelihoods, whatever beyond a document's options.
             num_options: (N,) how many of the K columns are options.
-            gold: (N, K) which options are right; False beyond a document's options.
+            gold: (N, K) which options are right.
 
         Raises:
             InvalidInputError: as `from_options`.
         """
-        _check_logits(logits, num_options)
-        log_probabilities = _log_softmax(logits)
-        predicted = logits.argmax(axis=1)
-        rows = np.arange(len(logits))
+        block = Block(slice(None), slice(None), num_options, logits.shape[1])
+        return cls.from_flat(block.flat(logits), num_options, block.flat(gold))
+
+    @classmethod
+    def from_flat(cls, logits: Floats, num_options: Ints, gold: Bools) -> Predictions:
+        """Predictions from all documents' options, one after another.
+
+        Args:
+            logits: (T,) option log-likelihoods.
+            num_options: (N,) how many of them are each document's, T together.
+            gold: (T,) which options are right.
+
+        Raises:
+            InvalidInputError: as `from_options`.
+        """
+        log_probabilities = np.empty(len(logits))
+        predicted = np.empty(len(num_options), dtype=np.intp)
+        for block in blocks(num_options):
+            matrix = block.padded(logits, -np.inf)
+            _check_logits(matrix, block)
+            log_probabilities[block.places] = block.flat(_log_softmax(matrix))
+            predicted[block.rows] = matrix.argmax(axis=1)
+        best = starts_of(num_options)[:-1] + predicted
         return cls(
-            confidence=np.exp(log_probabilities[rows, predicted]),
-            correct=gold[rows, predicted],
+            confidence=np.exp(log_probabilities[best]),
+            correct=gold[best],
             predicted=predicted,
-            log_probabilities=log_probabilities,
-            gold=gold,
-            num_options=num_options,
+            options=Ragged(log_probabilities, num_options),
+            golds=Ragged(gold, num_options),
         )
 
     @classmethod
@@ -142,8 +177,7 @@ class Predictions:
     def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
         """The documents of several predictions, one after another.
 
-        Tasks with different numbers of options are padded to the largest. If one of the parts
-        holds confidences only, so does the result.
+        If one of the parts holds confidences only, so does the result.
 
         >>> a = Predictions.from_options([[0.0, 1.0]], [1])
         >>> b = Predictions.from_options([[0.0, 1.0, 2.0]], [0])
@@ -154,19 +188,20 @@ class Predictions:
             return parts[0]
         confidence = np.concatenate([p.confidence for p in parts])
         correct = np.concatenate([p.correct for p in parts])
-        if any(p.log_probabilities is None for p in parts):
+        if any(p.options is None for p in parts):
             return cls(confidence, correct)
-        width = max(p.log_probabilities.shape[1] for p in parts)  # type: ignore[union-attr]
         return cls(
             confidence=confidence,
             correct=correct,
             predicted=np.concatenate([p.predicted for p in parts]),
-            log_probabilities=np.concatenate(
-                [widen(p.log_probabilities, width, -np.inf) for p in parts]
-            ),
-            gold=np.concatenate([widen(p.gold, width, False) for p in parts]),
-            num_options=np.concatenate([p.num_options for p in parts]),
+            options=_concatenated([p.options for p in parts]),
+            golds=_concatenated([p.golds for p in parts]),
         )
+
+
+def _concatenated(parts: Sequence[Any]) -> Ragged:
+    values = np.concatenate([part.values for part in parts])
+    return Ragged(values, np.concatenate([part.count for part in parts]))
 
 
 def widen(columns: Any, width: int, filling: float | bool) -> Any:
@@ -174,10 +209,11 @@ def widen(columns: Any, width: int, filling: float | bool) -> Any:
     return np.pad(columns, ((0, 0), (0, width - columns.shape[1])), constant_values=filling)
 
 
-def _pad(logits: Any) -> tuple[Floats, Ints]:
-    """Stack ragged rows into (N, K), -inf beyond each row's end; and the row lengths."""
+def _flat(logits: Any) -> Ragged:
+    """Rows one after another, as numbers."""
     if isinstance(logits, np.ndarray) and logits.ndim == 2 and logits.size:
-        return logits.astype(np.float64), np.full(len(logits), logits.shape[1], dtype=np.intp)
+        count = np.full(len(logits), logits.shape[1], dtype=np.intp)
+        return Ragged(logits.astype(np.float64).ravel(), count)
     rows = [np.asarray(row, dtype=np.float64) for row in logits]
     if not rows:
         raise invalid("logits", "one row per document", "no documents")
@@ -189,25 +225,25 @@ def _pad(logits: Any) -> tuple[Floats, Ints]:
         raise invalid(
             "logits", "at least one option per document", f"none in row {num_options.argmin()}"
         )
-    padded = np.full((len(rows), int(num_options.max())), -np.inf)
-    padded[np.arange(padded.shape[1]) < num_options[:, None]] = np.concatenate(rows)
-    return padded, num_options
+    return Ragged(np.concatenate(rows), num_options)
 
 
-def _check_logits(padded: Floats, num_options: Ints) -> None:
-    bad = np.isnan(padded) | (padded == np.inf)
+def _check_logits(matrix: Floats, block: Block) -> None:
+    bad = np.isnan(matrix) | (matrix == np.inf)
     if bad.any():
         row, option = (int(i) for i in np.argwhere(bad)[0])
         raise invalid(
-            "logits", "finite or -inf", f"{padded[row, option]} (row {row}, option {option})"
+            "logits",
+            "finite or -inf",
+            f"{matrix[row, option]} (row {block.row(row)}, option {option})",
         )
-    dead = np.isneginf(padded).all(axis=1)
+    dead = np.isneginf(matrix).all(axis=1)
     if dead.any():
         row = int(dead.argmax())
         raise invalid(
             "logits",
             "above -inf for at least one option",
-            f"-inf for all {num_options[row]} options of row {row}",
+            f"-inf for all {block.count[row]} options of row {block.row(row)}",
         )
 
 
@@ -238,18 +274,19 @@ def row_sums(terms: Floats) -> Floats:
     return np.cumsum(-np.sort(-terms, axis=1), axis=1)[:, -1]
 
 
-def _gold_mask(gold: Sequence[Gold], num_options: Ints, width: int) -> Bools:
-    """(N, width) one-hot of the gold options; indices outside a row's options mark nothing."""
-    mask = np.zeros((len(gold), width), dtype=bool)
+def _gold_mask(gold: Sequence[Gold], num_options: Ints) -> Bools:
+    """(T,) which options are gold; indices outside a row's options mark nothing."""
+    starts = starts_of(num_options)
+    mask = np.zeros(int(starts[-1]), dtype=bool)
     if all(isinstance(index, (int, np.integer)) for index in gold):
         only = np.array(gold, dtype=np.intp)
         rows = np.flatnonzero((only >= 0) & (only < num_options))
-        mask[rows, only[rows]] = True
+        mask[starts[rows] + only[rows]] = True
         return mask
     for row, (indices, count) in enumerate(zip(gold, num_options, strict=True)):
         for index in _indices(indices, row):
             if 0 <= index < count:
-                mask[row, index] = True
+                mask[starts[row] + index] = True
     return mask
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from logged_lines import line
+from mutations import written
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.verbal.labels import Labels
@@ -33,6 +33,14 @@ GENERATED = [
 ]  # fmt: skip
 
 
+RESULTS = {
+    "group_subtasks": {"all": ["some", "toy"], "some": ["toy"], "toy": []},
+    "model_name": "maker/model", "date": 1.7e9, "config": {"model": "hf", "limit": 4},
+    "configs": {"toy": {"task": "toy"}}, "versions": {"toy": 1}, "n-shot": {"toy": 0},
+    "higher_is_better": {"toy": {"acc": True}}, "total_evaluation_time_seconds": "3.5",
+}  # fmt: skip
+
+
 def lines(samples: list[Any]) -> bytes:
     """A samples file's content."""
-    return b"".join(json.dumps(sample).encode() + b"\n" for sample in samples)
+    return b"".join(written(sample) + b"\n" for sample in samples)

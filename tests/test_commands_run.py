@@ -35,29 +35,28 @@ RECIPES = {
     "others": f"{PLAIN} --tasks calib_arc --samples OTHERS",
     "further": f"{PLAIN} --tasks calib_arc --samples FURTHER",
     "unfamiliar": f"{PLAIN} --tasks calib_mmlu_anatomy --limit 40",
-    "reviews": f"{PLAIN} --tasks calib_sst2 --limit 40",
-    "other-reviews": f"""{PLAIN} --tasks calib_sst2 --samples '{{"calib_sst2": [...]}}'""",
+    "reviews": f"{CHAT} --model verbalized --tasks calib_sst2 --limit 40",
+    "other-reviews": f"{CHAT} --model verbalized --tasks calib_sst2"
+    """ --samples '{"calib_sst2": [...]}'""",
     "stated": f"{CHAT} --model verbalized --tasks calib_arc --samples ELSEWHERE",
-    "answers": f"{CHAT} --model self_correct --tasks calib_triviaqa --limit 40",
-    "others-answered": f"{CHAT} --model self_correct --tasks calib_triviaqa"
-    """ --samples '{"calib_triviaqa": [...]}'""",
     "solutions": f"{CHAT} --model self_correct --tasks calib_gsm8k --limit 40",
-    "temperature": "lm-calib fit temperature --model_args pretrained=X --tasks arc_easy --limit 40"
-    " -o {}",
+    "other-solutions": f"{CHAT} --model self_correct --tasks calib_gsm8k"
+    """ --samples '{"calib_gsm8k": [...]}'""",
+    "letters": "lm-calib fit temperature --model_args pretrained=X --tasks mmlu --limit 40 -o {}",
     "thermometer": "lm-calib fit thermometer --model_args pretrained=X --tasks mmlu --limit 40"
     " -o {}",
 }
 INPUTS = {
     "README.md": {
-        "runs/smollm2": "options", "runs/qwen": "options", "runs/modelA": "answers",
+        "runs/smollm2": "options", "runs/qwen": "options", "runs/modelA": "other-solutions",
         "runs/arc": "options", "runs/law": "unfamiliar",
     },
     "calibrators.md": {"runs/model": "others"},
     "evidence.md": {f"runs/{step}": "options" for step in (0, 40, 120, 300)},
-    "fractal.md": {"runs/modelA": "answers", "runs/modelB": "others-answered"},
+    "fractal.md": {"runs/modelA": "other-solutions", "runs/modelB": "solutions"},
     "generation.md": {"runs/": "solutions"},
-    "offline.md": dict.fromkeys(("A", "B", "C", "RUN"), "options"),
-    "scale.md": {"thermo/": "thermometer", "ts/": "temperature"},
+    "offline.md": dict.fromkeys(("A", "B", "C", "RUN", "runs/model"), "options"),
+    "scale.md": {"thermo/": "thermometer", "ts/": "letters"},
     "swag.md": {"runs/arc": "options", "runs/law": "unfamiliar"},
     "verbalized.md": {
         "runs/verbal/": "stated", "runs/further": "further", "runs/validation": "other-reviews", "runs/test": "reviews",
@@ -74,6 +73,7 @@ def documents(*numbers: int) -> str:
 SUBJECTS = "mmlu_anatomy,mmlu_astronomy,mmlu_virology"
 STAND_INS = {
     r"base=openai-chat-completions,model=M": SERVER,
+    r"model=A(?=,)": "model=M",
     r"data_parallel_size=4,tensor_parallel_size=2,": "",
     r"mmlu_abstract_algebra,\.\.\.|(?<= |,)mmlu(?= |$)": SUBJECTS,
     r"calib_mmlu(?= |$)": "calib_mmlu_anatomy",

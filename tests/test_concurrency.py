@@ -13,7 +13,8 @@ from lm_eval import simple_evaluate
 from scripted_base import Scripted  # noqa: F401
 
 from lm_eval_calibration.features import FeatureStore
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import write_json
+from lm_eval_calibration.json_text import read_object
 
 
 def together(works: list[Work], output: Path, log: Path) -> None:
@@ -35,7 +36,7 @@ def test_one_cache(tasks: Any, tmp_path: Path) -> None:
             )  # fmt: skip
             assert results is not None
             text = json.dumps(results["results"], sort_keys=True)
-            write_text(output / f"results-{number}.json", text)
+            (output / f"results-{number}.json").write_text(text)
 
         return work
 
@@ -67,10 +68,10 @@ def test_one_feature_store(tiny_model: Path, task_folder: Path, tmp_path: Path) 
 def test_one_output_folder(tmp_path: Path) -> None:
     def score(number: int) -> Work:
         def work(output: Path) -> None:
-            write_text(output / "report.json", json.dumps([number] * 100_000))
+            write_json(output / "report.json", {"rows": [number] * 100_000})
 
         return work
 
     together([score(i) for i in range(4)], tmp_path, tmp_path / "error")
-    assert len(set(json.loads((tmp_path / "report.json").read_text()))) == 1
+    assert len(set(read_object(tmp_path / "report.json")["rows"])) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

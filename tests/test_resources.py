@@ -47,7 +47,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     template = json.dumps(line(texts=["a", "b", "c", "d"], scores=[-1.0, -2.0, -3.0, -4.0]))
     whole = json.loads(template)
     with (folder / NAME).open("w") as file:
-        for i, scores in enumerate(rng.normal(-3, 1, (100_000, 4)).round(4).tolist()):
+        for i, scores in enumerate((-rng.gamma(9, 1 / 3, (100_000, 4))).round(4).tolist()):
             whole |= {"doc_id": i, "doc_hash": f"{i:064x}", "target": str(i % 4),
                       "filtered_resps": [[str(s), "False"] for s in scores]}  # fmt: skip
             file.write(json.dumps(whole) + "\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,17 +13,35 @@ from typing import Any, TypeVar
 import numpy as np
 from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat, of_config, to_config
+from lm_eval_calibration.calibrators.validity import counts, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import write_text, write_whole
+from lm_eval_calibration.files import (
+    JSON,
+    KEY,
+    MODEL_CARD,
+    Format,
+    claim_folder,
+    stamped,
+    write_json,
+    write_text,
+    write_whole,
+)
+from lm_eval_calibration.files import TENSORS as TENSOR_FILE
+from lm_eval_calibration.json_text import loads, read_object
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.redact import redact
 
-CONFIG, TENSORS = "config.json", "model.safetensors"
+CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
+FILES = {CONFIG: JSON, TENSORS: TENSOR_FILE}
 SEEN = "documents"
 DIGEST = "tensors_sha256"
 Tensors = dict[str, NDArray[Any]]
+log = logger(f"lm_eval.{__name__}")
 A = TypeVar("A", bound="Artifact")
 
 
@@ -34,12 +54,14 @@ class Training:
         documents: (N,) the first 64 bits of the harness's hash of each document.
         base_model: name of the model whose beliefs or hidden states they were, or "".
         fingerprint: of that model's weights, or "".
+        prompts: how documents were put to it, by task, as far as that is known.
     """
 
     tasks: dict[str, int] = field(default_factory=dict)
     documents: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     base_model: str = ""
     fingerprint: str = ""
+    prompts: Mapping[str, PromptFormat] = field(default_factory=dict)
 
     def seen(self, documents: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(M,) which of some documents it was fitted on."""
@@ -78,24 +100,74 @@ class Artifact(ModelHubMixin):
         tasks = ", ".join(f"{name} ({count})" for name, count in self.training.tasks.items())
         return ModelCard(
             f"---\nlibrary_name: lm-eval-calibration\ntags: [calibration]\n---\n\n"
-            f"# {self.method}, for {self.training.base_model or 'any model'}\n\n"
+            f"# {self.method}, for {redact(self.training.base_model) or 'any model'}\n\n"
             f"Fitted by lm-eval-calibration {__version__} on: {tasks or 'unknown tasks'}.\n"
         )
 
-    def _save_pretrained(self, save_directory: Path) -> None:
+    @classmethod
+    def files(cls) -> dict[str, Format]:
+        """Names and formats of what `save_pretrained` writes."""
+        return dict(FILES)
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        overwrite: bool = False,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        **hub: Any,
+    ) -> str | None:
+        """Write it into a folder: a new one, or that of an artifact of the same method.
+
+        The tensors hold a copy of the configuration, so that an artifact is replaced at once, when
+        they are.
+
+        Args:
+            save_directory: the folder.
+            overwrite: whether an artifact of another method may be replaced.
+            push_to_hub: upload it, too.
+            repo_id: of the upload; by default the folder's name.
+            **hub: as `push_to_hub` takes them.
+
+        Returns:
+            The commit's address, of an upload.
+
+        Raises:
+            OutputError: something else stands there, or the folder cannot be written to.
+        """
+        folder = claim_folder(save_directory, self.method, self.files(), overwrite=overwrite)
+        self._write(folder, overwrite)
+        self._write_card(folder / CARD)
+        for name in ("config", "model_card_kwargs"):  # (`push_to_hub` hands them over)
+            hub.pop(name, None)
+        if not push_to_hub:
+            return None
+        return str(self.push_to_hub(repo_id or folder.name, **hub))
+
+    def _write(self, folder: Path, overwrite: bool) -> None:
         documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
+        config = stamped({"method": self.method, **self._about_training(), **self.describe()})
         tensors = {**self.tensors(), SEEN: documents}
-        write_whole(save_directory / TENSORS, lambda partial: save_file(tensors, partial))
-        config = {
-            "method": self.method,
-            "lm_eval_calibration": __version__,
-            "base_model": self.training.base_model,
+        data = save(tensors, {KEY: json.dumps(config)})  # (one entry: several have no order)
+        write_whole(
+            folder / TENSORS, lambda part: part.write_bytes(data), TENSOR_FILE, overwrite=overwrite
+        )
+        config[DIGEST] = hashlib.sha256(data).hexdigest()
+        write_json(folder / CONFIG, config, overwrite=overwrite)
+
+    def _about_training(self) -> dict[str, Any]:
+        return {
+            "base_model": redact(self.training.base_model),
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
-            **self.describe(),
-            DIGEST: _digest(save_directory / TENSORS),
+            "prompts": to_config(self.training.prompts),
         }
-        write_text(save_directory / CONFIG, json.dumps(config, indent=2) + "\n")
+
+    def _write_card(self, path: Path) -> None:
+        """The README, unless one of somebody else's is there."""
+        if not os.path.lexists(path) or (path.is_file() and MODEL_CARD.ours(path)):
+            write_text(path, str(self.generate_model_card()), MODEL_CARD)
 
     @classmethod
     def from_pretrained(cls: type[A], folder: Any, **hub: Any) -> A:  # type: ignore[override]
@@ -112,9 +184,7 @@ class Artifact(ModelHubMixin):
         try:
             return cls.restore(config, tensors, training)
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
-            raise _damaged(model_id, f"{type(error).__name__}: {error}") from error
+            raise _damaged(model_id, why(error)) from error
 
 
 def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
@@ -125,19 +195,36 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
     """
     config_file, tensor_file = (_file(name, part, **hub) for part in (CONFIG, TENSORS))
     try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-        if config.get(DIGEST, digest := _digest(tensor_file)) != digest:
-            raise ValueError(f"{TENSORS} is not the one that {CONFIG} speaks of")
+        config = _agreeing(read_object(config_file), tensor_file)
         tensors = load_file(tensor_file)
         training = Training(
-            {str(task): int(count) for task, count in config["tasks"].items()},
-            tensors.pop(SEEN),
-            str(config["base_model"]),
-            str(config["base_fingerprint"]),
+            counts(config["tasks"]),
+            hashes(tensors.pop(SEEN)),
+            text(config, "base_model"),
+            text(config, "base_fingerprint"),
+            of_config(config.get("prompts")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise _damaged(name, f"{type(error).__name__}: {error}") from error
+        raise _damaged(name, why(error)) from error
     return config, tensors, training
+
+
+def _agreeing(config: dict[str, Any], tensor_file: Path) -> dict[str, Any]:
+    """The configuration, or the copy inside the tensors where it speaks of others than these.
+
+    (A kill may have come between the two files.)
+    """
+    if config.get(DIGEST, digest := _digest(tensor_file)) == digest:
+        return config
+    with safe_open(tensor_file, "np") as file:
+        copy = (file.metadata() or {}).get(KEY)
+    if copy is None:
+        raise ValueError(f"{TENSORS} is not the one that {CONFIG} speaks of")
+    log.warning("%s is not of the same fit as %s, whose copy of it is taken.", CONFIG, TENSORS)
+    found = loads(copy)
+    if not isinstance(found, dict):
+        raise ValueError(f"the copy of {CONFIG} in {TENSORS} is no object")
+    return found
 
 
 def _digest(file: Path) -> str:
@@ -146,8 +233,8 @@ def _digest(file: Path) -> str:
 
 def _file(name: str, part: str, **hub: Any) -> Path:
     folder = Path(name)
-    if folder.is_dir():
-        if not (folder / part).is_file():
+    if os.path.isdir(folder):
+        if not os.path.isfile(folder / part):
             raise invalid(
                 "calibrator",
                 f"a folder with {CONFIG} and {TENSORS}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lm_eval_calibration.calibrators.contract import SMALLEST, Parameters, on_probabilities
-from lm_eval_calibration.calibrators.logistic import fit_logistic, logistic
+from lm_eval_calibration.calibrators.logistic import check_weights, fit_logistic, logistic
 from lm_eval_calibration.predictions import Bools, Floats
 
 
@@ -19,9 +19,14 @@ def apply(probability: Floats, parameters: Parameters) -> Floats:
     return logistic(_features(probability), parameters["weights"])
 
 
+def check(parameters: Parameters) -> None:
+    """Two slopes, not negative, and an offset."""
+    check_weights(parameters, 2)
+
+
 def _features(probability: Floats) -> Floats:
     p = np.clip(probability, SMALLEST, 1 - SMALLEST)
     return np.stack([np.log(p), -np.log1p(-p)], axis=1)
 
 
-METHOD = on_probabilities("beta", "a logistic curve of log p and log(1 - p)", fit, apply)
+METHOD = on_probabilities("beta", "a logistic curve of log p and log(1 - p)", fit, apply, check)

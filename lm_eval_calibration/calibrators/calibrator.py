@@ -16,8 +16,10 @@ from lm_eval_calibration.calibrators.contract import (
     transform,
 )
 from lm_eval_calibration.calibrators.methods import METHODS
+from lm_eval_calibration.calibrators.validity import finite, text
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
+from lm_eval_calibration.ragged import Block
 
 ALL = ""
 """The key of parameters that serve every task."""
@@ -81,13 +83,17 @@ class Calibrator(Artifact):
             num_options: (N,) how many of the K columns are options.
             task: as for `transform`.
         """
-        gold = np.zeros(logits.shape, dtype=bool)
+        block = Block(slice(None), slice(None), num_options, logits.shape[1])
+        flat = block.flat(logits)
+        gold = np.zeros(len(flat), dtype=bool)
         if self._method.any_constant:
-            return self._method.apply(Options(logits, num_options, gold), self._for(task))
-        given = Predictions.from_padded(logits, num_options, gold)
-        found = self.transform(given, task).log_probabilities
-        assert found is not None
-        return found
+            found = self._method.apply(Options(flat, num_options, gold), self._for(task))
+        else:
+            given = Predictions.from_flat(flat, num_options, gold)
+            mapped = self.transform(given, task).options
+            assert mapped is not None
+            found = mapped.values
+        return block.padded(found, -np.inf)
 
     def _for(self, task: str) -> Parameters:
         found = self.parameters.get(task, self.parameters.get(ALL))
@@ -120,15 +126,20 @@ class Calibrator(Artifact):
         """The calibrator of its files.
 
         Raises:
-            InvalidInputError: an unknown method, or parameters that are not finite.
+            InvalidInputError: an unknown method, or parameters that it cannot have found.
         """
+        method = find(text(config, "method"))
+        finite(tensors)
         parameters: dict[str, Parameters] = {}
         for key, value in tensors.items():
             task, _, name = key.rpartition(":")
-            if not np.isfinite(value).all():
-                raise InvalidInputError(f"The calibrator's `{name}` holds NaN or infinity.")
             parameters.setdefault(task, {})[name] = value
-        return cls(str(config["method"]), parameters, training)
+        for task, found in parameters.items() or [(ALL, {})]:
+            try:
+                method.check(found)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"task `{task}`: {error}" if task else str(error)) from None
+        return cls(method.name, parameters, training)
 
 
 def find(method: str) -> Method:
@@ -168,7 +179,7 @@ def fit(
 
 
 def _fit(method: Method, predictions: Predictions) -> Parameters:
-    if predictions.log_probabilities is None:
+    if predictions.options is None:
         if method.fit_pairs is not None:
             return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool))
         if not method.keeps_order:

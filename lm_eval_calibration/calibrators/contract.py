@@ -16,6 +16,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions
+from lm_eval_calibration.ragged import positions, starts_of
 
 Parameters = dict[str, Floats]
 SMALLEST = 1e-12
@@ -23,7 +24,10 @@ SMALLEST = 1e-12
 
 
 class Options(NamedTuple):
-    """Beliefs over options: log-probabilities (N, K), how many of K are options (N,), gold (N, K)."""
+    """Beliefs over all documents' options, T in all, one document after another.
+
+    Log-probabilities (T,), how many of them are each document's (N,), which are gold (T,).
+    """
 
     logits: Floats
     num_options: Ints
@@ -38,7 +42,8 @@ class Method:
         name: as the command line has it.
         meaning: one line.
         fit: parameters from beliefs over options.
-        apply: mapped logits (N, K) of beliefs, given parameters.
+        apply: mapped logits (T,) of beliefs, given parameters.
+        check: refuses parameters that `fit` cannot have found, for a file may hold anything.
         keeps_order: whether the more probable option stays so, and thus `acc` what it was.
         any_constant: whether logits may carry a constant of their document's own; else they are
             log-probabilities.
@@ -50,6 +55,7 @@ class Method:
     meaning: str
     fit: Callable[[Options], Parameters]
     apply: Callable[[Options, Parameters], Floats]
+    check: Callable[[Parameters], object]
     keeps_order: bool = True
     any_constant: bool = False
     fit_pairs: Callable[[Floats, Bools], Parameters] | None = None
@@ -61,22 +67,18 @@ def on_probabilities(
     meaning: str,
     fit_pairs: Callable[[Floats, Bools], Parameters],
     apply_pairs: Callable[[Floats, Parameters], Floats],
+    check: Callable[[Parameters], object],
     keeps_order: bool = True,
 ) -> Method:
     """A recalibrator that is a curve of probabilities."""
 
     def fit(beliefs: Options) -> Parameters:
-        real = np.arange(beliefs.logits.shape[1]) < beliefs.num_options[:, None]
-        return fit_pairs(np.exp(beliefs.logits[real]), beliefs.gold[real])
+        return fit_pairs(np.exp(beliefs.logits), beliefs.gold)
 
     def apply(beliefs: Options, parameters: Parameters) -> Floats:
-        real = np.arange(beliefs.logits.shape[1]) < beliefs.num_options[:, None]
-        mapped = np.full(beliefs.logits.shape, -np.inf)
-        curve = apply_pairs(np.exp(beliefs.logits[real]), parameters)
-        mapped[real] = np.log(np.maximum(curve, SMALLEST))
-        return mapped
+        return np.log(np.maximum(apply_pairs(np.exp(beliefs.logits), parameters), SMALLEST))
 
-    return Method(name, meaning, fit, apply, keeps_order, False, fit_pairs, apply_pairs)
+    return Method(name, meaning, fit, apply, check, keeps_order, False, fit_pairs, apply_pairs)
 
 
 def labelled(predictions: Predictions) -> Options:
@@ -87,34 +89,37 @@ def labelled(predictions: Predictions) -> Options:
     Raises:
         InvalidInputError: no document has a right option.
     """
-    if predictions.log_probabilities is None:
+    if predictions.options is None:
         c = np.clip(predictions.confidence, SMALLEST, 1 - SMALLEST)
         right = np.asarray(predictions.correct, dtype=bool)
         count = np.full(len(c), 2, dtype=np.intp)
         logits = np.stack([np.log(c), np.log1p(-c)], axis=1)
-        return Options(logits, count, np.stack([right, ~right], axis=1))
-    assert predictions.gold is not None and predictions.num_options is not None
-    known = predictions.gold.any(axis=1)
+        return Options(logits.ravel(), count, np.stack([right, ~right], axis=1).ravel())
+    golds = predictions.golds
+    assert golds is not None
+    known = np.logical_or.reduceat(golds.values, starts_of(golds.count)[:-1])
     if not known.any():
         raise invalid("predictions", "documents with a right option", "none")
-    return Options(
-        predictions.log_probabilities[known],
-        predictions.num_options[known],
-        predictions.gold[known],
-    )
+    return options_of(predictions if known.all() else predictions.take(np.flatnonzero(known)))
+
+
+def options_of(predictions: Predictions) -> Options:
+    """The beliefs over options of predictions that have them."""
+    assert predictions.options is not None and predictions.golds is not None
+    options = predictions.options
+    return Options(options.values, options.count, predictions.golds.values)
 
 
 def transform(method: Method, parameters: Parameters, predictions: Predictions) -> Predictions:
     """The predictions with mapped beliefs; what is predicted stays, where the method keeps order."""
-    if predictions.log_probabilities is None:
+    if predictions.options is None:
         return _transform_pairs(method, parameters, predictions)
-    assert predictions.gold is not None and predictions.num_options is not None
-    beliefs = Options(predictions.log_probabilities, predictions.num_options, predictions.gold)
+    beliefs = options_of(predictions)
     logits = method.apply(beliefs, parameters)
     if method.keeps_order:
         assert predictions.predicted is not None
-        logits = keep_best(logits, predictions.predicted)
-    return Predictions.from_padded(logits, predictions.num_options, predictions.gold)
+        logits = keep_best(logits, beliefs.num_options, predictions.predicted)
+    return Predictions.from_flat(logits, beliefs.num_options, beliefs.gold)
 
 
 def _transform_pairs(
@@ -128,15 +133,15 @@ def _transform_pairs(
             f"`{method.name}` needs the options of each document, and these predictions hold "
             "confidences only."
         )
-    logits = method.apply(labelled(predictions), parameters)
-    two = Predictions.from_padded(logits, np.full(len(logits), 2), np.zeros(logits.shape, bool))
-    assert two.probabilities is not None
-    return replace(predictions, confidence=two.probabilities[:, 0])
+    beliefs = labelled(predictions)
+    two = Predictions.from_flat(method.apply(beliefs, parameters), *beliefs[1:])
+    assert two.options is not None
+    return replace(predictions, confidence=np.exp(two.options.values[::2]))
 
 
-def keep_best(logits: Floats, predicted: Ints) -> Floats:
+def keep_best(logits: Floats, num_options: Ints, predicted: Ints) -> Floats:
     """Logits in which the option predicted before is the first largest: ties fall as they did."""
-    best = logits[np.arange(len(logits)), predicted][:, None]
+    best = np.repeat(logits[starts_of(num_options)[:-1] + predicted], num_options)
     below = np.nextafter(best, -np.inf)
-    earlier = np.arange(logits.shape[1]) < predicted[:, None]
+    earlier = positions(num_options) < np.repeat(predicted, num_options)
     return np.where(earlier, np.minimum(logits, below), np.minimum(logits, best))

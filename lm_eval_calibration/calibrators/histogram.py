@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lm_eval_calibration.calibrators.contract import Parameters, on_probabilities
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.metrics.binning import NUM_BINS, equal_width_bins
 from lm_eval_calibration.predictions import Bools, Floats
 
@@ -27,6 +28,12 @@ def apply(probability: Floats, parameters: Parameters) -> Floats:
     return value[equal_width_bins(probability, len(value))]
 
 
+def check(parameters: Parameters) -> None:
+    """(15,) shares."""
+    named(parameters, "value")
+    bounded(parameters, "value", (NUM_BINS,), 0, 1)
+
+
 METHOD = on_probabilities(
-    "histogram", "each bin's share of right ones", fit, apply, keeps_order=False
+    "histogram", "each bin's share of right ones", fit, apply, check, keeps_order=False
 )

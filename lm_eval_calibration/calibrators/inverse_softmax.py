@@ -12,11 +12,15 @@ import numpy as np
 
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
 from lm_eval_calibration.calibrators.temperature import least_nll
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.ragged import by_rows
 
 FLOORS = (1e-4, 1e-3, 3e-3, 1e-2)
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures are sought in here; one at an end says that the map does not fit."""
+HIGHEST_FLOOR = 0.5
+"""Of two options the likelier one is above it."""
 
 
 def fit(beliefs: Options) -> Parameters:
@@ -38,12 +42,18 @@ def loss(beliefs: Options, parameters: Parameters) -> float:
 
 
 def floored(beliefs: Options, floor: float) -> Floats:
-    """(N, K) logarithms of probabilities, none of a real option below the floor."""
-    real = np.arange(beliefs.logits.shape[1]) < beliefs.num_options[:, None]
-    top = beliefs.logits.max(axis=1, keepdims=True)
-    p = np.exp(beliefs.logits - top)
-    p /= p.sum(axis=1, keepdims=True)
-    return np.where(real, np.log(np.maximum(p, floor)), -np.inf)
+    """(T,) logarithms of probabilities, none of them below the floor."""
+    return np.log(np.maximum(probabilities(beliefs), floor))
+
+
+def probabilities(beliefs: Options) -> Floats:
+    """(T,) softmax over each document's options."""
+
+    def softmax(logits: Floats) -> Floats:
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    return by_rows(softmax, beliefs.logits, beliefs.num_options, -np.inf)
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:
@@ -51,7 +61,14 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
     return floored(beliefs, float(parameters["floor"])) / parameters["temperature"]
 
 
+def check(parameters: Parameters) -> None:
+    """One temperature, where it is sought, and a floor that leaves room above it."""
+    named(parameters, "temperature", "floor")
+    bounded(parameters, "temperature", (), LOWEST, HIGHEST)
+    bounded(parameters, "floor", (), 0, HIGHEST_FLOOR)
+
+
 METHOD = Method(
     "inverse_softmax", "a floor for printed zeros, then one number divides log-probabilities",
-    fit, apply,
+    fit, apply, check,
 )  # fmt: skip

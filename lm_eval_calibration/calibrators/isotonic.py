@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from lm_eval_calibration.calibrators.contract import Parameters, on_probabilities
+from lm_eval_calibration.calibrators.validity import bounded, named
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Bools, Floats
 
 
@@ -25,4 +27,14 @@ def apply(probability: Floats, parameters: Parameters) -> Floats:
     return np.interp(probability, parameters["x"], parameters["y"])
 
 
-METHOD = on_probabilities("isotonic", "the rising staircase that fits best", fit, apply)
+def check(parameters: Parameters) -> None:
+    """(M,) corners inside the unit square, each to the right of the last and not below it."""
+    named(parameters, "x", "y")
+    x = bounded(parameters, "x", (None,), 0, 1)
+    y = bounded(parameters, "y", x.shape, 0, 1)
+    for name, steps in (("x", np.diff(x)), ("y", np.diff(y))):
+        if (steps < 0).any():
+            raise invalid(name, "rising", f"a fall at corner {int(np.argmax(steps < 0)) + 2}")
+
+
+METHOD = on_probabilities("isotonic", "the rising staircase that fits best", fit, apply, check)

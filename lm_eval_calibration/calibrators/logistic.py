@@ -6,6 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from lm_eval_calibration.calibrators.contract import Parameters
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.predictions import Bools, Floats
 
 
@@ -32,6 +34,17 @@ def fit_logistic(features: Floats, verdict: Bools) -> Floats:
     bounds = [*[(0.0, None)] * count, (None, None)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x, dtype=np.float64)
+
+
+def check_weights(parameters: Parameters, features: int) -> None:
+    """Refuse weights that `fit_logistic` cannot have found.
+
+    Raises:
+        InvalidInputError: other parameters, another number of weights, or a falling curve.
+    """
+    named(parameters, "weights")
+    weights = bounded(parameters, "weights", (features + 1,))
+    bounded({"slope": weights[:-1]}, "slope", (features,), 0)
 
 
 def logistic(features: Floats, weights: Floats) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logit
 
 from lm_eval_calibration.calibrators.contract import SMALLEST, Parameters, on_probabilities
-from lm_eval_calibration.calibrators.logistic import fit_logistic, logistic
+from lm_eval_calibration.calibrators.logistic import check_weights, fit_logistic, logistic
 from lm_eval_calibration.predictions import Bools, Floats
 
 
@@ -20,8 +20,13 @@ def apply(probability: Floats, parameters: Parameters) -> Floats:
     return logistic(_features(probability), parameters["weights"])
 
 
+def check(parameters: Parameters) -> None:
+    """A slope, not negative, and an offset."""
+    check_weights(parameters, 1)
+
+
 def _features(probability: Floats) -> Floats:
     return logit(np.clip(probability, SMALLEST, 1 - SMALLEST))[:, None]
 
 
-METHOD = on_probabilities("platt", "a logistic curve of the log-odds", fit, apply)
+METHOD = on_probabilities("platt", "a logistic curve of the log-odds", fit, apply, check)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
+from lm_eval_calibration.calibrators.inverse_softmax import probabilities
 from lm_eval_calibration.calibrators.temperature import least_nll
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.predictions import Floats
 
 LOWEST, HIGHEST = 0.01, 100.0
@@ -21,18 +23,18 @@ def fit(beliefs: Options) -> Parameters:
     return {"temperature": np.array(least_nll(scaled, LOWEST, HIGHEST).temperature)}
 
 
-def probabilities(beliefs: Options) -> Floats:
-    """(N, K) probabilities as if they were logits; -inf beyond a document's options."""
-    real = np.arange(beliefs.logits.shape[1]) < beliefs.num_options[:, None]
-    p = np.exp(beliefs.logits - beliefs.logits.max(axis=1, keepdims=True))
-    return np.where(real, p / p.sum(axis=1, keepdims=True), -np.inf)
-
-
 def apply(beliefs: Options, parameters: Parameters) -> Floats:
     """Probabilities over the temperature, as logits."""
     return probabilities(beliefs) / parameters["temperature"]
 
 
+def check(parameters: Parameters) -> None:
+    """One temperature, where it is sought."""
+    named(parameters, "temperature")
+    bounded(parameters, "temperature", (), LOWEST, HIGHEST)
+
+
 METHOD = Method(
-    "resoftmax", "a temperature on probabilities as if they were logits; for comparison", fit, apply
-)
+    "resoftmax", "a temperature on probabilities as if they were logits; for comparison",
+    fit, apply, check,
+)  # fmt: skip

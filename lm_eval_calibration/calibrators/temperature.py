@@ -8,7 +8,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
-from lm_eval_calibration.metrics.proper import nll_values
+from lm_eval_calibration.calibrators.validity import bounded, named
+from lm_eval_calibration.metrics.families import NLL
 from lm_eval_calibration.predictions import Floats, Predictions
 
 LOWEST, HIGHEST = 0.01, 100.0
@@ -32,9 +33,8 @@ def least_nll(beliefs: Options, lowest: float, highest: float) -> Fitted:
 
     def loss(log_temperature: float) -> float:
         scaled = beliefs._replace(logits=beliefs.logits / np.exp(log_temperature))
-        p = Predictions.from_padded(*scaled)
-        assert p.log_probabilities is not None
-        return float(np.mean(np.minimum(nll_values(p.log_probabilities, beliefs.gold), 1e6)))
+        nll, *_ = NLL.read(Predictions.from_flat(*scaled))
+        return float(np.mean(np.minimum(nll, 1e6)))
 
     bounds = np.log([lowest, highest])
     if lowest == highest:
@@ -48,6 +48,12 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
     return beliefs.logits / parameters["temperature"]
 
 
+def check(parameters: Parameters) -> None:
+    """One temperature, where it is sought."""
+    named(parameters, "temperature")
+    bounded(parameters, "temperature", (), LOWEST, HIGHEST)
+
+
 METHOD = Method(
-    "temperature", "one number divides all log-likelihoods", fit, apply, any_constant=True
+    "temperature", "one number divides all log-likelihoods", fit, apply, check, any_constant=True
 )

@@ -7,8 +7,10 @@ from scipy.optimize import minimize
 
 from lm_eval_calibration.calibrators import temperature
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
+from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.ragged import Ragged, kinds_of, positions
 
 PENALTY = 1e-3
 """On squared offsets and on how far log factors are from the temperature's: ties rare letters down."""
@@ -16,11 +18,19 @@ PENALTY = 1e-3
 
 def fit(beliefs: Options) -> Parameters:
     """Least NLL (Guo et al., 2017, section 4.2) with a slight penalty, by L-BFGS."""
-    options = beliefs.logits.shape[1]
+    if len(kinds_of(beliefs.num_options)) > 1:
+        raise invalid(
+            "predictions",
+            "documents of about as many options, for `vector` has parameters of each position",
+            f"from {beliefs.num_options.min()} to {beliefs.num_options.max()}",
+            "Use `temperature`, which takes any number.",
+        )
+    matrix = Ragged(beliefs.logits, beliefs.num_options).padded(-np.inf)
+    gold = Ragged(beliefs.gold, beliefs.num_options).padded(False)
+    options = matrix.shape[1]
     start = -np.log(temperature.fit(beliefs)["temperature"])
-    z = np.where(np.isfinite(beliefs.logits), beliefs.logits, 0.0)
-    there = np.isfinite(beliefs.logits)
-    gold = beliefs.gold & there
+    there = np.isfinite(matrix)
+    z, gold = np.where(there, matrix, 0.0), gold & there
     usable = gold.any(axis=1)
     z, there, gold = z[usable], there[usable], gold[usable]
 
@@ -59,14 +69,18 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
             f"one with {most}",
             "Use `temperature`, which takes any number.",
         )
-    width = min(beliefs.logits.shape[1], known)
-    mapped = np.full(beliefs.logits.shape, -np.inf)
-    mapped[:, :width] = (
-        beliefs.logits[:, :width] * parameters["scale"][:width] + parameters["offset"][:width]
-    )
-    return mapped
+    position = positions(beliefs.num_options)
+    return beliefs.logits * parameters["scale"][position] + parameters["offset"][position]
+
+
+def check(parameters: Parameters) -> None:
+    """(K,) factors, as far from 1 as a temperature may be, and as many offsets."""
+    named(parameters, "scale", "offset")
+    scale = bounded(parameters, "scale", (None,), temperature.LOWEST, temperature.HIGHEST)
+    bounded(parameters, "offset", scale.shape)
 
 
 METHOD = Method(
-    "vector", "a factor and an offset for each option's position", fit, apply, keeps_order=False
-)
+    "vector", "a factor and an offset for each option's position", fit, apply, check,
+    keeps_order=False,
+)  # fmt: skip

@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
+from io import TextIOWrapper
+from typing import Any, NoReturn
 
 import typer
 
 from lm_eval_calibration.cli.commands import fit, fit_networks, offline, sentences, trust
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.redact import clean, redact, secrets_in
+from lm_eval_calibration.texts import printable
 
 __all__ = ["app", "fit", "fit_networks", "main", "offline", "sentences", "trust"]
 
 
 def main() -> None:
-    """Run `lm-calib`; our own errors end in one line on stderr and exit status 2."""
+    """Run `lm-calib`; our own errors, and the system's, end in one line and exit status 2.
+
+    No error tells a secret of the command line or of the environment, ours or not. What the
+    terminal's encoding cannot hold is printed as an escape, not an end of the command.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        status = app(standalone_mode=False)
     except CalibrationError as error:
-        typer.secho(f"lm-calib: {error}", fg="red", err=True)
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as error:  # (of files that are read: unreadable, gone, on a disk that fails)
+        where = f"`{error.filename}`: " if error.filename else ""
+        _stop(f"{where}{error.strerror or error}.")
+    except typer.Abort:
+        typer.echo("Aborted!", err=True)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - shown as it would have been, and the status says so
+        if hasattr(error, "exit_code"):
+            _show_usage(error)
+        text = "".join(traceback.format_exception(error))
+        typer.echo(redact(text, _known()), err=True, nl=False)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _stop(why: str) -> NoReturn:
+    typer.secho(f"lm-calib: {printable(redact(why, _known()))}", fg="red", err=True)
+    sys.exit(2)
+
+
+def _known() -> frozenset[str]:
+    values = [part.partition("=")[2] for part in sys.argv[1:] if part.startswith("--")]
+    return secrets_in(sys.argv[1:], values, dict(os.environ))
+
+
+def _show_usage(error: Any) -> None:
+    """What typer says of arguments that cannot be."""
+    clean(error, _known())
+    try:
+        from typer.rich_utils import rich_format_error
+    except ImportError:
+        error.show()
+    else:
+        rich_format_error(error)
+    sys.exit(error.exit_code)

@@ -15,6 +15,7 @@ from lm_eval_calibration.cli.formats import (
     csv_table,
     dump,
     interval,
+    markdown,
     markdown_table,
     number,
     print_tables,
@@ -73,7 +74,9 @@ def render(compared: Sequence[Comparison], left_out: Sequence[str], how: Format)
     return None
 
 
-def draw_trend(runs: Sequence[Run], metrics: Sequence[str] | None, path: Path) -> Path:
+def draw_trend(
+    runs: Sequence[Run], metrics: Sequence[str] | None, path: Path, overwrite: bool
+) -> None:
     """Draw each metric over the runs, in their order, into one image file."""
     from lm_eval_calibration.report.trend import save_trend
 
@@ -82,7 +85,7 @@ def draw_trend(runs: Sequence[Run], metrics: Sequence[str] | None, path: Path) -
     series: dict[str, list[Any]] = {}
     for s in scored:
         series.setdefault(s.scope.name, []).append(s.estimates)
-    return save_trend(series, [run.label for run in runs], path)
+    save_trend(series, [run.label for run in runs], path, overwrite=overwrite)
 
 
 def _title(c: Comparison) -> str:
@@ -133,7 +136,12 @@ def _discordant(c: Comparison) -> list[str]:
 
 def _markdown(c: Comparison) -> str:
     rows = [_cells(c, d) for d in c.differences.values()]
-    return f"**{_title(c)}**\n\n{markdown_table(_header(c), rows, texts=2)}\n\n{' '.join(_discordant(c))}"
+    parts = (
+        f"**{markdown(_title(c))}**",
+        markdown_table(_header(c), rows, texts=2),
+        markdown(" ".join(_discordant(c))),
+    )
+    return "\n\n".join(parts)
 
 
 def _flat(c: Comparison) -> Iterator[dict[str, Any]]:

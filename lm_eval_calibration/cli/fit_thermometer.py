@@ -14,7 +14,7 @@ from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
 from lm_eval_calibration.cli.formats import dump, number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import JSON, claim_folder, stamped, write_text
 from lm_eval_calibration.fitting import leave_one_out as loo
 from lm_eval_calibration.fitting.sources import ModelArguments, ask
 from lm_eval_calibration.fitting.task_documents import Selection
@@ -25,6 +25,8 @@ from lm_eval_calibration.fitting.thermometer import (
     fit,
 )
 
+LEFT_OUT = "leave_one_out.json"
+METHOD, FILES = "thermometer", {**Thermometer.files(), LEFT_OUT: JSON}
 TITLES = {
     "vanilla": "vanilla",
     "ts_cv": "one temperature of the other tasks (TS-CV)",
@@ -59,23 +61,23 @@ def run(
     settings: Settings,
     seed: int,
     held_out_seeds: Sequence[int],
+    overwrite: bool,
 ) -> None:
     """Make or read the features, hold out each task where seeds are given, fit, save and print."""
     lm = model.create()
     asked = ask(lm, selection)
+    claim_folder(output, METHOD, FILES, overwrite=overwrite)
     with counting("documents", documents_in(asked)) as progress:
-        tasks = collect_all(lm, asked, store, progress)
+        tasks = collect_all(lm, asked, store, model.model_args, progress)
     if held_out_seeds:
         with counting("trainings", len(tasks) * len(held_out_seeds)) as progress:
             results = loo.leave_one_out(tasks, settings, held_out_seeds, progress)
-        write_text(
-            output / "leave_one_out.json", dump([asdict(result) for result in results]) + "\n"
-        )
+        held_out = stamped({"held_out": [asdict(result) for result in results]})
+        write_text(output / LEFT_OUT, dump(held_out) + "\n", JSON, overwrite=overwrite)
         print_tables(_held_out_tables(results, len(held_out_seeds)))
-    name = str(getattr(lm, "pretrained", "") or model.model_args)
     with counting("steps", settings.steps) as progress:
-        thermometer = fit(lm, name, list(tasks.values()), settings, seed, progress)
-    thermometer.save_pretrained(output)
+        thermometer = fit(lm, asked, list(tasks.values()), settings, seed, progress)
+    thermometer.save_pretrained(output, overwrite=overwrite)
     print_tables([_sentence(thermometer, tasks)])
     typer.echo(output.resolve())
 

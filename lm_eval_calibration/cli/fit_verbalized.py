@@ -21,17 +21,27 @@ METHODS = ("inverse_softmax", "resoftmax", "vector", "platt", "isotonic")
 METRICS = ("acc", "nll", "brier", "ece")
 
 
-def run(beliefs: Beliefs, output: Path, method: str, folds: int, per_task: bool) -> None:
-    """Fit every method, print what each does to held-out folds, and save one.
+def check_method(method: str) -> None:
+    """Make sure that stated probabilities can be mapped so.
 
     Raises:
-        InvalidInputError: an unknown method, or too few documents.
+        InvalidInputError: an unknown method.
     """
     if method not in METHODS:
         raise invalid("--method", ", ".join(METHODS), f"`{method}`")
+
+
+def run(
+    beliefs: Beliefs, output: Path, method: str, folds: int, per_task: bool, overwrite: bool
+) -> None:
+    """Fit every method, print what each does to held-out folds, and save one.
+
+    Raises:
+        InvalidInputError: too few documents.
+    """
     found = {m: recalibrate(m, beliefs, folds=folds, per_task=per_task) for m in METHODS}
     kept = found[method].calibrator
-    kept.save_pretrained(output)
+    kept.save_pretrained(output, overwrite=overwrite)
     before = found[method].before
     table = Table(box=None, pad_edge=False)
     for name in (f"held out, {folds} folds", *METRICS, "95 % interval of ece"):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -13,11 +14,17 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.texts import printable
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 """A metric's direction: which way is better."""
+_FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that a spreadsheet would compute."""
+_MARKUP = re.compile(r"[\\`*<>|&~]|\](?=[(\[:])")
+"""What Markdown would not show as it is: code, emphasis, tags, cells, and the ends of links."""
 
 
 class Format(Enum):
@@ -45,7 +52,7 @@ def choose(as_json: bool, as_csv: bool, as_markdown: bool) -> Format:
 def print_text(text: str | None) -> None:
     """Print figures as they are, without colours or wrapping."""
     if text is not None:
-        typer.echo(text)
+        typer.echo(printable(text, lines=True))
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -61,8 +68,11 @@ def interval(low: float, high: float) -> str:
 
 
 def dump(value: Any) -> str:
-    """Strict JSON: null for what is undefined, "Infinity" for an infinite figure."""
-    return json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Strict JSON: null for what is undefined, "Infinity" for an infinite figure.
+
+    It is ASCII, so that every name is in it whole, in any encoding, and none is obeyed.
+    """
+    return json.dumps(_strict(value), indent=2, allow_nan=False)
 
 
 def _strict(value: Any) -> Any:
@@ -76,14 +86,30 @@ def _strict(value: Any) -> Any:
 
 
 def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Comma-separated rows with a header; empty where a figure is undefined."""
+    """Comma-separated rows with a header; empty where a figure is undefined.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         undefined = [k for k, v in row.items() if isinstance(v, float) and math.isnan(v)]
-        writer.writerow({**row, **dict.fromkeys(undefined, "")})
+        texts = {k: _literal(v) for k, v in row.items() if isinstance(v, str)}
+        writer.writerow({**row, **texts, **dict.fromkeys(undefined, "")})
     return text.getvalue().rstrip("\n")
+
+
+def _literal(text: str) -> str:
+    shown = printable(text)
+    return f"'{shown}" if _FORMULA.match(shown) else shown
+
+
+class _Plain(Console):
+    """A terminal that is shown texts, and obeys none of them."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
 
 
 def print_tables(items: Sequence[Table | str]) -> None:
@@ -91,17 +117,26 @@ def print_tables(items: Sequence[Table | str]) -> None:
 
     A line before a table is its title.
     """
-    console = Console(highlight=False)
+    console = _Plain(highlight=False, markup=False, emoji=False)
     wide = console.options.update(max_width=10_000)
     natural = [i.__rich_measure__(console, wide).maximum for i in items if isinstance(i, Table)]
     console.width = max([console.width, *natural])
     for item, following in zip(items, [*items[1:], ""], strict=True):
         style = "bold" if isinstance(following, Table) else ""
-        console.print(item, style=style if isinstance(item, str) else None, markup=False)
+        console.print(item, style=style if isinstance(item, str) else None)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
     """A Markdown table; the first `texts` columns are aligned left, figures right."""
     rule = ["---"] * texts + ["---:"] * (len(header) - texts)
-    escaped = [[cell.strip().replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [list(header), rule, *escaped])
+    head, *body = ([markdown(cell.strip()) for cell in row] for row in [header, *rows])
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+
+
+def markdown(text: str) -> str:
+    r"""A text in one line of Markdown, of which nothing is markup.
+
+    >>> print(markdown("a|b `c` <d>"))
+    a\|b \`c\` \<d\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", printable(text))

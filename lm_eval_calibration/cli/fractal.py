@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import typer
 from rich.table import Table
 
 from lm_eval_calibration.cli.formats import number, print_tables
+from lm_eval_calibration.cli.outputs import say_where
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import JSON_LINES, stamped, write_text
 from lm_eval_calibration.fitting.responses import Labelled, of_samples
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.models.scoring_sentences import ScoredResponse, ScorerWithEncoder
@@ -32,23 +32,27 @@ def score(
     label: str | None,
     filter_name: str | None,
     allow_seen: bool,
+    skip_bad: bool,
+    overwrite: bool,
 ) -> None:
     """Write a line for each response, and print how its confidence fares where labels are known.
 
     Raises:
         InvalidInputError: nothing to read, or responses to documents that the scorer was fitted on.
     """
-    found = of_samples(runs, label, scorer.scorer.reading.split, filter_name)
+    split = scorer.scorer.reading.split
+    found = of_samples(runs, label, split, filter_name, skip_bad=skip_bad)
+    say(found.notes)
     _refuse_seen(found, scorer, allow_seen)
     scored: list[ScoredResponse] = []
     for start in range(0, len(found.responses), LINES):
         scored += scorer.score(found.responses[start : start + LINES])
-    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(found, scored))
-    write_text(output, "".join(lines))
+    lines = (json.dumps(stamped(line), ensure_ascii=False) for line in _lines(found, scored))
+    write_text(output, "".join(f"{line}\n" for line in lines), JSON_LINES, overwrite=overwrite)
     sentences = sum(len(s.sentences) for s in scored)
     title = f"{len(scored):,} responses, {sentences:,} sentences"
     print_tables([title, *_figures(found, scored)])
-    typer.echo(output.resolve())
+    say_where(output)
 
 
 def _lines(found: Labelled, scored: Sequence[ScoredResponse]) -> Iterator[dict[str, Any]]:

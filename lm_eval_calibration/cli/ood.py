@@ -12,6 +12,7 @@ from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
     dump,
+    markdown,
     markdown_table,
     number,
     print_tables,
@@ -89,7 +90,9 @@ def render(found: Detected, how: Format) -> str | None:
     header = ("score", "mean, in", "mean, out", *HEADS.values())
     cells = [*map(_cells, found.rows), _chance(found)]
     if how is Format.MARKDOWN:
-        return f"**{_title(found)}**\n\n{markdown_table(header, cells, texts=1)}\n\n{LEGEND}"
+        return (
+            f"**{markdown(_title(found))}**\n\n{markdown_table(header, cells, texts=1)}\n\n{LEGEND}"
+        )
     table = Table(box=None, header_style="bold")
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)

@@ -12,6 +12,7 @@ from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
     dump,
+    markdown,
     markdown_table,
     print_tables,
 )
@@ -23,13 +24,15 @@ from lm_eval_calibration.samples.pools import PoolFigures, figures, read_pools
 HEADER = ("", "value", "95 % interval", "meaning")
 
 
-def find(paths: Sequence[str], filter_name: str | None, replicates: int) -> list[PoolFigures]:
+def find(
+    paths: Sequence[str], filter_name: str | None, replicates: int, skip_bad: bool = False
+) -> list[PoolFigures]:
     """The figures of every group and task that logged pools; what was left out goes to stderr.
 
     Raises:
         InvalidInputError: as `read_pools`.
     """
-    read, without = read_pools(paths, filter_name)
+    read, without = read_pools(paths, filter_name, skip_bad=skip_bad)
     notes = [f"{pools.name}: {note}." for pools in read for note in pools.notes]
     say([f"left out: {text}." for text in without] + notes)
     return [figures(pools, replicates) for pools in read]
@@ -68,7 +71,7 @@ def _table(pools: PoolFigures) -> Table:
 
 def _markdown(pools: PoolFigures, several: bool) -> str:
     table = markdown_table(["", "meaning", "value", "95 % interval"], rows(pools.summary), texts=2)
-    return "\n\n".join([f"**{_title(pools, several)}**", table, *tests(pools.summary)])
+    return "\n\n".join([f"**{markdown(_title(pools, several))}**", table, *tests(pools.summary)])
 
 
 def _figures(s: PoolSummary) -> dict[str, dict[str, float]]:

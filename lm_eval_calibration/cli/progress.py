@@ -17,14 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lm_eval_calibration.texts import printable
+
 QUICK_BYTES = 100_000_000
 """Files of this size in all are read in about two seconds."""
-
-
-def processes() -> int:
-    """How many worker processes to read with: one for each core that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextmanager
@@ -48,9 +44,10 @@ def _bar(
     if not wanted or os.environ.get("RANK", "0") != "0":  # (one bar for all of `accelerate launch`)
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), counter, TimeRemainingColumn())
+    title = TextColumn("{task.description}", markup=False)
+    columns = (title, BarColumn(), counter, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(printable(what), total=total)
         yield lambda step: bar.advance(task, step)
 
 

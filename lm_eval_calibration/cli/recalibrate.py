@@ -6,33 +6,44 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lm_eval_calibration.calibrators import Calibrator
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.calibrators.held_out import AS_OPTIONS, HeldOut
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.samples import Run
+from lm_eval_calibration.samples.recorded import model_of, prompts_of
 from lm_eval_calibration.samples.run import Samples
 
 
-def recalibrated(runs: Sequence[Run], folder: str) -> list[Run]:
+def recalibrated(runs: Sequence[Run], folder: str, allow_other: bool = False) -> list[Run]:
     """The runs with every belief mapped, plain ones only.
 
     Raises:
-        InvalidInputError: the calibrator was fitted on some of the documents, or does not fit.
+        InvalidInputError: the calibrator does not fit.
+        OtherModelError: it was fitted on another model, and that is not allowed.
+        OtherPromptsError: it was fitted on prompts of another format, likewise.
+        SeenDocumentsError: it was fitted on some of the documents.
     """
     calibrator = Calibrator.from_pretrained(folder)
-    return [
-        replace(run, samples={name: _mapped(s, calibrator) for name, s in run.samples.items()})
-        for run in runs
-    ]
+    return [_run(run, calibrator, folder, allow_other) for run in runs]
 
 
-def _mapped(samples: Samples, calibrator: Calibrator) -> Samples:
-    seen = int(calibrator.training.seen(samples.doc_hash).sum())
-    if seen:
-        raise InvalidInputError(
-            f"The calibrator was fitted on {seen:,} of {len(samples):,} documents of "
-            f"`{samples.task}`: figures on them would flatter it. `lm-calib fit` has printed what it "
-            "does to held-out folds of them."
+def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Run:
+    model, prompts = model_of(run.results), prompts_of(run.results, run.samples)
+    mapped = {}
+    for name, samples in run.samples.items():
+        task, said = upstream_name(name), list[str]()
+        held_out = HeldOut(
+            calibrator.training, folder, said.append, allow_other=allow_other, spelled=AS_OPTIONS
         )
+        held_out.check_model(*model)
+        held_out.check_prompts({task: prompts.get(task, PromptFormat())})
+        held_out.check_documents({task: samples.doc_hash})
+        mapped[name] = _mapped(samples, calibrator, [text.removesuffix(".") for text in said])
+    return replace(run, samples=mapped)
+
+
+def _mapped(samples: Samples, calibrator: Calibrator, said: Sequence[str]) -> Samples:
     predictions = calibrator.transform(samples.predictions, upstream_name(samples.task))
     note = f"its beliefs are those of the model and a calibrator ({calibrator.method})"
-    return replace(samples, predictions=predictions, normalised=None, notes=(*samples.notes, note))
+    notes = (*samples.notes, note, *said)
+    return replace(samples, predictions=predictions, normalised=None, notes=notes)

@@ -8,10 +8,24 @@ from pathlib import Path
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.files import PAGE, check_file, check_folder
 from lm_eval_calibration.samples import Run, scopes
 
 SLOW_SCOPES = 8
 """Drawing so many takes more than a few seconds."""
+
+
+def check(output: Path, figures: Path | None, overwrite: bool) -> None:
+    """Make sure that page and figures can be written.
+
+    Raises:
+        OutputError: something else stands there, or the place cannot be written to.
+    """
+    from lm_eval_calibration.report.figures import FIGURES
+
+    check_file(output, PAGE, overwrite=overwrite)
+    if figures is not None:
+        check_folder(figures, FIGURES, overwrite=overwrite)
 
 
 def write(
@@ -22,7 +36,8 @@ def write(
     examples: int,
     replicates: int,
     thresholds_from: Sequence[Run] | None,
-) -> Path:
+    overwrite: bool,
+) -> None:
     """Score the runs and write the page."""
     if thresholds_from is not None and len(thresholds_from) != 1:
         raise invalid("--thresholds", "one run", len(thresholds_from))
@@ -30,7 +45,7 @@ def write(
 
     scored = score_runs(runs, metrics, replicates)
     with working("drawing", len(scored), len(scored) > SLOW_SCOPES) as progress:
-        return write_report(
+        write_report(
             runs,
             scored,
             output,
@@ -38,13 +53,15 @@ def write(
             examples=examples,
             thresholds_from=thresholds_from[0] if thresholds_from else None,
             progress=progress,
+            overwrite=overwrite,
         )
 
 
-def diagrams(runs: Sequence[Run], output: Path) -> Path:
+def diagrams(runs: Sequence[Run], output: Path, overwrite: bool) -> None:
     """One reliability diagram for each task, in one image."""
     from lm_eval_calibration.report.diagram import save_diagrams
 
     tasks = [scope for run in runs for scope in scopes(run) if not scope.pooled]
     several = len(runs) > 1
-    return save_diagrams({s.label(several): s.predictions for s in tasks}, output)
+    drawn = {s.label(several): s.predictions for s in tasks}
+    save_diagrams(drawn, output, overwrite=overwrite)

@@ -14,15 +14,18 @@ from lm_eval_calibration.cli.formats import (
     csv_table,
     dump,
     interval,
+    markdown,
     markdown_table,
     number,
     print_tables,
 )
-from lm_eval_calibration.cli.progress import processes, working
+from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples import Run, Scope, Scored, scopes
 from lm_eval_calibration.samples.scores import GroupMeans, default_metrics, score_all, unavailable
+from lm_eval_calibration.samples.workers import processes
 
 OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."
@@ -151,7 +154,7 @@ def _as_json(s: Scored) -> dict[str, Any]:
         "run": s.scope.run,
         "name": s.scope.name,
         "documents": len(s.scope.predictions),
-        "files": [str(samples.path) for samples in s.scope.samples],
+        "files": [redact(str(one.path), one.secrets) for one in s.scope.samples],
         "notes": [note for samples in s.scope.samples for note in samples.notes],
     }
     if s.scope.pooled:
@@ -178,7 +181,7 @@ def _figures(e: Estimate, means: GroupMeans | None) -> dict[str, Any]:
 def _markdown(scored: Sequence[Scored]) -> str:
     several = len({s.scope.run for s in scored}) > 1
     parts = [
-        f"**{title(s.scope, several)}**\n\n"
+        f"**{markdown(title(s.scope, several))}**\n\n"
         + markdown_table(
             [*HEADER, "mean of tasks"] if s.means else HEADER,
             [[*_cells(e), *([_mean(s, e.name)] if s.means else [])] for e in s.estimates.values()],

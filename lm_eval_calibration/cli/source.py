@@ -8,11 +8,14 @@ from pathlib import Path
 import typer
 
 from lm_eval_calibration.cli.arguments.runs import Table
-from lm_eval_calibration.cli.progress import processes, reading
+from lm_eval_calibration.cli.progress import reading
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples import Run, read_runs
 from lm_eval_calibration.samples.pairs import Columns, read_table
 from lm_eval_calibration.samples.runs import size_of
+from lm_eval_calibration.samples.workers import processes
+from lm_eval_calibration.texts import printable
 
 NO_TABLE = Table()
 
@@ -25,10 +28,11 @@ def load(
     one_each: bool = False,
     filter_name: str | None = None,
     calibrator: str | None = None,
+    allow_other: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
-    With a `calibrator` their beliefs are mapped by it.
+    With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
@@ -49,8 +53,13 @@ def load(
     if calibrator is not None:
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
-        runs = recalibrated(runs, calibrator)
-    notes = [f"{s.path}: {note}." for run in runs for s in run.samples.values() for note in s.notes]
+        runs = recalibrated(runs, calibrator, allow_other)
+    notes = [
+        f"{redact(str(s.path), s.secrets)}: {note}."
+        for run in runs
+        for s in run.samples.values()
+        for note in s.notes
+    ]
     say([f"not read: {reason}" for reason in left_out] + notes)
     return runs
 
@@ -58,7 +67,7 @@ def load(
 def say(texts: Sequence[str]) -> None:
     """What a reader must know beside the figures, on stderr."""
     for text in texts:
-        typer.echo(f"lm-calib: {text}", err=True)
+        typer.echo(f"lm-calib: {printable(redact(text))}", err=True)
 
 
 def _columns(table: Table) -> Columns | None:

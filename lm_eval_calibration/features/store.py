@@ -14,12 +14,23 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lm_eval_calibration.arguments import built
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.features.table import Features
-from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.features.table import Features, check
+from lm_eval_calibration.files import KEY, write_tensors
+from lm_eval_calibration.json_text import loads
+from lm_eval_calibration.names import file_name
 
 FORMAT = 1
-TENSORS = ("hidden", "logits", "num_options", "gold", "documents")
+KINDS = {
+    "hidden": (2, "float32"),
+    "logits": (2, "float64"),
+    "num_options": (1, "int64"),
+    "gold": (2, "bool"),
+    "documents": (1, "uint64"),
+}
+"""Of each array of `Features` its dimensions and type, in the constructor's order."""
+TENSORS = tuple(KINDS)
 
 
 @dataclass(frozen=True)
@@ -60,10 +71,9 @@ class FeatureStore:
 
     def path(self, key: Key) -> Path:
         """Where the part of `key` is or will be."""
-        name = re.sub(r"[^\w.-]+", "_", key.task).lstrip(".") or "_"
-        return (
-            self.folder / name / f"{re.sub(r'[^a-z0-9]+', '_', key.split)}-{key.digest}.safetensors"
-        )
+        task = file_name(re.sub(r"[^\w.-]+", "_", key.task))
+        split = re.sub(r"[^a-z0-9]+", "_", key.split)[:60]
+        return self.folder / task / f"{split}-{key.digest}.safetensors"
 
     def stored(self) -> Iterator[tuple[Key, Features]]:
         """Every part that is there, in the order of their names.
@@ -79,35 +89,51 @@ class FeatureStore:
         """The part of `key`, if it is there.
 
         Raises:
-            InvalidInputError: the file is damaged.
+            InvalidInputError: the file is damaged, or of another key.
         """
         path = self.path(key)
-        return _read(path)[1] if path.exists() else None
+        if not path.exists():
+            return None
+        found, features = _read(path)
+        if found != key:
+            raise InvalidInputError(
+                f"`{path}` is the part of another key. Delete it to have it made anew."
+            )
+        return features
 
     def put(self, key: Key, features: Features) -> None:
         """Write the part of `key`."""
         path = self.path(key)
         about = {"key": asdict(key), "task": features.task}
         tensors = {name: np.ascontiguousarray(getattr(features, name)) for name in TENSORS}
-        metadata = {"lm_eval_calibration": json.dumps(about)}
-        write_whole(path, lambda partial: save_file(tensors, partial, metadata))
+        write_tensors(path, save_file, tensors, {KEY: json.dumps(about)})
 
 
 def _read(path: Path) -> tuple[Key, Features]:
     try:
         with safe_open(path, "np") as file:
-            about = json.loads(file.metadata()["lm_eval_calibration"])
+            about = loads(file.metadata()[KEY])
             tensors = {name: file.get_tensor(name) for name in TENSORS}
-        return Key(**about["key"]), _features(about["task"], tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        return built(Key, about["key"]), check(_features(about["task"], tensors))
+    except (SafetensorError, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
         raise InvalidInputError(
             f"`{path}` is no part of a feature store ({error}). Delete it to have it made anew."
         ) from error
 
 
-def _features(task: str, tensors: dict[str, Any]) -> Features:
-    shapes = {name: tensors[name].shape for name in TENSORS}
-    rows = {shape[0] for shape in shapes.values()}
-    if len(rows) != 1 or shapes["gold"] != shapes["logits"] or len(shapes["hidden"]) != 2:
+def _features(task: Any, tensors: dict[str, Any]) -> Features:
+    kinds = {name: (values.ndim, values.dtype.name) for name, values in tensors.items()}
+    if not isinstance(task, str) or kinds != KINDS:
+        raise ValueError(f"task {task!r}, tensors of {kinds}")
+    shapes = {name: values.shape for name, values in tensors.items()}
+    if len({shape[0] for shape in shapes.values()}) != 1 or shapes["gold"] != shapes["logits"]:
         raise ValueError(f"shapes {shapes}")
+    count, real = tensors["num_options"], np.arange(shapes["logits"][1])
+    if not ((count >= 1) & (count <= len(real))).all():
+        raise ValueError(
+            f"documents of {count.min()} to {count.max()} options in {len(real)} columns"
+        )
+    beyond = real >= count[:, None]
+    if (tensors["logits"][beyond] != -np.inf).any() or tensors["gold"][beyond].any():
+        raise ValueError("options beyond a document's number of them")
     return Features(task, *(tensors[name] for name in TENSORS))

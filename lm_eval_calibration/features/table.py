@@ -74,7 +74,8 @@ def check(features: Features) -> Features:
     """The features, if they are numbers.
 
     Raises:
-        InvalidInputError: a hidden state is NaN or infinite, with the task and the document.
+        InvalidInputError: a hidden state is NaN or infinite, or a log-likelihood NaN or +infinite,
+            with the task and the document.
     """
     bad = ~np.isfinite(features.hidden).all(axis=1)
     if bad.any():
@@ -84,5 +85,13 @@ def check(features: Features) -> Features:
             "finite",
             f"NaN or infinity in task `{features.task}`, document {features.documents[row]:016x}",
             "float16 overflows in some models: load it in bfloat16 or float32.",
+        )
+    bad = (np.isnan(features.logits) | (features.logits == np.inf)).any(axis=1)
+    if bad.any():
+        row = int(bad.argmax())
+        raise invalid(
+            "logits",
+            "finite or -inf",
+            f"NaN or infinity in task `{features.task}`, document {features.documents[row]:016x}",
         )
     return features

@@ -13,15 +13,17 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.features.table import check
 from lm_eval_calibration.fitting.sharing import Progress, shared
 from lm_eval_calibration.fitting.task_documents import Labelled
-from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.engine import Answers
 
 PART_DOCUMENTS = 64
@@ -35,6 +37,7 @@ def collect(
     store: FeatureStore | None = None,
     *,
     hidden: bool = True,
+    told: str = "",
     progress: Progress | None = None,
 ) -> list[Features]:
     """The features of labelled documents, for each task's.
@@ -44,6 +47,7 @@ def collect(
         asked: documents of tasks.
         store: where parts are looked up, and written to.
         hidden: whether hidden states are wanted; else they are (N, 0).
+        told: the model's arguments, on which more may depend than on its weights.
         progress: called with the number of documents done since the last call.
 
     Raises:
@@ -55,7 +59,8 @@ def collect(
             f"`--model` must be hf-fast, for hidden states are read; got {type(lm).__name__}."
         )
     parts = [_Part(of, requests) for of in asked for requests in _parts(of.requests)]
-    found = shared(lm, parts, lambda part: _looked_up(lm, *part, store, hidden), progress)
+    model = "" if store is None else _identity(lm, told)
+    found = shared(lm, parts, lambda part: _looked_up(lm, *part, store, hidden, model), progress)
     return [
         Features.concatenate([f for part, f in zip(parts, found, strict=True) if part.of is each])
         for each in asked
@@ -70,16 +75,22 @@ class _Part(NamedTuple):
 
 
 def _looked_up(
-    lm: Any, asked: Labelled, requests: list[Any], store: FeatureStore | None, hidden: bool
+    lm: Any,
+    asked: Labelled,
+    requests: list[Any],
+    store: FeatureStore | None,
+    hidden: bool,
+    model: str,
 ) -> Features:
-    """Features of a part, from the store if they are there."""
+    """Features of a part, from the store if they are there; what is no number is not kept."""
     if store is None:
         return check(_features(lm, asked, requests, hidden))
-    key = _key(lm, asked, requests, hidden)
+    key = _key(lm, asked, requests, hidden, model)
     found = store.get(key)
     if found is None:
         found = check(_features(lm, asked, requests, hidden))
-        store.put(key, found)
+        if hidden or len(found.predictions):
+            store.put(key, found)
     return found
 
 
@@ -91,11 +102,12 @@ def _parts(requests: list[Any]) -> Iterator[list[Any]]:
         yield [request for document in part for request in document]
 
 
-def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Key:
+def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool, model: str) -> Key:
     prompts = json.dumps([request.args for request in requests])
-    dtype = str(next(lm.model.parameters()).dtype) if hasattr(lm, "model") else ""
+    network = getattr(lm, "model", None)  # (of vLLM: an engine, which shows no parameters)
+    dtype = str(next(network.parameters()).dtype) if isinstance(network, torch.nn.Module) else ""
     return Key(
-        model=_identity(lm),
+        model=model,
         revision=str(getattr(lm, "revision", "")),
         dtype=dtype.removeprefix("torch.") + ("" if hidden else ", scores"),
         task=asked.task,
@@ -104,11 +116,13 @@ def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Key:
     )
 
 
-def _identity(lm: Any) -> str:
-    try:
-        return fingerprint(lm.model)
-    except AttributeError:  # a server's model, of which the name is all that is known
-        return f"{type(lm).__name__} {getattr(lm, 'model', '') or getattr(lm, 'pretrained', '')}"
+def _identity(lm: Any, told: str) -> str:
+    """By its weights; of a model that adds to them, or whose weights we do not see, by what it was told."""
+    weights = weights_of(lm)  # (of a server's model the name is all that is known)
+    known = stored_by(weights) if weights else redact(name_of(lm))
+    if type(lm) is FastHFLM:
+        return known
+    return f"{type(lm).__name__} {hashlib.sha256(told.encode()).hexdigest()} {known}"
 
 
 def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:

@@ -88,7 +88,9 @@ def fit(
         stage.network,
         replace(settings, weights=trained.weights),
         reading,
-        Training(labelled.tasks, np.unique(bags.documents), labelled.model),
+        Training(
+            labelled.tasks, np.unique(bags.documents), labelled.model, prompts=labelled.prompts
+        ),
         of_sentences(stage, judge.bags, calibrator),
         _about(labelled, trained, chosen, judge),
     )

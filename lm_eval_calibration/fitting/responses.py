@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration import json_text
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Pairs
@@ -23,9 +24,11 @@ from lm_eval_calibration.samples.line import (
     BadLineError,
     doc_hash,
     malformed_is_bad,
-    parse,
     prompt_of,
+    shown,
 )
+from lm_eval_calibration.samples.lines import LeftOut, documents, probe
+from lm_eval_calibration.samples.recorded import model_of, prompts_of
 from lm_eval_calibration.samples.runs import find_runs
 
 TABLES = (".jsonl", ".csv", ".parquet")
@@ -40,16 +43,25 @@ class Labelled:
         tasks: how many of each task (or file).
         pairs: preferences, or `None`.
         model: whose responses they are, or "".
+        notes: what a reader must know of how they were read: lines left out, for instance.
+        prompts: how these were asked for, by task.
     """
 
     responses: list[Response]
     tasks: dict[str, int]
     pairs: Pairs | None = None
     model: str = ""
+    notes: tuple[str, ...] = ()
+    prompts: dict[str, PromptFormat] = field(default_factory=dict)
 
 
 def of_samples(
-    paths: Sequence[str], label: str | None, how: str, filter_name: str | None = None
+    paths: Sequence[str],
+    label: str | None,
+    how: str,
+    filter_name: str | None = None,
+    *,
+    skip_bad: bool = False,
 ) -> Labelled:
     """The responses of generation runs that were logged with `--log_samples`.
 
@@ -61,46 +73,50 @@ def of_samples(
             is not asked.
         how: responses are split; see `split`.
         filter_name: of tasks with several filters, whose verdict is read; the first's by default.
+        skip_bad: leave out lines that cannot be read, and say how many in `notes`.
 
     Raises:
         InvalidInputError: nothing to read, no such metric, or a label outside [0, 1].
     """
     found: list[Response] = []
     tasks: dict[str, int] = {}
-    models = []
+    models: list[str] = []
+    prompts: dict[str, PromptFormat] = {}
+    notes: list[str] = []
     for run in find_runs([*paths], one_each=False):
-        models.append(run.label)
+        models.append(model_of(run.results)[0])
+        for task, one in prompts_of(run.results, run.files).items():
+            prompts[task] = replace(one, beliefs=None)
         for task, file in run.files.items():
-            mine = list(_of_file(file.path, label, how, filter_name))
+            mine, left_out = _of_file(file.path, label, how, filter_name, skip_bad)
+            notes += [f"{file.path}: {note}." for note in left_out]
             tasks[upstream_name(task)] = tasks.get(upstream_name(task), 0) + len(mine)
             found += mine
     if not found:
         raise InvalidInputError(f"No responses were logged in {', '.join(paths)}.")
-    return Labelled(found, tasks, model=", ".join(dict.fromkeys(models)))
+    model = ", ".join(dict.fromkeys(models)) if all(models) else ""
+    return Labelled(found, tasks, model=model, notes=tuple(notes), prompts=prompts)
 
 
 def _of_file(
-    path: Path, label: str | None, how: str, filter_name: str | None
-) -> Iterator[Response]:
+    path: Path, label: str | None, how: str, filter_name: str | None, skip_bad: bool
+) -> tuple[list[Response], tuple[str, ...]]:
     if filter_name is not None and not has_filter(path, filter_name):
         raise invalid("--filter", f"a filter of {path}", f"`{filter_name}`")
-    name = filter_name
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                sample = parse(line)
-                name = str(sample.get("filter")) if name is None else name
-                if str(sample.get("filter")) == name:
-                    yield from _of_sample(sample, label, how)
-            except BadLineError as error:
-                raise BadLineError(f"{path}, line {number}: {error}") from None
+    name, left_out = probe(path, filter_name).filter_name, LeftOut()
+    read = documents(path, name, lambda sample: _of_sample(sample, label, how), left_out)
+    found = [response for _, some in read for response in some]
+    left_out.check(path, skip_bad)
+    return found, left_out.notes(name)
 
 
-def _of_sample(sample: Mapping[str, Any], label: str | None, how: str) -> Iterator[Response]:
+def _of_sample(sample: Mapping[str, Any], label: str | None, how: str) -> list[Response]:
     question = question_of(sample.get("doc"), prompt_of(sample))
     document = doc_hash(sample)
-    for text, value in scored(sample, label):
-        yield Response(question, tuple(split(text, how)), value, document=document)
+    return [
+        Response(question, tuple(split(text, how)), value, document=document)
+        for text, value in scored(sample, label)
+    ]
 
 
 @malformed_is_bad
@@ -126,7 +142,7 @@ def scored(sample: Mapping[str, Any], label: str | None) -> list[tuple[str, floa
         )
     value = sample[label]
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise BadLineError(f"`{label}` must be a number from 0 to 1, got {value!r}")
+        raise BadLineError(f"`{label}` must be a number from 0 to 1, got {shown(value)}")
     return [(text, float(value))]
 
 
@@ -199,7 +215,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         if path.suffix == ".jsonl":
             lines = path.read_text(encoding="utf-8").splitlines()
-            return [dict(json.loads(line)) for line in lines if line.strip()]
+            return [dict(json_text.loads(line)) for line in lines if line.strip()]
         read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
         return read(path).to_dict("records")
     except (ValueError, TypeError, OSError) as error:

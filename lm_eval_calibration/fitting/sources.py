@@ -13,7 +13,9 @@ from lm_eval.utils import simple_parse_args_string
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.task_documents import (
@@ -24,9 +26,12 @@ from lm_eval_calibration.fitting.task_documents import (
     other_split,
     splits,
 )
+from lm_eval_calibration.models.fingerprint import name_of, weights_of
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.redact import hiding, redact, secrets_in
 from lm_eval_calibration.samples import Run
+from lm_eval_calibration.samples.recorded import model_of, prompts_of
 
 DEVICE = "cuda:0"
 """What `lm_eval` tells a model where `--device` says nothing: `hf` then takes the CPU if that is all."""
@@ -51,22 +56,26 @@ class ModelArguments:
             named = "device" in simple_parse_args_string(self.model_args)
             device = self.device or (None if named else DEVICE)
             more = {"device": device, "batch_size": self.batch_size}
-            return get_model(self.model).create_from_arg_string(self.model_args, more)
+            with hiding(secrets_in(self.model_args)):
+                return get_model(self.model).create_from_arg_string(self.model_args, more)
         except (TypeError, ValueError, KeyError, OSError) as error:
+            told = f"`{self.model_args}` ({type(error).__name__}: {error})"
             raise invalid(
                 "--model_args",
                 f"what `lm_eval --model {self.model}` takes, e.g. pretrained=NAME",
-                f"`{self.model_args}` ({type(error).__name__}: {error})",
-            ) from error
+                redact(told, secrets_in(self.model_args)),
+            ) from None  # (whose text may tell secrets)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Labelled predictions by task, and where they came from."""
+    """Labelled predictions by task, and where they came from; see `Training`."""
 
     predictions: dict[str, Predictions]
     documents: dict[str, NDArray[np.uint64]]
     base_model: str = ""
+    fingerprint: str = ""
+    prompts: dict[str, PromptFormat] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -76,6 +85,8 @@ class Beliefs:
             {task: len(p) for task, p in self.predictions.items()},
             np.concatenate(list(self.documents.values())),
             self.base_model,
+            self.fingerprint,
+            self.prompts,
         )
 
 
@@ -100,12 +111,8 @@ def of_runs(runs: Sequence[Run]) -> Beliefs:
                 "samples file of one of them."
             )
         predictions[task], documents[task] = samples.predictions, samples.doc_hash
-    return Beliefs(predictions, documents, base_model=_model_name(runs[0]))
-
-
-def _model_name(run: Run) -> str:
-    names = {str(r["model_name"]) for r in run.results if r.get("model_name")}
-    return names.pop() if len(names) == 1 else run.label
+    results = runs[0].results
+    return Beliefs(predictions, documents, *model_of(results), prompts_of(results, runs[0].samples))
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,8 @@ def of_model(
     lm: Any,
     selection: Selection,
     counting: Callable[[int], AbstractContextManager[Progress | None]],
+    store: FeatureStore | None = None,
+    told: str = "",
 ) -> Beliefs:
     """The beliefs of a model about labelled documents that its tasks do not evaluate on.
 
@@ -146,6 +155,8 @@ def of_model(
         selection: without a split `validation`, or `train` where there is none or tasks are
             evaluated on it.
         counting: a progress bar over so many documents.
+        store: where parts of the pass are kept, so that one that was killed goes on.
+        told: the model's arguments.
 
     Raises:
         InvalidInputError: a task without such a split.
@@ -158,10 +169,13 @@ def of_model(
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
         asked[name] = labelled(name, task, chosen, selection.prompting, lm)
     with counting(sum(len(part.gold) for part in asked.values())) as progress:
-        found = collect(lm, list(asked.values()), hidden=False, progress=progress)
+        every = list(asked.values())
+        found = collect(lm, every, store, hidden=False, told=told, progress=progress)
     return Beliefs(
         {features.task: features.predictions for features in found},
         {features.task: features.documents for features in found},
-        str(getattr(lm, "pretrained", "") or type(lm).__name__),
-        notes=notes,
+        name_of(lm),
+        weights_of(lm),
+        {name: part.prompts for name, part in asked.items()},
+        notes,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import claim_folder, remove_work, write_json
 from lm_eval_calibration.fitting.sharing import refuse_to_share
 from lm_eval_calibration.fitting.task_documents import (
     Labelled,
@@ -28,7 +28,8 @@ from lm_eval_calibration.fitting.task_documents import (
     other_split,
     splits,
 )
-from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.json_text import read_object
+from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import documents
 from lm_eval_calibration.scoring.engine import Engine
@@ -40,7 +41,7 @@ from lm_eval_calibration.swag.settings import SCALES, Settings
 from lm_eval_calibration.swag.training import train
 
 TUNING_DRAWS = 5
-WORK = "training"
+WORK, BEGUN, JUDGED = ".training", "begun.json", "judged.json"
 Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 
 
@@ -80,12 +81,15 @@ def material(lm: Any, selection: Selection) -> Material:
     hashes: list[NDArray[np.uint64]] = []
     tasks: dict[str, int] = {}
     notes: list[str] = []
+    prompts: dict[str, PromptFormat] = {}
     for name, task in selection.load().items():
         there, evaluated = splits(task), evaluation_split(task)
         first = selection.split or other_split(name, there, evaluated, ("train", "validation"))
         if first == evaluated:
             notes.append(f"`{name}` is evaluated on its {first} split, which is trained on here.")
-        parts = [_questions(lm, labelled(name, task, first, selection.prompting, lm), notes)]
+        asked = labelled(name, task, first, selection.prompting, lm)
+        prompts[name] = replace(asked.prompts, options=None, beliefs=None)  # (other tasks may come)
+        parts = [_questions(lm, asked, notes)]
         if "validation" in there and "validation" not in (first, evaluated):
             other = labelled(name, task, "validation", selection.prompting, lm)
             parts.append(_questions(lm, other, notes))
@@ -96,8 +100,8 @@ def material(lm: Any, selection: Selection) -> Material:
         judge += judge_by
         hashes += [found for _, found in parts]
         tasks[name] = sum(len(found) for _, found in parts)
-    name = str(getattr(lm, "pretrained", "") or type(lm).__name__)
-    training = Training(tasks, np.concatenate(hashes), name, fingerprint(lm.model))
+    documents = np.concatenate(hashes)
+    training = Training(tasks, documents, name_of(lm), weights_of(lm), prompts)
     return Material(learn, judge, training, notes)
 
 
@@ -147,9 +151,11 @@ def fit(
 
     Raises:
         InvalidInputError: the folder holds members of other documents, settings or another model.
+        OutputError: the folder holds something else, or cannot be written to.
     """
     engine = lm.packed([option for question in found.learn for option in question.options])
     total = steps(settings, len(found.learn)).total
+    claim_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
     trained = []
     for number in range(members):
         folder = output / artifact.MEMBER.format(number) if members > 1 else output
@@ -165,13 +171,13 @@ def fit(
             )
         passes = sum(TUNING_DRAWS if scale else 1 for scale in _scales(settings))
         with counting("validation passes", passes) as progress:
-            _judge(lm, engine, found, member, progress)
+            _judge(lm, engine, found, member, output / WORK / str(number), progress)
         member.about["digest"] = digest
         member.save(folder)
         trained.append(member)
     if members > 1:
         artifact.save_index(output, members)
-    shutil.rmtree(output / WORK, ignore_errors=True)
+    remove_work(output / WORK)
     return trained
 
 
@@ -218,18 +224,23 @@ def _judge(
     engine: Engine,
     found: Material,
     member: Member,
+    work: Path,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Validation NLL of the mean and of each scale; the best scale, unless one was given."""
+    """Validation NLL of the mean and of each scale; the best scale, unless one was given.
+
+    Each is kept in the folder `work` once it is known.
+    """
+    kept = work / JUDGED
+    nll: dict[str, float] = read_object(kept)["nll"] if kept.exists() else {}
     adapted = lora.adapt(lm.model, member.settings, 0)
     adapted.eval()
+    judging = replace(engine, model=adapted)
     try:
-        nll = {
-            str(scale): _nll(
-                adapted, replace(engine, model=adapted), found.judge, member, scale, progress
-            )
-            for scale in _scales(member.settings)
-        }
+        for scale in _scales(member.settings):
+            if str(scale) not in nll:
+                nll[str(scale)] = _nll(adapted, judging, found.judge, member, scale, progress)
+                write_json(kept, {"nll": nll})
     finally:
         adapted.unload()
     member.about["validation"]["scales"] = nll
@@ -263,14 +274,15 @@ def _nll(
 
 def _digest(found: Material, settings: Settings, seed: int) -> str:
     """Of all that a member depends on."""
-    parts = [asdict(settings), seed, found.training.fingerprint, found.learn, found.judge]
+    base = stored_by(found.training.fingerprint)
+    parts = [asdict(settings), seed, base, found.learn, found.judge]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _refuse_other(folder: Path, work: Path, digest: str) -> None:
     """Neither go on with a training that was begun otherwise, nor keep what it made."""
-    begun = work / "digest"
-    known = begun.read_text(encoding="utf-8") if begun.is_file() else digest
+    begun = work / BEGUN
+    known = str(read_object(begun).get("digest")) if begun.is_file() else digest
     if artifact.is_member(folder):
         known = str(artifact.load(folder)[0].about.get("digest"))
     if known != digest:
@@ -278,4 +290,4 @@ def _refuse_other(folder: Path, work: Path, digest: str) -> None:
             f"`{folder}` holds a posterior, or half of one, that was trained on other documents, "
             "with other settings or for another model. Give another --output, or delete it."
         )
-    write_text(begun, digest)
+    write_json(begun, {"digest": digest})

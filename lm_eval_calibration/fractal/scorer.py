@@ -9,15 +9,19 @@ import numpy as np
 import torch
 from scipy.special import expit
 
+from lm_eval_calibration.arguments import built
 from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
 from lm_eval_calibration.calibrators.calibrator import Calibrator
+from lm_eval_calibration.calibrators.validity import bounded, finite
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Bags
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.network import SentenceNetwork
+from lm_eval_calibration.fractal.network import SMALLEST_SPREAD, SentenceNetwork
+from lm_eval_calibration.fractal.sentences import SPLITTERS
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.predictions import Floats, Predictions
+from lm_eval_calibration.redact import redact
 
 OF_SENTENCES = "sentences/"
 """Before the names of the tensors of the sentences' calibrator."""
@@ -36,6 +40,11 @@ class Reading:
     encoder: str
     split: str = "sentences"
     preceding: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what texts cannot be split into."""
+        if self.split not in SPLITTERS:
+            raise invalid("split", " or ".join(SPLITTERS), f"`{self.split}`")
 
 
 class SentenceScorer(Artifact):
@@ -96,7 +105,7 @@ class SentenceScorer(Artifact):
         """Settings, reading and how training went."""
         return {
             "settings": asdict(self.settings),
-            "reading": asdict(self.reading),
+            "reading": redact(asdict(self.reading)),
             "calibrator": self.calibrator
             and {
                 "method": self.calibrator.method,
@@ -130,15 +139,19 @@ class SentenceScorer(Artifact):
             for name in list(tensors)
             if name.startswith(OF_SENTENCES)
         }
-        calibrator = config["calibrator"] and Calibrator.restore(
-            config["calibrator"], of_sentences, training
-        )
+        calibrator = None
+        if config["calibrator"] is not None or of_sentences:
+            calibrator = Calibrator.restore(config["calibrator"], of_sentences, training)
         told = dict(config["settings"])
         told["weights"] = None if told["weights"] is None else Weights(*told["weights"])
-        settings = Settings(**told)
-        inputs, embedding = int(config["inputs"]), int(config["embedding"])
-        if min(inputs, embedding) < 1:
-            raise InvalidInputError(f"A scorer of {inputs} inputs and embeddings of {embedding}.")
+        settings, reading = built(Settings, told), built(Reading, config["reading"])
+        inputs, embedding = config["inputs"], config["embedding"]
+        if not (type(inputs) is type(embedding) is int and 1 <= embedding <= inputs):
+            raise invalid(
+                "inputs", "a whole number, at least `embedding`", f"{inputs!r}, {embedding!r}"
+            )
+        finite(tensors)
+        bounded(tensors, "spread", (None,), SMALLEST_SPREAD)
         try:
             with torch.device("meta"):  # nothing is allocated for what the file does not hold
                 network = SentenceNetwork(inputs, embedding, settings.hidden, settings.interaction)
@@ -149,7 +162,7 @@ class SentenceScorer(Artifact):
         return cls(
             network,
             settings,
-            Reading(**config["reading"]),
+            reading,
             training,
             calibrator,
             dict(config["about"]),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-log = logging.getLogger("lm_eval_calibration")
+from lm_eval_calibration.messages import logger
+
+log = logger("lm_eval_calibration")
 
 KNOWN_VERSIONS = ("0.4.13",)
 """Harness releases that the test suite runs against."""
@@ -18,7 +19,8 @@ KNOWN_VERSIONS = ("0.4.13",)
 PATCHES: dict[str, tuple[str, ...]] = {
     "lm_eval.api.metrics": ("register_components",),
     "lm_eval.api.group": ("patch_group_aggregate",),
-    "lm_eval.evaluator": ("patch_simple_evaluate",),
+    "lm_eval.api.model": ("patch_caching", "patch_caching_lm"),
+    "lm_eval.evaluator": ("patch_simple_evaluate", "patch_evaluate"),
     "lm_eval.evaluator_utils": ("patch_stderr_for_metric",),
     "lm_eval.models": ("register_models",),
     "lm_eval.tasks.manager": ("patch_task_manager",),

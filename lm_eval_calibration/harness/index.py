@@ -7,7 +7,6 @@ shows only the curated names.
 from __future__ import annotations
 
 import fnmatch
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,9 +16,10 @@ from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.names import PREFIX
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 WRAPPERS = ("self_consistency", "p_true", "self_correct", "verbalized")
 """Models that state how sure they are of what they generate."""

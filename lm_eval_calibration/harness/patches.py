@@ -28,6 +28,8 @@ MODELS = {
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
 }
 """What `--model` may name, and where its class is."""
+RECORD = "lm_eval_calibration"
+"""Key of a run's results under which `recording.record` stands."""
 
 
 def reads_entry_points(*groups: str) -> bool:
@@ -84,9 +86,11 @@ def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:
 
 
 def patch_simple_evaluate(evaluator: ModuleType) -> None:
-    """Refuse generation twins of a model that states no confidence, before it is loaded.
+    """Refuse, before the model is loaded, what it cannot answer or was not calibrated for.
 
-    Needless once a task may say what it needs of a model.
+    Generation twins of a model that states no confidence: needless once a task may say what it
+    needs of a model. Prompts for which a calibrator was not fitted: needless once a model is told of
+    a run's prompts.
     """
     original = evaluator.simple_evaluate
     if getattr(original, _MARK, False):
@@ -104,10 +108,38 @@ def patch_simple_evaluate(evaluator: ModuleType) -> None:
             known = get_model(model) if isinstance(model, str) else model
             title = model if isinstance(model, str) else type(model).__name__
             refuse_without_beliefs(call.get("tasks") or (), index, known, title)
-        return original(*args, **kwargs)
+        from lm_eval_calibration.harness import recording
+
+        with recording.before_loading(call):
+            return original(*args, **kwargs)
 
     setattr(simple_evaluate, _MARK, True)
     evaluator.simple_evaluate = simple_evaluate  # type: ignore[attr-defined]
+
+
+def patch_evaluate(evaluator: ModuleType) -> None:
+    """Tell models how a run's prompts are made, and keep that and the weights' fingerprint in results.
+
+    Needless once a model is told of a run's prompts, and results say which weights were loaded.
+    """
+    original = evaluator.evaluate
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        from lm_eval_calibration.harness import recording
+
+        call = inspect.signature(original).bind(*args, **kwargs).arguments
+        prompts = recording.prompts_of(call)
+        with recording.announced(prompts):
+            results = original(*args, **kwargs)
+        if results is not None:
+            results[RECORD] = recording.record(call, prompts)
+        return results
+
+    setattr(evaluate, _MARK, True)
+    evaluator.evaluate = evaluate  # type: ignore[attr-defined]
 
 
 def patch_group_aggregate(group_module: ModuleType) -> None:
@@ -130,6 +162,29 @@ def patch_group_aggregate(group_module: ModuleType) -> None:
 
     setattr(aggregate, _MARK, True)
     group_class.aggregate = aggregate
+
+
+def patch_caching_lm(model_module: ModuleType) -> None:
+    """Hand all requests to a model that keeps its answers in the harness's cache itself.
+
+    `--use_cache` hands over only requests that are not in the cache; a model whose `keeps` names
+    a kind of request needs them all, for what it says of one depends on others. Needless once a
+    model may say so to the harness.
+    """
+    caching = model_module.CachingLM
+    if getattr(caching, "hands_over_all", False):
+        return
+    original = caching.__getattr__
+
+    @functools.wraps(original)
+    def getattr_past_the_cache(self: Any, attr: str) -> Any:
+        model = self.__dict__["lm"]
+        if attr in getattr(type(model), "keeps", ()):
+            return getattr(model, attr)
+        return original(self, attr)
+
+    caching.__getattr__ = getattr_past_the_cache
+    caching.hands_over_all = True
 
 
 def patch_task_manager(manager_module: ModuleType) -> None:
@@ -165,6 +220,30 @@ def patch_task_manager(manager_module: ModuleType) -> None:
     setattr(init_with_twins, _MARK, True)
     manager_class.__init__ = init_with_twins
     manager_class.match_tasks = match_with_twins
+
+
+def patch_caching(model_module: ModuleType) -> None:
+    """Let a wrapper keep what its base says itself, and tell a bad cache file before any work.
+
+    The harness keeps a wrapper's finished answers under their prompts alone, whatever the settings
+    were, with all replies for each option. Needless once a model may bring a cache of its own.
+    """
+    caching = model_module.CachingLM
+    init = caching.__init__
+    if getattr(init, _MARK, False):
+        return
+
+    @functools.wraps(init)
+    def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
+        from lm_eval_calibration.models.kept import NothingKept, refuse_unusable
+
+        refuse_unusable(Path(cache_db))
+        init(self, lm, cache_db)
+        if getattr(type(lm), "keeps_replies", False):
+            self.dbdict = NothingKept()
+
+    setattr(init_with_care, _MARK, True)
+    caching.__init__ = init_with_care
 
 
 def _with_ours(include_path: Any) -> list[Any]:

@@ -1,23 +1,32 @@
-"""Classwise ECE: a calibration error of all options, not of the predicted one alone."""
+"""Classwise ECE: a calibration error of all options, not of the predicted one alone.
+
+Documents whose numbers of options differ too much for a matrix come as `Ragged`: a class that few
+documents have then costs as few.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from lm_eval_calibration.metrics import checks
 from lm_eval_calibration.metrics.binning import NUM_BINS, Array, bin_sums, equal_width_bins, number
-from lm_eval_calibration.metrics.grouping import GroupWeights
+from lm_eval_calibration.metrics.grouping import Groups, GroupWeights
 from lm_eval_calibration.metrics.resampling import SEED
+from lm_eval_calibration.ragged import Ragged, blocks, positions
 
 NORMAL_FROM = 8192
 """Documents beyond which the null's sums are drawn as what they then are, jointly normal."""
+COVARIANCE = 1 << 24
+"""Entries of a covariance that is worth it, unless the documents have as many probabilities."""
+_BLOCK = 1 << 22
 
 
 def classwise_ece(
-    probabilities: Array,
-    gold: Array,
+    probabilities: Array | Ragged,
+    gold: Array | Ragged,
     *,
     num_bins: int = NUM_BINS,
     weight: Array | GroupWeights | None = None,
@@ -28,9 +37,11 @@ def classwise_ece(
     does not have, and such entries take no part. Source: Kull et al., NeurIPS 2019. Classes are
     option positions: for A, B, C, D questions it shows a letter bias that `ece` cannot see.
     """
-    p, g = checks.options(probabilities, gold)
-    w = weight if isinstance(weight, GroupWeights) else checks.weights(weight, len(p))
     checks.bin_number("num_bins", num_bins)
+    w = weight if isinstance(weight, GroupWeights) else checks.weights(weight, len(probabilities))
+    if isinstance(probabilities, Ragged) or isinstance(gold, Ragged):
+        return number(_ragged_errors(probabilities, gold, num_bins, w))
+    p, g = checks.options(probabilities, gold)
     classes = zip(p.T, g.T, strict=True)
     return number(np.nanmean([_class_error(*column, num_bins, w) for column in classes], axis=0))
 
@@ -45,8 +56,40 @@ def _class_error(p: Array, right: Array, num_bins: int, weight: Any) -> Array:
     return np.divide(error, count, out=np.full(np.shape(error), np.nan), where=count > 0)
 
 
+def _ragged_errors(p: Any, gold: Any, num_bins: int, weight: Any) -> Any:
+    """Classwise ECE, () or (B,), by the sums of each group of documents that has a class."""
+    from scipy.sparse import csr_array
+
+    grouped = isinstance(weight, GroupWeights)
+    one_each = Groups(np.arange(len(p)), len(p))
+    groups = weight.groups if grouped else one_each
+    drawn = weight.weight if grouped else np.ones(len(p)) if weight is None else weight
+    option, classes = positions(p.count), int(p.count.max())
+    document = np.repeat(groups.of_document, p.count)
+    cells = option * num_bins + equal_width_bins(p.values, num_bins)
+    excess = csr_array(
+        (p.values - gold.values, (cells, document)), (classes * num_bins, groups.total)
+    )
+    having = csr_array((np.ones(len(option)), (option, document)), (classes, groups.total))
+
+    def errors(w: Array) -> Array:
+        sums = np.abs(excess @ w.T).reshape(classes, num_bins, len(w)).sum(axis=1)
+        count = having @ w.T
+        each = np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)
+        return np.nanmean(each, axis=0)
+
+    rows = np.atleast_2d(drawn)
+    step = max(1, _BLOCK // (classes * num_bins))
+    found = [errors(rows[i : i + step].astype(np.float64)) for i in range(0, len(rows), step)]
+    return np.concatenate(found) if drawn.ndim == 2 else found[0][0]
+
+
 def classwise_null(
-    probabilities: Array, gold: Array, *, replicates: int, num_bins: int = NUM_BINS
+    probabilities: Array | Ragged,
+    gold: Array | Ragged,
+    *,
+    replicates: int,
+    num_bins: int = NUM_BINS,
 ) -> Array:
     """(replicates,) classwise ECE of a model whose gold options are drawn from `probabilities`.
 
@@ -54,33 +97,57 @@ def classwise_null(
     documents the options are drawn; beyond, the sums, from the normal distribution with their
     exact mean, 0, and covariance. `gold` (N, K) is not read.
     """
-    p, _ = checks.options(probabilities, gold)
-    has = ~np.isnan(p)
-    count = has.sum(axis=0)
-    p = np.where(has, p, 0.0).T  # (K, N)
-    bins = equal_width_bins(p, checks.bin_number("num_bins", num_bins))
-    drawn = _drawn_sums if p.shape[1] <= NORMAL_FROM else _normal_sums
-    sums = drawn(p, bins, num_bins, replicates)  # (B, K, bins)
-    seen = count > 0
-    return (np.abs(sums[:, seen]).sum(axis=2) / count[seen]).mean(axis=1)
+    checks.bin_number("num_bins", num_bins)
+    parts = _matrices(probabilities, gold)
+    count = np.zeros(max(map(len, parts)), dtype=np.intp)
+    for p in parts:
+        count[: len(p)] += (~np.isnan(p)).sum(axis=1)
+    seen, rng = count > 0, np.random.default_rng(SEED)
+    drawn = [_sums(np.nan_to_num(p), num_bins, replicates, rng) for p in parts]
+    errors = np.empty(replicates)
+    for i, sums in enumerate(zip(*drawn, strict=True)):
+        total = np.zeros((len(count), num_bins))
+        for part in sums:
+            total[: len(part)] += part
+        each = np.abs(total[seen]).sum(axis=1) / count[seen]
+        errors[i] = np.cumsum(each)[-1] / len(each)  # (one by one, whatever the number of classes)
+    return errors
 
 
-def _drawn_sums(p: Array, bins: Array, num_bins: int, replicates: int) -> Array:
-    """(B, K, bins) sums of (p - drawn) for a gold option drawn in every document (K, N)."""
+def _matrices(probabilities: Array | Ragged, gold: Any) -> list[Array]:
+    """Probabilities (K, N), in parts of different K where they are ragged; NaN for no option."""
+    if isinstance(probabilities, Ragged):
+        return [b.padded(probabilities.values, np.nan).T for b in blocks(probabilities.count)]
+    return [checks.options(probabilities, gold)[0].T]
+
+
+def _sums(p: Array, num_bins: int, replicates: int, rng: np.random.Generator) -> Iterator[Array]:
+    """For each replicate the (K, bins) sums of (p - drawn), p (K, N)."""
+    k, n = p.shape
+    bins = equal_width_bins(p, num_bins)
+    if n > NORMAL_FROM and (k * num_bins) ** 2 <= max(COVARIANCE, n * k):
+        return _normal_sums(p, bins, num_bins, replicates, rng)
+    return _drawn_sums(p, bins, num_bins, replicates, rng)
+
+
+def _drawn_sums(
+    p: Array, bins: Array, num_bins: int, replicates: int, rng: np.random.Generator
+) -> Iterator[Array]:
+    """The sums for a gold option drawn in every document."""
     k, n = p.shape
     cells = bins + np.arange(k)[:, None] * num_bins
     expected = np.bincount(cells.ravel(), p.ravel(), k * num_bins)
     cumulative, documents = np.cumsum(p, axis=0), np.arange(n)
-    rng = np.random.default_rng(SEED)
-    sums = np.empty((replicates, k * num_bins))
-    for row in sums:
+    for _ in range(replicates):
         option = (rng.random(n) * cumulative[-1] >= cumulative).sum(axis=0)
-        row[:] = expected - np.bincount(cells[option, documents], minlength=k * num_bins)
-    return sums.reshape(replicates, k, num_bins)
+        drawn = np.bincount(cells[option, documents], minlength=k * num_bins)
+        yield (expected - drawn).reshape(k, num_bins)
 
 
-def _normal_sums(p: Array, bins: Array, num_bins: int, replicates: int) -> Array:
-    """(B, K, bins) the same sums, drawn from their normal limit.
+def _normal_sums(
+    p: Array, bins: Array, num_bins: int, replicates: int, rng: np.random.Generator
+) -> Iterator[Array]:
+    """The same sums, drawn from their normal limit.
 
     A document adds p_k (1 - p_k) to the variance of its bin of class k, and -p_k p_l to the
     covariance with its bin of class l: one two-dimensional histogram for every pair of classes.
@@ -96,7 +163,7 @@ def _normal_sums(p: Array, bins: Array, num_bins: int, replicates: int) -> Array
             if j < i:
                 covariance[j, :, i] -= shared.T
     size = k * num_bins
-    sums = np.random.default_rng(SEED).multivariate_normal(
+    sums = rng.multivariate_normal(
         np.zeros(size), covariance.reshape(size, size), replicates, "ignore", method="eigh"
     )
-    return sums.reshape(replicates, k, num_bins)
+    return iter(sums.reshape(replicates, k, num_bins))

@@ -95,7 +95,7 @@ def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> 
     >>> applicable(Predictions.from_confidences([0.9], [1]), ["acc", "nll", "ece"])
     ['acc', 'ece']
     """
-    has_options = predictions.log_probabilities is not None
+    has_options = predictions.options is not None
     return [name for name in names if has_options or not bind(name).metric.family.needs_options]
 
 

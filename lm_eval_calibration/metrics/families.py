@@ -37,8 +37,7 @@ from lm_eval_calibration.metrics.resampled import (
     labelled_null,
 )
 from lm_eval_calibration.predictions import Predictions
-
-_BLOCK = 1 << 15  # documents whose options are scored at a time, to keep temporaries small
+from lm_eval_calibration.ragged import Ragged, blocks, kinds_of, starts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +86,17 @@ class Documents:
 
 
 def _read_options(predictions: Predictions) -> Columns:
-    if predictions.log_probabilities is None or predictions.num_options is None:
+    if predictions.options is None or predictions.golds is None:
         raise _needs_options()
-    p = np.exp(predictions.log_probabilities)
-    p[np.arange(p.shape[1]) >= predictions.num_options[:, None]] = np.nan
-    return p, predictions.gold  # type: ignore[return-value]
+    p = Ragged(np.exp(predictions.options.values), predictions.options.count)
+    return _option_columns(p, predictions.golds)
+
+
+def _option_columns(p: Ragged, gold: Ragged) -> Columns:
+    """Matrices, NaN where a document has no option; as they are, if padding would cost too much."""
+    if len(kinds_of(p.count)) > 1:
+        return p, gold  # type: ignore[return-value]
+    return p.padded(np.nan), gold.padded(False)
 
 
 def _option_rows(columns: Columns) -> list[Any]:
@@ -102,12 +107,12 @@ def _option_rows(columns: Columns) -> list[Any]:
 
 
 def _options_from_rows(rows: Sequence[Any]) -> Columns:
-    width = max(len(p) for p, _ in rows)
-    probabilities, gold = np.full((len(rows), width), np.nan), np.zeros((len(rows), width), bool)
-    for row, (p, right) in enumerate(rows):
-        probabilities[row, : len(p)] = p
-        gold[row, list(right)] = True
-    return probabilities, gold
+    count = np.array([len(p) for p, _ in rows], dtype=np.intp)
+    right = [start + i for start, (_, g) in zip(starts_of(count), rows, strict=False) for i in g]
+    gold = np.zeros(int(count.sum()), dtype=bool)
+    gold[right] = True
+    probabilities = np.array([value for p, _ in rows for value in p], dtype=np.float64)
+    return _option_columns(Ragged(probabilities, count), Ragged(gold, count))
 
 
 def _values_spread(columns: Columns, value: float) -> Spread:
@@ -158,17 +163,20 @@ def values(
     """
 
     def read(predictions: Predictions) -> Columns:
-        if predictions.log_probabilities is None or predictions.gold is None:
+        options, golds = predictions.options, predictions.golds
+        if options is None or golds is None:
             raise _needs_options()
-        several = (predictions.gold.sum(axis=1) > 1).any()  # then what else could have been gold?
-        parts = []
-        for start in range(0, len(predictions), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            logp = predictions.log_probabilities[rows]
+        right = np.add.reduceat(golds.values, starts_of(golds.count)[:-1], dtype=np.intp)
+        several = (right > 1).any()  # then what else could have been gold?
+        columns = tuple(np.empty(len(predictions)) for _ in range(1 if several else 3))
+        for block in blocks(options.count):
+            logp = block.padded(options.values, -np.inf)
             distribution = logp if log else np.exp(logp)
-            scores = of(distribution, predictions.gold[rows])
-            parts.append((scores,) if several else (scores, *moments(distribution)))
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+            scores = of(distribution, block.padded(golds.values, False))
+            found = (scores,) if several else (scores, *moments(distribution))
+            for column, part in zip(columns, found, strict=True):
+                column[block.rows] = part
+        return columns
 
     return Family(
         read,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import not_
+from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration.envelope import Envelope, is_envelope
+from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.answers import GENERATE, LOGLIKELIHOOD, ROLLING
+from lm_eval_calibration.models.held_out import refuse_cache
+from lm_eval_calibration.models.kept import Kept
 from lm_eval_calibration.models.phases import Phases
 from lm_eval_calibration.models.prompts import Prompts, bare_question
 from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.names import PREFIX, upstream_name
-from lm_eval_calibration.stated import StatedAnswer
 
 
 class BeliefWrapper(Wrapper):
@@ -26,6 +31,8 @@ class BeliefWrapper(Wrapper):
     """
 
     states_confidence = True
+    keeps_replies = True
+    """The harness is to keep no answers of it."""
     source: str
     default_template: str
 
@@ -33,7 +40,7 @@ class BeliefWrapper(Wrapper):
         self._chat = False
         self._prompts = Prompts(self.source, template)
         super().__init__(base, **model_args)
-        self.phases = Phases(self.base, self.source)
+        self.phases = Phases(self.base, self.source, self.secrets)
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
         """An envelope for each request of a twin."""
@@ -41,30 +48,42 @@ class BeliefWrapper(Wrapper):
 
     def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
         """Envelopes for twins, as text; plain answers for other tasks."""
-        mine = [i for i, r in enumerate(requests) if (r.task_name or "").startswith(PREFIX)]
-        others = [i for i in range(len(requests)) if i not in set(mine)]
-        self.phases.cache = self.cache_hook.dbdict
-        found: dict[int, str] = {}
-        if others:
-            plain = super().generate_until([requests[i] for i in others], **options)
-            found |= dict(zip(others, plain, strict=True))
-        if mine:
-            made = self.envelopes([requests[i] for i in mine])
-            found |= {i: e.to_text() for i, e in zip(mine, made, strict=True)}
-        return [found[i] for i in range(len(requests))]
+        twins = [(r.task_name or "").startswith(PREFIX) for r in requests]
+        plain = iter(
+            self.phases.forward(GENERATE, list(compress(requests, map(not_, twins))), **options)
+        )
+        mine = list(compress(requests, twins))
+        made = iter(self.envelopes(mine) if mine else ())
+        return [next(made).to_text() if twin else str(next(plain)) for twin in twins]
+
+    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
+        """As the base has it, kept as it comes."""
+        return self.phases.forward(LOGLIKELIHOOD, requests, **options)
+
+    def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[float]:
+        """As the base has it, kept as it comes."""
+        return self.phases.forward(ROLLING, requests, **options)
 
     def set_cache_hook(self, cache_hook: Any) -> None:
-        """Use the harness's cache for phases; what was made of them in another run is dropped.
+        """Keep what the base says, piece by piece, in the file of the harness's cache.
 
-        The harness knows an answer by its prompt alone, whatever the settings were.
+        What is made of it is not kept: it depends on settings, and the harness knows an answer by
+        its prompt alone.
+
+        Raises:
+            CalibrationError: the base cannot be used with a cache.
         """
         super().set_cache_hook(cache_hook)
-        known = cache_hook.dbdict
-        made = [
-            k for k, v in (known or {}).items() if is_envelope(v) or isinstance(v, StatedAnswer)
-        ]
-        for key in made:
-            del known[key]
+        rows = cache_hook.dbdict
+        if rows is None:
+            self.phases.cache = None
+            return
+        if getattr(type(self.base), "keeps", ()):
+            refuse_cache(cache_hook, "the base must see all requests of a document at once")
+        before = self.base.cache_hook
+        self.base.set_cache_hook(cache_hook)  # (which some refuse)
+        self.base.set_cache_hook(before)
+        self.phases.cache = Kept(Path(rows.filename))
 
     def apply_chat_template(self, *args: Any, **options: Any) -> Any:
         """As the base has it; prompts of our own are put into it too from then on."""

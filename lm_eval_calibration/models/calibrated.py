@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +10,15 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models.held_out import account, refuse_cache, refuse_seen
+from lm_eval_calibration.models.held_out import (
+    after_loading,
+    before_loading,
+    before_scoring,
+    refuse_cache,
+)
 from lm_eval_calibration.models.instances import documents
+from lm_eval_calibration.models.run_prompts import beliefs_of
 from lm_eval_calibration.models.wrapper import Wrapper
-
-log = logging.getLogger(f"lm_eval.{__name__}")
 
 Options = list[list[int]]
 """For each option of a document the numbers of its requests."""
@@ -35,31 +37,43 @@ class CalibratedLM(Wrapper):
         base: `--model` of the model inside, e.g. `vllm`.
         calibrator: folder of `lm-calib fit`, or a repository on the hub.
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
         **model_args: the base's.
 
     Raises:
         InvalidInputError: no calibrator can be read there.
+        OtherModelError: it was fitted on another model.
+        OtherPromptsError: it was fitted on prompts of another format.
     """
+
+    source = "calibrated"
 
     @checked
     def __init__(
-        self, base: str = "", calibrator: str = "", allow_seen: bool = False, **model_args: Any
+        self,
+        base: str = "",
+        calibrator: str = "",
+        allow_seen: bool = False,
+        allow_other: bool = False,
+        **model_args: Any,
     ) -> None:
         if not calibrator:
             raise invalid("calibrator", "a folder of `lm-calib fit`", "nothing")
         self.calibrator = Calibrator.from_pretrained(calibrator)
-        self._path, self._allow_seen = str(calibrator), bool(allow_seen)
-        self._seen: dict[str, int] = {}
+        self._held_out = before_loading(
+            self.calibrator.training,
+            calibrator,
+            model_args,
+            allow_seen=allow_seen,
+            allow_other=allow_other,
+        )
         super().__init__(base, **model_args)
-        name = str(model_args.get("pretrained") or model_args.get("model") or "")
-        fitted_for = self.calibrator.training.base_model
-        if name and fitted_for and Path(name).name != Path(fitted_for).name:
-            log.warning("The calibrator was fitted on beliefs of `%s`, not `%s`.", fitted_for, name)
+        after_loading(self._held_out, self.base)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """The base's answers, of which documents with several options get calibrated ones."""
         asked = [d for d in documents(requests) if len(d.options) > 1]
-        self._seen |= refuse_seen(self.calibrator.training, asked, allow=self._allow_seen)
+        before_scoring(self._held_out, requests, asked, beliefs_of(self.base))
         answers = [(float(value), bool(best)) for value, best in super().loglikelihood(requests)]
         by_task: dict[str, list[Options]] = {}
         for document in asked:
@@ -92,5 +106,5 @@ class CalibratedLM(Wrapper):
 
     def get_model_info(self) -> dict[str, Any]:
         """The base's, and the calibrator."""
-        used = account(self.calibrator, self._path, self._seen)
+        used = {"method": self.calibrator.method, **self._held_out.account()}
         return {**super().get_model_info(), "calibrator": used}

@@ -9,11 +9,9 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.responses import Response, question_of
-from lm_eval_calibration.models.held_out import refuse_seen
-from lm_eval_calibration.models.instances import Document
-from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs
+from lm_eval_calibration.models.held_out import after_loading, before_loading, before_scoring
+from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs, documents_of
 from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
-from lm_eval_calibration.names import upstream_name
 
 
 @register_model("fractal")
@@ -27,6 +25,7 @@ class FractalLM(RecalibratedBeliefs):
         store: folder in which embeddings are kept, or "".
         calibrator: folder of `lm-calib fit` on a logged run of this model, or "".
         allow_seen: evaluate on documents that scorer or calibrator were fitted on, too.
+        allow_other: use them on another model, or on prompts of another format.
         **model_args: the base's.
 
     Raises:
@@ -46,24 +45,30 @@ class FractalLM(RecalibratedBeliefs):
         store: str = "",
         calibrator: str = "",
         allow_seen: bool = False,
+        allow_other: bool = False,
         **model_args: Any,
     ) -> None:
         self._scorer = ScorerWithEncoder(scorer, encoder, store, model_args.get("device"))
-        self._scorer_path = str(scorer)
-        self._scorer_seen: dict[str, int] = {}
-        super().__init__(base, calibrator, allow_seen, **model_args)
+        self._scorers = before_loading(
+            self._scorer.scorer.training,
+            scorer,
+            model_args,
+            kind="scorer",
+            allow_seen=allow_seen,
+            allow_other=allow_other,
+        )
+        super().__init__(base, calibrator, allow_seen, allow_other, **model_args)
+        after_loading(self._scorers, self.base)
 
-    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+    def stated(self, requests: list[Any]) -> list[Envelope]:
         """Answers, their sentences with scores, and the confidence that follows."""
-        asked_about = [Document(upstream_name(r.task_name or ""), r.doc) for r in requests]
-        training = self._scorer.scorer.training
-        self._scorer_seen |= refuse_seen(training, asked_about, allow=self._allow_seen)
+        before_scoring(self._scorers, requests, documents_of(requests))
         answers = self.phases.generate(requests, "answering")
         responses = [
             Response(question_of(request.doc, str(request.args[0])), self._scorer.split(answer))
             for request, answer in zip(requests, answers, strict=True)
         ]
-        found = [
+        return [
             Envelope(
                 self.source,
                 answer,
@@ -73,9 +78,8 @@ class FractalLM(RecalibratedBeliefs):
             )
             for answer, scored in zip(answers, self._scorer.score(responses), strict=True)
         ]
-        return self.mapped(requests, found)
 
     def get_model_info(self) -> dict[str, Any]:
         """The base's, and the scorer."""
-        used = self._scorer.account(self._scorer_path, self._scorer_seen)
+        used = {"encoder": self._scorer.encoder, **self._scorers.account()}
         return {**super().get_model_info(), "scorer": used}

@@ -8,13 +8,16 @@ from typing import Any
 from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal.responses import Response, question_of
-from lm_eval_calibration.models.held_out import refuse_seen
-from lm_eval_calibration.models.instances import Document
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.held_out import check_documents
 from lm_eval_calibration.models.processes import ProcessesLM
+from lm_eval_calibration.models.recalibrated import documents_of
 from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
-from lm_eval_calibration.names import upstream_name
+
+log = logger(f"lm_eval.{__name__}")
 
 
 @register_model("fractal-scorer")
@@ -48,8 +51,10 @@ class FractalScorerLM(ProcessesLM):
     ) -> None:
         super().__init__()
         self._scorer = ScorerWithEncoder(scorer, encoder, store, device)
-        self._path, self._allow_seen = str(scorer), bool(allow_seen)
-        self._seen: dict[str, int] = {}
+        training = self._scorer.scorer.training
+        self._held_out = HeldOut(
+            training, scorer, log.warning, kind="scorer", allow_seen=allow_seen
+        )
 
     def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
         """Scores and confidence of each request's sentences, as JSON.
@@ -62,9 +67,7 @@ class FractalScorerLM(ProcessesLM):
                 "`fractal-scorer` scores the responses of calib_fractal_* tasks and generates "
                 "none. For answers with scores: --model fractal --model_args base=...,scorer=..."
             )
-        asked_about = [Document(upstream_name(r.task_name or ""), r.doc) for r in requests]
-        training = self._scorer.scorer.training
-        self._seen |= refuse_seen(training, asked_about, allow=self._allow_seen)
+        check_documents(self._held_out, documents_of(requests))
         responses = [Response(question_of(r.doc, r.question), tuple(r.sentences)) for r in requests]
         return [
             json.dumps({"confidence": found.confidence, "scores": found.scores})
@@ -85,4 +88,4 @@ class FractalScorerLM(ProcessesLM):
 
     def get_model_info(self) -> dict[str, Any]:
         """What results say of it."""
-        return {"scorer": self._scorer.account(self._path, self._seen)}
+        return {"scorer": {"encoder": self._scorer.encoder, **self._held_out.account()}}

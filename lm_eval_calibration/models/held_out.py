@@ -1,67 +1,107 @@
-"""Held out by construction: what an artifact was fitted on is not what it is judged by."""
+"""Held out by construction: what models ask of the artifact they use, before any work."""
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.calibrators import Calibrator, Training
+from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.fingerprint import name_of, weights_of
 from lm_eval_calibration.models.instances import Document
+from lm_eval_calibration.models.run_prompts import RunPrompts, announced, options_of
+from lm_eval_calibration.names import model_of_arguments
 
-log = logging.getLogger(f"lm_eval.{__name__}")
-
-
-class SeenDocumentsError(CalibrationError):
-    """A calibrator is evaluated on documents that it was fitted on."""
+log = logger(f"lm_eval.{__name__}")
 
 
-def refuse_seen(
-    training: Training, documents: Sequence[Document], *, allow: bool
-) -> dict[str, int]:
-    """Stop an evaluation on documents that were fitted on.
+def before_loading(
+    training: Training,
+    path: str,
+    model_args: Mapping[str, Any],
+    *,
+    kind: str = "calibrator",
+    allow_seen: bool = False,
+    allow_other: bool = False,
+) -> HeldOut:
+    """The checks of an artifact, of which those that need no model are made at once.
 
     Args:
         training: of the artifact.
-        documents: about to be scored.
-        allow: only count them, and warn.
-
-    Returns:
-        How many of each task's documents were fitted on, where there are any.
+        path: where it was read.
+        model_args: of the model that will be loaded.
+        kind: of the artifact, for readers.
+        allow_seen: evaluate on documents that were fitted on, too.
+        allow_other: use it on another model, or on other prompts.
 
     Raises:
-        SeenDocumentsError: there are, and they are not allowed.
+        OtherModelError: the model has another name, and weights were not compared by a fit.
+        OtherPromptsError: the run's prompts are of another format.
     """
-    hashes = np.array([document.hash for document in documents], dtype=np.uint64)
-    seen = training.seen(hashes)
-    count = Counter(d.task for d, was in zip(documents, seen, strict=True) if was)
-    total = Counter(d.task for d in documents)
-    if not count:
-        return {}
-    tasks = ", ".join(f"{n:,} of {total[task]:,} of `{task}`" for task, n in count.items())
-    if not allow:
-        raise SeenDocumentsError(
-            f"The calibrator was fitted on documents of this evaluation ({tasks}): figures on them "
-            "would flatter it. Evaluate on other documents, fit it on others (--split), or pass "
-            "allow_seen=true, which marks the results."
-        )
-    log.warning("Fitted on documents of this evaluation (%s): the figures flatter it.", tasks)
-    return dict(count)
+    held_out = HeldOut(
+        training, path, log.warning, kind=kind, allow_seen=allow_seen, allow_other=allow_other
+    )
+    run, name = announced(), model_of_arguments(model_args)
+    if allow_other:
+        return held_out
+    if run is not None:
+        held_out.check_prompts({"": run.of("")})
+    if name and not training.fingerprint:
+        held_out.check_model(name, "")
+    return held_out
 
 
-def account(calibrator: Calibrator, path: str, seen: dict[str, int]) -> dict[str, Any]:
-    """What results say of a calibrator that was used."""
-    return {
-        "path": path,
-        "method": calibrator.method,
-        "fitted_on": calibrator.training.tasks,
-        "fitted_for": calibrator.training.base_model,
-        "seen_documents": seen,
-    }
+def after_loading(held_out: HeldOut, lm: Any) -> None:
+    """Compare the model that was loaded with the one that was fitted on.
+
+    Raises:
+        OtherModelError: it is another one.
+    """
+    held_out.check_model(name_of(lm), weights_of(lm))
+
+
+def before_scoring(
+    held_out: HeldOut,
+    requests: Sequence[Any],
+    documents: Sequence[Document],
+    beliefs: str | None = None,
+) -> None:
+    """Compare prompts and documents with those that were fitted on.
+
+    Args:
+        held_out: of the artifact.
+        requests: of the harness.
+        documents: that they ask about.
+        beliefs: what is read of the answers, see `PromptFormat`.
+
+    Raises:
+        OtherPromptsError: the prompts are of another format.
+        SeenDocumentsError: some documents were fitted on.
+    """
+    run = announced() or RunPrompts()
+    firsts = {document.task: document for document in reversed(documents)}
+    prompts = {}
+    for task, first in firsts.items():
+        mine = [requests[number] for numbers in first.options for number in numbers]
+        prompts[task] = run.of(task, options_of(mine) if mine else None, beliefs)
+    held_out.check_prompts(prompts)
+    check_documents(held_out, documents)
+
+
+def check_documents(held_out: HeldOut, documents: Sequence[Document]) -> None:
+    """Compare documents with those that were fitted on.
+
+    Raises:
+        SeenDocumentsError: some were.
+    """
+    hashes: dict[str, list[int]] = {}
+    for document in documents:
+        hashes.setdefault(document.task, []).append(document.hash)
+    held_out.check_documents({t: np.array(h, dtype=np.uint64) for t, h in hashes.items()})
 
 
 def refuse_cache(hook: Any, what: str) -> None:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
 import torch
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.resuming import Reported, report
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
-from lm_eval_calibration.scoring.engine import Answers, Engine
+from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
 EXACT, HALF = (1e-3, 1e-3), (0.5, 0.15)
@@ -45,7 +48,7 @@ class FastHFLM(HFLM):
     once; only positions whose next token is scored reach the vocabulary; the log-softmax is taken
     in float32. On its first requests, and again when longer ones come, the engine is compared with
     `hf` on some of them, and leaves the work to `hf` where it does not agree or the model's
-    architecture is not its kind. Generation is `hf`'s, but that the prompts of a batch share what
+    architecture is not its kind. With `--use_cache` answers are kept as they come. Generation is `hf`'s, but that the prompts of a batch share what
     they begin with, and equal ones (samples of one question) are computed once; and what is sampled
     depends on prompt, sample and seed alone, not on batches, processes or where a run was resumed.
 
@@ -129,11 +132,51 @@ class FastHFLM(HFLM):
             disable=disable_tqdm or self.rank != 0,
             desc="Running loglikelihood requests",
         ) as bar:
-            answers = self._engine.score(plain, progress=bar.update, **extra)
-        for (text, _, _), answer in zip(requests, answers, strict=True):
-            if text is not None:  # rolling windows are added up, and cached, by the caller
-                self.cache_hook.add_partial("loglikelihood", text, tuple(answer))
+
+            def answered(found: Mapping[int, Scored]) -> None:
+                new = {requests[number][0]: tuple(answer) for number, answer in found.items()}
+                new.pop(None, None)  # rolling windows are added up, and kept, by the caller
+                report(self.cache_hook, "loglikelihood", new)
+                bar.update(len(found))
+
+            answers = self._engine.score(plain, answered=answered, **extra)
         return [tuple(answer) for answer in answers]
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+        """`hf`'s, but that a text is kept once its last window is scored, and no process waits.
+
+        (`hf` waits for the other processes' windows, of which none may be left in a run that goes on.)
+        """
+        windows = [
+            (n, w) for n, request in enumerate(requests) for w in self._windows(*request.args)
+        ]
+        size = self._detect_batch_size() if self.batch_size == "auto" else self.batch_size
+        left = Counter(number for number, _ in windows)
+        totals = [0.0] * len(requests)
+        with tqdm(total=len(windows), disable=disable_tqdm or self.rank != 0) as bar:
+            for start in range(0, len(windows), size):
+                batch = windows[start : start + size]
+                scored = self._loglikelihood_tokens([w for _, w in batch], True, len(batch))
+                for (number, _), (value, _) in zip(batch, scored, strict=True):
+                    totals[number] += value
+                    left[number] -= 1
+                    if not left[number]:
+                        text = requests[number].args
+                        self.cache_hook.add_partial("loglikelihood_rolling", text, totals[number])
+                bar.update(len(batch))
+        return totals
+
+    def _windows(self, text: str) -> list[TokenRequest]:
+        """A text's parts, none longer than the model's inputs, each token in one continuation."""
+        parts = get_rolling_token_windows(
+            self.tok_encode(text), self.prefix_token_id, self.max_length, context_len=1
+        )
+        return [(None, *make_disjoint_window(part)) for part in parts]
+
+    def set_cache_hook(self, cache_hook: Any) -> None:
+        """As `hf`; what cannot be written is said in one line."""
+        reported = isinstance(cache_hook, Reported)
+        super().set_cache_hook(cache_hook if reported else Reported(cache_hook))
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """`hf`'s; samples of a prompt are numbered, by `sample` of their requests where they have it."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
-import numpy as np
 from lm_eval.api.registry import register_model
-from scipy.special import softmax
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.beliefs import BeliefWrapper
 from lm_eval_calibration.models.phases import asked
 from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+log = logger(f"lm_eval.{__name__}")
 
 ASK = ("auto", "likelihood", "verbal")
 OPTIONS = ("A", "B")
@@ -53,6 +51,7 @@ class PTrueLM(RecalibratedBeliefs):
         ask: `likelihood`, `verbal`, or `auto`: likelihood where the base has it.
         calibrator: folder of `lm-calib fit` on a logged run of this model, or "".
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
         template: a jinja file with `question` and `answer`, or a folder of them by task; it may
             also name `doc` (the document) and `ask`.
         **model_args: the base's.
@@ -71,25 +70,22 @@ class PTrueLM(RecalibratedBeliefs):
         ask: str = "auto",
         calibrator: str = "",
         allow_seen: bool = False,
+        allow_other: bool = False,
         template: str = "",
         **model_args: Any,
     ) -> None:
         if ask not in ASK:
             raise invalid("ask", ", ".join(ASK), f"`{ask}`")
         self._ask = ask
-        super().__init__(base, calibrator, allow_seen, template, **model_args)
+        super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
 
     @property
     def default_template(self) -> str:  # type: ignore[override]
         """By how it is asked."""
         return VERBAL if self._ask == "verbal" else LIKELIHOOD
 
-    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+    def stated(self, requests: list[Any]) -> list[Envelope]:
         """The task's own answers, each with its probability of being right."""
-        return self.mapped(requests, self._stated(requests))
-
-    def _stated(self, requests: list[Any]) -> list[Envelope]:
-        """Answers, and what the model says of them."""
         answers = self.phases.generate(requests, "answering")
         if self._ask != "verbal":
             try:
@@ -115,9 +111,8 @@ class PTrueLM(RecalibratedBeliefs):
             for request, prompt in zip(requests, prompts, strict=True)
             for idx, option in enumerate(OPTIONS)
         ]
-        found = self.phases.loglikelihood(options, "asking whether the answers are right")
-        logits = np.array([value for value, _ in found]).reshape(-1, len(OPTIONS))
-        yes = softmax(logits, axis=1)[:, 0]
+        title = "asking whether the answers are right"
+        yes = self.phases.probabilities(options, len(OPTIONS), title)[:, 0]
         return [
             Envelope(self.source, answer, float(p)) for answer, p in zip(answers, yes, strict=True)
         ]

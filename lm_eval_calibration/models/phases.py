@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import hash_args
+from scipy.special import softmax
 
-log = logging.getLogger(f"lm_eval.{__name__}")
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.answers import GENERATE, LOGLIKELIHOOD, Failed, unanswered
+from lm_eval_calibration.models.kept import Kept
+from lm_eval_calibration.models.pending import Pending
+from lm_eval_calibration.redact import redact
+
+log = logger(f"lm_eval.{__name__}")
 
 PIECE = 256
 """Requests that are asked at a time where there is a cache: what a kill may cost."""
@@ -18,21 +24,6 @@ GIVE_UP = 3
 """Requests in a row on which the base gives up, before the run does."""
 SEEDED = ("TemplateAPI", "VLLM", "SGLangLM")
 """Models to which a sample's seed must be told, for they would give equal samples else."""
-
-
-class Failed(str):
-    """No answer: the base gave up on a request, and `reason` says why.
-
-    An empty text for whoever reads answers.
-    """
-
-    reason: str
-
-    def __new__(cls, reason: str) -> Failed:
-        """An empty text with a reason."""
-        found = super().__new__(cls, "")
-        found.reason = reason
-        return found
 
 
 class Phases:
@@ -44,11 +35,12 @@ class Phases:
     Args:
         base: a model of the harness.
         name: the wrapper's, for the log.
+        secrets: of the base's arguments, not to be told in the log.
     """
 
-    def __init__(self, base: Any, name: str) -> None:
-        self.base, self.name = base, name
-        self.cache: Any = None
+    def __init__(self, base: Any, name: str, secrets: frozenset[str] = frozenset()) -> None:
+        self.base, self.name, self.secrets = base, name, secrets
+        self.cache: Kept | None = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
         self._in_a_row = 0
 
@@ -76,52 +68,97 @@ class Phases:
             for number in range(count)
         ]
         numbers = [number for _, number in clones]
-        found = self._ask("generate_until", [c for c, _ in clones], title, numbers, tolerant)
+        keys = _own_keys(GENERATE, [clone for clone, _ in clones], numbers)
+        found = self._ask(GENERATE, [clone for clone, _ in clones], keys, title, tolerant)
         return [found[i : i + count] for i in range(0, len(found), count)]
 
     def generate(self, requests: Sequence[Any], title: str) -> list[str]:
-        """Answers to generation requests, from the cache where they are in it."""
-        return list(self._ask("generate_until", requests, title))
+        """Answers to generation requests, from the cache where they are in it.
+
+        What is no text is an empty one, `Failed`; the log says how many there are.
+        """
+        return self._ask(GENERATE, requests, _own_keys(GENERATE, requests), title)
 
     def loglikelihood(self, requests: Sequence[Any], title: str) -> list[tuple[float, bool]]:
-        """Log-likelihoods, likewise."""
-        return [(float(v), bool(g)) for v, g in self._ask("loglikelihood", requests, title)]
+        """Log-likelihoods, likewise.
+
+        Raises:
+            InvalidInputError: an answer that is none; the message names its document.
+        """
+        keys = _own_keys(LOGLIKELIHOOD, requests)
+        found = self._ask(LOGLIKELIHOOD, requests, keys, title)
+        return [(float(value), bool(greedy)) for value, greedy in found]
+
+    def probabilities(self, requests: Sequence[Any], count: int, title: str) -> np.ndarray:
+        """(R / count, count) softmax over each `count` requests' log-likelihoods.
+
+        Raises:
+            InvalidInputError: as `loglikelihood`; or all of a row are -inf.
+        """
+        values = [value for value, _ in self.loglikelihood(requests, title)]
+        table = np.array(values).reshape(-1, count)
+        for row in np.flatnonzero(np.isneginf(table).all(axis=1)):
+            raise unanswered(requests[int(row) * count], "-inf for each of the options")
+        return np.asarray(softmax(table, axis=1))
+
+    def forward(self, kind: str, requests: Sequence[Any], **options: Any) -> list[Any]:
+        """What the base says to requests as they are, under the keys that the harness has for them."""
+        keys = [
+            None
+            if kind == GENERATE and request.args[1].get("do_sample")
+            else hash_args(kind, request.args)
+            for request in requests
+        ]
+        return self._ask(kind, requests, keys, "as the base answers", whole=True, **options)
 
     def _ask(
         self,
         kind: str,
         requests: Sequence[Any],
+        keys: Sequence[str | None],
         title: str,
-        samples: Sequence[int] | None = None,
         tolerant: bool = False,
+        whole: bool = False,
+        **options: Any,
     ) -> list[Any]:
+        """Answers, known ones from the cache.
+
+        Args:
+            kind: of the requests.
+            requests: what is asked.
+            keys: in the cache; `None` for what is not to be kept.
+            title: of the phase.
+            tolerant: as for `samples`.
+            whole: whether the base gets all at once, cache or not.
+            **options: for the base.
+        """
         if not requests:
             return []
-        log.info("%s: %s (%d requests)", self.name, title, len(requests))
-        numbers = samples or [0] * len(requests)
-        keys = [
-            hash_args(f"{kind}:{number}", request.args)
-            for request, number in zip(requests, numbers, strict=True)
-        ]
         answers: dict[int, Any] = {}
         if self.cache is not None:
-            answers = {i: self.cache[key] for i, key in enumerate(keys) if key in self.cache}
+            known = ((i, self.cache.get(key, kind)) for i, key in enumerate(keys) if key)
+            answers = {i: answer for i, answer in known if answer is not None}
+        kept = f", {len(answers):,} kept" if answers else ""
+        log.info("%s: %s (%d requests%s)", self.name, title, len(requests), kept)
         missing = [i for i in range(len(keys)) if i not in answers]
-        pending = _Pending(kind, requests, keys, answers, self.cache, tolerant)
-        size = len(missing) if self.cache is None else PIECE
+        pending = Pending(kind, requests, keys, answers, self.cache, tolerant, options)
+        size = len(missing) if whole or self.cache is None else PIECE
         for start in range(0, len(missing), max(size, 1)):
             piece = missing[start : start + size]
             if len(piece) < len(requests):
                 end = f"{start + len(piece):,} of {len(missing):,}"
                 log.info("%s: %s, %d to %s", self.name, title, start + 1, end)
             self._answer(pending, piece)
+            self._refuse_silence(pending)
+        self._say(pending, title)
         return [answers[i] for i in range(len(keys))]
 
-    def _answer(self, pending: _Pending, piece: list[int]) -> None:
+    def _answer(self, pending: Pending, piece: list[int]) -> None:
         """Ask the base for a piece; of one that fails, for what is missing, in halves."""
         try:
             with pending.listening(self.base, piece):
-                found = getattr(self.base, pending.kind)([pending.requests[i] for i in piece])
+                asked = [pending.requests[i] for i in piece]
+                found = getattr(self.base, pending.kind)(asked, **pending.options)
         except NotImplementedError:
             raise
         except Exception as error:
@@ -130,16 +167,15 @@ class Phases:
             self._again(pending, piece, error)
             return
         self._in_a_row = 0
-        for i, answer in zip(piece, found, strict=True):
-            pending.keep(i, answer)
+        pending.take(piece, found)
 
-    def _again(self, pending: _Pending, piece: list[int], error: Exception) -> None:
+    def _again(self, pending: Pending, piece: list[int], error: Exception) -> None:
         left = [i for i in piece if i not in pending.answers]
         if len(left) < len(piece):
             self._in_a_row = 0
         if len(piece) == 1 and left:
             self._in_a_row += 1
-            reason = f"{type(error).__name__}: {error}"[:300]
+            reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
             log.warning("%s: a request was given up (%s).", self.name, reason)
             if self._in_a_row >= GIVE_UP:
                 raise error
@@ -149,6 +185,27 @@ class Phases:
         for part in (left[:half], left[half:]):
             if part:
                 self._answer(pending, part)
+
+    def _refuse_silence(self, pending: Pending) -> None:
+        """End a run whose base answers nothing at all.
+
+        Raises:
+            InvalidInputError: there are several requests, and no answer to any.
+        """
+        found = pending.answers
+        if len(found) >= GIVE_UP and all(isinstance(a, Failed) for a in found.values()):
+            first = min(found)
+            raise unanswered(pending.requests[first], found[first].reason)
+
+    def _say(self, pending: Pending, title: str) -> None:
+        failed = [a for a in pending.answers.values() if isinstance(a, Failed)]
+        if failed:
+            log.warning(
+                "%s: %s: %d of %d requests have no answer (%s).",
+                self.name, title, len(failed), len(pending.requests), failed[0].reason,
+            )  # fmt: skip
+        if self.cache is not None:
+            self.cache.say(self.name)
 
     def _sampled(self, request: Any, number: int, temperature: float) -> Instance:
         context, given, *rest = request.args
@@ -172,46 +229,11 @@ def asked(kind: str, arguments: tuple[Any, ...], about: Any, idx: int = 0) -> In
     )
 
 
-class _Pending:
-    """A phase's requests, and their answers so far, kept in the cache as they come."""
-
-    def __init__(
-        self,
-        kind: str,
-        requests: Sequence[Any],
-        keys: list[str],
-        answers: dict[int, Any],
-        cache: Any,
-        tolerant: bool,
-    ) -> None:
-        self.kind, self.requests, self.keys = kind, requests, keys
-        self.answers, self.cache, self.tolerant = answers, cache, tolerant
-        self.dbdict = None  # (as a hook of the harness has it)
-        self._waiting: dict[str, list[int]] = {}
-
-    def keep(self, i: int, answer: Any) -> None:
-        """Take an answer."""
-        self.answers[i] = answer
-        if self.cache is not None:
-            self.cache[self.keys[i]] = answer
-
-    @contextlib.contextmanager
-    def listening(self, base: Any, piece: list[int]) -> Iterator[None]:
-        """Be the base's cache hook, to which most models report each answer at once."""
-        self._waiting = {}
-        for i in piece:
-            key = hash_args(self.kind, self.requests[i].args)
-            self._waiting.setdefault(key, []).append(i)
-        before = getattr(base, "cache_hook", None)
-        base.set_cache_hook(self)
-        try:
-            yield
-        finally:
-            if before is not None:
-                base.set_cache_hook(before)
-
-    def add_partial(self, attr: str, req: Any, res: Any) -> None:
-        """Called by the base with each answer; those to equal requests are told apart by order."""
-        waiting = self._waiting.get(hash_args(attr, req)) if attr == self.kind else None
-        if waiting:
-            self.keep(waiting.pop(0), res)
+def _own_keys(
+    kind: str, requests: Sequence[Any], numbers: Sequence[int] | None = None
+) -> list[str]:
+    """Keys of a phase's requests, each with the number of its sample."""
+    return [
+        hash_args(f"{kind}:{number}", request.args)
+        for request, number in zip(requests, numbers or [0] * len(requests), strict=True)
+    ]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateError
-
-from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.models.templates import TEMPLATES
 from lm_eval_calibration.yamls import task_yamls
 
-TEMPLATES = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False)
 FOLDER = "prompts"
 """In `task_yamls/`: `<wrapper>/<task>.jinja`."""
 _LEAD = re.compile(r"\A\s*(?:question|q|problem)\s*:\s*", re.IGNORECASE)
@@ -32,11 +31,12 @@ class Prompts:
 
     def __init__(self, wrapper: str, template: str) -> None:
         ours = _of_folder(task_yamls() / FOLDER / wrapper)
-        self._by_task = {**ours, **_of_folder(Path(template))} if template else ours
+        given = _of_folder(Path(template)) if template and os.path.isdir(template) else {}
+        self._by_task = {**ours, **given}
         self._for_all: str | None = None
-        if template and Path(template).is_file():
-            self._for_all = Path(template).read_text(encoding="utf-8")
-        elif template and not _of_folder(Path(template)):
+        if template and os.path.isfile(template):
+            self._for_all = _text(Path(template))
+        elif template and not given:
             raise InvalidInputError(
                 f"`template` must be a jinja file, or a folder with <task>.jinja, got `{template}`."
             )
@@ -45,15 +45,11 @@ class Prompts:
         """The template of a task, filled in.
 
         Raises:
-            InvalidInputError: it names something that there is not, or is no template.
+            InvalidInputError: it names something that there is not, or is no template; it wants
+                more than to write a text, or has no end.
         """
         given = self._for_all or self._by_task.get(task, default)
-        try:
-            return TEMPLATES.from_string(given).render(**values).strip()
-        except TemplateError as error:
-            raise invalid(
-                "template", f"a jinja template of {', '.join(sorted(values))}", str(error)
-            ) from error
+        return TEMPLATES.render(given, values).strip()
 
 
 def bare_question(text: str) -> str:
@@ -66,4 +62,11 @@ def bare_question(text: str) -> str:
 
 
 def _of_folder(folder: Path) -> dict[str, str]:
-    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.jinja"))}
+    return {file.stem: _text(file) for file in sorted(folder.glob("*.jinja")) if file.is_file()}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"`template`: {file} cannot be read ({error}).") from None

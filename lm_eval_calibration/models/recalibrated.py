@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.models.beliefs import BeliefWrapper
-from lm_eval_calibration.models.held_out import account, refuse_seen
+from lm_eval_calibration.models.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.instances import Document
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
@@ -22,11 +23,14 @@ class RecalibratedBeliefs(BeliefWrapper):
         base: `--model` of the one inside.
         calibrator: folder of `lm-calib fit`, or "".
         allow_seen: evaluate on documents that it was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
         template: as for `BeliefWrapper`.
         **model_args: the base's.
 
     Raises:
         InvalidInputError: no calibrator can be read there.
+        OtherModelError: it was fitted on another model.
+        OtherPromptsError: it was fitted on prompts of another format.
     """
 
     def __init__(
@@ -34,34 +38,49 @@ class RecalibratedBeliefs(BeliefWrapper):
         base: str = "",
         calibrator: str = "",
         allow_seen: bool = False,
+        allow_other: bool = False,
         template: str = "",
         **model_args: Any,
     ) -> None:
         self.calibrator = Calibrator.from_pretrained(calibrator) if calibrator else None
-        self._path, self._allow_seen = str(calibrator), bool(allow_seen)
-        self._seen: dict[str, int] = {}
-        super().__init__(base, template, **model_args)
-
-    def check_seen(self, asked_about: Sequence[Document]) -> None:
-        """Stop an evaluation on documents that the calibrator was fitted on.
-
-        Raises:
-            SeenDocumentsError: there are some, and they are not allowed.
-        """
+        self._held_out: HeldOut | None = None
         if self.calibrator is not None:
-            training = self.calibrator.training
-            self._seen |= refuse_seen(training, asked_about, allow=self._allow_seen)
+            self._held_out = before_loading(
+                self.calibrator.training,
+                calibrator,
+                model_args,
+                allow_seen=allow_seen,
+                allow_other=allow_other,
+            )
+        super().__init__(base, template, **model_args)
+        if self._held_out is not None:
+            after_loading(self._held_out, self.base)
 
-    def mapped(self, requests: list[Any], found: list[Envelope]) -> list[Envelope]:
-        """Envelopes of generation requests with recalibrated confidences.
+    def check(self, requests: Sequence[Any], asked_about: Sequence[Document]) -> None:
+        """Stop an evaluation for which the calibrator was not fitted.
 
         Raises:
-            SeenDocumentsError: as `check_seen`.
+            OtherPromptsError: it was fitted on prompts of another format.
+            SeenDocumentsError: it was fitted on some of the documents.
         """
+        if self._held_out is not None:
+            before_scoring(self._held_out, requests, asked_about, self.source)
+
+    def stated(self, requests: list[Any]) -> list[Envelope]:
+        """An envelope for each request of a twin, as the wrapper has it without a calibrator."""
+        raise NotImplementedError
+
+    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+        """Those, with recalibrated confidences.
+
+        Raises:
+            CalibrationError: as `check`.
+        """
+        self.check(requests, documents_of(requests))
+        found = self.stated(requests)
         if self.calibrator is None:
             return found
         tasks = [upstream_name(request.task_name or "") for request in requests]
-        self.check_seen([Document(t, r.doc) for t, r in zip(tasks, requests, strict=True)])
         new = list(found)
         for task, numbers in rows_by_task(tasks).items():
             stated = [float(found[i].confidence or 0.0) for i in numbers]
@@ -73,10 +92,15 @@ class RecalibratedBeliefs(BeliefWrapper):
 
     def get_model_info(self) -> dict[str, Any]:
         """The base's, and the calibrator."""
-        if self.calibrator is None:
+        if self.calibrator is None or self._held_out is None:
             return super().get_model_info()
-        used = account(self.calibrator, self._path, self._seen)
+        used = {"method": self.calibrator.method, **self._held_out.account()}
         return {**super().get_model_info(), "calibrator": used}
+
+
+def documents_of(requests: Sequence[Any]) -> list[Document]:
+    """The documents of generation requests."""
+    return [Document(upstream_name(r.task_name or ""), r.doc) for r in requests]
 
 
 def rows_by_task(tasks: Sequence[str]) -> dict[str, list[int]]:

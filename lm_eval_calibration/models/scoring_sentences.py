@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +45,11 @@ class ScorerWithEncoder:
         name = encoder or self.scorer.reading.encoder
         self._encoder = Encoder(name, Path(store) if store else None, device)
 
+    @property
+    def encoder(self) -> str:
+        """The encoder's name."""
+        return self._encoder.name
+
     def split(self, text: str) -> tuple[str, ...]:
         """As the responses it was fitted on."""
         return tuple(split(text, self.scorer.reading.split))
@@ -59,13 +64,3 @@ class ScorerWithEncoder:
             ScoredResponse(r.sentences, tuple(s.tolist()), float(c))
             for r, s, c in zip(responses, scores, self.scorer.confidences(bags), strict=True)
         ]
-
-    def account(self, path: str, seen: dict[str, int]) -> dict[str, Any]:
-        """What results say of it."""
-        return {
-            "path": path,
-            "encoder": self._encoder.name,
-            "fitted_on": self.scorer.training.tasks,
-            "fitted_for": self.scorer.training.base_model,
-            "seen_documents": seen,
-        }

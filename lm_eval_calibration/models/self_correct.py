@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from lm_eval.api.registry import register_model
-from scipy.special import softmax
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
@@ -189,11 +188,11 @@ class SelfCorrectLM(BeliefWrapper):
             for order in orders
             for k in range(len(order))
         ]
-        found = self.phases.loglikelihood(options, "scoring the candidates")
-        table = np.array([value for value, _ in found]).reshape(len(pools), -1, self._n)
+        found = self.phases.probabilities(options, self._n, "scoring the candidates")
+        table = found.reshape(len(pools), -1, self._n)
         return [
-            self._of_likelihoods(pool, orders, softmax(scores, axis=1))
-            for pool, orders, scores in zip(pools, shown, table, strict=True)
+            self._of_likelihoods(pool, orders, p)
+            for pool, orders, p in zip(pools, shown, table, strict=True)
         ]
 
     def _of_likelihoods(

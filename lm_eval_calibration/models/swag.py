@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from lm_eval.api.registry import register_model
-from peft import LoraConfig, PeftModel
-from scipy.special import log_softmax, logsumexp
+from peft import PeftModel
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.draws import DrawnAnswer
-from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.models.fingerprint import fingerprint
-from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.fingerprint import of_tensors, setting
+from lm_eval_calibration.models.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
 from lm_eval_calibration.models.instances import documents
-from lm_eval_calibration.predictions import Floats
-from lm_eval_calibration.scoring.engine import Answers, Engine
+from lm_eval_calibration.models.resuming import (
+    Computed,
+    completed,
+    refuse_parts,
+    report,
+    reporting_to,
+)
+from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
 from lm_eval_calibration.scoring.sequences import Request
 from lm_eval_calibration.swag import Draw, load, lora
+from lm_eval_calibration.swag.averaging import States, averaged
 from lm_eval_calibration.swag.mixture import Mixture, WeightSet
 
-Score = Callable[[Any, Any], list[Any]]
-"""Answers to all requests, given a progress bar's function and an observer of the passes."""
+Score = Callable[[list[int], Any, Any], list[Any]]
+"""Answers to the requests of some numbers, given a progress bar's function and an observer."""
 
 
 @register_model("swag")
@@ -36,7 +42,8 @@ class SwagLM(FastHFLM):
     Each weight set is put in place once and scores all documents. The answers are the logarithms
     of the averaged option probabilities, each document's plus a constant: the draws' mean
     log-likelihood of its options together, so that with one draw they are the plain
-    log-likelihoods. Rolling log-likelihoods and generation use the first member's mean.
+    log-likelihoods. Rolling log-likelihoods and generation use the first member's mean. With
+    `--use_cache` what each draw says is kept as it comes, and averages are made anew.
 
     Args:
         swag: folder of `lm-calib fit swag`.
@@ -51,12 +58,17 @@ class SwagLM(FastHFLM):
         member: which one, where the method takes one.
         seed: of the draws.
         allow_seen: evaluate on documents that were trained on, too.
+        allow_other: use it on another model of the same shapes, or on prompts of another format.
         **kwargs: as for `hf-fast`.
 
     Raises:
-        InvalidInputError: no posterior can be read there, it is of another model, or an option
-            cannot be.
+        InvalidInputError: no posterior can be read there, or an option cannot be.
+        OtherModelError: it was trained on another model.
+        OtherPromptsError: it was trained on prompts of another format.
     """
+
+    keeps = ("loglikelihood",)
+    source = "swag"
 
     @checked
     def __init__(
@@ -73,6 +85,7 @@ class SwagLM(FastHFLM):
         member: int = 0,
         seed: int = 0,
         allow_seen: bool = False,
+        allow_other: bool = False,
         **kwargs: Any,
     ) -> None:
         if not swag:
@@ -81,13 +94,19 @@ class SwagLM(FastHFLM):
             raise invalid("peft", "left out: `swag` brings its LoRA weights", kwargs["peft"])
         draw = Draw(1.0, bool(low_rank), bool(diagonal), centring, str(tensors))
         self._mixture = Mixture(load(swag), method, samples, draw, scale, member, seed)
-        self._path, self._allow_seen = str(swag), bool(allow_seen)
-        self._seen: dict[str, int] = {}
+        self._held_out = before_loading(
+            self._mixture.members[0].training,
+            swag,
+            kwargs,
+            kind="posterior",
+            allow_seen=allow_seen,
+            allow_other=allow_other,
+        )
         self._averaging = True
         super().__init__(*args, **kwargs)
-        self._refuse_other_model()
+        after_loading(self._held_out, self)
         first = self._mixture.members[0]
-        self._model = lora.attach(self.model, LoraConfig(**first.adapter))
+        self._model = lora.attach(self.model, lora.config_of(first.adapter))
         self._model.eval()
         lora.put(self._adapted, first.mean)
 
@@ -101,12 +120,12 @@ class SwagLM(FastHFLM):
         """Averaged over the draws, option by option of each document."""
         found = documents(requests)
         asked = [d for d in found if len(d.options) > 1]
-        self._seen |= refuse_seen(self._mixture.members[0].training, asked, allow=self._allow_seen)
+        before_scoring(self._held_out, requests, asked)
         drawn: list[Any] = list(super().loglikelihood(requests, disable_tqdm))
         answers = list(drawn)
         for document in found:
             for options in (document.options, [[number] for number in document.unconditional]):
-                for numbers, value in zip(options, _averaged(drawn, options), strict=True):
+                for numbers, value in zip(options, averaged(drawn, options), strict=True):
                     for number in numbers:
                         one = drawn[number]
                         answers[number] = DrawnAnswer(float(value), one[1], one.draws)
@@ -125,14 +144,14 @@ class SwagLM(FastHFLM):
         members, samples = self._mixture.shape
         values = np.empty((members * samples, len(plain)))
         greedy = np.zeros(len(plain), dtype=np.int64)
-        states = _States(self._observe)
+        states = States(self._observe)
         with tqdm(
             total=len(values) * len(plain),
             disable=disable_tqdm or self.rank != 0,
             desc=f"Running loglikelihood requests ({len(values)} draws)",
         ) as bar:
             for row, weight_set in enumerate(self._mixture.weight_sets()):
-                found = self._under(weight_set, lambda: score(bar.update, states.take))
+                found = self._drawn(weight_set, requests, score, bar.update, states.take)
                 values[row] = [answer[0] for answer in found]
                 greedy += [answer[1] for answer in found]
         lora.put(self._adapted, self._mixture.members[0].mean)
@@ -149,27 +168,68 @@ class SwagLM(FastHFLM):
             return super()._trusted(plain)
 
     def _scoring(self, plain: list[Request], requests: list[TokenRequest]) -> Score:
-        """What scores all requests under the weights in place: packed, planned once, or as `hf`."""
+        """What scores requests under the weights in place: packed, planned once, or as `hf`."""
         if not self._trusted(plain) or not isinstance(self._engine, Engine):
             slowly = super()._loglikelihood_tokens
 
-            def as_hf(progress: Any, _: Any) -> list[Any]:
-                found = slowly(requests, True)
+            def as_hf(numbers: list[int], progress: Any, _: Any) -> list[Any]:
+                found = slowly([requests[number] for number in numbers], True)
                 progress(len(found))
                 return list(found)
 
             return as_hf
-        engine, rows = self._engine, self._engine.plan(plain)
-        return lambda progress, observe: engine.score(
-            plain, rows=rows, progress=progress, observe=observe
-        )
+        engine, all_rows = self._engine, self._engine.plan(plain)
 
-    def _under(self, weight_set: WeightSet, score: Callable[[], list[Any]]) -> list[Any]:
-        lora.put(self._adapted, weight_set.weights)
-        if weight_set.dropout is None:
-            return score()
-        with lora.dropout(self._adapted, weight_set.dropout):
-            return score()
+        def packed(numbers: list[int], progress: Any, observe: Any) -> list[Any]:
+            def answered(found: Mapping[int, Scored]) -> None:
+                new = {requests[numbers[n]][0]: tuple(answer) for n, answer in found.items()}
+                report(self.cache_hook, "loglikelihood", new)
+                progress(len(found))
+
+            rows = all_rows if len(numbers) == len(plain) else None
+            return engine.score(
+                [plain[number] for number in numbers], rows=rows, answered=answered, observe=observe
+            )
+
+        return packed
+
+    def _drawn(
+        self,
+        weight_set: WeightSet,
+        requests: list[TokenRequest],
+        score: Score,
+        progress: Callable[[int], Any],
+        observe: Callable[[Answers], None],
+    ) -> list[tuple[float, bool]]:
+        """A draw's answers to all requests, each kept as it comes where there is a cache."""
+        kept = self._kept_of(weight_set)
+        known = kept.known([text for text, _, _ in requests])
+        if weight_set.dropout is not None and len(known) < len(requests):
+            known = {}  # its noise is that of one pass over all requests
+        progress(len(known))
+
+        def ask(missing: list[int]) -> list[tuple[float, bool]]:
+            lora.put(self._adapted, weight_set.weights)
+            if weight_set.dropout is None:
+                return score(missing, progress, observe)
+            with lora.dropout(self._adapted, weight_set.dropout):
+                return score(missing, progress, observe)
+
+        with reporting_to(self, kept):
+            return completed(len(requests), known, ask)
+
+    def _kept_of(self, weight_set: WeightSet) -> Computed:
+        """Where a draw's answers are kept: under the name of its weights."""
+        cache = getattr(self.cache_hook, "dbdict", None)
+        if cache is None:
+            return Computed(None)
+        member = self._mixture.members[weight_set.member]
+        base = (
+            member.training.fingerprint,
+            json.dumps(member.adapter, sort_keys=True, default=str),
+        )
+        weights = (of_tensors(weight_set.weights), weight_set.dropout)
+        return Computed(cache, "draw", setting(self), *base, *weights)
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """Of the first member's mean."""
@@ -179,18 +239,13 @@ class SwagLM(FastHFLM):
         finally:
             self._averaging = True
 
-    def _refuse_other_model(self) -> None:
-        training = self._mixture.members[0].training
-        if training.fingerprint != fingerprint(self.model):
-            name = str(getattr(self, "pretrained", "") or type(self.model).__name__)
-            raise InvalidInputError(
-                f"The posterior `{self._path}` was fitted on `{training.base_model}`, and the "
-                f"weights of `{name}` are others. Fit one for it."
-            )
-
     def set_cache_hook(self, cache_hook: Any) -> None:
-        """Refuse a cache: it would keep averages, and lose the draws they are made of."""
-        refuse_cache(cache_hook, "a cached answer is one number, without the draws it is made of")
+        """Keep what each draw says, under a name of its own: averages are not told of.
+
+        Raises:
+            CalibrationError: this harness does not hand over all requests.
+        """
+        refuse_parts(cache_hook)
         super().set_cache_hook(cache_hook)
 
     def get_model_info(self) -> dict[str, Any]:
@@ -200,46 +255,10 @@ class SwagLM(FastHFLM):
         return {
             **super().get_model_info(),
             "swag": {
-                "path": self._path,
+                **self._held_out.account(),
                 "method": mixture.method,
                 "members": members,
                 "samples": samples,
                 "scales": mixture.scales,
-                "trained_on": mixture.members[0].training.tasks,
-                "seen_documents": self._seen,
             },
         }
-
-
-def _averaged(drawn: list[Any], options: list[list[int]]) -> Floats:
-    """(K,) log of the averaged probabilities of options, plus the draws' mean total."""
-    if not options:
-        return np.empty(0)
-    logits = np.stack([drawn[numbers[0]].draws.reshape(-1) for numbers in options], axis=-1)
-    if len(logits) == 1:
-        return np.asarray(logits[0])
-    if len(options) == 1:
-        return np.asarray(logsumexp(logits, axis=0) - np.log(len(logits)))
-    averaged = logsumexp(log_softmax(logits, axis=-1), axis=0) - np.log(len(logits))
-    return np.asarray(averaged + logsumexp(logits, axis=-1).mean())
-
-
-class _States:
-    """Hidden states of all draws, averaged before an observer sees them."""
-
-    def __init__(self, observe: Callable[[Answers], None] | None) -> None:
-        self.observe = observe
-        self.sums: dict[int, torch.Tensor] = {}
-
-    def take(self, found: Answers) -> None:
-        """Add one pass of one draw."""
-        if self.observe is not None:
-            for number, state in zip(found.requests, found.hidden.float(), strict=True):
-                self.sums[number] = self.sums.get(number, 0.0) + state
-
-    def tell(self, draws: int) -> None:
-        """Show the averages."""
-        if self.observe is not None and self.sums:
-            empty = torch.empty(0)
-            states = torch.stack([total / draws for total in self.sums.values()])
-            self.observe(Answers(list(self.sums), empty, empty, states))

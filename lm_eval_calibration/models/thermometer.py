@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,24 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
-from lm_eval_calibration.models.fingerprint import fingerprint
-from lm_eval_calibration.models.held_out import refuse_cache, refuse_seen
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.fingerprint import fingerprint, name_of, of_tensors, setting
+from lm_eval_calibration.models.held_out import (
+    after_loading,
+    before_loading,
+    before_scoring,
+    refuse_cache,
+)
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.models.resuming import Computed, completed, refuse_parts, reporting_to
+from lm_eval_calibration.models.run_prompts import beliefs_of
+from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.scoring.engine import Answers
 
-log = logging.getLogger(f"lm_eval.{__name__}")  # with the harness's level and format
+log = logger(f"lm_eval.{__name__}")  # with the harness's level and format
 
 FEW_PROMPTS = 30
 """Fewer prompts give a noisy temperature (docs/evidence.md has the curve)."""
@@ -36,18 +44,27 @@ class ThermometerLM(Wrapper):
     `--limit` of as many as are left, and the log and the results say how many. Every option's
     log-likelihood is divided by it, so `acc`, `acc_norm` and `acc_mutual_info` stay what they are.
 
+    With `--use_cache` what the base said of each document is kept as it comes, and temperatures are
+    made of all documents anew.
+
     Args:
         thermometer: folder of `lm-calib fit thermometer`, or a repository on the hub.
         scope: `task`; or `instance`, a temperature for each document: not the published method.
         allow_seen: evaluate on documents that it was trained on, too.
+        allow_other: use it on another model of the same hidden size, or on prompts of another format.
         base: the model inside: `hf-fast`, or `swag`, whose averaged options are then divided and
             whose hidden states are the draws' average.
         **model_args: the base's.
 
     Raises:
-        InvalidInputError: nothing can be read there, it was made for another model, or the base
-            shows no hidden states.
+        InvalidInputError: nothing can be read there, it was made for another hidden size, or the
+            base shows no hidden states.
+        OtherModelError: it was trained on another model.
+        OtherPromptsError: it was trained on prompts of another format.
     """
+
+    keeps = ("loglikelihood",)
+    source = "thermometer"
 
     @checked
     def __init__(
@@ -55,6 +72,7 @@ class ThermometerLM(Wrapper):
         thermometer: str = "",
         scope: str = "task",
         allow_seen: bool = False,
+        allow_other: bool = False,
         base: str = "hf-fast",
         **model_args: Any,
     ) -> None:
@@ -63,38 +81,74 @@ class ThermometerLM(Wrapper):
         if scope not in SCOPES:
             raise invalid("scope", " or ".join(SCOPES), f"`{scope}`")
         self._thermometer = Thermometer.from_pretrained(thermometer)
-        self._path, self._scope, self._allow_seen = str(thermometer), scope, bool(allow_seen)
-        self._seen: dict[str, int] = {}
+        self._scope = scope
+        self._held_out = before_loading(
+            self._thermometer.training,
+            thermometer,
+            model_args,
+            kind="thermometer",
+            allow_seen=allow_seen,
+            allow_other=allow_other,
+        )
         self.temperatures: dict[str, dict[str, Any]] = {}
         super().__init__(base, **model_args)
         if not isinstance(self.base, FastHFLM):
             raise invalid("base", "hf-fast or swag, for hidden states are read", f"`{base}`")
-        self._refuse_other_model()
+        self._refuse_other_size()
+        after_loading(self._held_out, self.base)
+        self._keep_in(None)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """Log-likelihoods of options, divided by their task's temperature."""
         asked = [d for d in documents(requests) if len(d.options) > 1]
+        if asked:
+            before_scoring(self._held_out, requests, asked, beliefs_of(self.base))
+        answers, inverse = self._scored(requests, asked, options)
         if not asked:
-            return super().loglikelihood(requests, **options)
-        self._seen |= refuse_seen(self._thermometer.training, asked, allow=self._allow_seen)
-        inverse = np.full(len(asked), np.nan)
-        row = {document.options[0][0]: i for i, document in enumerate(asked)}
-
-        def observe(found: Answers) -> None:
-            places = [i for i, number in enumerate(found.requests) if number in row]
-            which = [row[found.requests[i]] for i in places]
-            if places:
-                states = found.hidden[places].float().cpu().numpy()
-                self._check(states, [asked[i] for i in which])
-                inverse[which] = self._thermometer.inverse_temperatures(states)
-
-        answers = self.base.observed(requests, observe, **options)
+            return answers
         temperature = self._of_documents(asked, inverse)
         for document, value in zip(asked, temperature, strict=True):
             mine = [number for numbers in document.options for number in numbers]
             for number in [*mine, *document.unconditional]:
                 answers[number] = (answers[number][0] / float(value), answers[number][1])
         return answers
+
+    def _scored(
+        self, requests: list[Any], asked: list[Document], options: dict[str, Any]
+    ) -> tuple[list[tuple[float, bool]], Floats]:
+        """The base's answers, and (D,) the inverse temperature of each document by itself.
+
+        That of a document comes from its first request, and is kept before the answers are.
+        """
+        inverse = np.full(len(asked), np.nan)
+        row = {document.options[0][0]: i for i, document in enumerate(asked)}
+        first = [requests[number].args for number in row]
+        known = self._kept.known([request.args for request in requests])
+        for i, value in self._states.known(first).items():
+            inverse[i] = value
+        for number, i in row.items():
+            if np.isnan(inverse[i]):
+                known.pop(number, None)
+
+        def ask(missing: list[int]) -> list[tuple[float, bool]]:
+            rest = [requests[number] for number in missing]
+            if not asked:
+                return list(self.base.loglikelihood(rest, **options))
+
+            def observe(found: Answers) -> None:
+                numbers = [missing[place] for place in found.requests]
+                places = [place for place, number in enumerate(numbers) if number in row]
+                which = [row[numbers[place]] for place in places]
+                if places:
+                    states = found.hidden[places].float().cpu().numpy()
+                    self._check(states, [asked[i] for i in which])
+                    inverse[which] = self._thermometer.inverse_temperatures(states)
+                    self._states.keep({first[i]: float(inverse[i]) for i in which})
+
+            return list(self.base.observed(rest, observe, **options))
+
+        with reporting_to(self.base, self._kept):
+            return completed(len(requests), known, ask), inverse
 
     def _of_documents(self, asked: list[Document], inverse: Floats) -> Floats:
         """(D,) the temperature of each document; its task's, unless `scope` is `instance`."""
@@ -144,40 +198,43 @@ class ThermometerLM(Wrapper):
                 "float16 overflows in some models: load it in bfloat16 or float32."
             )
 
-    def _refuse_other_model(self) -> None:
-        training = self._thermometer.training
-        name = str(getattr(self, "pretrained", "") or type(self.model).__name__)
+    def _refuse_other_size(self) -> None:
         size = int(self.model.config.get_text_config().hidden_size)
         if size != self._thermometer.hidden_size:
             raise InvalidInputError(
-                f"The thermometer `{self._path}` was made for `{training.base_model}`, of hidden "
-                f"size {self._thermometer.hidden_size}; `{name}` has {size}. Fit one for it."
-            )
-        if training.fingerprint not in ("", fingerprint(self.model)):
-            raise InvalidInputError(
-                f"The thermometer `{self._path}` was made for `{training.base_model}`, and the "
-                f"weights of `{name}` are others. Fit one for it."
+                f"The thermometer `{self._held_out.path}` was fitted for "
+                f"`{self._held_out.training.base_model}`, of hidden size "
+                f"{self._thermometer.hidden_size}; `{name_of(self.base)}` has {size}. Fit one for it."
             )
 
     def set_cache_hook(self, cache_hook: Any) -> None:
-        """Refuse a cache: the harness would hand over only the documents that are not in it."""
-        refuse_cache(
-            cache_hook,
-            "the harness would hand over only documents that are not in the cache, and a task's "
-            "temperature must come from all of them",
-        )
+        """Keep what the base says, under names of our own: it is not what we say.
+
+        Raises:
+            CalibrationError: the base is `swag`, or this harness does not hand over all requests.
+        """
+        refuse_parts(cache_hook)
+        if isinstance(self.base, SwagLM):
+            refuse_cache(cache_hook, "the hidden states of `base=swag`'s draws are not kept")
         super().set_cache_hook(cache_hook)
+        self.base.set_cache_hook(cache_hook)  # (for generation and rolling log-likelihoods)
+        self._keep_in(cache_hook.dbdict)
+
+    def _keep_in(self, cache: Any) -> None:
+        if cache is None:
+            self._kept = self._states = Computed(None)
+            return
+        base = (fingerprint(self.model), setting(self.base))
+        self._kept = Computed(cache, "base", *base)
+        self._states = Computed(cache, "inverse", *base, of_tensors(self._thermometer.tensors()))
 
     def get_model_info(self) -> dict[str, Any]:
         """As `hf`, and the temperatures."""
-        training = self._thermometer.training
         return {
             **super().get_model_info(),
             "thermometer": {
-                "path": self._path,
+                **self._held_out.account(),
                 "scope": self._scope,
-                "trained_on": training.tasks,
-                "seen_documents": self._seen,
                 "temperatures": self.temperatures,
             },
         }

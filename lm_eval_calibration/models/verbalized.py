@@ -12,11 +12,12 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.answers import Failed
 from lm_eval_calibration.models.asking import Asked, ask_about
 from lm_eval_calibration.models.beliefs import check_sampling
 from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.p_true import VERBAL, in_words
-from lm_eval_calibration.models.phases import Failed, asked
+from lm_eval_calibration.models.phases import asked
 from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs, rows_by_task
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
@@ -54,6 +55,7 @@ class VerbalizedLM(RecalibratedBeliefs):
         floor: probabilities below it are taken for it, for printed zeros are rounded numbers.
         calibrator: folder of `lm-calib fit verbalized`, or "".
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
         template: a jinja file with `question`, `names` and `texts`, or a folder of them by task.
         **model_args: the base's.
 
@@ -76,6 +78,7 @@ class VerbalizedLM(RecalibratedBeliefs):
         floor: float = FLOOR,
         calibrator: str = "",
         allow_seen: bool = False,
+        allow_other: bool = False,
         template: str = "",
         **model_args: Any,
     ) -> None:
@@ -89,7 +92,7 @@ class VerbalizedLM(RecalibratedBeliefs):
             raise invalid("floor", "above 0 and below 0.5", floor)
         self._style, self._floor = styles.style(style, guesses), float(floor)
         self._samples, self._heat = samples, float(heat)
-        super().__init__(base, calibrator, allow_seen, template, **model_args)
+        super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """Log-probabilities of options as stated; other requests as the base answers them."""
@@ -105,15 +108,13 @@ class VerbalizedLM(RecalibratedBeliefs):
             answers |= self._stated(requests, mine)
         return [answers[i] for i in range(len(requests))]
 
-    def envelopes(self, requests: list[Any]) -> list[Envelope]:
+    def stated(self, requests: list[Any]) -> list[Envelope]:
         """A generation task's own answers, each with the probability that the base names."""
-        found = in_words(self, requests, self.phases.generate(requests, "answering"))
-        return self.mapped(requests, found)
+        return in_words(self, requests, self.phases.generate(requests, "answering"))
 
     def _stated(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
         """Answers to the requests of some documents, by their numbers."""
-        self.check_seen(mine)
-        self.phases.cache = self.cache_hook.dbdict
+        self.check(requests, mine)
         firsts = [requests[d.options[0][0]] for d in mine]
         about = [ask_about(requests, d, self._chat) for d in mine]
         labels = [name_options(each.options) for each in about]
@@ -135,7 +136,9 @@ class VerbalizedLM(RecalibratedBeliefs):
         self, firsts: list[Any], turns: list[list[dict[str, str]]], labels: list[Labels]
     ) -> list[Statement]:
         """A statement of each document, with one more try where nothing can be read."""
-        said = self._replies(firsts, turns, labels, self._samples, "asking for probabilities")
+        said = self._replies(
+            firsts, turns, labels, self._samples, self._heat, "asking for probabilities"
+        )
         replies = [
             [self._read(text, names) for text in texts]
             for texts, names in zip(said, labels, strict=True)
@@ -147,9 +150,8 @@ class VerbalizedLM(RecalibratedBeliefs):
             and not all(isinstance(text, Failed) for text in texts)  # (retried by the base)
         ]
         again = [self._once_more(turns[i], said[i], replies[i], labels[i]) for i in failed]
-        more = self._replies(
-            [firsts[i] for i in failed], again, [labels[i] for i in failed], 1, "asking once more"
-        )
+        left = [firsts[i] for i in failed], again, [labels[i] for i in failed]
+        more = self._replies(*left, 1, 0.0, "asking once more")
         for i, (text,) in zip(failed, more, strict=True):
             said[i] = [*said[i], text]
             replies[i] = [*replies[i], self._read(text, labels[i])]
@@ -169,9 +171,9 @@ class VerbalizedLM(RecalibratedBeliefs):
         turns: Sequence[list[dict[str, str]]],
         labels: Sequence[Labels],
         count: int,
+        temperature: float,
         title: str,
     ) -> list[list[str]]:
-        heat = self._heat if count == self._samples else 0.0
         wanted = [
             asked(
                 "generate_until",
@@ -189,7 +191,7 @@ class VerbalizedLM(RecalibratedBeliefs):
             for turn, first, names in zip(turns, firsts, labels, strict=True)
         ]
         # (what cannot be had is an invalid reply, with the reason)
-        return self.phases.samples(wanted, count, heat, title, tolerant=True)
+        return self.phases.samples(wanted, count, temperature, title, tolerant=True)
 
     def _turns(self, first: Any, about: Asked, labels: Labels) -> list[dict[str, str]]:
         """The conversation: few-shot turns where they can be told, and our question."""

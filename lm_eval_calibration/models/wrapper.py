@@ -10,6 +10,9 @@ from lm_eval.api.registry import get_model
 
 from lm_eval_calibration.arguments import refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.models.answers import LOGLIKELIHOOD, ROLLING, sure
+from lm_eval_calibration.models.api_replies import with_checked_replies
+from lm_eval_calibration.redact import hiding, secrets_in
 
 
 class Wrapper(LM):
@@ -30,7 +33,9 @@ class Wrapper(LM):
             raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
         inside = _known(base)
         refuse_unknown(type(self), base, inside, model_args)
-        self.base = inside(**model_args)
+        self.secrets = secrets_in(model_args)
+        with hiding(self.secrets):
+            self.base = with_checked_replies(inside)(**model_args)
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
             raise InvalidInputError(
@@ -67,12 +72,16 @@ class Wrapper(LM):
         return str(self.base.tokenizer_name)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
-        """As the base has it."""
-        return list(self.base.loglikelihood(requests, **options))
+        """As the base has it.
+
+        Raises:
+            InvalidInputError: an answer is no log-likelihood; the message names its document.
+        """
+        return sure(LOGLIKELIHOOD, requests, self.base.loglikelihood(requests, **options))
 
     def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[float]:
-        """As the base has it."""
-        return list(self.base.loglikelihood_rolling(requests, **options))
+        """As the base has it, likewise."""
+        return sure(ROLLING, requests, self.base.loglikelihood_rolling(requests, **options))
 
     def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
         """As the base has it."""

@@ -12,7 +12,7 @@ from lm_eval_calibration.metrics.evaluate import Estimate, estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import figures, reliability, theme, wording
-from lm_eval_calibration.report.svg import printable
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,12 +59,19 @@ def reliability_diagram(
     return ax
 
 
-def save_diagrams(runs: Mapping[str, Predictions], path: str | Path) -> Path:
+def save_diagrams(
+    runs: Mapping[str, Predictions], path: str | Path, *, overwrite: bool = False
+) -> Path:
     """Draw one diagram per task into one image file, whose suffix sets the format.
 
     Args:
         runs: predictions by task name.
-        path: e.g. `reliability.png` or `.svg`; its folder is made.
+        path: e.g. `reliability.png`, `.svg` or `.pdf`; its folder is made.
+        overwrite: whether a file that is no figure of ours may be replaced.
+
+    Raises:
+        InvalidInputError: another suffix.
+        OutputError: something else stands there, or the place cannot be written to.
     """
     columns = min(len(runs), 3) if len(runs) != 4 else 2
     rows = -(-len(runs) // columns)
@@ -81,7 +88,8 @@ def save_diagrams(runs: Mapping[str, Predictions], path: str | Path) -> Path:
             )  # fmt: skip
             reliability_diagram(predictions, ax, title=title)
         target = Path(path)
-        figures.save(figure, target, f"Reliability diagrams of {', '.join(runs)}.")
+        label = f"Reliability diagrams of {', '.join(runs)}."
+        figures.save(figure, target, label, overwrite=overwrite)
     return target
 
 

@@ -52,7 +52,7 @@ def has_texts(samples: Samples) -> bool:
     """Whether the prompts and answers of these samples can be read again."""
     if not len(samples.offset):
         return False
-    return samples.predictions.log_probabilities is not None or logs_answers(samples)
+    return samples.predictions.options is not None or logs_answers(samples)
 
 
 def over_confident(predictions: Predictions, count: int) -> list[int]:

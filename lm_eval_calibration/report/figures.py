@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.files import write_text, write_whole
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.files import (
+    PDF,
+    PNG,
+    SVG,
+    Format,
+    check_file,
+    claim_folder,
+    write_text,
+    write_whole,
+)
+from lm_eval_calibration.files.marks import NAME
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import (
@@ -20,7 +30,8 @@ from lm_eval_calibration.report import (
     risk_coverage,
     theme,
 )
-from lm_eval_calibration.report.svg import printable, svg_text
+from lm_eval_calibration.report.svg import show, svg_text
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +45,10 @@ KINDS: Mapping[str, Any] = {
 """Each has `NAME`, `HAS_STRIP`, `prepare`, `caption` and `draw`; one more figure is one line."""
 
 FORMATS = ("svg", "png")
+IMAGES: Mapping[str, Format] = {".png": PNG, ".svg": SVG, ".pdf": PDF}
+"""By a file's suffix."""
+FIGURES = "collection of figures"
+"""The kind of a folder of them."""
 TITLE = 60  # px above a figure in a file, for its title and caption
 _DPI = 180
 
@@ -68,20 +83,24 @@ class Artist:
     Args:
         folder: for one file per figure and format, or `None`.
         formats: suffixes without the dot.
+        overwrite: whether files in the folder that are no figures of ours may be replaced.
 
     Raises:
         InvalidInputError: a format that figures cannot have.
+        OutputError: the folder holds something else, or cannot be written to.
     """
 
-    def __init__(self, folder: Path | None, formats: Sequence[str] = FORMATS) -> None:
+    def __init__(
+        self, folder: Path | None, formats: Sequence[str] = FORMATS, *, overwrite: bool = False
+    ) -> None:
         for suffix in formats:
             if suffix not in FORMATS:
                 raise invalid("formats", f"among {', '.join(FORMATS)}", repr(suffix))
-        self.folder, self.formats = folder, formats
+        self.folder, self.formats, self._overwrite = folder, formats, overwrite
         self._stems: set[str] = set()
         self._drawn = 0
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            claim_folder(folder, FIGURES, overwrite=overwrite)
 
     def scope(
         self, title: str, predictions: Predictions, estimates: Mapping[str, Estimate]
@@ -124,7 +143,7 @@ class Artist:
     def _save(self, figure: Figure, path: Path, drawn: Drawn, label: str) -> None:
         head(figure, drawn.title, drawn.caption)
         for suffix in self.formats:
-            save(figure, path.with_name(f"{path.name}.{suffix}"), label)
+            save(figure, path.with_name(f"{path.name}.{suffix}"), label, overwrite=self._overwrite)
 
     def _unique(self, title: str) -> str:
         """A file name without surprises, of which there is no other in this report."""
@@ -150,18 +169,38 @@ def head(figure: Figure, title: str, caption: str) -> None:
     )  # fmt: skip
 
 
-def save(figure: Figure, path: Path, label: str) -> None:
-    """Write one figure on white paper, in the format of the path's suffix; no dates in it."""
+def check_image(path: str | Path, *, overwrite: bool = False) -> Format:
+    """The format of an image file, which can be written.
+
+    Raises:
+        InvalidInputError: no format that figures can have.
+        OutputError: something else stands there, or the place cannot be written to.
+    """
+    found = IMAGES.get(Path(path).suffix.lower() or ".png")
+    if found is None:
+        raise InvalidInputError(
+            f"`{path}` must end in {', '.join(IMAGES)}: figures have these formats."
+        )
+    check_file(path, found, overwrite=overwrite)
+    return found
+
+
+def save(figure: Figure, path: Path, label: str, *, overwrite: bool = False) -> None:
+    """Write one figure on white paper, in the format of the path's suffix; no dates in it.
+
+    Raises:
+        InvalidInputError: no format that figures can have.
+        OutputError: something else stands there, or the place cannot be written to.
+    """
+    kind = check_image(path, overwrite=overwrite)
     figure.set_facecolor("white")
-    if path.suffix.lower() == ".svg":
-        write_text(path, svg_text(figure, label) + "\n")
+    if kind is SVG:
+        write_text(path, svg_text(figure, label) + "\n", SVG, overwrite=overwrite)
         return
-    kind = path.suffix.lower().removeprefix(".") or "png"
-    dateless = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+    name = "pdf" if kind is PDF else "png"
+    about = {"pdf": {"CreationDate": None, "Creator": NAME}, "png": {"Software": NAME}}[name]
 
     def write(partial: Path) -> None:
-        figure.savefig(
-            partial, format=kind, dpi=_DPI, facecolor="white", metadata=dateless.get(kind)
-        )
+        show(figure).savefig(partial, format=name, dpi=_DPI, facecolor="white", metadata=about)
 
-    write_whole(path, write)
+    write_whole(path, write, kind, overwrite=overwrite)

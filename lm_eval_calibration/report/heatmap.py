@@ -13,6 +13,7 @@ from lm_eval_calibration.metrics.binned import NUM_BINS
 from lm_eval_calibration.metrics.binning import bin_counts, bin_sums, equal_width_bins
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import svg, theme, wording
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def prepare(
         sums[row] = bin_sums(bins, c - p.correct, num_bins, None)
     gap = np.divide(sums, count, out=np.full_like(sums, np.nan), where=count > 0)
     return HeatMap(
-        names=tuple(map(svg.printable, names)),
+        names=tuple(map(printable, names)),
         gap=gap,
         count=count,
         accuracy=np.array([float(p.correct.mean()) for p in predictions]),

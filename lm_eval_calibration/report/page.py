@@ -11,8 +11,9 @@ from typing import Any
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import PAGE, check_file, write_text
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.redact import redact, secrets_in
 from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
@@ -20,6 +21,8 @@ from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
 from lm_eval_calibration.samples.run import Run, Scope
 from lm_eval_calibration.samples.scores import Scored
+from lm_eval_calibration.samples.secret_places import DATA, RESULTS
+from lm_eval_calibration.texts import printable
 
 _OPEN = 3
 _FINDINGS = 10
@@ -69,6 +72,7 @@ def write_report(
     examples: int = 10,
     thresholds_from: Run | None = None,
     progress: Callable[[str], None] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write one self-contained page about `runs`.
 
@@ -81,6 +85,7 @@ def write_report(
         examples: over-confident wrong answers to show of each task, where the run logs texts.
         thresholds_from: a run on other documents to choose thresholds on; else half of each task.
         progress: called with each scope's label when it is drawn.
+        overwrite: whether a file that is no report may be replaced.
 
     Returns:
         The page's path. The same input gives the same bytes.
@@ -89,12 +94,14 @@ def write_report(
         MissingExtraError: jinja2 or matplotlib is not installed.
         InvalidInputError: nothing to report, a format that figures cannot have, or a document
             that is in `thresholds_from` too.
+        OutputError: something else stands at `path` or in `figures`, or cannot be written to.
     """
     if not scored:
         raise InvalidInputError("Nothing to report: no task was scored.")
+    check_file(path, PAGE, overwrite=overwrite)
     template = _template()
     several = len({s.scope.run for s in scored}) > 1
-    artist = Artist(figures, formats)
+    artist = Artist(figures, formats, overwrite=overwrite)
     sections = _sections(scored, several, artist, examples, thresholds_from, progress)
     anchors = {
         (s.scope.run, s.scope.name): section.anchor
@@ -121,12 +128,21 @@ def write_report(
         dark=theme.DARK,
         version=__version__,
     )
-    write_text(Path(path), text)
+    write_text(Path(path), redact(text, _secrets(runs), DATA), PAGE, overwrite=overwrite)
     return Path(path)
 
 
+def _secrets(runs: Sequence[Run]) -> set[str]:
+    """What no part of the page may tell, wherever it comes from."""
+    found = {secret for run in runs for s in run.samples.values() for secret in s.secrets}
+    return found.union(*(secrets_in(*run.results, place=RESULTS) for run in runs))
+
+
 def _template() -> Any:
-    """The page's template; everything that is put into it is escaped, figures aside."""
+    """The page's template; everything that is put into it is escaped, figures aside.
+
+    Before that characters that HTML forbids, or that would turn lines round, get a stand-in.
+    """
     try:
         import jinja2
         from markupsafe import Markup, escape
@@ -139,13 +155,16 @@ def _template() -> Any:
     def load(name: str) -> str:
         return (folder / name).read_text(encoding="utf-8")
 
+    def shown(value: Any) -> Any:
+        return printable(value, lines=True) if type(value) is str else value
+
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=shown,
     )  # fmt: skip
     environment.filters["figure"] = lambda drawn: Markup(drawn.svg)  # our own SVG, escaped there
     environment.filters["breakable"] = lambda name: Markup("_<wbr>").join(
-        escape(part) for part in name.split("_")
+        escape(part) for part in printable(name).split("_")
     )
     environment.filters["percent"] = wording.percent
     return environment.get_template("report.html")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.pool_summary import PoolSummary, summarise
 from lm_eval_calibration.report.wording import number, p_value, percent
 from lm_eval_calibration.samples.pools import MEANINGS, pools_of
@@ -32,7 +33,7 @@ def view(scope: Scope) -> PoolView | None:
     """The pools of a scope; `None` where a task of it logged none, or its file is gone."""
     try:
         parts = [pools_of(samples) for samples in scope.samples]
-    except OSError:  # (the examples say so)
+    except InvalidInputError:  # gone or changed (the examples say so)
         return None
     pools = [pool for part in parts if part is not None for pool in part]
     if None in parts or len({bool(pool.picks) for pool in pools}) != 1:

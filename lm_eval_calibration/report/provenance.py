@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from lm_eval_calibration.redact import redact
 from lm_eval_calibration.samples.run import Run
+from lm_eval_calibration.samples.secret_places import RESULTS
 
 _CONFIG = (
     ("model", "model"),
@@ -51,8 +53,8 @@ class Account:
 
 
 def accounts(run: Run) -> list[Account]:
-    """One account for each results file of the run, newest first."""
-    return [_account(results, run.samples) for results in run.results]
+    """One account for each results file of the run, newest first, without secrets."""
+    return [_account(redact(results, place=RESULTS), run.samples) for results in run.results]
 
 
 def date_of(run: Run) -> str:

@@ -7,7 +7,9 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from lm_eval_calibration.report.theme import LIGHT
+from lm_eval_calibration.files.marks import NAME
+from lm_eval_calibration.report import theme
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,24 +43,29 @@ def svg_text(figure: Figure, label: str, *, key: str = "", themed: bool = False)
     _flatten(root)
     _, _, width, height = root.attrib["viewBox"].split()
     size = {} if themed else {"width": width, "height": height}
-    namespace = {} if themed else {"xmlns": _SVG.strip("{}"), "font-family": _FILE_FONT}
+    alone = {"xmlns": _SVG.strip("{}"), "data-generator": NAME, "font-family": _FILE_FONT}
     root.attrib = {
-        **namespace, "viewBox": root.attrib["viewBox"], **size, "role": "img",
+        **({} if themed else alone), "viewBox": root.attrib["viewBox"], **size, "role": "img",
         "aria-label": printable(label), "stroke-linejoin": "round",
     }  # fmt: skip
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def printable(text: str) -> str:
-    """`text` without the control characters that XML cannot hold."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def show(figure: Figure) -> Figure:
+    """Make every text and tooltip of a figure fit for a file; what they say may be anybody's."""
+    for artist in figure.findobj():
+        if (tip := artist.get_gid()) is not None:
+            artist.set_gid(printable(tip))
+        if isinstance(artist, theme.matplotlib("text").Text):
+            artist.set_text(printable(artist.get_text(), lines=True))
+    return figure
 
 
 def _clean(figure: Figure) -> ElementTree.Element:
     """What matplotlib wrote, without namespaces, metadata and the style sheet that would leak."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", metadata=nothing)
+    show(figure).savefig(buffer, format="svg", metadata=nothing)
     root = ElementTree.fromstring(buffer.getvalue())  # our own output: no entities to fear
     for parent in list(root.iter()):
         for child in list(parent):
@@ -104,7 +111,7 @@ def _restyle(style: str, themed: bool) -> str:
     style = re.sub(r"font: (?:(\d+|bold) )?([\d.]+px) [^;]*", _apart, style)
     style = re.sub(r"font-family: [^;]*;? ?", "", style)
     if themed:
-        for role, colour in LIGHT.items():
+        for role, colour in theme.LIGHT.items():
             style = style.replace(colour, f"var(--{role})")
     return style.replace("; ", ";").replace(": ", ":")
 

@@ -83,7 +83,7 @@ class MetricRow:
 def cell(name: str, e: Estimate | None, scope: Scope) -> Cell:
     """A metric's value, or why there is none."""
     if e is None:
-        missing = scope.predictions.log_probabilities is None
+        missing = scope.predictions.options is None
         return Cell(DASH, "only confidences are known" if missing else "not asked for")
     if math.isnan(e.value):
         predictions = scope.normalised if name.endswith(NORM) else scope.predictions

@@ -15,7 +15,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import figures, theme, wording
-from lm_eval_calibration.report.svg import printable
+from lm_eval_calibration.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +122,12 @@ def _frame(ax: Axes, t: Trend, metric: int) -> None:
 
 
 def save_trend(
-    series: Series, labels: Sequence[str], path: str | Path, *, title: str | None = None
+    series: Series,
+    labels: Sequence[str],
+    path: str | Path,
+    *,
+    title: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Draw every metric over the runs into one image file, whose suffix sets the format.
 
@@ -132,11 +137,13 @@ def save_trend(
     Args:
         series: by task or group, the estimates by metric of each run, in the order of `labels`.
         labels: of the R runs, in order.
-        path: e.g. `trend.png` or `.svg`; its folder is made.
+        path: e.g. `trend.png`, `.svg` or `.pdf`; its folder is made.
         title: at the top; by default it says how many runs are shown.
+        overwrite: whether a file that is no figure of ours may be replaced.
 
     Raises:
-        InvalidInputError: nothing to draw, or numbers of runs that differ.
+        InvalidInputError: nothing to draw, numbers of runs that differ, or another suffix.
+        OutputError: something else stands there, or the place cannot be written to.
         MissingExtraError: matplotlib is not installed.
     """
     t = prepare(series, labels)
@@ -146,7 +153,7 @@ def save_trend(
     with theme.style():
         figure = _draw_all(t, together)
         figures.head(figure, heading, text)
-        figures.save(figure, Path(path), f"{heading}. {text}")
+        figures.save(figure, Path(path), f"{heading}. {text}", overwrite=overwrite)
     return Path(path)
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.samples.line import BadLineError, doc_hash, parse
+from lm_eval_calibration.samples.line import doc_hash
+from lm_eval_calibration.samples.lines import Bad, LeftOut, Sample, documents
 from lm_eval_calibration.samples.reading import Reading, Record
 
 CHUNK_BYTES = 1 << 24
-Bad = list[tuple[int, str]]
-"""(line number, what is wrong with it)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +51,9 @@ def ranges(path: Path) -> list[tuple[int, int]]:
     return [(start, min(start + CHUNK_BYTES, end)) for start in range(0, end, CHUNK_BYTES)]
 
 
-def lines_of(path: Path, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of every line that begins in [start, stop)."""
-    with path.open("rb") as file:
-        position = start
-        if start:
-            file.seek(start - 1)
-            position = start - 1 + len(file.readline())  # the line that began before is not ours
-        for line in file:
-            if position >= stop:
-                return
-            yield position, line
-            position += len(line)
-
-
-def read_chunk(path: Path, start: int, stop: int, reading: Reading, filter_name: Any) -> Chunk:
+def read_chunk(
+    path: Path, start: int, stop: int, reading: Reading, filter_name: str | None
+) -> Chunk:
     """Read the documents of one range; lines that cannot be read are told apart, not dropped.
 
     Args:
@@ -78,47 +63,25 @@ def read_chunk(path: Path, start: int, stop: int, reading: Reading, filter_name:
         reading: how its lines say which option is right.
         filter_name: the filter whose lines are read.
     """
-    records: list[Record] = []
-    facts: list[tuple[int, int, int, int]] = []
-    bad: list[tuple[int, str]] = []
-    others: Counter[str] = Counter()
-    number = 0
-    for number, (offset, line) in enumerate(lines_of(path, start, stop), start=1):
-        if not line.strip():
-            continue
-        try:
-            sample = parse(line)
-            if sample.get("filter") != filter_name:
-                others[str(sample.get("filter"))] += 1
-                continue
-            record = reading.record(sample)
-            facts.append((int(sample["doc_id"]), doc_hash(sample), offset, number))
-            records.append(record)
-        except BadLineError as error:
-            bad.append((number, str(error)))
-    return _chunk(records, facts, number, bad, others)
 
+    def read(sample: Sample) -> tuple[Record, int, int]:
+        return reading.record(sample), sample["doc_id"], doc_hash(sample)
 
-def _chunk(
-    records: list[Record],
-    facts: list[tuple[int, int, int, int]],
-    lines: int,
-    bad: list[tuple[int, str]],
-    others: Counter[str],
-) -> Chunk:
-    columns = list(zip(*facts, strict=True)) or [(), (), (), ()]
+    left_out = LeftOut()
+    found = list(documents(path, filter_name, read, left_out, start, stop))
+    records = [record for _, (record, _, _) in found]
     return Chunk(
         scores=np.array([v for r in records for v in r.scores], dtype=np.float64),
         lengths=np.array([v for r in records for v in r.lengths], dtype=np.int32),
         gold=np.array([v for r in records for v in r.gold], dtype=np.bool_),
         count=np.array([len(r.scores) for r in records], dtype=np.int32),
-        doc_id=np.array(columns[0], dtype=np.int64),
-        doc_hash=np.array(columns[1], dtype=np.uint64),
-        offset=np.array(columns[2], dtype=np.int64),
-        line=np.array(columns[3], dtype=np.int64),
-        lines=lines,
-        bad=bad,
-        others=others,
+        doc_id=np.array([number for _, (_, number, _) in found], dtype=np.int64),
+        doc_hash=np.array([hashed for _, (_, _, hashed) in found], dtype=np.uint64),
+        offset=np.array([place.offset for place, _ in found], dtype=np.int64),
+        line=np.array([place.number for place, _ in found], dtype=np.int64),
+        lines=left_out.lines,
+        bad=left_out.bad,
+        others=left_out.others,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.decomposition import Decomposition
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Floats
-from lm_eval_calibration.samples.line import BadLineError, parse
+from lm_eval_calibration.ragged import Ragged, blocks
+from lm_eval_calibration.samples.lines import again
 from lm_eval_calibration.samples.run import Run, Samples
 
 MEANINGS = {
@@ -62,38 +64,38 @@ def cautions(inside: Run, outside: Run) -> list[str]:
 
 def _of_task(samples: Samples) -> dict[str, Floats]:
     p = samples.predictions
-    if p.probabilities is None:
+    if p.options is None:
         raise InvalidInputError(
             f"`{upstream_name(samples.task)}` ({samples.path}) logged a confidence of each document "
             "and no options; entropy needs these."
         )
     found = {
-        "entropy": entr(p.probabilities).sum(axis=1),
+        "entropy": _entropy(p.options),
         "max_probability": 1 - p.confidence,
     }
     return {**found, **_logged(samples)}
 
 
+def _entropy(options: Ragged) -> Floats:
+    entropy = np.empty(len(options))
+    for block in blocks(options.count):
+        p = np.exp(block.padded(options.values, -np.inf))
+        entropy[block.rows] = entr(p).sum(axis=1)
+    return entropy
+
+
 def _logged(samples: Samples) -> dict[str, Floats]:
     """The scores that stand in every line of the file."""
     columns: dict[str, list[float]] = {name: [] for name in LOGGED}
-    try:
-        with samples.path.open("rb") as file:
-            for offset in samples.offset:
-                file.seek(int(offset))
-                sample = parse(file.readline())
-                for name in list(columns):
-                    value = sample.get(name)
-                    if not isinstance(value, (int, float)):
-                        del columns[name]
-                    else:
-                        columns[name].append(float(value))
-                if not columns:
-                    break
-    except OSError as error:
-        raise InvalidInputError(f"{samples.path} cannot be read again: {error}.") from None
-    except BadLineError as error:  # changed since it was read
-        raise InvalidInputError(f"{samples.path}: {error}.") from None
+    for sample in again(samples.path, samples.offset):
+        for name in list(columns):
+            value = sample.get(name)
+            if not isinstance(value, (int, float)) or not abs(value) < math.inf:
+                del columns[name]
+            else:
+                columns[name].append(float(value))
+        if not columns:
+            break
     return {name: np.array(values) for name, values in columns.items()}
 
 

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples.line import BadLineError, options, parse, prompt_of
+from lm_eval_calibration.redact import redact
+from lm_eval_calibration.samples.line import BadLineError, malformed_is_bad, options, prompt_of
+from lm_eval_calibration.samples.lines import again
 from lm_eval_calibration.samples.run import Samples
+from lm_eval_calibration.samples.secret_places import DATA
 
 SENTENCES = "sentences"
 """Of a line: scores of a given response's sentences; of its `doc`: their texts."""
@@ -51,29 +54,23 @@ def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
     """
     if not len(samples.offset):
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
-    found = []
-    try:
-        with samples.path.open("rb") as file:
-            for row in rows:
-                file.seek(int(samples.offset[row]))
-                sample = parse(file.readline())
-                found.append(_document(samples, row, sample))
-    except OSError as error:
-        raise InvalidInputError(f"{samples.path} cannot be read again: {error}.") from None
-    return found
+    read = again(samples.path, (samples.offset[row] for row in rows))
+    return [
+        _document(samples, row, redact(sample, samples.secrets, DATA))
+        for row, sample in zip(rows, read, strict=True)
+    ]
 
 
 def logs_answers(samples: Samples) -> bool:
     """Whether the file logs answers with what was believed of them, or scores of their sentences."""
     try:
-        with samples.path.open("rb") as file:
-            file.seek(int(samples.offset[0]))
-            sample = parse(file.readline())
-            return any(isinstance(sample.get(key), Mapping) for key in ("envelopes", SENTENCES))
-    except (OSError, BadLineError, IndexError):
+        sample = next(again(samples.path, samples.offset[:1]), {})
+    except InvalidInputError:
         return False
+    return any(isinstance(sample.get(key), Mapping) for key in ("envelopes", SENTENCES))
 
 
+@malformed_is_bad
 def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
     if isinstance(sample.get("envelopes"), Mapping):
         return _generated(samples, row, sample)
@@ -91,14 +88,15 @@ def _chosen(
 ) -> Document:
     """A document of a multiple-choice task, or of one whose labels' probabilities were stated."""
     p = samples.predictions
-    if p.predicted is None or p.gold is None or p.probabilities is None:
+    if p.predicted is None or p.options is None or p.golds is None:
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
+    here = np.array([row])
     return Document(
         doc_id=str(sample["doc_id"]),
         prompt=prompt,
         options=tuple(text.lstrip() for text in texts),
-        probabilities=tuple(p.probabilities[row, : len(texts)].tolist()),
-        gold=tuple(np.flatnonzero(p.gold[row]).tolist()),
+        probabilities=tuple(np.exp(p.options.take(here).values).tolist()),
+        gold=tuple(np.flatnonzero(p.golds.take(here).values).tolist()),
         predicted=int(p.predicted[row]),
         confidence=float(p.confidence[row]),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import mmap
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -55,14 +56,14 @@ def sample_files(runs: Iterable[str | Path]) -> dict[Path, dict[str, SampleFile]
 def _expand(run: str) -> list[Path]:
     """The samples files that one argument stands for."""
     path = Path(run)
-    if not path.exists() and glob.has_magic(run):
+    if not os.path.exists(path) and glob.has_magic(run):
         matches = sorted(glob.glob(run, recursive=True))
         if not matches:
             raise InvalidInputError(f"Nothing matches {run}.")
         # A pattern may catch results files beside the samples; only what it names is asked for.
-        files = [m for m in matches if Path(m).is_dir() or _NAME.fullmatch(Path(m).name)]
+        files = [m for m in matches if os.path.isdir(m) or _NAME.fullmatch(Path(m).name)]
         return [p for match in files or matches for p in _expand(match)]
-    if path.is_dir():
+    if os.path.isdir(path):
         found = sorted(p for p in path.rglob("samples_*.json*") if _NAME.fullmatch(p.name))
         if not found:
             raise InvalidInputError(
@@ -70,7 +71,7 @@ def _expand(run: str) -> list[Path]:
                 "--output_path."
             )
         return found
-    if not path.exists():
+    if not os.path.exists(path):
         raise InvalidInputError(f"{run} does not exist.")
     if path.suffix != ".jsonl" and not _NAME.fullmatch(path.name):
         raise InvalidInputError(
@@ -80,11 +81,17 @@ def _expand(run: str) -> list[Path]:
     return [path]
 
 
+def filter_mark(name: str) -> bytes:
+    """What stands in a line that was logged under the filter."""
+    return json.dumps({"filter": name}, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+
+
 def has_filter(path: Path, name: str) -> bool:
     """Whether a line of a samples file was logged under the filter."""
-    field = json.dumps({"filter": name}, ensure_ascii=False)[1:-1].encode()
+    if not path.stat().st_size:
+        return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return text.find(field) >= 0
+        return text.find(filter_mark(name)) >= 0
 
 
 def other_filters(name: Any, others: Mapping[str, int]) -> tuple[str, ...]:
@@ -93,43 +100,3 @@ def other_filters(name: Any, others: Mapping[str, int]) -> tuple[str, ...]:
         return ()
     listed = ", ".join(f"{other} ({count:,})" for other, count in sorted(others.items()))
     return (f"read are the lines of filter {name}, not those of {listed}; --filter chooses",)
-
-
-def results_of(files: Iterable[SampleFile]) -> list[dict[str, Any]]:
-    """The harness's results of the runs that wrote `files`, newest first; those that exist."""
-    paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
-    read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
-    return [results for results in read if results]
-
-
-def _results(path: Path) -> dict[str, Any] | None:
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInputError(f"{path} is not JSON ({error}); delete or mend it.") from None
-    return results if isinstance(results, dict) else None
-
-
-def groups_of(
-    results: Iterable[Mapping[str, Any]], tasks: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
-    """The tasks in each group, subgroups resolved, for groups all of whose tasks are there.
-
-    Args:
-        results: results files, newest first; an older one adds the groups that it alone names.
-        tasks: names of the tasks at hand.
-    """
-    known = set(tasks)
-    groups: dict[str, tuple[str, ...]] = {}
-    for result in results:
-        members = result.get("group_subtasks") or {}
-        for name in members:
-            leaves = tuple(dict.fromkeys(_leaves(name, members)))
-            if members[name] and known.issuperset(leaves):
-                groups.setdefault(name, leaves)
-    return groups
-
-
-def _leaves(name: str, members: Mapping[str, list[str]]) -> list[str]:
-    inner = members.get(name)
-    return [leaf for member in inner for leaf in _leaves(member, members)] if inner else [name]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.families import PAIRS
 from lm_eval_calibration.metrics.table import METRICS
 
-_LITERAL = re.compile(r"[-\[\d]|True$|False$")
+_NUMBER = re.compile(r"-?\d{1,18}(\.0*)?")
+_HASH = re.compile(r"[0-9a-fA-F]{16,}")
+ROUNDING = 1e-3
+"""What a log-likelihood may be above 0: sums of single-precision logarithms, and no more."""
 PAIR_METRICS = tuple(name for name, metric in METRICS.items() if metric.family is PAIRS)
 
 MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -63,6 +67,13 @@ def malformed_is_bad(read: Callable[P, T]) -> Callable[P, T]:
     return refusing
 
 
+def shown(value: Any) -> str:
+    """A value for a message, in a line's length whatever it is."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 60
+    return " ".join(short.repr(value)[:120].encode("utf-8", "replace").decode().split())
+
+
 def parse(line: bytes) -> dict[str, Any]:
     """The line as a dictionary, with the fields that every line must have.
 
@@ -70,16 +81,14 @@ def parse(line: bytes) -> dict[str, Any]:
         BadLineError: cut off, not JSON, not an object, or a field is missing.
     """
     try:
-        sample = json.loads(line)
-    except RecursionError:
-        raise BadLineError("JSON nested deeper than any log is") from None
-    except ValueError as error:
+        sample = json_text.loads(line)
+    except json_text.InvalidJSONError as error:
         if not line.endswith(b"\n"):
             raise BadLineError(
                 "the line is cut off, as when a run is stopped while it writes; evaluate again, "
                 "or leave the line out"
             ) from None
-        raise BadLineError(f"not JSON ({error}); the harness logs one JSON object a line") from None
+        raise BadLineError(f"{error}; the harness logs one JSON object a line") from None
     if isinstance(sample, list):
         raise BadLineError(
             "a JSON list, as harness releases before 0.4.3 wrote; make it lines first: jq -c '.[]'"
@@ -89,11 +98,27 @@ def parse(line: bytes) -> dict[str, Any]:
     for field in ("doc_id", "target", "filtered_resps"):
         if field not in sample:
             raise BadLineError(f"no field `{field}`; log the run with --log_samples and keep it")
-    if not isinstance(sample["doc_id"], int) or abs(sample["doc_id"]) >= 2**63:
-        raise BadLineError(f"`doc_id` must be a whole number, got {sample['doc_id']!r}")
+    number = sample["doc_id"]
+    if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= 2**63:
+        raise BadLineError(f"`doc_id` must be a whole number, got {shown(number)}")
+    if not isinstance(sample.get("filter"), str | None):
+        raise BadLineError(f"`filter` must be a name, got {shown(sample['filter'])}")
     return sample
 
 
+def asks_options(sample: Mapping[str, Any]) -> bool:
+    """Whether the log-likelihoods of options were asked for, whatever was logged of them."""
+    try:
+        texts = [text for _, text in _requests(sample)]
+    except BadLineError:
+        return False
+    responses = sample.get("filtered_resps")
+    texts_back = isinstance(responses, list) and any(isinstance(r, str) for r in responses)
+    generated = texts_back and len(responses or ()) != len(texts)
+    return not generated and len(texts) > 1 and all(isinstance(text, str) for text in texts)
+
+
+@malformed_is_bad
 def options(sample: Mapping[str, Any]) -> Options:
     """The options of a multiple-choice document and their log-likelihoods.
 
@@ -123,25 +148,37 @@ def options(sample: Mapping[str, Any]) -> Options:
 
 def _loglikelihoods(responses: Any) -> list[float]:
     """The log-likelihoods of responses that were logged as `["-3.4", "False"]`."""
-    try:
-        if any(isinstance(response, str) for response in responses):
-            raise TypeError("generated text; one of two characters is no pair")
-        values = [float(loglikelihood) for loglikelihood, _ in responses]
-    except (TypeError, ValueError, OverflowError):
-        shown = json.dumps(responses, ensure_ascii=False)[:80]
+    if not isinstance(responses, list) or not all(
+        isinstance(response, list) and len(response) == 2 for response in responses
+    ):
         raise OtherTypeError(
-            f"the responses {shown} are no (log-likelihood, is_greedy) pairs, so this is no "
-            "multiple-choice document; score tasks whose `output_type` is multiple_choice"
-        ) from None
-    for option, value in enumerate(values):
-        if value != value or value == math.inf:
-            raise BadLineError(
-                f"the log-likelihood of option {option} (from 0) is {value}; look for what made "
-                "the model overflow, and evaluate again"
-            )
+            f"the responses {shown(responses)} are no (log-likelihood, is_greedy) pairs, so this is "
+            "no multiple-choice document; score tasks whose `output_type` is multiple_choice"
+        )
+    values = [_loglikelihood(option, value) for option, (value, _) in enumerate(responses)]
     if values and max(values) == -math.inf:
         raise BadLineError("all options have log-likelihood -inf; no option can be preferred")
     return values
+
+
+def _loglikelihood(option: int, logged: Any) -> float:
+    """One option's, a logarithm of a probability."""
+    try:
+        value = None if isinstance(logged, bool) else float(logged)
+    except (TypeError, ValueError, OverflowError):
+        value = None
+    if value is not None and value <= ROUNDING:  # which NaN is not
+        return value
+    which = f"the log-likelihood of option {option} (from 0)"
+    if value is None:
+        raise BadLineError(f"{which}, in `filtered_resps`, is {shown(logged)}, no number")
+    if math.isfinite(value):
+        raise BadLineError(
+            f"{which}, in `filtered_resps`, is {value}; no logarithm of a probability is above 0"
+        )
+    raise BadLineError(
+        f"{which} is {value}; look for what made the model overflow, and evaluate again"
+    )
 
 
 def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -166,9 +203,9 @@ def _text_of(context: Any) -> str:
     """A context as text; an API's class keeps messages, as JSON, in a list of one."""
     if isinstance(context, list) and len(context) == 1:
         try:
-            turns = json.loads(context[0])
+            turns = json_text.loads(context[0])
             return "\n\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError):
             pass
     return str(context)
 
@@ -180,17 +217,27 @@ def target_indices(target: Any) -> list[int] | None:
     ([2], [0, 2], None)
     """
     if isinstance(target, str):
-        if target.isdecimal():
-            return [int(target)]
-        if not _LITERAL.match(target):
+        text = target.strip()
+        if not text.startswith("[") or not text.endswith("]"):
+            index = _index(text)
+            return None if index is None else [index]
+        values = [part.strip() for part in text[1:-1].split(",")] if text[1:-1].strip() else []
+    else:
+        values = target if isinstance(target, list) else [target]
+        if any(isinstance(value, str) for value in values):
             return None
-        try:
-            target = ast.literal_eval(target)
-        except (ValueError, SyntaxError):
-            return None
-    values = target if isinstance(target, list) else [target]
-    whole = all(isinstance(v, int) or (isinstance(v, float) and v.is_integer()) for v in values)
-    return [int(v) for v in values] if whole else None
+    found = [_index(value) for value in values]
+    return None if None in found else [index for index in found if index is not None]
+
+
+def _index(value: Any) -> int | None:
+    """A whole number that was logged as one, as text, or as true or false."""
+    if isinstance(value, str):
+        if value in ("True", "False"):
+            return int(value == "True")
+        return int(value.partition(".")[0]) if _NUMBER.fullmatch(value) else None
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole else None
 
 
 def verdict(sample: Mapping[str, Any], metric: str) -> bool | None:
@@ -204,8 +251,19 @@ def pair(sample: Mapping[str, Any]) -> tuple[float, bool] | None:
     for name in PAIR_METRICS:
         value = sample.get(name)
         if isinstance(value, list) and len(value) == 2:
-            return float(value[0]), bool(value[1])
+            return _pair(name, *value)
     return None
+
+
+def _pair(name: str, confidence: Any, correct: Any) -> tuple[float, bool]:
+    known = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
+    if not known or not 0 <= confidence <= 1:
+        raise BadLineError(
+            f"`{name}` must hold a confidence from 0 to 1, got {shown(confidence)}; evaluate again"
+        )
+    if not isinstance(correct, (int, float)) or correct not in (0, 1):
+        raise BadLineError(f"`{name}` must hold a verdict of 0 or 1, got {shown(correct)}")
+    return float(confidence), bool(correct)
 
 
 @malformed_is_bad
@@ -214,5 +272,7 @@ def doc_hash(sample: Mapping[str, Any]) -> int:
     logged = sample.get("doc_hash")
     if not isinstance(logged, str) or len(logged) < 16:
         text = json.dumps(sample.get("doc"), indent=2, ensure_ascii=False)
-        logged = hashlib.sha256(text.encode("utf-8")).hexdigest()
+        logged = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    elif not _HASH.match(logged):
+        raise BadLineError(f"`doc_hash` must be hexadecimal, got {shown(logged)}")
     return int(logged[:16], 16)

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.ragged import blocks, starts_of
+from lm_eval_calibration.samples.choosing import Found, find_reading
 from lm_eval_calibration.samples.chunk import (
-    Bad,
     Chunk,
     first_of_each,
     join,
-    lines_of,
     number_lines,
     ranges,
     read_chunk,
     select,
 )
-from lm_eval_calibration.samples.files import has_filter, other_filters, task_name
-from lm_eval_calibration.samples.line import BadLineError, OtherTypeError, parse
-from lm_eval_calibration.samples.reading import BY_VERDICT, PAIRS_ONLY, Reading, find_reading
+from lm_eval_calibration.samples.files import task_name
+from lm_eval_calibration.samples.line import BadLineError, OtherTypeError
+from lm_eval_calibration.samples.lines import LeftOut, probe, refusal
+from lm_eval_calibration.samples.reading import BY_VERDICT, PAIRS_ONLY, Reading
 from lm_eval_calibration.samples.run import Samples
 from lm_eval_calibration.samples.workers import Submit, workers
 
-PROBED_LINES = 200
 LARGE_BYTES = 1 << 25
 """Files of more than this in all are read by several processes."""
 
@@ -81,7 +80,7 @@ def read_samples(
         InvalidInputError: as `load_samples`.
     """
     file = Path(path)
-    with workers(processes, file.is_file() and file.stat().st_size > LARGE_BYTES) as submit:
+    with workers(processes, os.path.isfile(file) and file.stat().st_size > LARGE_BYTES) as submit:
         return begin(file, submit, filter_name).finish(run, skip_bad, progress)
 
 
@@ -90,8 +89,8 @@ class Pending:
     """A file whose ranges are being read, by the lines of one filter."""
 
     file: Path
-    reading: Reading
-    filter_name: Any
+    found: Found
+    filter_name: str | None
     chunks: list[Callable[[], Chunk]]
     sizes: list[int]
 
@@ -105,11 +104,10 @@ class Pending:
         bad = number_lines(chunks)
         whole = join(chunks)
         keep, twice = first_of_each(whole)
-        bad = sorted(bad + twice)
-        if bad and not skip_bad:
-            raise _refusal(self.file, bad)
-        notes = _left_out(bad) + other_filters(self.filter_name, whole.others)
-        return _samples(self.file, run, self.reading, select(whole, keep), notes)
+        left_out = LeftOut(whole.lines, sorted(bad + twice), whole.others)
+        left_out.check(self.file, skip_bad)
+        notes = left_out.notes(self.filter_name) + self.found.notes
+        return _samples(self.file, run, self.found.reading, select(whole, keep), notes)
 
 
 def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
@@ -118,54 +116,21 @@ def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
     Raises:
         InvalidInputError: no such file, or none of its first lines can be read.
     """
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
-    reading, filter_name = _probe(file)
-    if wanted is not None and has_filter(file, wanted):
-        filter_name = wanted
-    spans = ranges(file)
-    chunks = [submit(read_chunk, file, *span, reading, filter_name) for span in spans]
-    return Pending(file, reading, filter_name, chunks, [stop - start for start, stop in spans])
-
-
-def _probe(file: Path) -> tuple[Reading, Any]:
-    """How the file's lines are to be read, and the filter that the first one names."""
-    parsed: list[tuple[int, dict[str, Any]]] = []
-    reasons: list[tuple[int, BadLineError]] = []
-    lines = islice(lines_of(file, 0, file.stat().st_size), PROBED_LINES)
-    for number, (_, line) in enumerate(lines, start=1):
-        try:
-            if line.strip():
-                parsed.append((number, parse(line)))
-        except BadLineError as error:
-            reasons.append((number, error))
-    if not parsed and not reasons:
-        raise InvalidInputError(f"{file} is empty: the run logged no documents.")
+    parsed, bad, filter_name = probe(file, wanted)
+    if not parsed and bad:
+        raise refusal(file, bad)
     if not parsed:
-        raise _refusal(file, [(number, str(error)) for number, error in reasons])
-    samples = [sample for _, sample in parsed]
+        raise InvalidInputError(f"{file} is empty: the run logged no documents.")
     try:
-        return find_reading(samples), samples[0].get("filter")
+        found = find_reading(parsed)
     except BadLineError as error:
-        raise type(error)(f"{file}, line {parsed[0][0]}: {error}.") from None
-
-
-def _refusal(file: Path, bad: Bad) -> InvalidInputError:
-    number, what = bad[0]
-    s = "s" if len(bad) > 2 else ""
-    more = f" {len(bad) - 1:,} more line{s} cannot be read." if len(bad) > 1 else ""
-    return InvalidInputError(
-        f"{file}, line {number}: {what}.{more} --skip-bad (in Python `skip_bad=True`) leaves such "
-        "lines out and counts them."
-    )
-
-
-def _left_out(bad: Bad) -> tuple[str, ...]:
-    if not bad:
-        return ()
-    number, what = bad[0]
-    s = "s" if len(bad) > 1 else ""
-    return (f"{len(bad):,} line{s} left out, the first of them line {number}: {what}",)
+        kind = OtherTypeError if isinstance(error, OtherTypeError) else BadLineError
+        raise kind(f"{file}, line {parsed[0][0]}: {error}.") from None
+    spans = ranges(file)
+    chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
+    return Pending(file, found, filter_name, chunks, [stop - start for start, stop in spans])
 
 
 def _samples(
@@ -203,19 +168,15 @@ def _predictions(
             f"{file}: every document has a single option, as in tasks of `output_type` "
             "loglikelihood; there is nothing to be uncertain between."
         )
-    has = np.arange(count.max()) < count[:, None]
-    logits, gold = _padded(chunk.scores, has, -np.inf), _padded(chunk.gold, has, False)
-    predictions = Predictions.from_padded(logits, count, gold)
-    if reading.gold == BY_VERDICT and not gold.any(axis=1).all():
-        return Predictions(predictions.confidence, predictions.correct), None
+    predictions = Predictions.from_flat(chunk.scores, count, chunk.gold)
+    if reading.gold == BY_VERDICT:
+        known = np.logical_or.reduceat(chunk.gold, starts_of(count)[:-1])
+        if not known.all():
+            return Predictions(predictions.confidence, predictions.correct), None
     if not reading.normalised:
         return predictions, None
-    scores = length_normalised(logits, _padded(chunk.lengths, has, 0))
-    return predictions, Predictions.from_padded(scores, count, gold)
-
-
-def _padded(flat: np.ndarray, has: np.ndarray, filling: Any) -> Any:
-    """(N, K) from the options one after another, `filling` where a document has none."""
-    rows = np.full(has.shape, filling, dtype=flat.dtype)
-    rows[has] = flat
-    return rows
+    scores = np.empty(len(chunk.scores))
+    for block in blocks(count):
+        logits, lengths = block.padded(chunk.scores, -np.inf), block.padded(chunk.lengths, 0)
+        scores[block.places] = block.flat(length_normalised(logits, lengths))
+    return predictions, Predictions.from_flat(scores, count, chunk.gold)

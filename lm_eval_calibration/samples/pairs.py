@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.redact import redact
+from lm_eval_calibration.samples.line import shown
+from lm_eval_calibration.samples.lines import lines_of
 from lm_eval_calibration.samples.run import Run, Samples
 
 if TYPE_CHECKING:
@@ -71,15 +76,17 @@ def read_table(
     blocks, notes = [], []
     for path in paths:
         bad: list[str] = []
-        for block in _blocks(path, columns.names):
+        for block in _blocks(path, columns.names, bad):
             good, wrong = _clean(block, columns)
-            if wrong and not skip_bad:
-                raise InvalidInputError(
-                    f"{path}, {wrong[0]}. --skip-bad (in Python `skip_bad=True`) leaves such rows "
-                    "out and counts them."
-                )
             bad += wrong
+            if bad and not skip_bad:
+                break
             blocks.append(good.assign(file=str(path)))
+        if bad and not skip_bad:
+            raise InvalidInputError(
+                f"{path}, {bad[0]}. --skip-bad (in Python `skip_bad=True`) leaves such rows "
+                "out and counts them."
+            )
         if bad:
             s = "s" if len(bad) > 1 else ""
             notes.append(f"{path}: {len(bad):,} row{s} left out, the first of them {bad[0]}.")
@@ -92,7 +99,9 @@ def read_table(
 
 def _runs(table: DataFrame) -> list[Run]:
     runs: dict[str, dict[str, Samples]] = {}
-    for (run, task), rows in table.groupby(["run", "task"], sort=False):
+    labels = _labels(table["run"].unique())
+    for (named, task), rows in table.groupby(["run", "task"], sort=False):
+        run = labels[named]
         predictions = Predictions.from_confidences(
             rows["confidence"].to_numpy(), rows["correct"].to_numpy()
         )
@@ -101,20 +110,32 @@ def _runs(table: DataFrame) -> list[Run]:
     return [Run(label, samples) for label, samples in runs.items()]
 
 
-def _blocks(path: Path, names: list[str]) -> Iterator[DataFrame]:
-    """The wanted columns of a file, block by block; the index counts rows from 1."""
-    if not path.is_file():
+def _labels(names: Iterable[str]) -> dict[str, str]:
+    """Names of runs without secrets, told apart by a number where that makes two of them one."""
+    labels: dict[str, str] = {}
+    for name in names:
+        plain = redact(name)
+        number = list(map(redact, labels)).count(plain) + 1 if plain != name else 1
+        labels[name] = f"{plain} ({number})" if number > 1 else plain
+    return labels
+
+
+def _blocks(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFrame]:
+    """The wanted columns of a file, block by block; the index counts rows, or lines, from 1.
+
+    What is no row is added to `bad`.
+    """
+    if not os.path.isfile(path):
         raise InvalidInputError(f"{path} does not exist.")
-    readers = {".csv": _csv, ".jsonl": _json_lines, ".parquet": _parquet}
+    if path.suffix == ".jsonl":
+        return _json_lines(path, names, bad)
+    readers = {".csv": _csv, ".parquet": _parquet}
     if path.suffix not in readers:
+        known = ".csv, .jsonl, .parquet"
         raise InvalidInputError(
-            f"{path} must be a {', '.join(readers)} file to have columns, got `{path.suffix}`."
+            f"{path} must be a {known} file to have columns, got `{path.suffix}`."
         )
-    start = 1
-    for block in readers[path.suffix](path, names):
-        block.index = range(start, start + len(block))
-        start += len(block)
-        yield block
+    return readers[path.suffix](path, names)
 
 
 def _csv(path: Path, names: list[str]) -> Iterator[DataFrame]:
@@ -122,7 +143,10 @@ def _csv(path: Path, names: list[str]) -> Iterator[DataFrame]:
 
     try:
         _check_columns(path, names, list(pd.read_csv(path, nrows=0).columns))
-        yield from pd.read_csv(path, usecols=names, dtype=str, chunksize=BLOCK_ROWS)
+        with pd.read_csv(path, usecols=names, dtype=str, chunksize=BLOCK_ROWS) as blocks:
+            for block in blocks:
+                block.index += 1
+                yield block
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} cannot be read as CSV: {error}.") from None
 
@@ -131,43 +155,56 @@ def _parquet(path: Path, names: list[str]) -> Iterator[DataFrame]:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
+    start = 1
     try:
         file = ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
+        _check_columns(path, names, file.schema_arrow.names)
+        for batch in file.iter_batches(BLOCK_ROWS, columns=names):
+            block = batch.to_pandas()
+            block.index = range(start, start + len(block))
+            start += len(block)
+            yield block
+    except (pyarrow.ArrowException, OSError) as error:
         raise InvalidInputError(f"{path} cannot be read as Parquet: {error}.") from None
-    _check_columns(path, names, file.schema_arrow.names)
-    for batch in file.iter_batches(BLOCK_ROWS, columns=names):
-        yield batch.to_pandas()
 
 
-def _json_lines(path: Path, names: list[str]) -> Iterator[DataFrame]:
+def _json_lines(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFrame]:
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line, parse_int=_integer)
-                rows.append({name: _value(row.get(name)) for name in names})
-            except (ValueError, AttributeError):
-                raise InvalidInputError(f"{path}, line {number}: no JSON object.") from None
-            if number == 1:
-                _check_columns(path, names, list(row))
-            if len(rows) == BLOCK_ROWS:
-                yield pd.DataFrame(rows)
-                rows = []
+    rows: dict[int, dict[str, Any]] = {}
+    known: dict[str, None] | None = {}  # until the first block has been checked
+    for number, (_, line) in enumerate(lines_of(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json_text.loads(line)
+        except json_text.InvalidJSONError as error:
+            bad.append(f"line {number}: {error}")
+            continue
+        if not isinstance(row, dict):
+            bad.append(f"line {number}: no JSON object")
+            continue
+        if known is not None:
+            known |= dict.fromkeys(row)
+        rows[number] = {name: _value(row.get(name)) for name in names}
+        if len(rows) == BLOCK_ROWS:
+            if known is not None:
+                _check_columns(path, names, list(known))
+            yield pd.DataFrame.from_dict(rows, orient="index", columns=names)
+            rows, known = {}, None
     if rows:
-        yield pd.DataFrame(rows)
-
-
-def _integer(digits: str) -> float:
-    """A whole number; infinite where no float is as large."""
-    return int(digits) if len(digits) < 300 else float(digits)
+        if known is not None:
+            _check_columns(path, names, list(known))
+        yield pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
 
 def _value(value: Any) -> Any:
-    """What UTF-8 cannot hold becomes a question mark."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    """A cell: what UTF-8 cannot hold becomes a question mark, and what is no scalar a short text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return math.copysign(math.inf, value)
+    return value if isinstance(value, (int, float, type(None))) else shown(value)
 
 
 def _check_columns(path: Path, names: list[str], known: list[str]) -> None:
@@ -187,10 +224,10 @@ def _clean(block: DataFrame, columns: Columns) -> tuple[DataFrame, list[str]]:
     out_of_range = ~confidence.between(0, 1)  # NaN is not between
     bad = out_of_range | right.isna()
     wrong = [
-        f"row {row}: `{columns.confidence}` must be in [0, 1], got `{block.at[row, columns.confidence]}`"
+        f"row {row}: `{columns.confidence}` must be in [0, 1], got `{_brief(block.at[row, columns.confidence])}`"
         if out_of_range[row]
         else f"row {row}: `{columns.correct}` must be 0 or 1 (or true or false), got "
-        f"`{block.at[row, columns.correct]}`; write --correct {columns.correct}=VALUE for a value "
+        f"`{_brief(block.at[row, columns.correct])}`; write --correct {columns.correct}=VALUE for a value "
         "that means right"
         for row in block.index[bad]
     ]
@@ -199,6 +236,11 @@ def _clean(block: DataFrame, columns: Columns) -> tuple[DataFrame, list[str]]:
     for target, column in (("run", columns.run), ("task", columns.task)):
         good[target] = kept[column].astype(str) if column else ""
     return good, wrong
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 60 else text[:60] + "..."
 
 
 def _verdicts(column: Series, right: str | None) -> Series:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.metrics.pool_summary import Pool, PoolSummary, summarise
-from lm_eval_calibration.samples.files import groups_of, has_filter, other_filters
-from lm_eval_calibration.samples.line import BadLineError, parse
+from lm_eval_calibration.samples.line import BadLineError, malformed_is_bad
+from lm_eval_calibration.samples.lines import LeftOut, Place, again, documents, probe
+from lm_eval_calibration.samples.results import groups_of
 from lm_eval_calibration.samples.run import Samples
 from lm_eval_calibration.samples.runs import find_runs
 
@@ -47,13 +47,14 @@ class PoolFigures(NamedTuple):
 
 
 def read_pools(
-    paths: Sequence[str | Path], filter_name: str | None = None
+    paths: Sequence[str | Path], filter_name: str | None = None, *, skip_bad: bool = False
 ) -> tuple[list[TaskPools], list[str]]:
     """The pools of runs, each group before its tasks; files without pools are left out.
 
     Args:
         paths: as for `read_runs`.
         filter_name: of tasks with several filters, whose lines are read; the first one's by default.
+        skip_bad: leave out lines that cannot be read; `TaskPools.notes` counts them.
 
     Returns:
         The pools; and of which tasks none were logged.
@@ -65,7 +66,8 @@ def read_pools(
     without: list[str] = []
     for run in find_runs(paths, one_each=False):
         read = {
-            task: _of_file(run.label, task, f.path, filter_name) for task, f in run.files.items()
+            task: _of_file(run.label, task, f.path, filter_name, skip_bad)
+            for task, f in run.files.items()
         }
         known = {task: pools for task, pools in read.items() if pools is not None}
         without += [
@@ -91,12 +93,9 @@ def pools_of(samples: Samples) -> list[Pool] | None:
     """The pools of the documents that were read; `None` where there are none."""
     if not len(samples.offset):
         return None
-    with samples.path.open("rb") as file:
-        pools = []
-        for offset in samples.offset:
-            file.seek(int(offset))
-            pools.append(_pool(parse(file.readline()).get("envelopes")))
-    return _all_or_none(pools)
+    pools = [_pool(sample.get("envelopes")) for sample in again(samples.path, samples.offset)]
+    known = [pool for pool in pools if pool is not None]
+    return known if known and len(known) == len(pools) else None
 
 
 def figures(pools: TaskPools, replicates: int) -> PoolFigures:
@@ -105,41 +104,23 @@ def figures(pools: TaskPools, replicates: int) -> PoolFigures:
     return PoolFigures(pools.run, pools.name, pools.filter_name, summary)
 
 
-def _of_file(run: str, task: str, path: Path, wanted: str | None) -> TaskPools | None:
-    name = (
-        wanted if wanted is not None and path.stat().st_size and has_filter(path, wanted) else None
-    )
-    pools: list[Pool | None] = []
-    others: Counter[str] = Counter()
-    for number, sample in _lines(path):
-        name = str(sample.get("filter")) if name is None else name
-        if str(sample.get("filter")) != name:
-            others[str(sample.get("filter"))] += 1
-            continue
-        try:
-            pools.append(_pool(sample.get("envelopes")))
-        except BadLineError as error:
-            raise InvalidInputError(f"{path}, line {number}: {error}.") from None
-    known = _all_or_none(pools)
-    if known is None:
+def _of_file(
+    run: str, task: str, path: Path, wanted: str | None, skip_bad: bool
+) -> TaskPools | None:
+    name = probe(path, wanted).filter_name
+    left_out = LeftOut()
+    read = documents(path, name, lambda sample: _pool(sample.get("envelopes")), left_out)
+    found: list[tuple[Place, Pool | None]] = list(read)
+    pools = [pool for _, pool in found if pool is not None]
+    if 2 * len(pools) < len(found) or not pools:
+        left_out.check(path, skip_bad)
         return None
-    return TaskPools(run, task, known, str(name), other_filters(name, others))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield number, parse(line)
-            except BadLineError as error:
-                raise InvalidInputError(f"{path}, line {number}: {error}.") from None
-
-
-def _all_or_none(pools: Sequence[Pool | None]) -> list[Pool] | None:
-    known = [pool for pool in pools if pool is not None]
-    return known if known and len(known) == len(pools) else None
+    left_out.bad += [
+        (place.number, "no pool of candidates") for place, pool in found if pool is None
+    ]
+    left_out.bad.sort()
+    left_out.check(path, skip_bad)
+    return TaskPools(run, task, pools, str(name), left_out.notes(name))
 
 
 def _together(run: str, group: str, tasks: Sequence[TaskPools]) -> list[TaskPools]:
@@ -151,6 +132,7 @@ def _together(run: str, group: str, tasks: Sequence[TaskPools]) -> list[TaskPool
     return [TaskPools(run, group, pools, ", ".join(names))]
 
 
+@malformed_is_bad
 def _pool(logged: Any) -> Pool | None:
     """What a line says of its candidates; `None` where there are not at least two."""
     if not isinstance(logged, Mapping):

@@ -1,9 +1,9 @@
-"""How a file's lines say which option is right: found on its first lines, checked on all.
+"""How a file's lines say which option is right, and what is kept of a line that is read so.
 
 The harness logs an answer key as text, so "2" may be an option's index or an option that reads
 "2", and a continuation starts with a delimiter whose length is not logged. But it also logs its
-own verdict (`acc`, `acc_norm`). The reading that agrees with the verdicts of the first lines is
-used for the whole file, and every further line is held against its verdict.
+own verdict (`acc`, `acc_norm`). Which reading agrees with the verdicts is found on the first lines, see
+`choosing`; every line is held against its verdict.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +19,11 @@ from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.samples.line import (
     BadLineError,
     Options,
+    asks_options,
     malformed_is_bad,
     options,
     pair,
+    shown,
     target_indices,
     verdict,
 )
@@ -33,6 +34,25 @@ PAIRS_ONLY = "pairs"
 BY_VERDICT = "verdict"
 STATED = "stated"
 """Also the field of a line that has them."""
+TIE = 1e-9
+"""Scores that differ by less, relatively or in all, are equal but for rounding."""
+
+
+class ContradictionError(BadLineError):
+    """A line whose verdict its own log-likelihoods contradict.
+
+    Attributes:
+        metric: the verdict's.
+        right: what it says.
+    """
+
+    def __init__(self, metric: str, right: bool, message: str) -> None:
+        super().__init__(message)
+        self.metric, self.right = metric, right
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it comes back from another process."""
+        return ContradictionError, (self.metric, self.right, str(self))
 
 
 class Record(NamedTuple):
@@ -59,11 +79,13 @@ class Reading:
             labels.
         delimiter: what stands before each option in its continuation.
         normalised: whether the lines say `acc_norm`.
+        evidence: what speaks for it, for the message about a line that contradicts it.
     """
 
     gold: str
     delimiter: str = ""
     normalised: bool = False
+    evidence: str = ""
 
     @malformed_is_bad
     def record(self, sample: Sample) -> Record:
@@ -82,7 +104,8 @@ class Reading:
         texts = [text.removeprefix(self.delimiter) for text in found.texts]
         right, right_norm = verdict(sample, "acc"), verdict(sample, "acc_norm")
         gold = GOLD_READERS[self.gold](sample, found, texts)
-        mask = [i in gold for i in range(len(texts))]
+        right_ones = set(gold)
+        mask = [i in right_ones for i in range(len(texts))]
         record = Record(found.loglikelihoods, list(map(len, texts)), mask, right, right_norm)
         self.check(record)
         return record
@@ -90,15 +113,31 @@ class Reading:
     def check(self, record: Record) -> None:
         """Hold the document against the run's own verdicts."""
         if record.verdict is not None:
-            _agree("acc", record.verdict, record.scores, record.gold)
+            self._agree("acc", record.verdict, record.scores, record.gold)
         if record.verdict_norm is not None and self.normalised:
             scores = length_normalised(record.scores, record.lengths).tolist()
-            _agree("acc_norm", record.verdict_norm, scores, record.gold)
+            self._agree("acc_norm", record.verdict_norm, scores, record.gold)
+
+    def _agree(self, metric: str, right: bool, scores: list[float], gold: list[bool]) -> None:
+        best = scores.index(max(scores))
+        if gold[best] is right or any(
+            g is right and math.isclose(score, scores[best], rel_tol=TIE, abs_tol=TIE)
+            for g, score in zip(gold, scores, strict=True)
+        ):
+            return
+        is_gold = "is" if gold[best] else "is not"
+        raise ContradictionError(
+            metric,
+            right,
+            f"the run logged `{metric}` = {int(right)}, but option {best} (from 0), the most likely "
+            f"one, {is_gold} the answer key's, so by its log-likelihoods it is {int(not right)}"
+            f"{self.evidence}; the line was changed, or the task scores documents in a way of its own",
+        )
 
 
 def _pair_record(sample: Sample) -> Record:
     """A document of which a confidence and a verdict were logged, as a single option."""
-    known = pair(sample)
+    known = None if asks_options(sample) else pair(sample)
     if known is None:
         options(sample)  # says what the responses are instead
         raise BadLineError("neither log-likelihoods of options nor a (confidence, correct) pair")
@@ -113,34 +152,27 @@ def _stated_record(sample: Sample) -> Record:
         raise BadLineError(f"no probabilities in `{STATED}` ({error!r})") from None
     gold = target_indices(str(sample["target"]))
     if gold is None or len(p) < 2 or not all(0 <= value <= 1 for value in p):
-        raise BadLineError(f"the target {sample['target']!r} and probabilities {p} are no labels'")
+        raise BadLineError(
+            f"the target {shown(sample['target'])} and probabilities {shown(p)} are no labels'"
+        )
     scores = [math.log(max(value, FLOOR)) for value in p]
     mask = [i in gold for i in range(len(p))]
     return Record(scores, [0] * len(p), mask, verdict(sample, "acc"), None)
-
-
-def _agree(metric: str, right: bool, scores: list[float], gold: list[bool]) -> None:
-    best = scores.index(max(scores))
-    if gold[best] is not right:
-        is_gold = "is" if gold[best] else "is not"
-        raise BadLineError(
-            f"the run logged `{metric}` = {int(right)}, but option {best} (from 0), the most likely "
-            f"one, {is_gold} the answer key's; the line was changed, or the task scores documents "
-            "in a way of its own"
-        )
 
 
 def _by_index(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     """The target is an option's number, or a list of them; numbers beyond the options are none."""
     indices = target_indices(sample["target"])
     if indices is None:
-        raise BadLineError(f"the target {sample['target']!r} is no option's number")
+        raise BadLineError(f"the target {shown(sample['target'])} is no option's number")
     return indices
 
 
 def _by_text(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     """The target is an option's text; any other text is no option."""
     target = sample["target"]
+    if not isinstance(target, str):
+        raise BadLineError(f"the target {shown(target)} is no option's text")
     return [texts.index(target)] if target in texts else []
 
 
@@ -160,7 +192,7 @@ def _by_verdict(sample: Sample, found: Options, texts: Sequence[str]) -> list[in
     right = verdict(sample, "acc")
     if right is None:
         raise BadLineError(
-            f"the target {sample['target']!r} is neither an option's number nor its text, and the "
+            f"the target {shown(sample['target'])} is neither an option's number nor its text, and the "
             "run logged no `acc` of 0 or 1: which option is right is not known"
         )
     best = found.loglikelihoods.index(max(found.loglikelihoods))
@@ -186,76 +218,3 @@ GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] =
     "nll": _by_nll,
     BY_VERDICT: _by_verdict,
 }
-
-
-def find_reading(samples: Sequence[Sample]) -> Reading:
-    """The reading under which most of `samples`, a file's first, agree with their verdicts.
-
-    Raises:
-        BadLineError: not one line can be read; the message is the first line's.
-    """
-    fits = {reading: _fit(reading, samples) for reading in _candidates(samples)}
-    best = max(fits, key=lambda reading: fits[reading])  # of equals, the first
-    if not fits[best][0]:
-        best.record(samples[0])
-    return best
-
-
-def _fit(reading: Reading, samples: Sequence[Sample]) -> tuple[int, bool, int]:
-    """How many lines can be read so, whether by their answer key, and how many of them have one."""
-    readable = answered = 0
-    for sample in samples:
-        try:
-            record = reading.record(sample)
-        except BadLineError:
-            continue
-        readable += 1
-        answered += any(record.gold)
-    return readable, reading.gold != BY_VERDICT, answered
-
-
-def _candidates(samples: Sequence[Sample]) -> list[Reading]:
-    """The readings worth trying, the likeliest first."""
-    found = [(sample, o) for sample in samples if (o := _options_if_any(sample))]
-    if not found:
-        stated = any(isinstance(sample.get(STATED), Mapping) for sample in samples)
-        return [*([Reading(STATED)] if stated else []), Reading(PAIRS_ONLY)]
-    sample, first = found[0]
-    if first.in_context:
-        golds, delimiters = ["nll", BY_VERDICT], [""]
-    else:
-        delimiters = _delimiters([o for _, o in found])
-        golds = [*_golds(found, delimiters), BY_VERDICT]
-    norms = [True, False] if verdict(sample, "acc_norm") is not None else [False]
-    tried = [Reading(g, d, n) for g in golds for n in norms for d in delimiters]
-    return [*tried, Reading(PAIRS_ONLY)]
-
-
-def _options_if_any(sample: Sample) -> Options | None:
-    try:
-        return options(sample)
-    except BadLineError:
-        return None
-
-
-def _delimiters(found: Sequence[Options]) -> list[str]:
-    """The white space that all continuations start with, and its beginnings, longest first."""
-    spaces = [text[: len(text) - len(text.lstrip())] for o in found for text in o.texts]
-    first, last = min(spaces), max(spaces)  # what these two share, all share
-    common = [
-        a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    ]
-    return ["".join(common[:length]) for length in range(len(common), -1, -1)]
-
-
-def _golds(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[str]:
-    """Where the right option may be found: by its text first, if every target is an option."""
-    are_texts = [
-        any(sample["target"] in [t.removeprefix(d) for t in o.texts] for d in delimiters)
-        for sample, o in found
-    ]
-    golds = (
-        ["text", "index"] if all(are_texts) else ["index", "text"] if any(are_texts) else ["index"]
-    )
-    doc = found[0][0].get("doc")
-    return ["labels", *golds] if isinstance(doc, Mapping) and "mc2_targets" in doc else golds

@@ -28,6 +28,7 @@ class Samples:
         offset: (N,) the byte at which each document's line begins; empty where `path` holds no
             JSON lines of the harness.
         notes: what a reader must know of how they were read: lines left out, for instance.
+        secrets: of the run's configuration; no text that is shown may hold one.
     """
 
     run: str
@@ -38,6 +39,7 @@ class Samples:
     doc_hash: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     offset: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     notes: tuple[str, ...] = ()
+    secrets: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -51,7 +53,8 @@ class Run:
         label: tells it from the other runs that were asked for.
         samples: by task name.
         groups: names of the tasks in each group, subgroups resolved; from the harness's results.
-        results: the harness's results files of these tasks, newest first; empty without any.
+        results: the harness's results files of these tasks, newest first, without their secrets;
+            empty without any.
     """
 
     label: str

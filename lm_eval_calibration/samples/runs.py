@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.samples.files import SampleFile, groups_of, results_of, sample_files
+from lm_eval_calibration.redact import hiding, redact, secrets_in
+from lm_eval_calibration.samples.files import SampleFile, sample_files
 from lm_eval_calibration.samples.line import OtherTypeError
 from lm_eval_calibration.samples.logged import LARGE_BYTES, Pending, Progress, begin
+from lm_eval_calibration.samples.results import groups_of, results_of
 from lm_eval_calibration.samples.run import Run, Samples
+from lm_eval_calibration.samples.secret_places import RESULTS
 from lm_eval_calibration.samples.workers import Submit, workers
 
 
@@ -48,18 +52,21 @@ def read_runs(
     with workers(processes, _size(found) > LARGE_BYTES) as submit:
         # All files are begun before the first is finished, so that small ones are parallel too.
         begun = [
-            {task: _begin(file, submit, filter_name) for task, file in f.files.items()}
+            {task: _begin(file, submit, filter_name, f.secrets) for task, file in f.files.items()}
             for f in found
         ]
         _check_filter(filter_name, [pending for tasks in begun for pending in tasks.values()])
-        for (label, _, results), tasks in zip(found, begun, strict=True):
+        for (label, _, results, secrets), tasks in zip(found, begun, strict=True):
             read: dict[str, Samples] = {}
             reasons = []
             for task, pending in tasks.items():
                 try:
-                    if isinstance(pending, OtherTypeError):
-                        raise pending
-                    read[task] = pending.finish(label, skip_bad, progress)
+                    with hiding(secrets):
+                        if isinstance(pending, OtherTypeError):
+                            raise pending
+                        samples = pending.finish(label, skip_bad, progress)
+                    notes = redact(samples.notes, secrets)
+                    read[task] = replace(samples, notes=notes, secrets=secrets)
                 except OtherTypeError as error:
                     reasons.append(str(error))
             if not read:
@@ -69,10 +76,13 @@ def read_runs(
     return runs, unread
 
 
-def _begin(file: SampleFile, submit: Submit, wanted: str | None) -> Pending | OtherTypeError:
+def _begin(
+    file: SampleFile, submit: Submit, wanted: str | None, secrets: frozenset[str]
+) -> Pending | OtherTypeError:
     """A file whose reading has begun, or why it holds nothing to read."""
     try:
-        return begin(file.path, submit, wanted)
+        with hiding(secrets):
+            return begin(file.path, submit, wanted)
     except OtherTypeError as error:
         return error
 
@@ -106,17 +116,26 @@ class FoundRun(NamedTuple):
     label: str
     files: dict[str, SampleFile]
     results: list[dict[str, Any]]
+    secrets: frozenset[str]
 
 
 def find_runs(paths: Sequence[str | Path], one_each: bool) -> list[FoundRun]:
-    """The files of each run, with a label that no other run has."""
+    """The files of each run, with a label that no other run has; secrets are told by none."""
     folders = _files(paths, one_each)
-    results = [results_of(folder.files.values()) for folder in folders]
-    labels = [f.label or _model(r, f.path) for f, r in zip(folders, results, strict=True)]
+    written = [results_of(folder.files.values()) for folder in folders]
+    secrets = [secrets_in(*each, place=RESULTS) for each in written]
+    results = [
+        [redact(each, known, RESULTS) for each in of_run]
+        for of_run, known in zip(written, secrets, strict=True)
+    ]
+    labels = [
+        redact(f.label or _model(r, f.path), known)
+        for f, r, known in zip(folders, results, secrets, strict=True)
+    ]
     labels = _told_apart(labels, [folder.path for folder in folders])
     return [
-        FoundRun(label, folder.files, r)
-        for label, folder, r in zip(labels, folders, results, strict=True)
+        FoundRun(label, folder.files, r, known)
+        for label, folder, r, known in zip(labels, folders, results, secrets, strict=True)
     ]
 
 
@@ -140,17 +159,18 @@ def _files(paths: Sequence[str | Path], one_each: bool) -> list[_Folder]:
 def _labelled(argument: str) -> tuple[str, str]:
     """`label=path` taken apart; a path that exists under the whole name is a path."""
     label, equals, path = argument.partition("=")
-    if not equals or not label or "/" in label or Path(argument).exists():
+    if not equals or not label or "/" in label or os.path.exists(argument):
         return "", argument
     return label, path
 
 
 def _model(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
     """The last part of the model's name, by the results or by the folder's name."""
-    name = next((r["model_name"] for r in results if r.get("model_name")), None)
-    if isinstance(name, str):
-        return name.rstrip("/").rpartition("/")[2]
-    return folder.resolve().name.rpartition("__")[2]
+    name = next((str(r["model_name"]) for r in results if r.get("model_name")), None)
+    if name is None:
+        name = folder.resolve().name.rpartition("__")[2]
+    last = name.rstrip("/").rpartition("/")[2]
+    return last.encode("utf-8", "replace").decode()  # (what no output can hold)
 
 
 def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:
@@ -161,7 +181,7 @@ def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:
     places = [folder.resolve() for folder in folders]
     shared = Path(os.path.commonpath(places))
     longer = [
-        str(place.relative_to(shared)) if label in twice and place != shared else label
+        redact(str(place.relative_to(shared))) if label in twice and place != shared else label
         for label, place in zip(labels, places, strict=True)
     ]
     return [

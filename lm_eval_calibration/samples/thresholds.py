@@ -78,10 +78,11 @@ def classes(samples: Samples) -> tuple[str, ...]:
     Raises:
         InvalidInputError: confidences alone are known, or options differ between documents.
     """
-    if samples.predictions.log_probabilities is None:
+    if samples.predictions.options is None:
         raise InvalidInputError(f"`{samples.task}` ({samples.path}) logged confidences alone.")
     first, last = read_documents(samples, [0, len(samples) - 1])
-    if first.options != last.options:
+    count = samples.predictions.num_options
+    if first.options != last.options or (count is not None and count.min() != count.max()):
         raise InvalidInputError(
             f"`{samples.task}`: the options differ from document to document, so they are no "
             "classes."
@@ -120,6 +121,9 @@ def _columns(p: Predictions, options: Sequence[str] | None) -> list[tuple[str, F
     """(what is accepted, scores, positives)."""
     if options is None:
         return [(ANSWERS, p.confidence, np.asarray(p.correct, dtype=bool))]
-    if p.probabilities is None or p.gold is None or p.probabilities.shape[1] != len(options):
+    count = p.num_options
+    if count is None or count.min() != len(options) or count.max() != len(options):
         raise InvalidInputError(f"The predictions are not on the options {', '.join(options)}.")
-    return [(name, p.probabilities[:, k], p.gold[:, k]) for k, name in enumerate(options)]
+    probabilities, gold = p.probabilities, p.gold
+    assert probabilities is not None and gold is not None
+    return [(name, probabilities[:, k], gold[:, k]) for k, name in enumerate(options)]

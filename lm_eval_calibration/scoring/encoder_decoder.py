@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutput
 
-from lm_eval_calibration.scoring.engine import BATCH_TOKENS, Scored
+from lm_eval_calibration.scoring.engine import BATCH_TOKENS, Answered, Scored
 from lm_eval_calibration.scoring.sequences import Request, check
 
 Group = tuple[tuple[int, ...], list[int]]
@@ -41,7 +41,7 @@ class EncoderDecoderEngine:
         self,
         requests: Sequence[Request],
         *,
-        progress: Callable[[int], None] | None = None,
+        answered: Answered | None = None,
     ) -> list[Scored]:
         """Log-likelihood of each continuation given its context, in order; see `Engine.score`."""
         check(requests, self.max_length)
@@ -49,13 +49,13 @@ class EncoderDecoderEngine:
         for number, (context, _) in enumerate(requests):
             by_context.setdefault(tuple(context[-self.max_length :]), []).append(number)
         groups = sorted(by_context.items(), key=lambda group: len(group[0]), reverse=True)
-        answers: list[Scored | None] = [None] * len(requests)
+        answers: dict[int, Scored] = {}
         for batch in self._batches(groups, requests):
-            for number, answer in self._score(batch, requests):
-                answers[number] = answer
-            if progress is not None:
-                progress(sum(len(numbers) for _, numbers in batch))
-        return answers  # type: ignore[return-value]
+            new = dict(self._score(batch, requests))
+            answers |= new
+            if answered is not None:
+                answered(new)
+        return [answers[number] for number in range(len(requests))]
 
     def _batches(
         self, groups: Sequence[Group], requests: Sequence[Request]

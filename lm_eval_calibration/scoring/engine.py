@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,10 @@ class Scored(NamedTuple):
 
     loglikelihood: float
     is_greedy: bool
+
+
+Answered = Callable[[Mapping[int, Scored]], None]
+"""What is told answers as they come, by the numbers of their requests."""
 
 
 class Answers(NamedTuple):
@@ -62,7 +66,7 @@ class Engine:
         requests: Sequence[Request],
         *,
         rows: Sequence[Row] | None = None,
-        progress: Callable[[int], None] | None = None,
+        answered: Answered | None = None,
         observe: Callable[[Answers], None] | None = None,
     ) -> list[Scored]:
         """Log-likelihood of each request's continuation after its context, in order.
@@ -70,19 +74,19 @@ class Engine:
         Args:
             requests: neither contexts nor continuations may be empty.
             rows: their `plan`, where it has been made.
-            progress: called with the number of requests answered since the last call.
-            observe: called with what each pass found, hidden states included.
+            answered: called after each pass with its answers, by the numbers of their requests.
+            observe: called before that with what the pass found, hidden states included.
         """
-        answers: list[Scored | None] = [None] * len(requests)
+        answers: dict[int, Scored] = {}
         for found in self.passes(requests, rows):
             if observe is not None:
                 observe(found)
-            values = zip(found.loglikelihood.tolist(), found.is_greedy.tolist(), strict=True)
-            for number, (loglikelihood, is_greedy) in zip(found.requests, values, strict=True):
-                answers[number] = Scored(loglikelihood, is_greedy)
-            if progress is not None:
-                progress(len(found.requests))
-        return answers  # type: ignore[return-value]
+            values = map(Scored, found.loglikelihood.tolist(), found.is_greedy.tolist())
+            new = dict(zip(found.requests, values, strict=True))
+            answers |= new
+            if answered is not None:
+                answered(new)
+        return [answers[number] for number in range(len(requests))]
 
     def plan(self, requests: Sequence[Request], **options: int) -> list[Row]:
         """What is computed together; it serves any weights of the model.

@@ -14,6 +14,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.swag.settings import Settings
 
 ADAPTER = "default"
+OURS = ("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "task_type")
 Weights = dict[str, torch.Tensor]
 
 
@@ -47,6 +48,22 @@ def adapt(model: Any, settings: Settings, seed: int) -> PeftModel:
                 "names of the model's linear layers, e.g. q_proj,v_proj",
                 f"`{settings.target_modules}` ({error})",
             ) from error
+
+
+def config_of(told: Mapping[str, Any]) -> LoraConfig:
+    """The configuration of an adapter's file, as far as `adapt` sets it.
+
+    Whatever else a file may say (of modules to import, of weights to compute anew) is not heeded.
+
+    Raises:
+        InvalidInputError: it is no configuration of LoRA layers.
+    """
+    try:
+        return LoraConfig(**{name: told[name] for name in OURS}, inference_mode=True)
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid(
+            "adapter_config.json", "the one that `lm-calib fit swag` wrote", repr(error)
+        ) from error
 
 
 def attach(model: Any, config: LoraConfig) -> PeftModel:

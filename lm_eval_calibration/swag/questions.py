@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -36,14 +36,10 @@ def cross_entropy(scores: torch.Tensor, questions: Sequence[Question]) -> torch.
 
 
 @torch.inference_mode()
-def evaluate(
-    engine: Engine,
-    questions: Sequence[Question],
-    progress: Callable[[int], None] | None = None,
-) -> torch.Tensor:
+def evaluate(engine: Engine, questions: Sequence[Question]) -> torch.Tensor:
     """(N, K) log-likelihoods of options without a graph, for documents of any number."""
     requests = [option for question in questions for option in question.options]
-    scored = engine.score(requests, progress=progress)
+    scored = engine.score(requests)
     return _padded(torch.tensor([answer.loglikelihood for answer in scored]), questions)
 
 

@@ -15,7 +15,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.files import write_whole
+from lm_eval_calibration.files import write_tensors
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.swag import lora
 from lm_eval_calibration.swag.moments import Moments
@@ -202,7 +202,7 @@ class _Snapshots(TrainerCallback):
         best = {f"best:{name}": tensor for name, tensor in self.found.best.items()}
         loss = torch.tensor(self.found.best_loss, dtype=torch.float64)
         tensors = {**self.found.moments.state(), **best, "best_loss": loss}
-        write_whole(_checkpoint(args, state) / STATE, lambda partial: save_file(tensors, partial))
+        write_tensors(_checkpoint(args, state) / STATE, save_file, tensors)
 
     def _load(self, path: Path) -> None:
         state = load_file(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +9,11 @@ from lm_eval.api.task import ConfigurableTask
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import BoundMetric, bind, is_metric
 from lm_eval_calibration.tasks.aggregation import Aggregation
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class DocumentRows(dict[str, Any]):

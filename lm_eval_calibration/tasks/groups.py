@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.combine import weighted_mean
 from lm_eval_calibration.tasks.twin import CalibrationTask
 from lm_eval_calibration.tasks.uncertainty import UNCERTAINTIES
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MACRO = "_macro"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.json_text import loads
 from lm_eval_calibration.metrics.resampling import REPLICATES, SEED
 from lm_eval_calibration.metrics.sentences import FIGURES, scored, spread
 from lm_eval_calibration.metrics.table import BoundMetric, bind
@@ -146,9 +146,9 @@ class SentenceTask(Twin):
 
     def _read(self, doc: Mapping[str, Any], response: Any) -> tuple[float, list[float]]:
         try:
-            told = json.loads(response)
+            told = loads(response)
             confidence, scores = float(told["confidence"]), [float(x) for x in told["scores"]]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise InvalidInputError(
                 f"Task `{self.config.task}` needs a model that scores sentences: --model "
                 "fractal-scorer --model_args scorer=FOLDER."

@@ -15,7 +15,6 @@ can be fitted on some of them and applied to others.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,13 +26,14 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.crossfit import cross_fit
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.predictions import Ints, Predictions
 from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal.labels import Labels
 from lm_eval_calibration.verbal.replies import statement
 from lm_eval_calibration.verbal.styles import STYLES, style
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 FOLDS = 5
 

@@ -73,7 +73,7 @@ def test_other_configurations(folder: Path, change: dict[str, object]) -> None:
 
 def test_not_json(folder: Path) -> None:
     (folder / "config.json").write_text("{")
-    with pytest.raises(InvalidInputError, match="JSONDecodeError"):
+    with pytest.raises(InvalidInputError, match=r"config\.json`: not JSON"):
         Calibrator.from_pretrained(folder)
 
 
@@ -99,4 +99,8 @@ def test_pushed_to_the_hub_as_saved(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
     assert load(str(folder)).push_to_hub("me/temperature") == "done"
-    assert sent == {"me/temperature": ["README.md", "config.json", "model.safetensors"]}
+    assert sent == {
+        "me/temperature": [
+            ".lm-eval-calibration.json", "README.md", "config.json", "model.safetensors"
+        ]
+    }  # fmt: skip

@@ -80,7 +80,9 @@ def printed(count: int, options: int, step: float, seed: int) -> tuple[np.ndarra
 def options_of(shown: np.ndarray, gold: np.ndarray) -> Options:
     with np.errstate(divide="ignore"):
         count = np.full(len(shown), shown.shape[1])
-        return Options(np.log(shown), count, np.eye(shown.shape[1], dtype=bool)[gold])
+        return Options(
+            np.log(shown).ravel(), count, np.eye(shown.shape[1], dtype=bool)[gold].ravel()
+        )
 
 
 @pytest.mark.parametrize("options", [2, 6])

@@ -117,7 +117,9 @@ def test_saved_and_read_back(name: str, tmp_path: Path) -> None:
     training = Training({"toy": 200}, np.arange(200, dtype=np.uint64), "a model", "abc")
     calibrator = fit(name, before, training)
     calibrator.save_pretrained(tmp_path)
-    assert {f.name for f in tmp_path.iterdir()} == {"config.json", "model.safetensors", "README.md"}
+    assert {f.name for f in tmp_path.iterdir()} == {
+        ".lm-eval-calibration.json", "config.json", "model.safetensors", "README.md",
+    }  # fmt: skip
     again = Calibrator.from_pretrained(tmp_path)
     assert again.method == name and again.training.tasks == {"toy": 200}
     assert again.training.base_model == "a model" and again.training.fingerprint == "abc"

@@ -80,7 +80,7 @@ def test_saved_and_read_back(trained: Thermometer, tmp_path: Path) -> None:
     assert again.settings == QUICK and again.training.base_model == "toy"
     assert again.training.tasks["t0"] == 400  # to learn from and to judge by
     assert again.training.seen(task("t0", 0.7).documents).all()
-    log = json.loads((tmp_path / "training.json").read_text())
+    log = json.loads((tmp_path / "training.json").read_text())["steps"]
     assert log[0]["step"] == 0 and log[0]["loss"] is None
     losses = [row["validation_nll"] for row in log]
     assert min(losses) == pytest.approx(trained.about["validation_nll"]) and losses[0] > min(losses)

@@ -23,7 +23,10 @@ def runs(tmp_path: Path) -> list[Path]:
         rng = np.random.default_rng(step)
         folder = tmp_path / f"step-{step}"
         folder.mkdir()
-        lines = [json.dumps(line(i, scores=[rng.normal() + step, rng.normal()])) for i in range(60)]
+        lines = [
+            json.dumps(line(i, scores=[rng.normal() + step - 9, rng.normal() - 9]))
+            for i in range(60)
+        ]
         (folder / NAME.replace("toy", task)).write_text("\n".join(lines) + "\n")
         folders.append(folder)
     return folders

@@ -11,7 +11,7 @@ from command import run
 from lm_eval import simple_evaluate
 from logged_lines import save_run
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.models.calibrated import CalibratedLM
 
 
@@ -39,5 +39,5 @@ def test_offline_is_live(
     run("diagram", "run", "--calibrator", "ts", "--output", "after.png")
     assert Path("after.png").stat().st_size > 10_000
     run("fit", "temperature", "--samples", "run", "--output", "seen")
-    with pytest.raises(InvalidInputError, match="fitted on 40 of 40 documents of `calib_toy_norm`"):
+    with pytest.raises(SeenDocumentsError, match="40 of 40 of `toy_norm`"):
         run("score", "run", "--calibrator", "seen")

@@ -23,7 +23,9 @@ def write(folder: Path, seed: int, *, texts: str = "ab") -> Path:
     for i in range(400):
         logit = rng.normal(0, 2)
         gold = int(rng.random() > 1 / (1 + np.exp(-logit)))
-        logged = line(1000 * seed + i, scores=[logit, 0.0], texts=list(texts), target=str(gold))
+        logged = line(
+            1000 * seed + i, scores=[logit - 20, -20.0], texts=list(texts), target=str(gold)
+        )
         logged["doc_hash"] = f"{1000 * seed + i:016x}" * 4
         lines.append(json.dumps(logged))
     (folder / NAME).write_text("\n".join(lines) + "\n")

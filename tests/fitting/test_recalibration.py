@@ -83,7 +83,7 @@ def test_one_run_and_each_document_once() -> None:
     twice = Run("a", {"toy": samples("toy"), "calib_toy": samples("calib_toy")})
     with pytest.raises(InvalidInputError, match="`toy` and its twin"):
         of_runs([twice])
-    assert of_runs([run_a]).base_model == "a"
+    assert of_runs([run_a]).base_model == ""  # (a label is none, and no results file names one)
 
 
 def test_a_table_of_confidences(tmp_path: Path) -> None:

@@ -65,12 +65,12 @@ def test_a_member_is_an_adapter_with_its_posterior(arguments: list[Any], tmp_pat
     assert "Trained on" in printed and "scale 1.0" in printed
     names = {path.name for path in (tmp_path / "s").iterdir()}
     assert names == {
-        "adapter_model.safetensors", "adapter_config.json", "map", "swag.safetensors",
-        "swag.json", "training.json",
+        ".lm-eval-calibration.json", "adapter_model.safetensors", "adapter_config.json", "map",
+        "swag.safetensors", "swag.json", "training.json",
     }  # fmt: skip
     (member,) = load(tmp_path / "s")
     assert member.scale == 1.0 and member.moments.count >= 3
-    log = json.loads((tmp_path / "s" / "training.json").read_text())
+    log = json.loads((tmp_path / "s" / "training.json").read_text())["steps"]
     assert {"loss", "learning_rate", "step"} <= set(log[0])
     about = json.loads((tmp_path / "s" / "swag.json").read_text())
     assert about["validation"]["map"] > 0 and set(about["validation"]["scales"]) == {"0.0", "1.0"}

@@ -138,7 +138,7 @@ def test_the_command_prints_the_papers_table(
     printed = run(*arguments).output
     for words in ("THERMOMETER", "finite-sample floor", "paired", "Task by task", "toy_several"):
         assert words in printed
-    logged = json.loads((tmp_path / "t" / "leave_one_out.json").read_text())
+    logged = json.loads((tmp_path / "t" / "leave_one_out.json").read_text())["held_out"]
     assert [len(r["temperatures"]["thermometer"]) for r in logged] == [2, 2]
     assert len(list((tmp_path / "store").rglob("*.safetensors"))) == 2
     config = json.loads((tmp_path / "t" / "config.json").read_text())

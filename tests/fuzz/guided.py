@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the parsers, by atheris.
 
-    python tests/fuzz/guided.py replies|envelopes|samples -runs=100000
+    python tests/fuzz/guided.py replies|envelopes|samples|results -runs=100000
 
 What follows the name goes to libFuzzer. A finding ends it with the traceback and leaves the input in a file;
 `tests/fuzz` then gets it as a case.
@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 with atheris.instrument_imports(include=["lm_eval_calibration"]):
     from logged_lines import NAME
-    from seeds import CHOICES, ENVELOPE, GENERATED, LABELS, REPLIES, lines
+    from seeds import CHOICES, ENVELOPE, GENERATED, LABELS, REPLIES, RESULTS, lines
 
     from lm_eval_calibration.envelope import Envelope
     from lm_eval_calibration.errors import CalibrationError
-    from lm_eval_calibration.samples import read_samples
+    from lm_eval_calibration.samples import read_runs, read_samples
     from lm_eval_calibration.verbal.parsing import read_distribution
 
 FILE = Path(tempfile.mkdtemp()) / NAME
@@ -49,12 +49,24 @@ def samples(content: bytes) -> None:
     read_samples(FILE)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {t.__name__: t for t in (replies, envelopes, samples)}
+def results(content: bytes) -> None:
+    """A run with groups of its tasks, or our own error."""
+    FILE.write_bytes(lines(CHOICES))
+    name = FILE.name.replace("samples_toy", "results").removesuffix("l")
+    FILE.with_name(name).write_bytes(content)
+    (run,), _ = read_runs([FILE])
+    assert all(set(tasks) <= set(run.samples) for tasks in run.groups.values())
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    t.__name__: t for t in (replies, envelopes, samples, results)
+}
 
 SEEDS = {
     "replies": [reply.encode() for reply in REPLIES],
     "envelopes": [ENVELOPE.to_text().encode()],
     "samples": [lines(CHOICES[:2]), lines(GENERATED[:2])],
+    "results": [lines([RESULTS])],
 }
 
 

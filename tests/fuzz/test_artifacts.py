@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import broken, changed, fuzzing, ours
+from mutations import VALUES, broken, changed, fuzzing, ours
 from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration import swag
@@ -60,6 +61,15 @@ def sign(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
+def jsonable(value: Any) -> bool:
+    """Whether all readers of JSON take it."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+        return "@raw" not in text and "\\ud" not in text and not re.search(r"\d{300}", text)
+    except ValueError:
+        return False
+
+
 def refused_or_read(read: Load, folder: Path) -> None:
     with ours():
         read(str(folder))
@@ -75,6 +85,39 @@ def test_configurations(name: str, tmp_path: Path) -> None:
     def run(config: Any) -> None:
         (tmp_path / "config.json").write_text(json.dumps(config))
         refused_or_read(read, tmp_path)
+
+    run()
+
+
+LATER = st.dictionaries(
+    st.text(max_size=9).map("later_{}".format), VALUES.filter(jsonable), max_size=3
+)
+KNOWN = st.fixed_dictionaries({}, optional={
+    "base_model": st.text(), "base_fingerprint": st.text(max_size=70),
+    "tasks": st.dictionaries(st.text(), st.integers(0, 2**40), max_size=3),
+    "prompts": st.just([]) | st.builds(lambda n: [{"tasks": ["a"], "shots": n, "later": "x"}], st.integers(0, 99)),
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_honest_is_refused(name: str, tmp_path: Path) -> None:
+    """Whatever names it was given, in any order and layout, and whatever later versions add."""
+    read = made(name, tmp_path)
+    whole = json.loads((tmp_path / "config.json").read_text())
+    tensors = read(str(tmp_path)).tensors()
+
+    @given(LATER, KNOWN, st.randoms(), st.sampled_from([None, 2]), st.booleans())
+    @fuzzing
+    def run(
+        later: dict[str, Any], known: dict[str, Any], rng: Any, indent: int | None, plain: bool
+    ) -> None:
+        fields = list({**whole, **later, **known}.items())
+        rng.shuffle(fields)
+        text = json.dumps(dict(fields), indent=indent, ensure_ascii=plain)
+        (tmp_path / "config.json").write_text(text, encoding="utf-8")
+        found = read(str(tmp_path))
+        assert all(np.array_equal(tensors[key], value) for key, value in found.tensors().items())
+        assert found.training.tasks == known.get("tasks", whole["tasks"])
 
     run()
 

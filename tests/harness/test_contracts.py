@@ -84,6 +84,19 @@ def test_models() -> None:
     assert "hf-fast" in registry.model_registry, VERSION
 
 
+def test_the_cache_of_answers() -> None:
+    """`--use_cache`: what is past it, and where it keeps what."""
+    from lm_eval.api.model import CacheHook, CachingLM, hash_args
+
+    assert getattr(CachingLM, "hands_over_all", False), VERSION
+    source = inspect.getsource(inspect.unwrap(CachingLM.__getattr__))
+    for line in ("getattr(self.lm, attr)", "hash_args(attr, req.args)", "self.dbdict[hsh] = r"):
+        assert line in source, f"{line}: {VERSION}"
+    assert "self.dbdict[hsh] = res" in inspect.getsource(CacheHook.add_partial), VERSION
+    assert "autocommit=True" in inspect.getsource(CachingLM.__init__), VERSION
+    assert parameters(hash_args) == ["attr", "args"], VERSION
+
+
 def test_declared_models_are_those_that_the_hook_registers() -> None:
     from importlib.metadata import entry_points
 
@@ -91,3 +104,34 @@ def test_declared_models_are_those_that_the_hook_registers() -> None:
 
     declared = {e.name: e.value for e in entry_points(group="lm_eval.models")}
     assert MODELS.items() <= declared.items()
+
+
+def test_caching() -> None:
+    """A wrapper keeps its replies itself, in a table beside the harness's."""
+    from lm_eval.api import model
+
+    assert parameters(model.CachingLM.__init__) == ["self", "lm", "cache_db"], VERSION
+    original = inspect.getsource(inspect.unwrap(model.CachingLM.__init__))
+    assert "self.dbdict = SqliteDict(cache_db, autocommit=True)" in original, VERSION
+    source = inspect.getsource(model.CachingLM.__getattr__)
+    for used in ("in self.dbdict", "self.dbdict[hsh] = r", "self.dbdict.commit()"):
+        assert used in source, VERSION
+    assert model.CachingLM.__init__._lm_eval_calibration, VERSION
+
+
+def test_replies_of_servers() -> None:
+    """They are counted and read before the harness's classes see them."""
+    pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
+    from lm_eval.models.api_models import TemplateAPI
+    from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
+
+    assert {"messages", "ctxlens"} <= set(parameters(TemplateAPI.amodel_call)), VERSION
+    assert "messages" in parameters(TemplateAPI.model_call), VERSION
+    for source in map(inspect.getsource, (TemplateAPI.amodel_call, TemplateAPI.generate_until)):
+        assert "self.parse_generations(" in source, VERSION
+    assert parameters(LocalCompletionsAPI.parse_logprobs)[:3] == [
+        "outputs", "tokens", "ctxlens",
+    ], VERSION  # fmt: skip
+    assert parameters(LocalChatCompletion.parse_generations) == ["self", "outputs", "kwargs"], (
+        VERSION
+    )

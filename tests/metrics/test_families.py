@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from lm_eval_calibration import ragged
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import METRICS, bind, families
+from lm_eval_calibration.metrics import METRICS, bind
 from lm_eval_calibration.metrics.families import (
     ACCURACY,
     BRIER,
@@ -130,6 +131,6 @@ def test_no_null_where_the_columns_do_not_determine_it() -> None:
 @pytest.mark.parametrize("family", [NLL, BRIER], ids=["nll", "brier"])
 def test_documents_are_scored_in_blocks(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = family.read(_equal(100))
-    monkeypatch.setattr(families, "_BLOCK", 7)
+    monkeypatch.setattr(ragged, "BLOCK_ROWS", 7)
     for column, other in zip(whole, family.read(_equal(100)), strict=True):
         np.testing.assert_array_equal(column, other)

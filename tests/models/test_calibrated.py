@@ -14,9 +14,9 @@ from lm_eval import simple_evaluate
 from logged_lines import save_run
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.calibrated import CalibratedLM
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.predictions import Predictions
 
 TASKS = ["calib_toy_norm", "toy_mutual", "toy_generate"]
@@ -114,8 +114,10 @@ def test_another_models_calibrator_is_said(
     p = Predictions.from_options([[0.0, 1.0], [1.0, 0.0]], [1, 1])
     fit("temperature", p, Training(base_model="some/other")).save_pretrained(tmp_path)
     with caplog.at_level(logging.WARNING):
-        make(tiny_model, tmp_path)
-    assert "fitted on beliefs of `some/other`, not" in caplog.text
+        lm = make(tiny_model, tmp_path)
+    assert "was fitted for `some/other`, and this is" in caplog.text
+    (mark,) = lm.get_model_info()["calibrator"]["other"]
+    assert mark.startswith("was fitted for `some/other`")
 
 
 def test_vector_refuses_more_options_than_it_knows(

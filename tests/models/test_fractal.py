@@ -13,11 +13,11 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 from logged_lines import save_run
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal import SentenceScorer
 from lm_eval_calibration.models.fractal import FractalLM
 from lm_eval_calibration.models.fractal_scorer import FractalScorerLM
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 
 QUICK = ("--epochs", 8, "--learning_rate", 0.01, "--weights", "0.8,0.1,0.1")
 
@@ -208,7 +208,16 @@ def test_what_the_commands_refuse(toy_encoder: Any, tmp_path: Path, run_folder_o
     with pytest.raises(InvalidInputError, match="weights"):
         run("fit", "fractal", "--table", few, "--output", tmp_path / "f", "--weights", "1,2")
     with pytest.raises(InvalidInputError, match="no metric `f1`"):
-        run("fit", "fractal", "--samples", run_folder_of, "--label", "f1", "--output", tmp_path)
+        run(
+            "fit",
+            "fractal",
+            "--samples",
+            run_folder_of,
+            "--label",
+            "f1",
+            "--output",
+            tmp_path / "f",
+        )
 
 
 @pytest.fixture

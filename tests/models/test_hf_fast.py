@@ -98,9 +98,9 @@ def test_answers_are_cached_as_hf_caches_them(fast: FastHFLM) -> None:
     fast.cache_hook = Hook()
     asked = instances("loglikelihood", PAIRS[:3])
     answers = fast.loglikelihood(asked)
-    assert kept == [
+    assert sorted(kept) == sorted(
         ("loglikelihood", pair, answer) for pair, answer in zip(PAIRS[:3], answers, strict=True)
-    ]
+    )
 
 
 def test_an_engine_that_disagrees_is_not_used(

@@ -12,8 +12,8 @@ from scipy.special import expit, logit
 
 from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.calibrators.calibrator import fit
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.instances import document_hash
 from lm_eval_calibration.models.p_true import PTrueLM
 from lm_eval_calibration.predictions import Predictions

@@ -12,10 +12,11 @@ import pytest
 import torch
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
+from lm_eval.api.model import CachingLM
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.thermometer import ThermometerLM
 
@@ -136,10 +137,12 @@ def test_documents_it_was_trained_on_are_refused(
     assert results["config"]["thermometer"]["seen_documents"] == {"toy_norm": 7}
 
 
-def test_a_cache_is_refused(
-    tiny_model: Path, thermometer_folder: Path, tasks: Any, workspace: Path
-) -> None:
-    with pytest.raises(CalibrationError, match="must come from all of them"):
+def test_a_cache_is_refused_where_the_harness_hands_over_only_what_is_not_in_it(
+    tiny_model: Path, thermometer_folder: Path, tasks: Any, workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(CachingLM, "hands_over_all", False)
+    with pytest.raises(CalibrationError, match="hands over only documents that are not in"):
         evaluate(make(tiny_model, thermometer_folder), tasks, use_cache=str(workspace / "cache"))
 
 
@@ -154,7 +157,7 @@ def test_other_models_are_refused_by_name(
     for name, changed, reason in (("weights", model, "are others"), ("size", other, "has 16")):
         changed.save_pretrained(tmp_path / name)
         AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / name)
-        with pytest.raises(InvalidInputError, match=reason) as caught:
+        with pytest.raises(CalibrationError, match=reason) as caught:
             make(tmp_path / name, thermometer_folder)
         assert str(tiny_model) in str(caught.value) and str(tmp_path / name) in str(caught.value)
 

@@ -16,9 +16,9 @@ from logged_lines import save_run
 from scripted_base import right, stated
 
 from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models import phases
-from lm_eval_calibration.models.held_out import SeenDocumentsError
 from lm_eval_calibration.models.verbalized import VerbalizedLM, _room
 from lm_eval_calibration.verbal.labels import Labels
 

@@ -58,6 +58,7 @@ def _lines(count: int, seed: int, texts: list[str]) -> list[dict[str, Any]]:
         }
         scores = rng.normal(-2, 1.5, 3).round(3).tolist()
         scores[1 if wrong else 0] = 0.5
+        scores = [score - 9 for score in scores]  # logarithms of probabilities
         lines.append(line(i, arguments=arguments, scores=scores, texts=options))
     return lines
 

@@ -140,7 +140,7 @@ def test_same_input_same_bytes(reported: Any, tmp_path: Path, text: str) -> None
     again = write_report(*reported, tmp_path / "again.html", figures=tmp_path / "one")
     assert again.read_text(encoding="utf-8") == text
     write_report(*reported, tmp_path / "third.html", figures=tmp_path / "two")
-    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    names = sorted(path.name for path in (tmp_path / "one").glob("[!.]*"))
     assert len(names) == 2 * (2 * 4 * 3 + 2)
     assert "large-toy_a-reliability.svg" in names
     for name in names:
@@ -162,7 +162,7 @@ def test_names_of_figures_are_safe_and_apart(tmp_path: Path) -> None:
     scored = score_all(list(scopes(run)), ["acc", "ece"], replicates=10)
     folder = tmp_path / "figures"
     write_report([run], scored, tmp_path / "r.html", figures=folder, formats=["svg"])
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.glob("[!.]*")}
     assert {"a-b-histogram.svg", "a-b-histogram-2.svg", "A-B-histogram-3.svg"} <= names
     assert len(names) == 10
     with pytest.raises(InvalidInputError, match="among svg, png, got 'gif'"):

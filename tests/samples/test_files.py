@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples.files import groups_of, results_of, sample_files, task_name
+from lm_eval_calibration.samples.files import sample_files, task_name
+from lm_eval_calibration.samples.results import groups_of, results_of
 
 OLD = "samples_{}_2025-01-01T00-00-00.000001.jsonl"
 NEW = "samples_{}_2026-01-01T00-00-00.000001.jsonl"
@@ -71,7 +72,7 @@ def test_results_of_the_same_date(folder: Path) -> None:
     assert results_of(files[folder / "a"].values()) == [{"n": 1}]
     assert results_of(files[folder / "b"].values()) == []
     (folder / "b" / "results_2026-01-01T00-00-00.000001.json").write_text("{")
-    with pytest.raises(InvalidInputError, match="is not JSON"):
+    with pytest.raises(InvalidInputError, match="not JSON"):
         results_of(files[folder / "b"].values())
 
 
@@ -93,3 +94,38 @@ def test_groups_are_resolved_to_tasks_and_must_be_whole() -> None:
     assert groups_of([{"group_subtasks": {"mmlu": ["law"]}}, {"group_subtasks": members}], tasks)[
         "mmlu"
     ] == ("law",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"group_subtasks": {"a": ["a"]}}',
+            r"`group_subtasks.'a'` must be no group inside itself",
+        ),
+        ('{"group_subtasks": {"a": ["b"], "b": ["a"]}}', "no group inside itself"),
+        ('{"group_subtasks": ["a"]}', r"`group_subtasks` must be an object of groups, got \['a'\]"),
+        (
+            '{"group_subtasks": {"a": 5}}',
+            r"`group_subtasks.'a'` must be a list of task names, got 5",
+        ),
+        ('{"group_subtasks": {"a": [null]}}', r"a list of task names, got \[None\]"),
+        ('{"model_name": ["a"]}', r"`model_name` must be a text"),
+        ("[" * 200_000, "nested deeper"),
+        ('{"configs": ' + "[" * 300 + "]" * 300 + "}", "nested deeper than 100 levels"),
+        ("[]", "holds a JSON list, not an object"),
+        ('{"date": ' + "9" * 5000 + "}", "not JSON"),
+        ("\ud800", "not JSON"),
+    ],
+)
+def test_results_that_lie(folder: Path, text: str, message: str) -> None:
+    path = folder / "a" / "results_2026-01-01T00-00-00.000001.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        results_of(sample_files([folder])[folder / "a"].values())
+    assert str(path) in str(caught.value) and "take the file away" in str(caught.value)
+
+
+def test_groups_of_groups_cost_their_members_and_not_their_paths() -> None:
+    members = {f"g{i}": [f"g{i + 1}"] * 2 for i in range(3000)} | {"g3000": ["task"]}
+    assert groups_of([{"group_subtasks": members}], ["task"])["g0"] == ("task",)

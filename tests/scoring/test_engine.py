@@ -113,12 +113,12 @@ def test_memory_that_runs_out_halves_the_batch(
     monkeypatch.setattr(Network, "hidden", small)
     done: list[int] = []
     for a, b in zip(
-        engine.score(found, rows=engine.plan(found, row_tokens=8), progress=done.append),
+        engine.score(found, rows=engine.plan(found, row_tokens=8), answered=done.extend),
         expected,
         strict=True,
     ):
         assert a.loglikelihood == pytest.approx(b.loglikelihood, abs=1e-5)
-    assert sum(done) == len(found)
+    assert sorted(done) == list(range(len(found)))
     assert engine.batch_tokens < 4000
     monkeypatch.setattr(Network, "hidden", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(torch.OutOfMemoryError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lm_eval_calibration.arguments import built
 from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.calibrators.thermometer.settings import Settings
+from lm_eval_calibration.calibrators.validity import bounded, finite
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import write_text
+from lm_eval_calibration.files import JSON, Format, write_json
 from lm_eval_calibration.predictions import Floats
 
 HISTORY = "training.json"
+STANDARD = ("centre", "spread")
+"""Tensors by which hidden states are standardised, beside those of the network."""
+SMALLEST_SPREAD = 1e-6
+"""A hidden unit that varies less is divided by 1."""
 States = NDArray[np.float32]
 
 
@@ -99,29 +104,38 @@ class Thermometer(Artifact):
         """
         if config["method"] != "thermometer":
             raise invalid("thermometer", "a thermometer's folder", f"a {config['method']}'s")
-        settings = Settings(**config["settings"])
-        centre, spread = tensors.pop("centre"), tensors.pop("spread")
-        branches, width = tensors["weight"].shape
-        expected = (branches * width, len(centre))
-        if tensors["hidden.weight"].shape != expected or len(spread) != len(centre):
-            raise InvalidInputError(
-                f"The thermometer's first layer must be {expected}, got "
-                f"{tensors['hidden.weight'].shape}. The file is not what was saved."
+        settings = built(Settings, config["settings"])
+        finite(tensors)
+        centre = bounded(tensors, "centre", (None,))
+        spread = bounded(tensors, "spread", centre.shape, SMALLEST_SPREAD)
+        branches, width = bounded(tensors, "weight", (None, None)).shape
+        bounded(tensors, "hidden.weight", (branches * width, len(centre)))
+        if config.get("hidden_size", len(centre)) != len(centre) or settings.branches != branches:
+            raise invalid(
+                "hidden_size and branches",
+                f"{len(centre)} and {branches}, as of the tensors",
+                f"{config.get('hidden_size')!r} and {settings.branches}",
             )
+        weights = {k: torch.from_numpy(v) for k, v in tensors.items() if k not in STANDARD}
         network = Recognition(len(centre), width, branches)
         try:
-            network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+            network.load_state_dict(weights)
         except RuntimeError as error:
             raise InvalidInputError(f"The thermometer's weights do not fit: {error}") from error
         about = {str(k): config[k] for k in ("seed", "step", "validation_nll") if k in config}
         return cls(network, settings, centre, spread, training, about)
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        super()._save_pretrained(save_directory)
+    @classmethod
+    def files(cls) -> dict[str, Format]:
+        """Also the curve of losses."""
+        return {**super().files(), HISTORY: JSON}
+
+    def _write(self, folder: Path, overwrite: bool) -> None:
+        super()._write(folder, overwrite)
         rows = [dict(zip(("step", "loss", "validation_nll"), row, strict=True)) for row in
                 self.about.get("history", [])]  # fmt: skip
-        text = json.dumps(rows, indent=1).replace("NaN", "null")
-        write_text(save_directory / HISTORY, text + "\n")
+        known = [{k: None if v != v else v for k, v in row.items()} for row in rows]
+        write_json(folder / HISTORY, {"steps": known}, overwrite=overwrite)
 
 
 def standardised(hidden: States, centre: States, spread: States) -> States:

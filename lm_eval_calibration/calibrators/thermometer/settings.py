@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lm_eval_calibration.errors import invalid
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -40,6 +42,15 @@ class Settings:
     standardise: bool = False
     start_at_one: bool = False
     mean: Literal["harmonic", "arithmetic"] = "harmonic"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ("width", "branches", "batch", "evaluate_every", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise invalid(name, "at least 1", value)
+        if self.mean not in ("harmonic", "arithmetic"):
+            raise invalid("mean", "harmonic or arithmetic", f"`{self.mean}`")
 
 
 PRESETS = {

@@ -11,7 +11,11 @@ import numpy as np
 import torch
 
 from lm_eval_calibration.calibrators.artifact import Training
-from lm_eval_calibration.calibrators.thermometer.artifact import Thermometer, standardised
+from lm_eval_calibration.calibrators.thermometer.artifact import (
+    SMALLEST_SPREAD,
+    Thermometer,
+    standardised,
+)
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.calibrators.thermometer.settings import PRESETS, Settings
 from lm_eval_calibration.errors import invalid
@@ -195,7 +199,7 @@ def _moments(tasks: Sequence[Features]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each hidden unit over all documents of the tasks."""
     states = np.concatenate([features.hidden for features in tasks]).astype(np.float64)
     spread = states.std(axis=0)
-    return states.mean(axis=0), np.where(spread > 1e-6, spread, 1.0)
+    return states.mean(axis=0), np.where(spread > SMALLEST_SPREAD, spread, 1.0)
 
 
 def _training(features: Sequence[Features], base_model: str, fingerprint: str) -> Training:

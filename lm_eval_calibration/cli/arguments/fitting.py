@@ -29,6 +29,15 @@ ModelArgs = Annotated[
         show_default=False,
     ),
 ]
+Features = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the feature store; a pass that was made before is not made again. By "
+        "default OUTPUT/features.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
 Tasks = Annotated[
     str | None,
     typer.Option(

@@ -97,6 +97,13 @@ CalibratorFolder = Annotated[
         show_default=False,
     ),
 ]
+AllowOther = Annotated[
+    bool,
+    typer.Option(
+        "--allow-other",
+        help="Take a calibrator of another model or of other prompts, and say so.",
+    ),
+]
 Replicates = Annotated[
     int, typer.Option(min=2, help="Bootstrap replicates and null draws.", show_default=True)
 ]

@@ -10,7 +10,9 @@ import typer
 from lm_eval_calibration.cli.arguments import fitting as options
 from lm_eval_calibration.cli.arguments import runs as shared
 from lm_eval_calibration.cli.commands import root
+from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.files import check_folder, claim_folder
 
 app = typer.Typer(
     help="Fit a calibrator on labelled documents, and keep it in a folder.",
@@ -45,12 +47,18 @@ def verbalized(
     per_task: Annotated[
         bool, typer.Option("--per-task", help="Parameters of each task's own.")
     ] = False,
+    skip_bad: shared.SkipBad = False,
+    overwrite: OverwriteArtifact = False,
 ) -> None:
     """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
+    from lm_eval_calibration.calibrators.artifact import FILES
     from lm_eval_calibration.cli.fit_recalibrator import from_samples
-    from lm_eval_calibration.cli.fit_verbalized import run
+    from lm_eval_calibration.cli.fit_verbalized import check_method, run
 
-    run(from_samples(samples, shared.Table()), output, method, folds, per_task)
+    check_method(method)
+    check_folder(output, method, FILES, overwrite=overwrite)
+    beliefs = from_samples(samples, shared.Table(), skip_bad)
+    run(beliefs, output, method, folds, per_task, overwrite)
 
 
 RECALIBRATORS = {
@@ -83,6 +91,7 @@ def _add(method: str, meaning: str) -> None:
         per_task: Annotated[
             bool, typer.Option("--per-task", help="Parameters of each task's own.")
         ] = False,
+        skip_bad: shared.SkipBad = False,
         confidence: shared.Confidence = None,
         correct: shared.Correct = None,
         task: shared.TaskColumn = None,
@@ -90,6 +99,7 @@ def _add(method: str, meaning: str) -> None:
         tasks: options.Tasks = None,
         model: options.Model = "hf-fast",
         model_args: options.ModelArgs = "",
+        features: options.Features = None,
         split: options.Split = None,
         limit: options.Limit = None,
         num_fewshot: options.Shots = None,
@@ -97,7 +107,9 @@ def _add(method: str, meaning: str) -> None:
         include_path: options.IncludePath = None,
         device: options.Device = None,
         batch_size: options.BatchSize = None,
+        overwrite: OverwriteArtifact = False,
     ) -> None:
+        from lm_eval_calibration.calibrators.artifact import FILES
         from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
         from lm_eval_calibration.fitting.sources import ModelArguments
 
@@ -106,15 +118,18 @@ def _add(method: str, meaning: str) -> None:
                 "Give either --samples, a run that was logged, or --tasks with --model and "
                 "--model_args."
             )
+        check_folder(output, method, FILES, overwrite=overwrite)
         if samples:
-            beliefs = from_samples(samples, shared.table(confidence, correct, None, task, where))
+            table = shared.table(confidence, correct, None, task, where)
+            beliefs = from_samples(samples, table, skip_bad)
         else:
             asked = ModelArguments(model, model_args, device, batch_size)
             wanted = options.selection(
                 tasks, split, limit, num_fewshot, apply_chat_template, include_path
             )
-            beliefs = from_model(asked, wanted)
-        run(method, beliefs, output, folds, per_task)
+            claim_folder(output, method, FILES, overwrite=overwrite)  # (features come before)
+            beliefs = from_model(asked, wanted, features or output / "features")
+        run(method, beliefs, output, folds, per_task, overwrite)
 
 
 for _method, _meaning in RECALIBRATORS.items():

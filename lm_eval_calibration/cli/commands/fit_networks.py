@@ -12,6 +12,8 @@ from lm_eval_calibration.cli.arguments import lora as training
 from lm_eval_calibration.cli.arguments import runs as shared
 from lm_eval_calibration.cli.arguments import sentences
 from lm_eval_calibration.cli.commands.fit import app
+from lm_eval_calibration.cli.outputs import OverwriteArtifact
+from lm_eval_calibration.files import check_folder
 
 
 @app.command()
@@ -20,14 +22,7 @@ def thermometer(
     tasks: options.Tasks = None,
     model: options.Model = "hf-fast",
     model_args: options.ModelArgs = "",
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the feature store; a pass that was made before is not made again. By "
-            "default OUTPUT/features.",
-            show_default=False,
-        ),
-    ] = None,
+    features: options.Features = None,
     leave_one_out: Annotated[
         bool,
         typer.Option(
@@ -54,16 +49,18 @@ def thermometer(
     include_path: options.IncludePath = None,
     device: options.Device = None,
     batch_size: options.BatchSize = None,
+    overwrite: OverwriteArtifact = False,
 ) -> None:
     """Learn to read a task's temperature off its prompts (THERMOMETER, Shen et al., 2024).
 
     From labelled documents of many tasks; `lm_eval --model thermometer` then calibrates a task
     that nobody labelled.
     """
-    from lm_eval_calibration.cli.fit_thermometer import run, settings
+    from lm_eval_calibration.cli.fit_thermometer import FILES, METHOD, run, settings
     from lm_eval_calibration.fitting.sources import ModelArguments
 
     wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
+    check_folder(output, METHOD, FILES, overwrite=overwrite)
     run(
         ModelArguments(model, model_args, device, batch_size),
         wanted,
@@ -72,6 +69,7 @@ def thermometer(
         settings(preset, mean),
         seed,
         range(seed, seed + seeds) if leave_one_out else (),
+        overwrite,
     )
 
 
@@ -112,6 +110,8 @@ def swag(
     """
     from lm_eval_calibration.cli.fit_swag import run, settings_of
     from lm_eval_calibration.fitting.sources import ModelArguments
+    from lm_eval_calibration.fitting.swag import WORK
+    from lm_eval_calibration.swag import artifact
 
     wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
     chosen = settings_of(
@@ -127,6 +127,7 @@ def swag(
         lora_rank=lora_rank,
         target_modules=target_modules,
     )
+    check_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
     run(
         ModelArguments("hf-fast", model_args, device, batch_size),
         wanted,
@@ -160,6 +161,7 @@ def fractal(
     label: Annotated[str, typer.Option(help="Metric that says whether a response is right.")] = (
         "exact_match"
     ),
+    skip_bad: shared.SkipBad = False,
     filter_name: shared.Filter = None,
     split: sentences.Split = "sentences",
     preceding: sentences.Preceding = False,
@@ -176,13 +178,15 @@ def fractal(
     epochs: sentences.Epochs = 40,
     learning_rate: sentences.LearningRate = 1e-3,
     seed: sentences.Seed = 0,
+    overwrite: OverwriteArtifact = False,
 ) -> None:
     """Learn to score sentences from labels of whole responses (FRACTAL, Makhija et al., 2025).
 
     `lm_eval --model fractal` then scores every sentence of an answer, `lm-calib fractal score`
     those of a run that was logged.
     """
-    from lm_eval_calibration.cli.fit_fractal import responses, run, weights_of
+    from lm_eval_calibration.calibrators.artifact import FILES
+    from lm_eval_calibration.cli.fit_fractal import METHOD, responses, run, weights_of
     from lm_eval_calibration.fractal.scorer import Reading
     from lm_eval_calibration.fractal.settings import Settings
 
@@ -196,8 +200,9 @@ def fractal(
         epochs=epochs,
         learning_rate=learning_rate,
     )
+    check_folder(output, METHOD, FILES, overwrite=overwrite)
     run(
-        responses(samples, table, label, split, filter_name),
+        responses(samples, table, label, split, filter_name, skip_bad),
         Reading(encoder, split, preceding),
         settings,
         output,
@@ -205,4 +210,5 @@ def fractal(
         device,
         calibrator,
         seed,
+        overwrite,
     )

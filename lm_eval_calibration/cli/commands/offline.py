@@ -1,4 +1,4 @@
-"""`lm-calib score`, `compare`, `report`, `diagram`: runs that were logged."""
+"""`lm-calib score`, `compare`, `report`, `diagram`, `scrub`: runs that were logged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
 from lm_eval_calibration.cli.commands.root import app
+from lm_eval_calibration.cli.outputs import Overwrite, say_where
 
 
 @app.command()
@@ -21,6 +22,7 @@ def score(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
@@ -40,7 +42,14 @@ def score(
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     print_text(render(score_runs(read, names, replicates), how))
 
@@ -63,14 +72,18 @@ def compare(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
     from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
     from lm_eval_calibration.cli.formats import Format, choose, print_text
     from lm_eval_calibration.cli.source import load, say
+    from lm_eval_calibration.report.figures import check_image
     from lm_eval_calibration.samples.pairing import match
 
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
+    if trend is not None:
+        check_image(trend, overwrite=overwrite)
     matched = match(
         load(runs, skip_bad, one_each=True, filter_name=filter_name), allow_partial=allow_partial
     )
@@ -79,8 +92,8 @@ def compare(
     compared = compare_all(matched.runs, names, replicates)
     print_text(render(compared, matched.left_out, how))
     if trend is not None:
-        drawn = draw_trend(matched.runs, names, trend)
-        typer.echo(drawn.resolve(), err=how is not Format.TABLE)
+        draw_trend(matched.runs, names, trend, overwrite)
+        say_where(trend, err=how is not Format.TABLE)
 
 
 @app.command()
@@ -97,6 +110,7 @@ def report(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
     thresholds_from: Annotated[
         str | None,
@@ -112,21 +126,35 @@ def report(
     model: options.ModelColumn = None,
     task: options.TaskColumn = None,
     where: options.Where = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page about runs that were logged, and print its path."""
-    from lm_eval_calibration.cli.report import write
+    from lm_eval_calibration.cli.report import check, write
     from lm_eval_calibration.cli.source import load
 
+    check(output, figures, overwrite)
     names = options.names(metrics)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
     other = None
     if thresholds_from is not None:
         other = load(
-            [thresholds_from], skip_bad, table, filter_name=filter_name, calibrator=calibrator
+            [thresholds_from],
+            skip_bad,
+            table,
+            filter_name=filter_name,
+            calibrator=calibrator,
+            allow_other=allow_other,
         )
-    page = write(read, names, output, figures, examples, replicates, other)
-    typer.echo(page.resolve())
+    write(read, names, output, figures, examples, replicates, other, overwrite)
+    say_where(output)
 
 
 @app.command()
@@ -138,16 +166,51 @@ def diagram(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     confidence: options.Confidence = None,
     correct: options.Correct = None,
     model: options.ModelColumn = None,
     task: options.TaskColumn = None,
     where: options.Where = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the reliability diagrams of runs that were logged, and print the file's path."""
     from lm_eval_calibration.cli.report import diagrams
     from lm_eval_calibration.cli.source import load
+    from lm_eval_calibration.report.figures import check_image
 
+    check_image(output, overwrite=overwrite)
     table = options.table(confidence, correct, model, task, where)
-    read = load(runs, skip_bad, table, filter_name=filter_name, calibrator=calibrator)
-    typer.echo(diagrams(read, output).resolve())
+    read = load(
+        runs,
+        skip_bad,
+        table,
+        filter_name=filter_name,
+        calibrator=calibrator,
+        allow_other=allow_other,
+    )
+    diagrams(read, output, overwrite)
+    say_where(output)
+
+
+@app.command()
+def scrub(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of several.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The copy, which must not exist; by default RUN-scrubbed.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Copy a run's results and samples without keys, tokens and passwords, to be published.
+
+    What the configuration keeps secret is taken out wherever it stands; all else is the same to the
+    bit. Documents' own texts stay as they are.
+    """
+    from lm_eval_calibration.cli.scrub import run as scrub_run
+
+    scrub_run(run, output)

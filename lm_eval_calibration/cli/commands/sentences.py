@@ -10,6 +10,8 @@ import typer
 from lm_eval_calibration.cli.arguments import runs as options
 from lm_eval_calibration.cli.arguments import sentences as arguments
 from lm_eval_calibration.cli.commands.root import app
+from lm_eval_calibration.cli.outputs import Overwrite
+from lm_eval_calibration.files import JSON_LINES, check_file
 
 fractal = typer.Typer(
     help="Scores of sentences, by a scorer of `lm-calib fit fractal`.",
@@ -33,6 +35,7 @@ def fractal_score(
             show_default=False,
         ),
     ] = None,
+    skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Score documents that were fitted on, too.")
@@ -42,10 +45,12 @@ def fractal_score(
     ] = "",
     store: arguments.Store = None,
     device: Annotated[str | None, typer.Option(help="E.g. cpu.", show_default=False)] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score every sentence of a logged run's responses."""
     from lm_eval_calibration.cli.fractal import score
     from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
 
+    check_file(output, JSON_LINES, overwrite=overwrite)
     scoring = ScorerWithEncoder(scorer, encoder, store or "", device)
-    score(runs, scoring, output, label, filter_name, allow_seen)
+    score(runs, scoring, output, label, filter_name, allow_seen, skip_bad, overwrite)

@@ -44,6 +44,7 @@ def pools(
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
 ) -> None:
@@ -55,7 +56,7 @@ def pools(
     from lm_eval_calibration.cli.pools import find, render
 
     how = choose(as_json, as_csv, as_markdown)
-    print_text(render(find(runs, filter_name, replicates), how))
+    print_text(render(find(runs, filter_name, replicates, skip_bad), how))
 
 
 @app.command()
@@ -74,6 +75,7 @@ def thresholds(
         bool, typer.Option("--by-option", help="A threshold for each option against the rest.")
     ] = False,
     calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
@@ -88,7 +90,9 @@ def thresholds(
 
     how = choose(as_json, as_csv, as_markdown)
     one, other = (
-        load([run], skip_bad, filter_name=filter_name, calibrator=calibrator)
+        load(
+            [run], skip_bad, filter_name=filter_name, calibrator=calibrator, allow_other=allow_other
+        )
         for run in (fit_on, test)
     )
     print_text(render(find(one, other, precision or PRECISIONS, by_option), how))

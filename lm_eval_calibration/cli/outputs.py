@@ -1,0 +1,24 @@
+"""Where commands write: looked at before any work, and said when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm_eval_calibration.files import is_stream
+
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace what stands there even if another program wrote it."),
+]
+OverwriteArtifact = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what was fitted there by another method.")
+]
+
+
+def say_where(path: Path, err: bool = False) -> None:
+    """Print where something was written, unless it went to whoever reads standard output."""
+    if not is_stream(path):
+        typer.echo(path.resolve(), err=err)

@@ -1,0 +1,117 @@
+"""Folders that hold what was fitted: claimed by a note, and never taken from anybody else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from lm_eval_calibration.errors import OutputError
+from lm_eval_calibration.files.marks import JSON, KEY, Format
+from lm_eval_calibration.files.places import cannot, check_file, check_reachable, listed
+from lm_eval_calibration.files.staging import NOTE, note
+from lm_eval_calibration.files.writing import write_json
+from lm_eval_calibration.json_text import InvalidJSONError, read_object
+
+ABOUT = ("config.json", "swag.json", "members.json")
+"""Files whose `method` tells the kind of a folder of ours, where a copy has lost the note."""
+WORK = "work"
+Files = Mapping[str, Format]
+
+
+def check_folder(
+    path: str | Path,
+    kind: str,
+    files: Files | None = None,
+    *,
+    overwrite: bool = False,
+    work: str = "",
+) -> None:
+    """Make sure, before any work, that a folder can take what is fitted.
+
+    Args:
+        path: of the folder.
+        kind: what will stand there, e.g. `temperature`.
+        files: names and formats of what will be written into it.
+        overwrite: whether a folder of ours of another kind will do, and files in it may be replaced.
+        work: name of a folder in it for what is removed when the work is done.
+
+    Raises:
+        OutputError: the folder holds something else, or cannot be written to.
+    """
+    folder = Path(path)
+    try:
+        try:
+            found = folder.stat()
+        except FileNotFoundError:
+            check_reachable(Path(os.path.realpath(folder)))
+            return
+        if not stat.S_ISDIR(found.st_mode):
+            raise OutputError(f"`{folder}` is a file, where a folder is to be. Name a folder.")
+        _check_kind(folder, kind, overwrite)
+        check_file(folder / NOTE, JSON)
+    except (OSError, ValueError) as error:
+        raise cannot(folder, error) from error
+    for name, format_ in (files or {}).items():
+        check_file(folder / name, format_, overwrite=overwrite)
+    if work:
+        check_folder(folder / work, WORK)
+
+
+def claim_folder(
+    path: str | Path,
+    kind: str,
+    files: Files | None = None,
+    *,
+    overwrite: bool = False,
+    work: str = "",
+) -> Path:
+    """Make the folder, and note in it what it holds; a work folder that a kill left is gone on with.
+
+    Raises:
+        OutputError: as `check_folder`.
+    """
+    check_folder(path, kind, files, overwrite=overwrite, work=work)
+    folder = Path(path)
+    if note(folder).get("kind") != kind:
+        write_json(folder / NOTE, {"kind": kind})
+    if work:
+        claim_folder(folder / work, WORK)
+    return folder
+
+
+def remove_work(path: Path) -> None:
+    """Remove a folder that was claimed as `work`, and no other."""
+    if not path.is_symlink() and note(path).get("kind") == WORK:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:
+    there = listed(folder)
+    if not there:
+        return
+    found = _kind(folder)
+    if found is None:
+        raise OutputError(
+            f"`{folder}` is not empty ({there}), and was not made by lm-eval-calibration. Name a new "
+            "folder."
+        )
+    if found != kind and not (overwrite and found != WORK):
+        raise OutputError(
+            f"`{folder}` holds a {found}, not a {kind}. Name another folder, or replace it with "
+            "--overwrite."
+        )
+
+
+def _kind(folder: Path) -> str | None:
+    told = note(folder).get("kind")
+    for name in ABOUT if told is None else ():
+        try:
+            about = read_object(folder / name)
+        except (OSError, InvalidJSONError):
+            continue
+        if isinstance(about.get(KEY), str):
+            told = about.get("method")
+    return told if isinstance(told, str) else None

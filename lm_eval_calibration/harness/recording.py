@@ -1,0 +1,72 @@
+"""What a run's prompts are, told to our models before it and to its results after it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from lm_eval_calibration.calibrators.prompt_format import APPLIED, to_config
+from lm_eval_calibration.models.fingerprint import weights_of
+from lm_eval_calibration.models.run_prompts import (
+    RunPrompts,
+    announcing,
+    beliefs_of,
+    instruction_of,
+    options_of,
+    shots_of,
+    template_of,
+)
+from lm_eval_calibration.names import upstream_name
+
+log = logging.getLogger("lm_eval_calibration")
+
+
+def before_loading(call: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Announce what `simple_evaluate`'s arguments tell of all prompts, before there is a model."""
+    template = APPLIED if call.get("apply_chat_template") else ""
+    return announcing(RunPrompts(template, instruction_of(call.get("system_instruction"))))
+
+
+def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
+    """What `evaluate`'s arguments tell; `None` where they are not what we know."""
+    try:
+        tasks = call["task_dict"].get("tasks", {})
+        chat = call.get("apply_chat_template", False)
+        return RunPrompts(
+            template_of(call["lm"], chat),
+            instruction_of(call.get("system_instruction")),
+            bool(call.get("fewshot_as_multiturn", False)),
+            {upstream_name(name): shots_of(task) for name, task in tasks.items()},
+        )
+    except Exception as error:  # noqa: BLE001 - a run must not fail for what is said of it
+        log.debug("The prompts' format is not known: %r", error)
+        return None
+
+
+def announced(prompts: RunPrompts | None) -> AbstractContextManager[None]:
+    """Announce them, where they are known."""
+    return contextlib.nullcontext() if prompts is None else announcing(prompts)
+
+
+def record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, Any]:
+    """What results keep for who fits on them: the weights' fingerprint, the format of each task."""
+    try:
+        found: dict[str, Any] = {"fingerprint": weights_of(call["lm"])}
+        if prompts is not None:
+            formats = {}
+            for name, task in call["task_dict"].get("tasks", {}).items():
+                known = _options(task), beliefs_of(call["lm"], task)
+                formats[upstream_name(name)] = prompts.of(upstream_name(name), *known)
+            found["prompts"] = to_config(formats)
+        return found
+    except Exception as error:  # noqa: BLE001 - likewise
+        log.debug("The run is not recorded: %r", error)
+        return {}
+
+
+def _options(task: Any) -> str | None:
+    choosing = task.OUTPUT_TYPE == "multiple_choice" and task.instances
+    return options_of(task.instances) if choosing else None

@@ -1,0 +1,92 @@
+"""How the run that is going on puts documents to its model, as `harness` announces it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from lm_eval.utils import hash_string
+
+from lm_eval_calibration.calibrators.prompt_format import (
+    LOG_LIKELIHOODS,
+    SERVER,
+    PromptFormat,
+    option_style,
+)
+
+
+@dataclass(frozen=True)
+class RunPrompts:
+    """What a run's prompts have in common, and the shots of each task.
+
+    Attributes:
+        chat_template, system_instruction, multiturn: as in `PromptFormat`.
+        shots: by the upstream name of a task.
+    """
+
+    chat_template: str | None = None
+    system_instruction: str | None = None
+    multiturn: bool | None = None
+    shots: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, task: str, options: str | None = None, beliefs: str | None = None) -> PromptFormat:
+        """The format of a task's prompts."""
+        shots = self.shots.get(task)
+        turns = self.multiturn if shots and self.chat_template else None
+        return PromptFormat(
+            shots, self.chat_template, self.system_instruction, turns, options, beliefs
+        )
+
+
+_RUN: ContextVar[RunPrompts | None] = ContextVar("lm_eval_calibration_run_prompts", default=None)
+
+
+def announced() -> RunPrompts | None:
+    """Of the run that is going on; `None` where there is none, or nobody said."""
+    return _RUN.get()
+
+
+@contextlib.contextmanager
+def announcing(prompts: RunPrompts) -> Iterator[None]:
+    """Say how a run's prompts are made while it goes on."""
+    token = _RUN.set(prompts)
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
+
+
+def template_of(lm: Any, apply: bool | str) -> str:
+    """`PromptFormat.chat_template` of a model, where it is applied or not."""
+    if not apply:
+        return ""
+    text = lm.chat_template(apply)
+    return hash_string(text) if text else SERVER
+
+
+def instruction_of(text: str | None) -> str:
+    """`PromptFormat.system_instruction` of a text."""
+    return hash_string(text) if text else ""
+
+
+def shots_of(task: Any) -> int:
+    """`PromptFormat.shots` of a harness task."""
+    return int(task.config.num_fewshot or 0)
+
+
+def beliefs_of(lm: Any, task: Any = None) -> str | None:
+    """`PromptFormat.beliefs` of a harness model; `None` for a task whose replies only the task reads."""
+    generates = task is not None and task.OUTPUT_TYPE == "generate_until"
+    found = getattr(lm, "source", None if generates else LOG_LIKELIHOODS)
+    return None if found is None else str(found)
+
+
+def options_of(requests: Sequence[Any]) -> str | None:
+    """`PromptFormat.options` of a task, by the log-likelihood requests of its first document."""
+    mine = [r for r in requests if r.doc_id == requests[0].doc_id]
+    contexts = {str(r.args[0]) for r in mine}
+    asked = {r.idx: str(r.args[1]) for r in mine if str(r.args[0]) or len(contexts) == 1}
+    return option_style([asked[idx] for idx in sorted(asked)])
