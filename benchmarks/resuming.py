@@ -112,10 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         total = runs.kept("cache0")
         until, kept = runs.killed("killed", total // 2)
         seconds, resumed = runs.run("killed")
-        first, largest = median(plain), 0.0
-        for other in (read, resumed):
-            pairs = zip(answers(whole), answers(other), strict=True)
-            largest = max(largest, *(abs(a - b) for a, b in pairs))
+        first = median(plain)
         rows = [
             ("no cache", first, 0, total),
             ("`--use_cache`, new", median(cached), total, total),
@@ -128,10 +125,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             (name, f"{took:.1f}", f"{took / first:.2f}", f"{there:,}", f"{made:,}")
             for name, took, there, made in rows
         ]))  # fmt: skip
-        same = figures(whole) == figures(resumed) == figures(read)
-        print(
-            f"\nFigures equal: {same}. Largest difference of a log-likelihood: {largest:.1e} nats."
-        )
+        for name, other in (("full cache", read), ("killed and gone on with", resumed)):
+            pairs = zip(answers(whole), answers(other), strict=True)
+            largest = max(abs(a - b) for a, b in pairs)
+            same = figures(whole) == figures(other)
+            print(f"\n{name}: figures equal: {same}, log-likelihoods within {largest:.1e} nats")
 
 
 if __name__ == "__main__":
