@@ -34,6 +34,10 @@ def main() -> None:
     except OSError as error:  # (of files that are read: unreadable, gone, on a disk that fails)
         where = f"`{error.filename}`: " if error.filename else ""
         _stop(f"{where}{error.strerror or error}.")
+    except MemoryError as error:
+        _stop(
+            f"Out of memory ({error or 'no more is to be had'}). Name fewer runs, tasks or metrics at a time."
+        )
     except typer.Abort:
         typer.echo("Aborted!", err=True)
         sys.exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.files import is_stream
+from lm_eval_calibration.texts import printable
 
 Overwrite = Annotated[
     bool,
@@ -21,4 +22,4 @@ OverwriteArtifact = Annotated[
 def say_where(path: Path, err: bool = False) -> None:
     """Print where something was written, unless it went to whoever reads standard output."""
     if not is_stream(path):
-        typer.echo(path.resolve(), err=err)
+        typer.echo(printable(str(path.resolve())), err=err)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.calibrators.prompt_format import PromptFormat
-from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
 from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
@@ -58,7 +58,9 @@ class ModelArguments:
             more = {"device": device, "batch_size": self.batch_size}
             with hiding(secrets_in(self.model_args)):
                 return get_model(self.model).create_from_arg_string(self.model_args, more)
-        except (TypeError, ValueError, KeyError, OSError) as error:
+        except CalibrationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a loader raises whatever it likes
             told = f"`{self.model_args}` ({type(error).__name__}: {error})"
             raise invalid(
                 "--model_args",

@@ -175,13 +175,16 @@ def patch_caching_lm(model_module: ModuleType) -> None:
     if getattr(caching, "hands_over_all", False):
         return
     original = caching.__getattr__
+    from lm_eval_calibration.models.answers import KINDS
 
     @functools.wraps(original)
     def getattr_past_the_cache(self: Any, attr: str) -> Any:
         model = self.__dict__["lm"]
         if attr in getattr(type(model), "keeps", ()):
             return getattr(model, attr)
-        return original(self, attr)
+        found = original(self, attr)
+        reading = getattr(self.__dict__.get("dbdict"), "reading", None)
+        return reading(attr, found) if reading is not None and attr in KINDS else found
 
     caching.__getattr__ = getattr_past_the_cache
     caching.hands_over_all = True
@@ -223,7 +226,9 @@ def patch_task_manager(manager_module: ModuleType) -> None:
 
 
 def patch_caching(model_module: ModuleType) -> None:
-    """Let a wrapper keep what its base says itself, and tell a bad cache file before any work.
+    """Let a wrapper keep what its base says itself, and read caches with care.
+
+    A bad cache file is told before any work; of a good one, models of ours read answers and run nothing.
 
     The harness keeps a wrapper's finished answers under their prompts alone, whatever the settings
     were, with all replies for each option. Needless once a model may bring a cache of its own.
@@ -235,12 +240,15 @@ def patch_caching(model_module: ModuleType) -> None:
 
     @functools.wraps(init)
     def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
+        from lm_eval_calibration.models.checked_rows import CheckedRows
         from lm_eval_calibration.models.kept import NothingKept, refuse_unusable
 
         refuse_unusable(Path(cache_db))
         init(self, lm, cache_db)
         if getattr(type(lm), "keeps_replies", False):
             self.dbdict = NothingKept()
+        elif type(lm).__module__.startswith("lm_eval_calibration."):
+            self.dbdict = CheckedRows(self.dbdict)
 
     setattr(init_with_care, _MARK, True)
     caching.__init__ = init_with_care

@@ -61,7 +61,7 @@ class Kept:
         Raises:
             InvalidInputError: the file is damaged.
         """
-        for table, decode in ((OURS, json_text.loads), (HARNESS, _plain)):
+        for table, decode in ((OURS, json_text.loads), (HARNESS, plain)):
             found = self._row(table, key, decode)
             if found is _NOTHING or is_envelope(found):
                 continue
@@ -185,5 +185,10 @@ class _Plain(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
 
 
-def _plain(data: bytes) -> Any:
+def plain(data: bytes) -> Any:
+    """The texts, numbers, lists and tuples of a pickle, nothing of which is run.
+
+    Raises:
+        Exception: of whatever kind, where it holds anything else.
+    """
     return _Plain(io.BytesIO(data)).load()

@@ -42,7 +42,7 @@ class Phases:
         self.base, self.name, self.secrets = base, name, secrets
         self.cache: Kept | None = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
-        self._in_a_row = 0
+        self._in_a_row, self._heard = 0, False
 
     def samples(
         self,
@@ -166,13 +166,13 @@ class Phases:
                 raise
             self._again(pending, piece, error)
             return
-        self._in_a_row = 0
+        self._in_a_row, self._heard = 0, True
         pending.take(piece, found)
 
     def _again(self, pending: Pending, piece: list[int], error: Exception) -> None:
         left = [i for i in piece if i not in pending.answers]
         if len(left) < len(piece):
-            self._in_a_row = 0
+            self._in_a_row, self._heard = 0, True
         if len(piece) == 1 and left:
             self._in_a_row += 1
             reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
@@ -190,10 +190,12 @@ class Phases:
         """End a run whose base answers nothing at all.
 
         Raises:
-            InvalidInputError: there are several requests, and no answer to any.
+            InvalidInputError: there are several requests and no answer to any; or few, and the base
+                has failed at all that it was ever asked.
         """
         found = pending.answers
-        if len(found) >= GIVE_UP and all(isinstance(a, Failed) for a in found.values()):
+        enough = len(found) >= GIVE_UP or not self._heard
+        if enough and all(isinstance(a, Failed) for a in found.values()):
             first = min(found)
             raise unanswered(pending.requests[first], found[first].reason)
 

@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval.api.model import CachingLM, hash_args
 
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.models.answers import LOGLIKELIHOOD, checked
 from lm_eval_calibration.models.held_out import refuse_cache
 
 Answer = tuple[float, bool]
@@ -66,8 +67,18 @@ class Computed:
         """What is kept of some requests' arguments, by their numbers."""
         if self.dbdict is None or self._begun not in self.dbdict:
             return {}
-        found = ((n, self.dbdict.get(self._key(request))) for n, request in enumerate(requests))
+        found = ((n, self._read(self._key(request))) for n, request in enumerate(requests))
         return {number: answer for number, answer in found if answer is not None}
+
+    def _read(self, key: str) -> Any:
+        """A number, or a log-likelihood with its truth value; `None` for whatever else stands there."""
+        try:
+            found = self.dbdict.get(key)
+            pair = found if isinstance(found, tuple) else (-abs(found), True)
+            checked(LOGLIKELIHOOD, pair)
+        except Exception:  # noqa: BLE001 - a damaged row is computed again
+            return None
+        return found
 
     def keep(self, answers: Mapping[Any, Any]) -> None:
         """Keep what was computed; NaN is not, for it may be another number next time.

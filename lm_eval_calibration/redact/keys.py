@@ -23,11 +23,11 @@ _ALONE = _words(
     "apikey accesskey secretkey privatekey authkey authtoken accesstoken apitoken hftoken "
     "sessiontoken refreshtoken idtoken bearertoken usertoken password passwd passwort pwd "
     "passphrase passcode passkey authorization bearer jwt oauth credential creds cred "
-    "sessionid"
+    "sessionid pw pswd passw psw"
 )
 _AMBIGUOUS = _words("token secret auth authentication cookie")
 """Words that stand for secrets as a whole name, and in prose for much else."""
-_DOUBTFUL = _words("key pass session sid sig signature tokens")
+_DOUBTFUL = _words("key pass session sid sig signature tokens sas")
 _OF_KEYS = _words(
     "api access private secret ssh signing encryption account subscription auth hmac shared master "
     "service storage openai anthropic azure google gemini mistral groq cohere deepseek together "
@@ -49,7 +49,11 @@ _PUBLIC = _words(
     "public primary foreign sort cache doc hash dedup partition answer question gold label target "
     "text group row column index join map order shift hot foreign dict"
 )
-_TAIL = _words("value string plain text id hash pem hex old new prod dev default")
+_TAIL = _words("value string plain text id hash pem hex json old new prod dev default")
+_OF_MAKERS = _words(
+    "openai anthropic azure google gemini mistral groq cohere deepseek together openrouter hf "
+    "huggingface wandb aws gcp github gitlab slack replicate"
+)
 _COUNTS = _words("num n max min count total per")
 _OF_PASS = _words("db user smtp admin root mysql pg redis email proxy login http ftp")
 
@@ -81,14 +85,21 @@ def grade(name: str) -> Grade:
         words[-1] = _PLURAL[words[-1]]
     while len(words) > 2 and words[-1] in _TAIL:
         words.pop()
-    if len(words) == 2 and words[-1] in _TAIL and words[0] in _ALONE | {"secret", "session"}:
+    first = _PLURAL.get(words[0], words[0]) if words else ""
+    if len(words) == 2 and words[-1] in _TAIL and first in _ALONE | {"secret", "session"}:
+        words = [first]
+    while len(words) > 1 and words[-1] in _OF_MAKERS:
         words.pop()
     return _of_words(words) if words else Grade.NONE
 
 
 def _of_words(words: list[str]) -> Grade:
     last, before = words[-1], set(words[:-1])
-    if last in _ALONE:
+    if last in _ALONE or (last in ("string", "str") and before & {"connection", "conn"}):
+        return Grade.ANY
+    if (last == "word" and before & {"pass"}) or (
+        last == "tok" and before and before <= _OF_TOKENS
+    ):
         return Grade.ANY
     if not before:
         ambiguous = Grade.TEXT if last in _AMBIGUOUS else Grade.NONE

@@ -62,7 +62,7 @@ _USER_ALONE = re.compile(
 )
 _QUERY = re.compile(r"[?&;#]([A-Za-z_][\w.~-]{0,60})=([^\s&#,\"'<>\\]+)")
 _HINT = re.compile(
-    r"key|tok|pass|pwd|secret|auth|cred|cookie|bearer|jwt|sig|sess|sid", re.IGNORECASE
+    r"key|tok|pass|ps?w|conn|secret|auth|cred|cookie|bearer|jwt|sig|sess|sid", re.IGNORECASE
 )
 _NAME = r"(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][\w.\-]{0,80})(?P<after>\\{0,8}[\"'])?"
 _ASSIGNED = re.compile(_NAME + r"[^\S\n]{0,8}(?P<sign>=>|==?|:)[^\S\n]{0,8}(?=(?P<first>\S))")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import functools
+import io
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import write_folder
@@ -129,14 +134,45 @@ def _without(
     progress: Progress | None,
 ) -> Iterator[bytes]:
     """A file's lines, or all of it at once, without secrets; held in memory one by one."""
-    with path.open("rb") as file:
+    with _opened(path) as (file, encoding):
         for line in [file.read()] if whole else file:
             if whole or known.stands_in(line) or _tells(line):
-                yield _cleaned(line, redactor, place)
+                yield _encoded(_cleaned(line, redactor, place), encoding)
             else:
-                yield line
+                yield _encoded(line, encoding)
             if progress is not None:
                 progress(len(line))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+    """A file's bytes in UTF-8, and the encoding that it has.
+
+    Raises:
+        InvalidInputError: it is in UTF-16 or UTF-32, by its first bytes, and then in nothing.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+        encoding: str = json.detect_encoding(head)
+        file.seek(0)
+        if encoding.startswith("utf-8"):
+            yield file, "utf-8"
+            return
+        if encoding in ("utf-16", "utf-32"):  # (with a mark, which is kept)
+            encoding += "-le" if head[:2] == codecs.BOM_UTF16_LE else "-be"
+        try:
+            text = file.read().decode(encoding, "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(
+                f"{path} is no text ({error}). Move it out of the run."
+            ) from None
+        yield io.BytesIO(text.encode("utf-8", "surrogatepass")), encoding
+
+
+def _encoded(line: bytes, encoding: str) -> bytes:
+    if encoding == "utf-8":
+        return line
+    return line.decode("utf-8", "surrogatepass").encode(encoding, "surrogatepass")
 
 
 def _tells(line: bytes) -> bool:
@@ -154,17 +190,19 @@ def _is_telling(name: bytes) -> bool:
 
 
 def _cleaned(line: bytes, redactor: Redactor, place: Place) -> bytes:
-    text = line.decode("utf-8", "surrogateescape")
+    mark = codecs.BOM_UTF8 if line.startswith(codecs.BOM_UTF8) else b""
+    text = line[len(mark) :].decode("utf-8", "surrogateescape")
     try:
         text = without_secrets(text, redactor, place)
     except NotJSON:  # cut off, or no JSON at all
         text = redactor.text(text, place.data)
-    return text.encode("utf-8", "surrogateescape")
+    return mark + text.encode("utf-8", "surrogateescape")
 
 
 def _secrets(path: Path) -> frozenset[str]:
     """Of a results file; of its text, if it is no JSON that can be held."""
-    text = path.read_bytes()
+    with _opened(path) as (file, _):
+        text = file.read()
     try:
         return secrets_in(loads(text), place=RESULTS)
     except InvalidJSONError:

@@ -15,6 +15,7 @@ from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 from scripted_base import dice
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.answers import Failed
 from lm_eval_calibration.models.phases import Phases
 
@@ -120,14 +121,23 @@ def test_intolerant_phases_let_an_error_through() -> None:
             """Nothing is reported."""
 
         def generate_until(self, requests: list[Any]) -> list[str]:
+            if requests[0].args[0] == "healthy":
+                return ["yes"]
             raise OSError("no route")
 
     class Request:
         args, doc, task_name, doc_id = ("prompt", {}), {}, "toy", 0
 
+    class Healthy(Request):
+        args = ("healthy", {})
+
     with pytest.raises(OSError, match="no route"):
         Phases(Broken(), "x").generate([Request()], "asking")
-    ((one,), (two,)) = Phases(Broken(), "x").samples([Request()] * 2, 1, 0.0, "asking", True)
+    with pytest.raises(InvalidInputError, match="no route"):  # (nothing was ever answered)
+        Phases(Broken(), "x").samples([Request()] * 2, 1, 0.0, "asking", True)
+    heard = Phases(Broken(), "x")
+    heard.samples([Healthy()], 1, 0.0, "asking", True)
+    ((one,), (two,)) = heard.samples([Request()] * 2, 1, 0.0, "asking", True)
     assert isinstance(one, Failed) and two.reason == "OSError: no route" and one == ""
     with pytest.raises(OSError, match="no route"):
         Phases(Broken(), "x").samples([Request()] * 3, 1, 0.0, "asking", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
-from lm_eval.api.model import CachingLM
+from lm_eval.api.model import CachingLM, hash_args
 from lm_eval.models.huggingface import HFLM
+from sqlitedict import SqliteDict
 from watched import Cut, Scissors, watch
 
 from lm_eval_calibration.errors import CalibrationError
@@ -223,3 +225,41 @@ def test_nan_is_not_kept(tmp_path: Path) -> None:
     kept.keep({("a", "b"): (-1.0, True)})
     assert kept.known([("x", "y"), ("a", "b")]) == {1: (-1.0, True)}
     assert Computed(cache, "another").known([("a", "b")]) == {}
+
+
+class _Bomb:
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("exploded"),))
+
+
+LIES = [(5.0, True), (math.nan, True), "text", None, (-1.0, True, 0), _Bomb(), b"bytes", {}]
+
+
+def test_rows_that_lie_are_asked_again_and_run_nothing(
+    tiny_model: Path, workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lm = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32")
+    asked = requests("loglikelihood", KINDS["loglikelihood"])
+    path = str(workspace / "cache.db")
+    expected = CachingLM(lm, path).loglikelihood(asked)
+    with SqliteDict(path, autocommit=True) as rows:
+        for request, lie in zip(asked, LIES, strict=False):
+            rows[hash_args("loglikelihood", request.args)] = lie
+        key = hash_args("loglikelihood", asked[len(LIES)].args)
+        rows.conn.execute("REPLACE INTO unnamed VALUES (?, ?)", (key, b"\x80\x05cut"))
+    np.testing.assert_allclose(CachingLM(lm, path).loglikelihood(asked), expected, atol=1e-4)
+    assert f"{len(LIES) + 1} answers in `{path}` could not be used" in caplog.text
+    assert not (workspace / "exploded").exists()
+    caplog.clear()
+    assert len(CachingLM(lm, path).loglikelihood(asked)) == len(asked) and not caplog.text
+
+
+def test_what_was_computed_is_read_with_care(tmp_path: Path) -> None:
+    with SqliteDict(str(tmp_path / "cache.db"), autocommit=True) as rows:
+        for lie in [*LIES[:5], b"bytes", {}, math.inf]:
+            computed = Computed(rows, "name")
+            computed.keep({("a",): 0.5})
+            rows[computed._key(("a",))] = lie
+            assert computed.known([("a",)]) == {}
+        computed.keep({("a",): 1.5, ("b",): (-2.0, False)})
+        assert computed.known([("a",), ("b",)]) == {0: 1.5, 1: (-2.0, False)}

@@ -24,13 +24,14 @@ NAMES = words("""api_key apiKey API_KEY OPENAI_API_KEY x-api-key X-API-Key apike
 refresh_token accessToken auth_token password db_password passwd pwd passphrase secret client_secret
 aws_secret_access_key aws_access_key_id AWS_SESSION_TOKEN authorization Authorization Proxy-Authorization auth
 credential credentials cookie cookies Set-Cookie private_key privateKey ssh_key bearer jwt api_keys
-subscription-key azure_openai_key signing_key wandb_api_key""")
+subscription-key azure_openai_key signing_key wandb_api_key pw user_pw db_pw pswd pass_word passw apikey_openai API_KEY_OPENAI
+hf_tok connection_string conn_str credentials_json""")
 INNOCENT = words("""max_gen_toks max_tokens max_new_tokens tokenizer tokenizer_backend tokenized_requests eos_token bos_token
 pad_token unk_token sep_token mask_token eos_token_id prefix_token_id custom_prefix_token_id token_budget
 tokenizer_pad_token think_end_token image_token_id num_tokens add_bos_token author authority keyword
 monkey doc_key answer_key sort_key primary_key passage pass@1 passes secretary cookies_eaten tokens_per_second
 auth_type auth_method session signal significance keys stop_token special_tokens compass hash
-password_strength secret_santa_score""")
+password_strength secret_santa_score max_tokens_openai tok map_str connection format_string""")
 MADE = {
     "openai": "sk-proj-Ab12Cd34Ef56Gh78Ij90",
     "anthropic": "sk-ant-api03-Zz9Yy8Xx7Ww6",

@@ -61,6 +61,23 @@ def test_what_is_secret_goes_and_all_else_stays_to_the_bit(tmp_path: Path) -> No
     assert not any(again.found.values())
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_files_in_other_encodings(encoding: str, tmp_path: Path) -> None:
+    original = folder_of_a_run(tmp_path / "run")
+    files = [p for p in original.rglob("*.json*") if p.is_file()]
+    for path in files:
+        path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    done = scrub(original, tmp_path / "copy")
+    for path in files:
+        copy = (done.folder / path.relative_to(original)).read_bytes()
+        assert KEY not in copy.decode(encoding) and PASSWORD not in copy.decode(encoding)
+        assert "[redacted]" in copy.decode(encoding) and "\ufeff" not in copy.decode(encoding)
+        assert copy[:2] == path.read_bytes()[:2]
+    path.write_bytes("{".encode("utf-16") + b"\x00")
+    with pytest.raises(InvalidInputError, match="is no text"):
+        scrub(original, tmp_path / "another")
+
+
 def test_the_figures_are_the_same(group_folder: Path, tmp_path: Path) -> None:
     (results,) = group_folder.rglob("results_*.json")
     told = json.loads(results.read_text())
