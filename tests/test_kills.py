@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from lm_eval_calibration.fitting import collect, task_documents
 from lm_eval_calibration.fractal import SentenceScorer
 from lm_eval_calibration.swag import load as load_swag
 
-KILLS = 20
+KILLS = int(os.environ.get("KILLS", "20"))
 PART = 8
 ASKED = "asked.jsonl"
 Compare = Callable[[Path, Path], object]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,7 +208,20 @@ def same_weights(one: str, other: str) -> bool:
 
 def _same_name(fitted: str, name: str) -> bool:
     """Whether a model's name is (one of) those that were fitted on, wherever it is stored."""
-    return Path(name).name in {Path(one).name for one in fitted.split(", ")}
+    fitted_on = set().union(*map(_last_parts, fitted.split(", ")))
+    here = _last_parts(name)
+    if os.path.isdir(name):  # (a link may lead elsewhere by now, but what is here is here)
+        here |= _last_parts(os.path.realpath(name))
+    return not here.isdisjoint(fitted_on)
+
+
+def _last_parts(name: str) -> set[str]:
+    """The last part of a model's name; in the hub's cache, the repository's too.
+
+    >>> sorted(_last_parts("hub/models--org--x/snapshots/0a1b"))
+    ['0a1b', 'x']
+    """
+    return {Path(name).name, *re.findall(r"models--.+?--([^/]+)/snapshots/", name)}
 
 
 def _listed(words: tuple[str, ...]) -> str:

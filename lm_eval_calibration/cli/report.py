@@ -25,6 +25,8 @@ def check(output: Path, figures: Path | None, overwrite: bool) -> None:
 
     check_file(output, PAGE, overwrite=overwrite)
     if figures is not None:
+        if figures.resolve() == output.resolve():
+            raise invalid("--figures", "another place than --output", f"`{figures}` for both")
         check_folder(figures, FIGURES, overwrite=overwrite)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -14,6 +15,8 @@ from lm_eval_calibration.files.marks import Format
 
 LONGEST_NAME = 255
 """Bytes of a name that file systems take."""
+_LOG = re.compile(r"(?:samples_.+|results)_\d{4}-\d\d-\d\dT[\d.:-]+\.jsonl?")
+"""What no option replaces: the harness made it, at a cost."""
 
 
 class Target(NamedTuple):
@@ -106,6 +109,8 @@ def _judged(path: Path, kind: Format, overwrite: bool) -> Target:
         )
     if not stat.S_ISREG(found.st_mode):
         raise OutputError(f"`{path}` is a block device or a socket, which nothing is written to.")
+    if overwrite and _LOG.fullmatch(real.name):
+        raise OutputError(f"`{path}` is a log of the harness, which stays. Name another file.")
     if found.st_size and not overwrite and not kind.ours(real):
         raise OutputError(
             f"`{path}` is there already, and is not {kind.what} of lm-eval-calibration. Name another "

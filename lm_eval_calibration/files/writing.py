@@ -16,7 +16,14 @@ from typing import Any
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.files.marks import JSON, KEY, TENSORS, Format, stamped
-from lm_eval_calibration.files.places import Target, cannot, check_file, check_reachable, is_stdout
+from lm_eval_calibration.files.places import (
+    Target,
+    cannot,
+    check_file,
+    check_reachable,
+    is_stdout,
+    listed,
+)
 from lm_eval_calibration.files.staging import NOTE, staged
 
 
@@ -114,7 +121,12 @@ def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """
     try:
         if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
-            raise OutputError(f"`{path}` is there already. Delete it, or name another place.")
+            there = (
+                f"is not empty ({listed(path) or 'hidden files'})"
+                if path.is_dir()
+                else "is there already"
+            )
+            raise OutputError(f"`{path}` {there}. Name a new folder.")
         check_reachable(path)
         with made(path.parent), staged(path.parent) as stage:
             fill(stage / path.name)

@@ -113,7 +113,8 @@ def _assigned(text: str) -> Iterator[Span]:
         while match := pattern.search(text, position):
             position = match.end()
             found = _grade_of(text, match)
-            if found is Grade.NONE:
+            in_query = text[match.start() - 1 : match.start()] in ("?", "&")  # (an address's)
+            if found is Grade.NONE or in_query:
                 continue
             start, end = _value(text, match, found)
             if end > start and is_secret(text[start:end], found):

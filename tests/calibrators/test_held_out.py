@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,21 @@ def test_names_decide_where_weights_are_known_on_one_side(fingerprint: str) -> N
     with pytest.raises(OtherModelError, match="this is `org/model@step1`"):
         found.check_model("org/model@step1", fingerprint)
     assert not said
+
+
+def test_a_link_and_the_hubs_cache_are_the_model_that_they_lead_to(tmp_path: Path) -> None:
+    snapshot = tmp_path / "models--org--model" / "snapshots" / "0a1b"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "latest").symlink_to(snapshot)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "mine").symlink_to(tmp_path / "model")
+    (tmp_path / "step2").mkdir()
+    (tmp_path / "next").symlink_to(tmp_path / "step2")
+    training = Training(base_model="org/model", prompts={"arc": PLAIN})
+    for name in (snapshot, tmp_path / "latest", tmp_path / "mine"):
+        held_out(training)[0].check_model(str(name), "x:y")
+    with pytest.raises(OtherModelError, match="and this is"):
+        held_out(training)[0].check_model(str(tmp_path / "next"), "x:y")
 
 
 def test_the_name_in_an_artifact_of_earlier_versions_is_marked() -> None:

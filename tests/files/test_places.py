@@ -177,3 +177,14 @@ def test_messages_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         check_file(tmp_path / "x", PAGE)
     assert not re.search(r"[\r\n]", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "name", ["samples_arc_2026-01-02T03-04-05.678901.jsonl", "results_2026-01-02T03-04-05.6.json"]
+)
+def test_logs_of_the_harness_stay_whatever_is_said(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "link").symlink_to(name)
+    for path in (tmp_path / name, tmp_path / "link"):
+        with pytest.raises(OutputError, match="is a log of the harness"):
+            check_file(path, PAGE, overwrite=True)

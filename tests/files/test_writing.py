@@ -123,7 +123,7 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 
     write_folder(tmp_path / "a" / "model", fill)
     assert (tmp_path / "a" / "model" / "x").read_text() == "whole"
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match=r"not empty \(x\)\. Name a new folder"):
         write_folder(tmp_path / "a" / "model", fill)
     assert os.listdir(tmp_path / "a") == ["model"]
 

@@ -257,3 +257,21 @@ def test_no_secret_under_its_name_is_left(around: Any, name: str, rest: str) -> 
     written = redact(json.dumps(value))
     assert json.loads(written)["deep"] == found["deep"]
     assert json.dumps(secret)[1:-1] not in written
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://h.com/v1?api_key=ZxKey-1234&max_tokens=5", "?api_key=[redacted]&max_tokens=5"),
+        ("https://h.com/v1?x=1&token=ZxKey-1234&y=2#frag", "?x=1&token=[redacted]&y=2#frag"),
+        ("http://h/?access_token=ZxKey-1234&n=3,max_gen_toks=7", "=[redacted]&n=3,max_gen_toks=7"),
+    ],
+)
+def test_an_address_keeps_what_is_not_secret_in_it(address: str, shown: str) -> None:
+    """And the bare secret is known elsewhere."""
+    secret = address.partition("=Zx")[2].partition("&")[0]
+    found = redact(
+        {"base_url": address, "args": f"model=m,base_url={address}", "doc": f"Zx{secret}"}
+    )
+    assert found["base_url"].endswith(shown) and found["args"].endswith(shown)
+    assert found["doc"] == "[redacted]"

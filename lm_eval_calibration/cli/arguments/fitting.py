@@ -32,6 +32,7 @@ ModelArgs = Annotated[
 Features = Annotated[
     Path | None,
     typer.Option(
+        file_okay=False,
         help="Folder of the feature store; a pass that was made before is not made again. By "
         "default OUTPUT/features.",
         rich_help_panel=_MODEL,

@@ -13,7 +13,7 @@ from lm_eval_calibration.cli.arguments import runs as shared
 from lm_eval_calibration.cli.arguments import sentences
 from lm_eval_calibration.cli.commands.fit import app
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
-from lm_eval_calibration.files import check_folder
+from lm_eval_calibration.files import check_folder, claim_folder
 
 
 @app.command()
@@ -102,6 +102,7 @@ def swag(
     include_path: options.IncludePath = None,
     device: options.Device = None,
     batch_size: options.BatchSize = None,
+    overwrite: OverwriteArtifact = False,
 ) -> None:
     """Train LoRA weights on tasks, and learn the posterior around them (SWAG, Onal et al., 2024).
 
@@ -127,7 +128,9 @@ def swag(
         lora_rank=lora_rank,
         target_modules=target_modules,
     )
-    check_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
+    check_folder(output, artifact.METHOD, artifact.FILES, overwrite=overwrite, work=WORK)
+    if overwrite:  # (what was fitted there by another method)
+        claim_folder(output, artifact.METHOD, artifact.FILES, overwrite=True, work=WORK)
     run(
         ModelArguments("hf-fast", model_args, device, batch_size),
         wanted,
