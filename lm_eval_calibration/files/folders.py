@@ -11,7 +11,7 @@ from pathlib import Path
 from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.files.marks import JSON, KEY, Format
 from lm_eval_calibration.files.places import cannot, check_file, check_reachable, listed
-from lm_eval_calibration.files.staging import NOTE, note
+from lm_eval_calibration.files.staging import NOTE, PREFIX, note
 from lm_eval_calibration.files.writing import write_json
 from lm_eval_calibration.json_text import InvalidJSONError, read_object
 
@@ -78,21 +78,29 @@ def claim_folder(
     if note(folder).get("kind") != kind:
         write_json(folder / NOTE, {"kind": kind})
     if work:
+        was_there = (folder / work).is_dir() and not note(folder / work)
         claim_folder(folder / work, WORK)
+        if was_there:  # (empty, and somebody's)
+            write_json(folder / work / NOTE, {"kind": WORK, "was_there": True})
     return folder
 
 
 def remove_work(path: Path) -> None:
     """Remove a folder that was claimed as `work`, and no other."""
-    if not path.is_symlink() and note(path).get("kind") == WORK:
-        shutil.rmtree(path, ignore_errors=True)
+    told = note(path)
+    if path.is_symlink() or told.get("kind") != WORK:
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if told.get("was_there"):
+        path.mkdir(exist_ok=True)
 
 
 def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:
-    there = listed(folder)
+    there, found = listed(folder), _kind(folder)
+    if kind == WORK and found is None:  # (all of it will be removed, hidden files too)
+        there = ", ".join(n for n in sorted(os.listdir(folder))[:3] if not n.startswith(PREFIX))
     if not there:
         return
-    found = _kind(folder)
     if found is None:
         raise OutputError(
             f"`{folder}` is not empty ({there}), and was not made by lm-eval-calibration. Name a new "

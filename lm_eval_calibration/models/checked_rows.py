@@ -26,6 +26,9 @@ class CheckedRows:
         rows.decode = plain
         self._rows, self._kind, self.unusable = rows, "", 0
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_rows"], name)
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -74,8 +74,10 @@ class Computed:
         """A number, or a log-likelihood with its truth value; `None` for whatever else stands there."""
         try:
             found = self.dbdict.get(key)
-            pair = found if isinstance(found, tuple) else (-abs(found), True)
-            checked(LOGLIKELIHOOD, pair)
+            if isinstance(found, tuple):
+                checked(LOGLIKELIHOOD, found)
+            elif isinstance(found, bool) or not math.isfinite(found):
+                return None
         except Exception:  # noqa: BLE001 - a damaged row is computed again
             return None
         return found

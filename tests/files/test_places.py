@@ -162,6 +162,12 @@ def test_only_our_work_is_removed(tmp_path: Path) -> None:
         claim_folder(tmp_path, "swag", work=".training")
     remove_work(work)
     assert (work / "data").is_dir()
+    (work / "data").rename(work / ".hidden")
+    with pytest.raises(OutputError, match=r"\.hidden"):
+        claim_folder(tmp_path, "swag", work=".training")
+    (work / ".hidden").rmdir()
+    remove_work(claim_folder(tmp_path, "swag", work=".training") / ".training")
+    assert work.is_dir() and not os.listdir(work)  # an empty folder of somebody's is so again
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
