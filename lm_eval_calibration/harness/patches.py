@@ -235,7 +235,7 @@ def patch_caching(model_module: ModuleType) -> None:
 
     @functools.wraps(init)
     def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
-        from lm_eval_calibration.models.kept import NothingKept, refuse_unusable
+        from lm_eval_calibration.models.shared.kept import NothingKept, refuse_unusable
 
         refuse_unusable(Path(cache_db))
         init(self, lm, cache_db)
