@@ -98,7 +98,7 @@ def remove_work(path: Path) -> None:
 def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:
     there, found = listed(folder), _kind(folder)
     if kind == WORK and found is None:  # (all of it will be removed, hidden files too)
-        there = ", ".join(n for n in sorted(os.listdir(folder))[:3] if not n.startswith(PREFIX))
+        there = ", ".join(sorted(n for n in os.listdir(folder) if not n.startswith(PREFIX))[:3])
     if not there:
         return
     if found is None:

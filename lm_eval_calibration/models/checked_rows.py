@@ -47,10 +47,6 @@ class CheckedRows:
     def __setitem__(self, key: str, answer: Any) -> None:
         self._rows[key] = answer
 
-    def commit(self) -> None:
-        """Wait for the disk."""
-        self._rows.commit()
-
     def reading(self, kind: str, ask: Callable[[list[Any]], list[Any]]) -> Callable[..., list[Any]]:
         """`ask`, the harness's for one kind of requests, which reads answers of that kind."""
 

@@ -128,9 +128,9 @@ def swag(
         lora_rank=lora_rank,
         target_modules=target_modules,
     )
-    check_folder(output, artifact.METHOD, artifact.FILES, overwrite=overwrite, work=WORK)
     if overwrite:  # (what was fitted there by another method)
         claim_folder(output, artifact.METHOD, artifact.FILES, overwrite=True, work=WORK)
+    check_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
     run(
         ModelArguments("hf-fast", model_args, device, batch_size),
         wanted,
