@@ -7,6 +7,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,11 @@ def test_only_models_tasks_and_harness_know_the_harness(name: str) -> None:
 def test_no_file_is_a_warehouse() -> None:
     for path in ROOT.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+
+
+def test_the_matrix_names_tests_that_exist() -> None:
+    root = Path(__file__).parents[1]
+    named = re.findall(
+        r"\btests/[\w/]+(?:\.py)?", (root / ".ci/matrix").read_text(encoding="utf-8")
+    )
+    assert named and not [path for path in named if not (root / path).exists()]
