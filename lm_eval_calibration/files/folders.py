@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.files.marks import JSON, KEY, Format
 from lm_eval_calibration.files.places import cannot, check_file, check_reachable, listed
-from lm_eval_calibration.files.staging import NOTE, PREFIX, note
+from lm_eval_calibration.files.staging import NOTE, PREFIX, clear, empty, note, remove, staged
 from lm_eval_calibration.files.writing import write_json
 from lm_eval_calibration.json_text import InvalidJSONError, read_object
 
@@ -86,13 +86,17 @@ def claim_folder(
 
 
 def remove_work(path: Path) -> None:
-    """Remove a folder that was claimed as `work`, and no other."""
+    """Remove a folder that was claimed as `work`, and no other; a kill leaves all of it or nothing."""
+    clear(path.parent)
     told = note(path)
     if path.is_symlink() or told.get("kind") != WORK:
         return
-    shutil.rmtree(path, ignore_errors=True)
     if told.get("was_there"):
-        path.mkdir(exist_ok=True)
+        empty(path)
+        return
+    with contextlib.suppress(OSError), staged(path.parent) as stage:
+        path.rename(stage / path.name)
+    remove(path)  # (a mounted one cannot be renamed)
 
 
 def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:

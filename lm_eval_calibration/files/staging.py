@@ -39,7 +39,7 @@ def staged(parent: Path) -> Iterator[Path]:
         (stage / NOTE).write_text(json.dumps(stamped(owner)), encoding="utf-8")
         yield stage
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        remove(stage)
 
 
 def note(folder: Path) -> dict[str, object]:
@@ -60,9 +60,26 @@ def clear(parent: Path) -> None:
         if told.get("kind") == STAGE:
             mine = told.get("host") == platform.node()
             if mine and not _lives(told.get("process")):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
         else:
             _remove_begun(folder)
+
+
+def empty(folder: Path) -> None:
+    """Remove what a folder of ours holds; its note last, so that what a kill leaves is known as ours."""
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == NOTE):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of ours."""
+    empty(folder)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _remove_begun(folder: Path) -> None:

@@ -107,8 +107,22 @@ def write_tensors(
             save(dict(tensors), partial, metadata)
         except SafetensorError as error:  # (which has no number of the system's)
             raise OSError(str(error)) from error
+        _sort_metadata(partial)
 
     write_whole(path, write, TENSORS, overwrite=overwrite)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Have the same tensors make the same bytes: safetensors writes metadata in no certain order."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        written = file.read(size)
+        header = json.loads(written)
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        if len(text) <= size:
+            file.seek(8)
+            file.write(text.ljust(size))
 
 
 def write_folder(path: Path, fill: Callable[[Path], object]) -> None:

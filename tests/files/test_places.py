@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +27,11 @@ from lm_eval_calibration.files import (
     claim_folder,
     is_stream,
     remove_work,
+    staging,
     stamped,
     write_text,
 )
+from lm_eval_calibration.files.staging import NOTE
 
 FORMATS = (JSON, JSON_LINES, MODEL_CARD, PAGE, PDF, PNG, SVG, TENSORS)
 FOREIGN = (
@@ -168,6 +172,50 @@ def test_only_our_work_is_removed(tmp_path: Path) -> None:
     (work / ".hidden").rmdir()
     remove_work(claim_folder(tmp_path, "swag", work=".training") / ".training")
     assert work.is_dir() and not os.listdir(work)  # an empty folder of somebody's is so again
+
+
+class Killed(BaseException):
+    """Nothing is done after it."""
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_work_whose_removal_is_killed_goes_with_the_next(
+    was_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for moment in range(20):
+        folder = tmp_path / str(moment)
+        (folder / ".training").mkdir(parents=True) if was_there else folder.mkdir()
+        work = claim_folder(folder, "swag", work=".training") / ".training"
+        (work / "0").mkdir()
+        (work / "0" / "state").touch()
+        left = [moment]
+
+        def kills(name: str, left: list[int] = left) -> Callable[..., Any]:
+            does = getattr(os, name)
+
+            def dies(*arguments: Any, **options: Any) -> Any:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+                return does(*arguments, **options)
+
+            return dies
+
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            for name in ("unlink", "rmdir", "rename", "mkdir"):
+                patch.setattr(os, name, kills(name))
+            remove_work(work)
+        with monkeypatch.context() as patch:  # the next process
+            patch.setattr(staging, "_lives", lambda process: False)
+            patch.setattr(staging, "_cleared", set())
+            patch.setattr(staging, "SECONDS", -1)
+            claim_folder(folder, "swag", work=".training")
+            remove_work(work)
+        assert sorted(os.listdir(folder)) == [NOTE] + [".training"] * was_there, moment
+        assert not was_there or not os.listdir(work)
+        if left[0] > 0:
+            return
+    raise AssertionError("it was killed in the midst each time")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from lm_eval_calibration import __version__
 from lm_eval_calibration.calibrators import Calibrator, fit
 from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.files import (
     JSON,
+    KEY,
     PAGE,
     TENSORS,
     stamped,
@@ -46,6 +49,17 @@ def test_written_into_a_new_folder_as_any_other_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
     assert os.listdir(path.parent) == ["b.safetensors"] and TENSORS.ours(path)
     assert load_file(path)["x"].tolist() == [0, 1, 2]
+
+
+def test_the_same_tensors_make_the_same_bytes(tmp_path: Path) -> None:
+    about = dict.fromkeys(["format", "license", "author", "title"], "é\n")
+    written = set()
+    for i in range(8):  # (with one entry more for each, safetensors would pick one of 120 orders)
+        write_tensors(tmp_path / str(i), save_file, {"x": np.arange(3.0)}, about)
+        written.add((tmp_path / str(i)).read_bytes())
+    assert len(written) == 1 and np.array_equal(load_file(tmp_path / "0")["x"], np.arange(3.0))
+    with safe_open(tmp_path / "0", "np") as file:
+        assert file.metadata() == {**about, KEY: __version__}
 
 
 def test_permissions_of_what_is_replaced_stay(tmp_path: Path) -> None:
