@@ -17,8 +17,8 @@ from pathlib import Path
 from common import machine_facts, markdown_table
 
 from lm_eval_calibration import evaluate
+from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.metrics import auroc
-from lm_eval_calibration.samples.pairs import Columns, read_table
 
 KEYS = ["prompt_wording", "logit_kind", "dataset", "model"]
 

@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from lm_eval_calibration.calibrators import METHODS
     from lm_eval_calibration.fitting.recalibration import recalibrate
     from lm_eval_calibration.fitting.sources import Beliefs, of_runs
+    from lm_eval_calibration.logs import read_runs
     from lm_eval_calibration.metrics import evaluate
-    from lm_eval_calibration.samples import read_runs
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")

@@ -67,7 +67,7 @@ def evaluate(options: Any) -> None:
 
 def read(options: Any) -> dict[str, Any]:
     """Each method's run."""
-    from lm_eval_calibration.samples import read_runs
+    from lm_eval_calibration.logs import read_runs
 
     runs = {}
     for name in METHODS:
@@ -129,8 +129,8 @@ def unfamiliar(runs: dict[str, Any]) -> list[list[str]]:
     """AUROC of each method and set, by entropy and by mutual information where there are draws."""
     from dataclasses import replace
 
+    from lm_eval_calibration.analysis.detection import scores
     from lm_eval_calibration.metrics.detection import detect, detection_spread
-    from lm_eval_calibration.samples.detection import scores
 
     def of(run: Any, names: str) -> dict[str, Any]:
         return scores(replace(run, samples={n: run.samples[n] for n in names.split(",")}))

@@ -14,11 +14,11 @@ from lm_eval_calibration.harness.hooks import install as _install
 
 if TYPE_CHECKING:
     from lm_eval_calibration.errors import CalibrationError as CalibrationError
+    from lm_eval_calibration.logs import load_samples as load_samples
     from lm_eval_calibration.metrics import METRICS as METRICS
     from lm_eval_calibration.metrics import evaluate as evaluate
     from lm_eval_calibration.predictions import Predictions as Predictions
     from lm_eval_calibration.report.diagram import reliability_diagram as reliability_diagram
-    from lm_eval_calibration.samples import load_samples as load_samples
     from lm_eval_calibration.tasks.sentences import SentenceTask as SentenceTask
     from lm_eval_calibration.tasks.twin import CalibrationTask as CalibrationTask
     from lm_eval_calibration.tasks.verbalized import VerbalizedTask as VerbalizedTask
@@ -31,7 +31,7 @@ _EXPORTS = {
     "SentenceTask": "lm_eval_calibration.tasks.sentences",
     "VerbalizedTask": "lm_eval_calibration.tasks.verbalized",
     "evaluate": "lm_eval_calibration.metrics",
-    "load_samples": "lm_eval_calibration.samples",
+    "load_samples": "lm_eval_calibration.logs",
     "reliability_diagram": "lm_eval_calibration.report.diagram",
 }
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +344,18 @@ def toy_encoder(monkeypatch: pytest.MonkeyPatch) -> Any:
     Toy.count = 0
     monkeypatch.setattr(encoders, "_load", lambda name, device: Toy())
     return Toy
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """A samples file of the given lines: dictionaries, or text as it is."""
+    from logged_lines import NAME
+
+    def write_lines(lines: Sequence[Any], name: str = NAME) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        texts = [text if isinstance(text, str) else json.dumps(text) + "\n" for text in lines]
+        path.write_text("".join(texts), encoding="utf-8")
+        return path
+
+    return write_lines

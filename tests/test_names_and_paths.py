@@ -11,10 +11,10 @@ import pytest
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.fractal.encoders import Encoder
+from lm_eval_calibration.logs import read_runs
 from lm_eval_calibration.names import file_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report.figures import Artist
-from lm_eval_calibration.samples import read_runs
 from lm_eval_calibration.swag import load
 
 HOSTILE = [

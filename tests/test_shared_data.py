@@ -11,7 +11,7 @@ from lm_eval import simple_evaluate
 from logged_lines import save_run
 
 from lm_eval_calibration import evaluate
-from lm_eval_calibration.samples import read_samples
+from lm_eval_calibration.logs import read_samples
 
 TASKS = [
     "arc_easy",

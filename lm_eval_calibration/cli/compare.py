@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.comparison import DEFAULT_METRICS, Comparison, compare_runs
 from lm_eval_calibration.cli.formats import (
     ARROWS,
     Format,
@@ -22,11 +23,10 @@ from lm_eval_calibration.cli.formats import (
 )
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import SLOW_DOCUMENTS, score_runs
+from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.metrics.paired import Difference
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report.wording import p_value
-from lm_eval_calibration.samples import Run, scopes
-from lm_eval_calibration.samples.compare import DEFAULT_METRICS, Comparison, compare_runs
 
 SLOW_COMPARISON = SLOW_DOCUMENTS // 20
 """Comparing so many documents takes more than a few seconds."""

@@ -18,7 +18,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import JSON_LINES, stamped, write_text
 from lm_eval_calibration.fitting.responses import Labelled, of_samples
 from lm_eval_calibration.metrics.evaluate import evaluate
-from lm_eval_calibration.models.scoring_sentences import ScoredResponse, ScorerWithEncoder
+from lm_eval_calibration.models.shared.scoring_sentences import ScoredResponse, ScorerWithEncoder
 from lm_eval_calibration.predictions import Predictions
 
 LINES = 4096

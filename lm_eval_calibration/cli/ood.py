@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.detection import MEANINGS, scores
 from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
@@ -18,10 +19,9 @@ from lm_eval_calibration.cli.formats import (
     print_tables,
 )
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs import Run
 from lm_eval_calibration.metrics.detection import Detection, detect, detection_spread
 from lm_eval_calibration.metrics.intervals import Spread
-from lm_eval_calibration.samples import Run
-from lm_eval_calibration.samples.detection import MEANINGS, scores
 
 HEADS = {
     "auroc": "AUROC",

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.pools import PoolFigures, figures, read_pools
 from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
@@ -19,7 +20,6 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.metrics.pool_summary import PoolSummary
 from lm_eval_calibration.report.pools import in_words, rows, tests
-from lm_eval_calibration.samples.pools import PoolFigures, figures, read_pools
 
 HEADER = ("", "value", "95 % interval", "meaning")
 

@@ -9,7 +9,7 @@ from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.files import PAGE, check_file, check_folder
-from lm_eval_calibration.samples import Run, scopes
+from lm_eval_calibration.logs import Run, scopes
 
 SLOW_SCOPES = 8
 """Drawing so many takes more than a few seconds."""

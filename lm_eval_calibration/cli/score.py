@@ -8,6 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis import Scored
+from lm_eval_calibration.analysis.scores import GroupMeans, default_metrics, score_all, unavailable
 from lm_eval_calibration.cli.formats import (
     ARROWS,
     Format,
@@ -20,12 +22,11 @@ from lm_eval_calibration.cli.formats import (
     print_tables,
 )
 from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.logs import Run, Scope, scopes
+from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.redact import redact
-from lm_eval_calibration.samples import Run, Scope, Scored, scopes
-from lm_eval_calibration.samples.scores import GroupMeans, default_metrics, score_all, unavailable
-from lm_eval_calibration.samples.workers import processes
 
 OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."

@@ -10,8 +10,8 @@ import typer
 
 from lm_eval_calibration.cli.progress import reading
 from lm_eval_calibration.cli.source import say
+from lm_eval_calibration.logs.scrub import default_output, files_of, scrub
 from lm_eval_calibration.redact import secrets_in
-from lm_eval_calibration.samples.scrub import default_output, files_of, scrub
 
 KINDS = {
     "named": "under a telling name",

@@ -10,11 +10,11 @@ import typer
 from lm_eval_calibration.cli.arguments.runs import Table
 from lm_eval_calibration.cli.progress import reading
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.logs import Run, read_runs
+from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.runs import size_of
+from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.redact import redact
-from lm_eval_calibration.samples import Run, read_runs
-from lm_eval_calibration.samples.pairs import Columns, read_table
-from lm_eval_calibration.samples.runs import size_of
-from lm_eval_calibration.samples.workers import processes
 from lm_eval_calibration.texts import printable
 
 NO_TABLE = Table()

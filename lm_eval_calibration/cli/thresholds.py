@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.thresholds import Threshold, between, classes, refuse_shared
 from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
@@ -17,11 +18,10 @@ from lm_eval_calibration.cli.formats import (
     print_tables,
 )
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs import Run, Samples
 from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report.wording import level
-from lm_eval_calibration.samples import Run, Samples
-from lm_eval_calibration.samples.thresholds import Threshold, between, classes, refuse_shared
 
 HEADER = (
     "task", "accepted", "wanted", "threshold", "precision, fitted", "precision, test",

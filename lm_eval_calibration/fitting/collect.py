@@ -20,9 +20,9 @@ from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.features.table import check
 from lm_eval_calibration.fitting.sharing import Progress, shared
 from lm_eval_calibration.fitting.task_documents import Labelled
-from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
-from lm_eval_calibration.models.instances import Document, documents
+from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
+from lm_eval_calibration.models.shared.instances import Document, documents
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.engine import Answers
 

@@ -17,19 +17,19 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Pairs
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.fractal.sentences import split
-from lm_eval_calibration.models.instances import document_hash
-from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.samples.files import has_filter
-from lm_eval_calibration.samples.line import (
+from lm_eval_calibration.logs.formats.harness.files import has_filter
+from lm_eval_calibration.logs.formats.harness.line import (
     BadLineError,
     doc_hash,
     malformed_is_bad,
     prompt_of,
     shown,
 )
-from lm_eval_calibration.samples.lines import LeftOut, documents, probe
-from lm_eval_calibration.samples.recorded import model_of, prompts_of
-from lm_eval_calibration.samples.runs import find_runs
+from lm_eval_calibration.logs.formats.harness.lines import LeftOut, documents, probe
+from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
+from lm_eval_calibration.logs.runs import find_runs
+from lm_eval_calibration.models.shared.instances import document_hash
+from lm_eval_calibration.names import upstream_name
 
 TABLES = (".jsonl", ".csv", ".parquet")
 

@@ -26,12 +26,12 @@ from lm_eval_calibration.fitting.task_documents import (
     other_split,
     splits,
 )
-from lm_eval_calibration.models.fingerprint import name_of, weights_of
+from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
+from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.redact import hiding, redact, secrets_in
-from lm_eval_calibration.samples import Run
-from lm_eval_calibration.samples.recorded import model_of, prompts_of
 
 DEVICE = "cuda:0"
 """What `lm_eval` tells a model where `--device` says nothing: `hf` then takes the CPU if that is all."""

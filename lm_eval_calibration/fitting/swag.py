@@ -29,9 +29,9 @@ from lm_eval_calibration.fitting.task_documents import (
     splits,
 )
 from lm_eval_calibration.json_text import read_object
-from lm_eval_calibration.models.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
-from lm_eval_calibration.models.instances import documents
+from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
+from lm_eval_calibration.models.shared.instances import documents
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.swag import Draw, Posterior, artifact, lora
 from lm_eval_calibration.swag.artifact import Member

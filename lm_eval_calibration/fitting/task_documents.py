@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.models.run_prompts import (
+from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
     beliefs_of,
     instruction_of,

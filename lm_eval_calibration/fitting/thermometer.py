@@ -15,7 +15,7 @@ from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.sources import Asked
 from lm_eval_calibration.fitting.task_documents import held_back
-from lm_eval_calibration.models.fingerprint import name_of, weights_of
+from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def patch_caching_lm(model_module: ModuleType) -> None:
     if getattr(caching, "hands_over_all", False):
         return
     original = caching.__getattr__
-    from lm_eval_calibration.models.answers import KINDS
+    from lm_eval_calibration.models.shared.answers import KINDS
 
     @functools.wraps(original)
     def getattr_past_the_cache(self: Any, attr: str) -> Any:
@@ -240,8 +240,8 @@ def patch_caching(model_module: ModuleType) -> None:
 
     @functools.wraps(init)
     def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
-        from lm_eval_calibration.models.checked_rows import CheckedRows
-        from lm_eval_calibration.models.kept import NothingKept, refuse_unusable
+        from lm_eval_calibration.models.shared.checked_rows import CheckedRows
+        from lm_eval_calibration.models.shared.kept import NothingKept, refuse_unusable
 
         refuse_unusable(Path(cache_db))
         init(self, lm, cache_db)

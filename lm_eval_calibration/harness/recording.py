@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from lm_eval_calibration.calibrators.prompt_format import APPLIED, to_config
-from lm_eval_calibration.models.fingerprint import weights_of
-from lm_eval_calibration.models.run_prompts import (
+from lm_eval_calibration.models.shared.fingerprint import weights_of
+from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
     announcing,
     beliefs_of,

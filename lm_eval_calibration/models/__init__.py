@@ -1,1 +1,1 @@
-"""Language models of the harness (`LM` classes) that this package adds."""
+"""What `--model` may name beside the harness's own: a file each."""

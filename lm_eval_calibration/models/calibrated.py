@@ -10,15 +10,15 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models.held_out import (
+from lm_eval_calibration.models.shared.held_out import (
     after_loading,
     before_loading,
     before_scoring,
     refuse_cache,
 )
-from lm_eval_calibration.models.instances import documents
-from lm_eval_calibration.models.run_prompts import beliefs_of
-from lm_eval_calibration.models.wrapper import Wrapper
+from lm_eval_calibration.models.shared.instances import documents
+from lm_eval_calibration.models.shared.run_prompts import beliefs_of
+from lm_eval_calibration.models.shared.wrapper import Wrapper
 
 Options = list[list[int]]
 """For each option of a document the numbers of its requests."""

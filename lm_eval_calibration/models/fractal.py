@@ -9,9 +9,9 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.responses import Response, question_of
-from lm_eval_calibration.models.held_out import after_loading, before_loading, before_scoring
-from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs, documents_of
-from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
+from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
+from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, documents_of
+from lm_eval_calibration.models.shared.scoring_sentences import ScorerWithEncoder
 
 
 @register_model("fractal")

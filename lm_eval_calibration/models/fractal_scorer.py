@@ -12,10 +12,10 @@ from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.held_out import check_documents
-from lm_eval_calibration.models.processes import ProcessesLM
-from lm_eval_calibration.models.recalibrated import documents_of
-from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
+from lm_eval_calibration.models.shared.held_out import check_documents
+from lm_eval_calibration.models.shared.processes import ProcessesLM
+from lm_eval_calibration.models.shared.recalibrated import documents_of
+from lm_eval_calibration.models.shared.scoring_sentences import ScorerWithEncoder
 
 log = logger(f"lm_eval.{__name__}")
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.resuming import Reported, report
+from lm_eval_calibration.models.shared.resuming import Reported, report
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument

@@ -11,9 +11,9 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.beliefs import BeliefWrapper
-from lm_eval_calibration.models.phases import asked
-from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
+from lm_eval_calibration.models.shared.phases import asked
+from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs
 
 log = logger(f"lm_eval.{__name__}")
 

@@ -8,7 +8,7 @@ from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
-from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
 
 
 @register_model("self_consistency")

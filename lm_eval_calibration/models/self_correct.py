@@ -12,9 +12,9 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models import picking
-from lm_eval_calibration.models.beliefs import BeliefWrapper, check_sampling
-from lm_eval_calibration.models.phases import asked
+from lm_eval_calibration.models.shared import picking
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
+from lm_eval_calibration.models.shared.phases import asked
 
 DISCRIMINATE = ("index", "likelihood", "verbatim", "pairwise")
 WORDS, THOUGHTS, ANSWER = 16, 512, 256

@@ -14,11 +14,11 @@ from tqdm import tqdm
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.draws import DrawnAnswer
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models.fingerprint import of_tensors, setting
-from lm_eval_calibration.models.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
-from lm_eval_calibration.models.instances import documents
-from lm_eval_calibration.models.resuming import (
+from lm_eval_calibration.models.shared.fingerprint import of_tensors, setting
+from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
+from lm_eval_calibration.models.shared.instances import documents
+from lm_eval_calibration.models.shared.resuming import (
     Computed,
     completed,
     refuse_parts,

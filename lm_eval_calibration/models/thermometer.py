@@ -12,19 +12,24 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.fingerprint import fingerprint, name_of, of_tensors, setting
-from lm_eval_calibration.models.held_out import (
+from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.shared.fingerprint import fingerprint, name_of, of_tensors, setting
+from lm_eval_calibration.models.shared.held_out import (
     after_loading,
     before_loading,
     before_scoring,
     refuse_cache,
 )
-from lm_eval_calibration.models.hf_fast import FastHFLM
-from lm_eval_calibration.models.instances import Document, documents
-from lm_eval_calibration.models.resuming import Computed, completed, refuse_parts, reporting_to
-from lm_eval_calibration.models.run_prompts import beliefs_of
+from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.resuming import (
+    Computed,
+    completed,
+    refuse_parts,
+    reporting_to,
+)
+from lm_eval_calibration.models.shared.run_prompts import beliefs_of
+from lm_eval_calibration.models.shared.wrapper import Wrapper
 from lm_eval_calibration.models.swag import SwagLM
-from lm_eval_calibration.models.wrapper import Wrapper
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.scoring.engine import Answers
 

@@ -12,13 +12,13 @@ from lm_eval.api.registry import register_model
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models.answers import Failed
-from lm_eval_calibration.models.asking import Asked, ask_about
-from lm_eval_calibration.models.beliefs import check_sampling
-from lm_eval_calibration.models.instances import Document, documents
 from lm_eval_calibration.models.p_true import VERBAL, in_words
-from lm_eval_calibration.models.phases import asked
-from lm_eval_calibration.models.recalibrated import RecalibratedBeliefs, rows_by_task
+from lm_eval_calibration.models.shared.answers import Failed
+from lm_eval_calibration.models.shared.asking import Asked, ask_about
+from lm_eval_calibration.models.shared.beliefs import check_sampling
+from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.phases import asked
+from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement

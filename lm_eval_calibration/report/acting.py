@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lm_eval_calibration.metrics.thresholds import Accepted
-from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.report.wording import level, number, percent
-from lm_eval_calibration.samples.run import Run, Scope
-from lm_eval_calibration.samples.thresholds import (
+from lm_eval_calibration.analysis.thresholds import (
     Threshold,
     between,
     few_classes,
     halves,
     refuse_shared,
 )
+from lm_eval_calibration.logs.run import Run, Scope
+from lm_eval_calibration.metrics.thresholds import Accepted
+from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.report.wording import level, number, percent
 
 
 class ThresholdRow(NamedTuple):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lm_eval_calibration.logs.documents import Document, logs_answers, read_documents
+from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.samples.documents import Document, logs_answers, read_documents
-from lm_eval_calibration.samples.run import Samples
 
 _LINE = 90  # characters
 LEVELS = (0.5, 0.7, 0.85, 0.95)

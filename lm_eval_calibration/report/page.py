@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.scores import Scored
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
 from lm_eval_calibration.files import PAGE, check_file, write_text
+from lm_eval_calibration.logs.run import Run, Scope
+from lm_eval_calibration.logs.secret_places import DATA, RESULTS
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.redact import redact, secrets_in
 from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
@@ -19,9 +22,6 @@ from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
 from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
-from lm_eval_calibration.samples.run import Run, Scope
-from lm_eval_calibration.samples.scores import Scored
-from lm_eval_calibration.samples.secret_places import DATA, RESULTS
 from lm_eval_calibration.texts import printable
 
 _OPEN = 3

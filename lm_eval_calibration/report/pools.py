@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from lm_eval_calibration.analysis.pools import MEANINGS, pools_of
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.metrics.pool_summary import PoolSummary, summarise
 from lm_eval_calibration.report.wording import number, p_value, percent
-from lm_eval_calibration.samples.pools import MEANINGS, pools_of
-from lm_eval_calibration.samples.run import Scope
 
 
 class PoolRow(NamedTuple):

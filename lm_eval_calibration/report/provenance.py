@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from lm_eval_calibration.logs.run import Run
+from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.redact import redact
-from lm_eval_calibration.samples.run import Run
-from lm_eval_calibration.samples.secret_places import RESULTS
 
 _CONFIG = (
     ("model", "model"),

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lm_eval_calibration.analysis.scores import Scored
+from lm_eval_calibration.logs.run import Samples, Scope
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import wording
 from lm_eval_calibration.report.wording import Verdict
-from lm_eval_calibration.samples.run import Samples, Scope
-from lm_eval_calibration.samples.scores import Scored
 
 DASH = "-"
 NORM = "_norm"

@@ -14,7 +14,7 @@ from logged_lines import NAME, line
 from sklearn.metrics import roc_auc_score
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples import read_runs
+from lm_eval_calibration.logs import read_runs
 
 DRAWN = ("mutual_information", "expected_entropy", "disagreement")
 

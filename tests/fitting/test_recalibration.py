@@ -13,10 +13,10 @@ from lm_eval_calibration.calibrators import METHODS, Calibrator
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.recalibration import recalibrate
 from lm_eval_calibration.fitting.sources import Beliefs, of_runs
+from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.metrics import evaluate
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.samples import Run
-from lm_eval_calibration.samples.run import Samples
 
 
 def beliefs(gold: list[int] | None = None, count: int = 60) -> Beliefs:

@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["lm_eval_calibration"]):
 
     from lm_eval_calibration.envelope import Envelope
     from lm_eval_calibration.errors import CalibrationError
-    from lm_eval_calibration.samples import read_runs, read_samples
+    from lm_eval_calibration.logs import read_runs, read_samples
     from lm_eval_calibration.verbal.parsing import read_distribution
 
 FILE = Path(tempfile.mkdtemp()) / NAME

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import LONG, VALUES, broken, changed, fuzzing, ours, written
 
-from lm_eval_calibration.models.answers import GENERATE, LOGLIKELIHOOD, ROLLING, checked
-from lm_eval_calibration.models.kept import HARNESS, OURS, Kept
+from lm_eval_calibration.models.shared.answers import GENERATE, LOGLIKELIHOOD, ROLLING, checked
+from lm_eval_calibration.models.shared.kept import HARNESS, OURS, Kept
 
 KINDS = st.sampled_from([GENERATE, LOGLIKELIHOOD, ROLLING])
 NUMBERS = st.floats(max_value=0, allow_nan=False) | st.just(-math.inf)

@@ -15,11 +15,11 @@ from seeds import CHOICES, GENERATED, RESULTS, lines
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.responses import of_samples, of_table
+from lm_eval_calibration.logs import Samples, read_runs, read_samples, scopes
+from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.metrics import METRICS, evaluate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report.provenance import accounts, date_of
-from lm_eval_calibration.samples import Samples, read_runs, read_samples, scopes
-from lm_eval_calibration.samples.pairs import Columns, read_table
 
 
 @pytest.fixture(scope="module")

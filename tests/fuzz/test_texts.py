@@ -13,7 +13,7 @@ from seeds import ENVELOPE, LABELS, REPLIES
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.sentences import split
-from lm_eval_calibration.models.prompts import bare_question
+from lm_eval_calibration.models.shared.prompts import bare_question
 from lm_eval_calibration.verbal.parsing import read_distribution
 
 

@@ -16,8 +16,8 @@ from lm_eval.tasks import TaskManager
 from scripted_base import dice
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.models.answers import Failed
-from lm_eval_calibration.models.phases import Phases
+from lm_eval_calibration.models.shared.answers import Failed
+from lm_eval_calibration.models.shared.phases import Phases
 
 COUNT = 2000
 BROKEN = (3, 777, 1500)

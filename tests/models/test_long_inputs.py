@@ -14,7 +14,7 @@ from lm_eval.tasks import TaskManager
 from logged_lines import save_run
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.samples import read_samples
+from lm_eval_calibration.logs import read_samples
 
 LONG = 10_500
 """Tokens of the tiny model, which reads bytes; its window has 2,048."""

@@ -14,8 +14,8 @@ from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.calibrators.calibrator import fit
 from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.models.instances import document_hash
 from lm_eval_calibration.models.p_true import PTrueLM
+from lm_eval_calibration.models.shared.instances import document_hash
 from lm_eval_calibration.predictions import Predictions
 
 TASK = "calib_toy_generate"

@@ -18,11 +18,11 @@ from scipy.stats import entropy
 
 from lm_eval_calibration.calibrators.held_out import OtherModelError, SeenDocumentsError
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.logs import load_samples
 from lm_eval_calibration.models.calibrated import CalibratedLM
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.models.thermometer import ThermometerLM
-from lm_eval_calibration.samples import load_samples
 from lm_eval_calibration.swag import Draw, Posterior, load, lora
 
 TASKS = ["calib_toy_norm", "toy_mutual", "calib_toy_several"]

@@ -18,7 +18,7 @@ from scripted_base import right, stated
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.models import phases
+from lm_eval_calibration.models.shared import phases
 from lm_eval_calibration.models.verbalized import VerbalizedLM, _room
 from lm_eval_calibration.verbal.labels import Labels
 

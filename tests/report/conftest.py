@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from logged_lines import line
 
-from lm_eval_calibration.samples import Run, Scored, read_runs, scopes
-from lm_eval_calibration.samples.scores import score_all
+from lm_eval_calibration.analysis import Scored
+from lm_eval_calibration.analysis.scores import score_all
+from lm_eval_calibration.logs import Run, read_runs, scopes
 
 HOSTILE = [
     "<script>window.hacked=1</script>",

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lm_eval_calibration import Predictions
+from lm_eval_calibration.analysis.scores import score_all
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs import Run, Samples, Scope, scopes
 from lm_eval_calibration.report.acting import ActingView, view
 from lm_eval_calibration.report.page import write_report
-from lm_eval_calibration.samples import Run, Samples, Scope, scopes
-from lm_eval_calibration.samples.scores import score_all
 
 
 def samples(task: str = "toy", count: int = 200, seed: int = 0) -> Samples:

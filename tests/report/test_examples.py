@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions
+from lm_eval_calibration.logs import Samples, read_runs
 from lm_eval_calibration.report.examples import examples, has_texts, over_confident
-from lm_eval_calibration.samples import Samples, read_runs
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30)

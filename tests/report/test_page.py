@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from lm_eval_calibration import Predictions
+from lm_eval_calibration.analysis.scores import score_all
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
+from lm_eval_calibration.logs import Run, Samples, scopes
 from lm_eval_calibration.report.page import write_report
-from lm_eval_calibration.samples import Run, Samples, scopes
-from lm_eval_calibration.samples.scores import score_all
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lm_eval_calibration import Predictions
+from lm_eval_calibration.logs import Run, Samples
 from lm_eval_calibration.report.provenance import accounts, date_of
-from lm_eval_calibration.samples import Run, Samples
 
 
 def run_with(*results: dict[str, Any]) -> Run:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lm_eval_calibration import Predictions
+from lm_eval_calibration.logs import Samples, Scope
 from lm_eval_calibration.report.tables import (
     cell,
     definitions,
@@ -16,7 +17,6 @@ from lm_eval_calibration.report.tables import (
     summary,
 )
 from lm_eval_calibration.report.wording import Verdict
-from lm_eval_calibration.samples import Samples, Scope
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from scripted_base import dice
 
 from lm_eval_calibration.calibrators import fit
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs import read_documents, read_runs
 from lm_eval_calibration.metrics import evaluate
-from lm_eval_calibration.samples import read_documents, read_runs
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.tasks.verbal_filters import (
     RecalibrationFilter,

@@ -75,11 +75,11 @@ def compare(
     overwrite: Overwrite = False,
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
+    from lm_eval_calibration.analysis.document_pairing import match
     from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
     from lm_eval_calibration.cli.formats import Format, choose, print_text
     from lm_eval_calibration.cli.source import load, say
     from lm_eval_calibration.report.figures import check_image
-    from lm_eval_calibration.samples.pairing import match
 
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     if trend is not None:

@@ -49,7 +49,7 @@ def fractal_score(
 ) -> None:
     """Score every sentence of a logged run's responses."""
     from lm_eval_calibration.cli.fractal import score
-    from lm_eval_calibration.models.scoring_sentences import ScorerWithEncoder
+    from lm_eval_calibration.models.shared.scoring_sentences import ScorerWithEncoder
 
     check_file(output, JSON_LINES, overwrite=overwrite)
     scoring = ScorerWithEncoder(scorer, encoder, store or "", device)

@@ -27,10 +27,10 @@ def ood(
     By entropy and the largest probability of any run that was logged with `--log_samples`; by
     mutual information and disagreement too where it was one of `--model swag`.
     """
+    from lm_eval_calibration.analysis.detection import cautions
     from lm_eval_calibration.cli.formats import choose, print_text
     from lm_eval_calibration.cli.ood import detect_all, render
     from lm_eval_calibration.cli.source import load, say
-    from lm_eval_calibration.samples.detection import cautions
 
     how = choose(as_json, as_csv, as_markdown)
     found = detect_all(load([inside], skip_bad), load([outside], skip_bad), replicates)
@@ -83,10 +83,10 @@ def thresholds(
     filter_name: options.Filter = None,
 ) -> None:
     """Choose the confidence above which a wanted precision is reached, and judge it elsewhere."""
+    from lm_eval_calibration.analysis.thresholds import PRECISIONS
     from lm_eval_calibration.cli.formats import choose, print_text
     from lm_eval_calibration.cli.source import load
     from lm_eval_calibration.cli.thresholds import find, render
-    from lm_eval_calibration.samples.thresholds import PRECISIONS
 
     how = choose(as_json, as_csv, as_markdown)
     one, other = (

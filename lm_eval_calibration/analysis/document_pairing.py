@@ -1,0 +1,174 @@
+"""Which documents two runs have in common, by the documents' hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.run import Run, Samples
+from lm_eval_calibration.names import upstream_name
+
+
+class Match(NamedTuple):
+    """Runs on the same tasks and documents, row by row.
+
+    runs: as given, but for rows and tasks that not all have; tasks are called as in the first.
+    left_out: what that was, in words.
+    renamed: tasks of other names that were paired by their documents, in words.
+    """
+
+    runs: list[Run]
+    left_out: list[str]
+    renamed: list[str]
+
+
+def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
+    """Bring runs onto the tasks and documents that all of them have.
+
+    A task and its twin (`arc_easy`, `calib_arc_easy`) are one task: their documents are the same.
+    So are tasks of any names that not all runs have, if most of their documents are the same (two
+    prompts for one data set) and no third task has those documents.
+
+    Args:
+        runs: two or more.
+        allow_partial: go on if some documents or tasks are not in all runs.
+
+    Raises:
+        InvalidInputError: fewer than two runs, nothing in common, or documents that cannot be
+            paired; without `allow_partial` also any document or task that is not in all runs.
+    """
+    if len(runs) < 2:
+        raise InvalidInputError(f"A comparison needs at least two runs, got {len(runs)}.")
+    named = [{upstream_name(task): s for task, s in run.samples.items()} for run in runs]
+    renamed = _rename(named)
+    common = [name for name in named[0] if all(name in other for other in named[1:])]
+    left_out = [
+        f"{run.label}: task {s.task} is not in all runs"
+        for run, tasks in zip(runs, named, strict=True)
+        for name, s in tasks.items()
+        if name not in common
+    ]
+    matched: list[dict[str, Samples]] = [{} for _ in runs]
+    for name in common:
+        parts = [tasks[name] for tasks in named]
+        rows, missing = pair_rows(parts)
+        left_out += [
+            f"{s.run}: {count:,} of the {len(s):,} documents of {s.task} are not in all runs"
+            for s, count in zip(parts, missing, strict=True)
+            if count
+        ]
+        if len(rows[0]):
+            for tasks, s, r in zip(matched, parts, rows, strict=True):
+                tasks[parts[0].task] = _take(s, r, parts[0].task)
+    _check(matched[0], left_out, allow_partial)
+    groups = {
+        group: members
+        for group, members in runs[0].groups.items()
+        if all(member in matched[0] for member in members)
+    }
+    return Match(
+        [Run(r.label, s, groups, r.results) for r, s in zip(runs, matched, strict=True)],
+        left_out,
+        renamed,
+    )
+
+
+def _rename(named: list[dict[str, Samples]]) -> list[str]:
+    """Call tasks by the first run's name for their documents; say which."""
+    first, *others = named
+    renamed = []
+    for name in [name for name in first if any(name not in other for other in others)]:
+        for other in others:
+            free = [own for own in other if own not in first]
+            partner = _partner(first[name], [other[own] for own in free])
+            if name not in other and partner is not None:
+                samples = other.pop(free[partner])
+                other[name] = samples
+                renamed.append(
+                    f"{samples.run}: {samples.task} has the documents of {first[name].task}"
+                )
+    return renamed
+
+
+def _partner(wanted: Samples, offered: Sequence[Samples]) -> int | None:
+    """Which of the samples alone has more than half of the wanted documents."""
+    shared = [len(np.intersect1d(wanted.doc_hash, s.doc_hash)) for s in offered]
+    likely = [i for i, count in enumerate(shared) if 2 * count > len(wanted)]
+    return likely[0] if len(likely) == 1 else None
+
+
+def _check(matched: dict[str, Samples], left_out: list[str], allow_partial: bool) -> None:
+    if not matched:
+        raise InvalidInputError(
+            f"The runs have no document in common: {'; '.join(left_out)}. Were they made from the "
+            "same data?"
+        )
+    if left_out and not allow_partial:
+        raise InvalidInputError(
+            f"Not all documents match: {'; '.join(left_out)}. --allow-partial (in Python "
+            "`allow_partial=True`) compares on what all runs have."
+        )
+
+
+def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:
+    normalised = None if s.normalised is None else s.normalised.take(rows)
+    return replace(
+        s,
+        task=task,
+        predictions=s.predictions.take(rows),
+        normalised=normalised,
+        doc_hash=s.doc_hash[rows],
+        offset=s.offset[rows],
+    )
+
+
+class Pairing(NamedTuple):
+    """Rows of the documents that all of several runs logged, in the order of the first run.
+
+    rows: one (M,) array of row numbers per run; missing: for each run, how many of its documents
+    some other run lacks.
+    """
+
+    rows: list[NDArray[np.intp]]
+    missing: list[int]
+
+
+def pair_rows(samples: Sequence[Samples]) -> Pairing:
+    """Pair documents by hash; a document that a task holds twice is paired in order of standing.
+
+    Raises:
+        InvalidInputError: samples without document hashes, as of a table of confidences.
+    """
+    for s in samples:
+        if len(s.doc_hash) != len(s):
+            raise InvalidInputError(f"{s.path} holds no document hashes to pair runs by.")
+    keys = [_numbered(s.doc_hash) for s in samples]
+    common = keys[0]
+    for other in keys[1:]:
+        common = np.intersect1d(common, other, assume_unique=True)
+    rows = [_rows_of(common, key) for key in keys]
+    order = np.argsort(rows[0])
+    return Pairing([r[order] for r in rows], [len(key) - len(common) for key in keys])
+
+
+def _numbered(hashes: NDArray[np.uint64]) -> NDArray[np.void]:
+    """(N,) (hash, how many equal ones stand before) of every document, as one sortable value."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    new = np.r_[True, ordered[1:] != ordered[:-1]]
+    start = np.maximum.accumulate(np.where(new, np.arange(len(ordered)), 0))
+    occurrence = np.empty(len(hashes), dtype=np.uint64)
+    occurrence[order] = np.arange(len(ordered)) - start
+    numbered = np.empty(len(hashes), dtype=[("hash", np.uint64), ("occurrence", np.uint64)])
+    numbered["hash"], numbered["occurrence"] = hashes, occurrence
+    return numbered
+
+
+def _rows_of(common: NDArray[np.void], keys: NDArray[np.void]) -> NDArray[np.intp]:
+    order = np.argsort(keys, order=("hash", "occurrence"))
+    return order[np.searchsorted(keys[order], common)]

@@ -1,0 +1,1 @@
+"""Formats of logs, a file or a folder each."""

@@ -1,0 +1,117 @@
+"""What the harness wrote of runs beside their samples: `results_<date>.json`, and the groups in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval_calibration import json_text
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.formats.harness.files import SampleFile
+from lm_eval_calibration.logs.formats.harness.line import shown
+
+DEEPEST = 100
+"""Levels of lists and objects in a results file; the harness writes a dozen at most."""
+_MEND = "mend it, or take the file away and go without groups and the account of the run"
+
+
+def results_of(files: Iterable[SampleFile]) -> list[dict[str, Any]]:
+    """The harness's results of the runs that wrote `files`, newest first; those that exist.
+
+    Raises:
+        InvalidInputError: one that cannot be used; the message names it and its field.
+    """
+    paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
+    read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
+    return [results for results in read if results]
+
+
+def _results(path: Path) -> dict[str, Any]:
+    try:
+        results = json_text.read_object(path)
+    except (json_text.InvalidJSONError, OSError) as error:
+        raise InvalidInputError(f"{error}; {_MEND}.") from None
+    if _depth(results) > DEEPEST:
+        raise InvalidInputError(f"{path} is nested deeper than {DEEPEST} levels; {_MEND}.")
+    name = results.get("model_name")
+    if name is not None and not isinstance(name, str):
+        raise _wrong(path, "model_name", "a text", name)
+    members = results.get("group_subtasks")
+    if members is None:
+        return results
+    if not isinstance(members, dict):
+        raise _wrong(path, "group_subtasks", "an object of groups", members)
+    for group, tasks in members.items():
+        if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+            raise _wrong(path, f"group_subtasks.{shown(group)}", "a list of task names", tasks)
+    circle = _circle(members)
+    if circle is not None:
+        field = f"group_subtasks.{shown(circle)}"
+        raise _wrong(path, field, "no group inside itself", members[circle])
+    return results
+
+
+def _wrong(path: Path, field: str, expected: str, got: Any) -> InvalidInputError:
+    return InvalidInputError(f"{path}: `{field}` must be {expected}, got {shown(got)}; {_MEND}.")
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and objects, counted without recursion; no further than one beyond the deepest."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        inside = [v for v in level if isinstance(v, (dict, list))]
+        depth += bool(inside)
+        level = [item for v in inside for item in (v.values() if isinstance(v, dict) else v)]
+    return depth
+
+
+def _circle(members: Mapping[str, list[str]]) -> str | None:
+    """A group that is in itself, if there is one: what is left when leaves are taken off."""
+    holders: dict[str, list[str]] = {}
+    open_members = {group: len(tasks) for group, tasks in members.items()}
+    for group, tasks in members.items():
+        for task in tasks:
+            holders.setdefault(task, []).append(group)
+    leaves = [name for name in holders if not members.get(name)]
+    leaves += [group for group, count in open_members.items() if not count and group not in holders]
+    done = set(leaves)
+    while leaves:
+        for group in holders.get(leaves.pop(), ()):
+            open_members[group] -= 1
+            if not open_members[group] and group not in done:
+                done.add(group)
+                leaves.append(group)
+    return next((group for group in members if group not in done), None)
+
+
+def groups_of(
+    results: Iterable[Mapping[str, Any]], tasks: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """The tasks in each group, subgroups resolved, for groups all of whose tasks are there.
+
+    Args:
+        results: results files, newest first; an older one adds the groups that it alone names.
+        tasks: names of the tasks at hand.
+    """
+    known = set(tasks)
+    groups: dict[str, tuple[str, ...]] = {}
+    for result in results:
+        members = result.get("group_subtasks") or {}
+        for name in members:
+            leaves = _leaves(name, members)
+            if members[name] and known.issuperset(leaves):
+                groups.setdefault(name, leaves)
+    return groups
+
+
+def _leaves(name: str, members: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """The tasks in a group, each once, in the order in which they stand."""
+    seen: dict[str, None] = {}
+    ahead = [name]
+    while ahead:
+        this = ahead.pop()
+        if this not in seen:
+            seen[this] = None
+            ahead += reversed(members.get(this) or [])
+    return tuple(each for each in seen if not members.get(each))

@@ -1,0 +1,182 @@
+"""Read a file that a harness run logged with `--log_samples`, of any multiple-choice task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.formats.harness.choosing import Found, find_reading
+from lm_eval_calibration.logs.formats.harness.chunk import (
+    Chunk,
+    first_of_each,
+    join,
+    number_lines,
+    ranges,
+    read_chunk,
+    select,
+)
+from lm_eval_calibration.logs.formats.harness.files import task_name
+from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
+from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
+from lm_eval_calibration.logs.formats.harness.reading import BY_VERDICT, PAIRS_ONLY, Reading
+from lm_eval_calibration.logs.run import Samples
+from lm_eval_calibration.logs.workers import Submit, workers
+from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.ragged import blocks, starts_of
+
+LARGE_BYTES = 1 << 25
+"""Files of more than this in all are read by several processes."""
+
+Progress = Callable[[int], None]
+
+
+def load_samples(path: str | Path, *, normalised: bool = False) -> Predictions:
+    """The predictions behind a samples file, whether or not this plugin was installed for the run.
+
+    Args:
+        path: a `samples_<task>_<date>.jsonl` file of a multiple-choice task or of its twin.
+        normalised: by length-normalised log-likelihoods, as `acc_norm` has it.
+
+    Returns:
+        One row per document, in the file's order: the very numbers of the live run.
+
+    Raises:
+        InvalidInputError: no such file, no multiple-choice documents, a line that cannot be read
+            (with its number), or `normalised` where the run logged no `acc_norm`.
+    """
+    samples = read_samples(path)
+    if not normalised:
+        return samples.predictions
+    if samples.normalised is None:
+        raise InvalidInputError(f"{path} logs no `acc_norm`: leave `normalised` out.")
+    return samples.normalised
+
+
+def read_samples(
+    path: str | Path,
+    *,
+    run: str = "",
+    skip_bad: bool = False,
+    filter_name: str | None = None,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Samples:
+    """Read one samples file; memory grows with the numbers kept, not with the file.
+
+    Args:
+        path: the file.
+        run: the label of the run that it belongs to.
+        skip_bad: leave out lines that cannot be read, and say how many in `notes`.
+        filter_name: whose lines are read, where the file has it; the first one's by default.
+        processes: worker processes for large files.
+        progress: called with the number of bytes read since the last call.
+
+    Raises:
+        InvalidInputError: as `load_samples`.
+    """
+    file = Path(path)
+    with workers(processes, os.path.isfile(file) and file.stat().st_size > LARGE_BYTES) as submit:
+        return begin(file, submit, filter_name).finish(run, skip_bad, progress)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file whose ranges are being read, by the lines of one filter."""
+
+    file: Path
+    found: Found
+    filter_name: str | None
+    chunks: list[Callable[[], Chunk]]
+    sizes: list[int]
+
+    def finish(self, run: str, skip_bad: bool, progress: Progress | None) -> Samples:
+        """Gather what was read; see `read_samples`."""
+        chunks = []
+        for result, size in zip(self.chunks, self.sizes, strict=True):
+            chunks.append(result())
+            if progress:
+                progress(size)
+        bad = number_lines(chunks)
+        whole = join(chunks)
+        keep, twice = first_of_each(whole)
+        left_out = LeftOut(whole.lines, sorted(bad + twice), whole.others)
+        left_out.check(self.file, skip_bad)
+        notes = left_out.notes(self.filter_name) + self.found.notes
+        return _samples(self.file, run, self.found.reading, select(whole, keep), notes)
+
+
+def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
+    """Find out how a file is to be read, by which filter's lines, and submit its ranges.
+
+    Raises:
+        InvalidInputError: no such file, or none of its first lines can be read.
+    """
+    if not os.path.isfile(file):
+        raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
+    parsed, bad, filter_name = probe(file, wanted)
+    if not parsed and bad:
+        raise refusal(file, bad)
+    if not parsed:
+        raise InvalidInputError(f"{file} is empty: the run logged no documents.")
+    try:
+        found = find_reading(parsed)
+    except BadLineError as error:
+        kind = OtherTypeError if isinstance(error, OtherTypeError) else BadLineError
+        raise kind(f"{file}, line {parsed[0][0]}: {error}.") from None
+    spans = ranges(file)
+    chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
+    return Pending(file, found, filter_name, chunks, [stop - start for start, stop in spans])
+
+
+def _samples(
+    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...]
+) -> Samples:
+    if not len(chunk.count):
+        raise InvalidInputError(f"{file} holds no document that can be read: {notes[0]}.")
+    predictions, normalised = _predictions(file, reading, chunk)
+    if reading.gold == BY_VERDICT and predictions.gold is None:
+        notes += (
+            "the log does not say which option is right, only whether the answer was: metrics of "
+            "all options cannot be had",
+        )
+    return Samples(
+        run=run,
+        task=task_name(file),
+        path=file,
+        predictions=predictions,
+        normalised=normalised,
+        doc_hash=chunk.doc_hash,
+        offset=chunk.offset,
+        notes=notes,
+    )
+
+
+def _predictions(
+    file: Path, reading: Reading, chunk: Chunk
+) -> tuple[Predictions, Predictions | None]:
+    """Predictions by the log-likelihoods, and by the length-normalised ones if asked for."""
+    if reading.gold == PAIRS_ONLY:
+        return Predictions.from_confidences(chunk.scores, chunk.gold), None
+    count = chunk.count.astype(np.intp)
+    if count.max() < 2:
+        raise OtherTypeError(
+            f"{file}: every document has a single option, as in tasks of `output_type` "
+            "loglikelihood; there is nothing to be uncertain between."
+        )
+    predictions = Predictions.from_flat(chunk.scores, count, chunk.gold)
+    if reading.gold == BY_VERDICT:
+        known = np.logical_or.reduceat(chunk.gold, starts_of(count)[:-1])
+        if not known.all():
+            return Predictions(predictions.confidence, predictions.correct), None
+    if not reading.normalised:
+        return predictions, None
+    scores = np.empty(len(chunk.scores))
+    for block in blocks(count):
+        logits, lengths = block.padded(chunk.scores, -np.inf), block.padded(chunk.lengths, 0)
+        scores[block.places] = block.flat(length_normalised(logits, lengths))
+    return predictions, Predictions.from_flat(scores, count, chunk.gold)

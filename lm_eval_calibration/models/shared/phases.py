@@ -1,0 +1,241 @@
+"""Many requests to a base model in named phases: batched, cached piece by piece, samples told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import hash_args
+from scipy.special import softmax
+
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.shared.answers import GENERATE, LOGLIKELIHOOD, Failed, unanswered
+from lm_eval_calibration.models.shared.kept import Kept
+from lm_eval_calibration.models.shared.pending import Pending
+from lm_eval_calibration.redact import redact
+
+log = logger(f"lm_eval.{__name__}")
+
+PIECE = 256
+"""Requests that are asked at a time where there is a cache: what a kill may cost."""
+GIVE_UP = 3
+"""Requests in a row on which the base gives up, before the run does."""
+SEEDED = ("TemplateAPI", "VLLM", "SGLangLM")
+"""Models to which a sample's seed must be told, for they would give equal samples else."""
+
+
+class Phases:
+    """The base of a wrapper, asked in phases.
+
+    Answers are kept as they come, where the base reports them one by one, so that neither a kill
+    nor a failure loses one that was paid for.
+
+    Args:
+        base: a model of the harness.
+        name: the wrapper's, for the log.
+        secrets: of the base's arguments, not to be told in the log.
+    """
+
+    def __init__(self, base: Any, name: str, secrets: frozenset[str] = frozenset()) -> None:
+        self.base, self.name, self.secrets = base, name, secrets
+        self.cache: Kept | None = None
+        self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
+        self._in_a_row, self._heard = 0, False
+
+    def samples(
+        self,
+        requests: Sequence[Any],
+        count: int,
+        temperature: float,
+        title: str,
+        tolerant: bool = False,
+    ) -> list[list[str]]:
+        """`count` answers to each request, sampled at a temperature; greedy at 0.
+
+        Args:
+            requests: what is asked.
+            count: how often.
+            temperature: at which.
+            title: of the phase, for the log.
+            tolerant: whether a request on which the base gives up (after retries of its own) is
+                answered by `Failed`; else its error ends the run. Three in a row always do.
+        """
+        clones = [
+            (self._sampled(request, number, temperature), number)
+            for request in requests
+            for number in range(count)
+        ]
+        numbers = [number for _, number in clones]
+        keys = _own_keys(GENERATE, [clone for clone, _ in clones], numbers)
+        found = self._ask(GENERATE, [clone for clone, _ in clones], keys, title, tolerant)
+        return [found[i : i + count] for i in range(0, len(found), count)]
+
+    def generate(self, requests: Sequence[Any], title: str) -> list[str]:
+        """Answers to generation requests, from the cache where they are in it.
+
+        What is no text is an empty one, `Failed`; the log says how many there are.
+        """
+        return self._ask(GENERATE, requests, _own_keys(GENERATE, requests), title)
+
+    def loglikelihood(self, requests: Sequence[Any], title: str) -> list[tuple[float, bool]]:
+        """Log-likelihoods, likewise.
+
+        Raises:
+            InvalidInputError: an answer that is none; the message names its document.
+        """
+        keys = _own_keys(LOGLIKELIHOOD, requests)
+        found = self._ask(LOGLIKELIHOOD, requests, keys, title)
+        return [(float(value), bool(greedy)) for value, greedy in found]
+
+    def probabilities(self, requests: Sequence[Any], count: int, title: str) -> np.ndarray:
+        """(R / count, count) softmax over each `count` requests' log-likelihoods.
+
+        Raises:
+            InvalidInputError: as `loglikelihood`; or all of a row are -inf.
+        """
+        values = [value for value, _ in self.loglikelihood(requests, title)]
+        table = np.array(values).reshape(-1, count)
+        for row in np.flatnonzero(np.isneginf(table).all(axis=1)):
+            raise unanswered(requests[int(row) * count], "-inf for each of the options")
+        return np.asarray(softmax(table, axis=1))
+
+    def forward(self, kind: str, requests: Sequence[Any], **options: Any) -> list[Any]:
+        """What the base says to requests as they are, under the keys that the harness has for them."""
+        keys = [
+            None
+            if kind == GENERATE and request.args[1].get("do_sample")
+            else hash_args(kind, request.args)
+            for request in requests
+        ]
+        return self._ask(kind, requests, keys, "as the base answers", whole=True, **options)
+
+    def _ask(
+        self,
+        kind: str,
+        requests: Sequence[Any],
+        keys: Sequence[str | None],
+        title: str,
+        tolerant: bool = False,
+        whole: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """Answers, known ones from the cache.
+
+        Args:
+            kind: of the requests.
+            requests: what is asked.
+            keys: in the cache; `None` for what is not to be kept.
+            title: of the phase.
+            tolerant: as for `samples`.
+            whole: whether the base gets all at once, cache or not.
+            **options: for the base.
+        """
+        if not requests:
+            return []
+        answers: dict[int, Any] = {}
+        if self.cache is not None:
+            known = ((i, self.cache.get(key, kind)) for i, key in enumerate(keys) if key)
+            answers = {i: answer for i, answer in known if answer is not None}
+        kept = f", {len(answers):,} kept" if answers else ""
+        log.info("%s: %s (%d requests%s)", self.name, title, len(requests), kept)
+        missing = [i for i in range(len(keys)) if i not in answers]
+        pending = Pending(kind, requests, keys, answers, self.cache, tolerant, options)
+        size = len(missing) if whole or self.cache is None else PIECE
+        for start in range(0, len(missing), max(size, 1)):
+            piece = missing[start : start + size]
+            if len(piece) < len(requests):
+                end = f"{start + len(piece):,} of {len(missing):,}"
+                log.info("%s: %s, %d to %s", self.name, title, start + 1, end)
+            self._answer(pending, piece)
+            self._refuse_silence(pending)
+        self._say(pending, title)
+        return [answers[i] for i in range(len(keys))]
+
+    def _answer(self, pending: Pending, piece: list[int]) -> None:
+        """Ask the base for a piece; of one that fails, for what is missing, in halves."""
+        try:
+            with pending.listening(self.base, piece):
+                asked = [pending.requests[i] for i in piece]
+                found = getattr(self.base, pending.kind)(asked, **pending.options)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            if not pending.tolerant:
+                raise
+            self._again(pending, piece, error)
+            return
+        self._in_a_row, self._heard = 0, True
+        pending.take(piece, found)
+
+    def _again(self, pending: Pending, piece: list[int], error: Exception) -> None:
+        left = [i for i in piece if i not in pending.answers]
+        if len(left) < len(piece):
+            self._in_a_row, self._heard = 0, True
+        if len(piece) == 1 and left:
+            self._in_a_row += 1
+            reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
+            log.warning("%s: a request was given up (%s).", self.name, reason)
+            if self._in_a_row >= GIVE_UP:
+                raise error
+            pending.answers[left[0]] = Failed(reason)
+            return
+        half = (len(left) + 1) // 2
+        for part in (left[:half], left[half:]):
+            if part:
+                self._answer(pending, part)
+
+    def _refuse_silence(self, pending: Pending) -> None:
+        """End a run whose base answers nothing at all.
+
+        Raises:
+            InvalidInputError: there are several requests and no answer to any; or few, and the base
+                has failed at all that it was ever asked.
+        """
+        found = pending.answers
+        enough = len(found) >= GIVE_UP or not self._heard
+        if enough and all(isinstance(a, Failed) for a in found.values()):
+            first = min(found)
+            raise unanswered(pending.requests[first], found[first].reason)
+
+    def _say(self, pending: Pending, title: str) -> None:
+        failed = [a for a in pending.answers.values() if isinstance(a, Failed)]
+        if failed:
+            log.warning(
+                "%s: %s: %d of %d requests have no answer (%s).",
+                self.name, title, len(failed), len(pending.requests), failed[0].reason,
+            )  # fmt: skip
+        if self.cache is not None:
+            self.cache.say(self.name)
+
+    def _sampled(self, request: Any, number: int, temperature: float) -> Instance:
+        context, given, *rest = request.args
+        if temperature > 0:
+            given = {**given, "do_sample": True, "temperature": temperature}
+            if self.seeded:
+                given["seed"] = 1234 + number
+        sampled = asked("generate_until", (context, given, *rest), request)
+        sampled.sample = number  # (for hf-fast)
+        return sampled
+
+
+def asked(kind: str, arguments: tuple[Any, ...], about: Any, idx: int = 0) -> Instance:
+    """A request about the same document as another one."""
+    return Instance(
+        request_type=kind,
+        doc=about.doc,
+        arguments=arguments,
+        idx=idx,
+        metadata=(about.task_name, about.doc_id, 1),
+    )
+
+
+def _own_keys(
+    kind: str, requests: Sequence[Any], numbers: Sequence[int] | None = None
+) -> list[str]:
+    """Keys of a phase's requests, each with the number of its sample."""
+    return [
+        hash_args(f"{kind}:{number}", request.args)
+        for request, number in zip(requests, numbers or [0] * len(requests), strict=True)
+    ]
