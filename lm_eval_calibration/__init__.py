@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.harness.hooks import install as _install
+from lm_eval_calibration.plugin import install as _install
 
 if TYPE_CHECKING:
     from lm_eval_calibration.errors import CalibrationError as CalibrationError

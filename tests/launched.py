@@ -14,8 +14,8 @@ from lm_eval.tasks import TaskManager
 from toy_encoder import Toy
 
 from lm_eval_calibration.cli.app import app
-from lm_eval_calibration.cli.launch import launch
 from lm_eval_calibration.fractal import encoders
+from lm_eval_calibration.harness.start import start
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     encoders._load = lambda name, device: Toy()  # type: ignore[assignment,return-value]
     for program, *arguments in json.loads(Path(sys.argv[1]).read_text()):
         try:
-            launch(arguments) if program == "lm_eval" else app(arguments, standalone_mode=False)
+            start(arguments) if program == "lm_eval" else app(arguments, standalone_mode=False)
         except SystemExit as done:
             if done.code:
                 raise

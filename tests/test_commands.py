@@ -18,7 +18,7 @@ from lm_eval.api.registry import get_model
 
 from lm_eval_calibration.arguments import parameters
 from lm_eval_calibration.cli.app import app
-from lm_eval_calibration.harness import install
+from lm_eval_calibration.plugin import install
 
 
 @pytest.mark.parametrize(("page", "command"), shown("lm-calib"))

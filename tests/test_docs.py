@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lm_eval_calibration.harness.patches import MODELS
 from lm_eval_calibration.metrics import METRICS
+from lm_eval_calibration.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from lm_eval.api.registry import get_model
-from lm_eval.utils import simple_parse_args_string
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
@@ -26,6 +24,7 @@ from lm_eval_calibration.fitting.task_documents import (
     other_split,
     splits,
 )
+from lm_eval_calibration.harness.api import get_model, simple_parse_args_string
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of

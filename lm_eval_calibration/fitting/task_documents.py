@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from lm_eval.tasks import TaskManager
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.tasks import TaskManager
 from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
     beliefs_of,

@@ -1,9 +1,11 @@
-"""The bridge to lm-evaluation-harness: the only place that touches its internals.
+"""All that is taken of lm-evaluation-harness, and all that is changed in it.
 
-`install()` is cheap and may be called at any time and any number of times: it registers what the
-harness should find, now where the harness is already imported, else when it will be.
+No other room knows the harness's internals, and this one knows none of ours: `install` is handed a
+`Plugin`, and the rooms above find the harness's classes and functions in `api`, `tasks` and
+`start`. Importing the package itself is cheap, and imports nothing of the harness.
 """
 
 from lm_eval_calibration.harness.hooks import install
+from lm_eval_calibration.harness.plugin import Plugin
 
-__all__ = ["install"]
+__all__ = ["Plugin", "install"]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from lm_eval_calibration.harness.plugin import Plugin
 from lm_eval_calibration.messages import logger
 
 log = logger("lm_eval_calibration")
@@ -31,7 +32,8 @@ PATCHES: dict[str, tuple[str, ...]] = {
 class PatchOnImport:
     """A meta-path finder that lets the usual finders load a module, then applies its patches."""
 
-    def __init__(self) -> None:
+    def __init__(self, plugin: Plugin) -> None:
+        self._plugin = plugin
         self._busy: set[str] = set()
 
     def find_spec(
@@ -51,7 +53,7 @@ class PatchOnImport:
 
         def execute_and_patch(module: ModuleType) -> None:
             execute(module)
-            apply_patches(module)
+            apply_patches(module, self._plugin)
 
         try:
             spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
@@ -60,23 +62,23 @@ class PatchOnImport:
         return spec
 
 
-def install() -> None:
-    """Attach to the harness, whether it is imported already or not. Idempotent."""
+def install(plugin: Plugin) -> None:
+    """Attach a plugin to the harness, whether it is imported already or not. Idempotent."""
     if any(isinstance(finder, PatchOnImport) for finder in sys.meta_path):
         return
-    sys.meta_path.insert(0, PatchOnImport())
+    sys.meta_path.insert(0, PatchOnImport(plugin))
     for name in PATCHES:
         if name in sys.modules:
-            apply_patches(sys.modules[name])
+            apply_patches(sys.modules[name], plugin)
 
 
-def apply_patches(module: ModuleType) -> None:
+def apply_patches(module: ModuleType, plugin: Plugin) -> None:
     """Apply the patches of one harness module; a failure is one warning, never a traceback."""
     _check_version()
     patches = importlib.import_module("lm_eval_calibration.harness.patches")
     for patch in PATCHES[module.__name__]:
         try:
-            getattr(patches, patch)(module)
+            getattr(patches, patch)(module, plugin)
         except Exception as error:  # noqa: BLE001 - whatever a future harness does, it must run
             _warn_once(f"{patch} failed on lm-eval {harness_version()} ({error!r}). {_FALLBACK}")
 

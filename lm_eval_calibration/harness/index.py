@@ -7,7 +7,7 @@ shows only the curated names.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,15 @@ class TwinIndex(dict[str, Entry]):
     """The harness's task index, which also answers to `calib_<name>`.
 
     Iterating shows what the harness and its include paths define; twins appear when looked up.
+
+    Args:
+        index: the harness's.
+        twin_class: the class of twins of generation tasks (true), or of multiple-choice tasks.
     """
+
+    def __init__(self, index: Mapping[str, Entry], twin_class: Callable[[bool], type]) -> None:
+        super().__init__(index)
+        self._twin_class = twin_class
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or self._base(name) is not None
@@ -62,7 +70,7 @@ class TwinIndex(dict[str, Entry]):
             return Entry(name, Kind.GROUP, None, cfg=self._group(name, _load(base)))
         if reason := why_no_twin(base):
             raise InvalidInputError(f"`{name}` cannot be had: {reason}. Run `{base.name}` instead.")
-        return _task_twin(base)
+        return self._task_twin(base)
 
     def _tag(self, base: Entry) -> set[str]:
         """The twins of a tag's tasks; those that have none stay the upstream tasks they are."""
@@ -117,7 +125,7 @@ class TwinIndex(dict[str, Entry]):
         base = Entry(name, Kind.TASK, None, cfg={**shared, **config, "task": name})
         kept = why_no_twin(base) is not None
         renamed = _named(config, PREFIX + name)
-        twin = Entry(PREFIX + name, Kind.TASK, None, cfg=renamed) if kept else _task_twin(base)
+        twin = Entry(PREFIX + name, Kind.TASK, None, cfg=renamed) if kept else self._task_twin(base)
         self.setdefault(twin.name, twin)
         return renamed, name if kept else None
 
@@ -126,6 +134,13 @@ class TwinIndex(dict[str, Entry]):
         if super().__contains__(member["group"]):
             return {**member, "group": PREFIX + member["group"]}
         return self._group(member["group"], member)
+
+    def _task_twin(self, base: Entry) -> Entry:
+        """A task's twin: the same configuration, made by a class of ours."""
+        name = PREFIX + base.name
+        kind = self._twin_class(_generates(base))
+        config = {**_named(_load(base), name), "class": kind, "twin_of": base.name}
+        return Entry(name, Kind.PY_TASK, None, cfg=config)
 
 
 def why_no_twin(entry: Entry) -> str | None:
@@ -222,17 +237,6 @@ def _load(entry: Entry) -> Config:
     if entry.cfg is None:
         raise CalibrationError(f"The harness's entry `{entry.name}` has no configuration.")
     return dict(entry.cfg)
-
-
-def _task_twin(base: Entry) -> Entry:
-    """A task's twin: the same configuration, made by a class of ours."""
-    from lm_eval_calibration.tasks.generation import GenerationTask
-    from lm_eval_calibration.tasks.twin import CalibrationTask
-
-    name = PREFIX + base.name
-    kind = GenerationTask if _generates(base) else CalibrationTask
-    config = {**_named(_load(base), name), "class": kind, "twin_of": base.name}
-    return Entry(name, Kind.PY_TASK, None, cfg=config)
 
 
 def _say_kept(where: str, names: list[str]) -> None:

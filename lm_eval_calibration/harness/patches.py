@@ -12,24 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lm_eval_calibration.yamls import task_yamls
+from lm_eval_calibration.harness.plugin import Plugin
+from lm_eval_calibration.harness.requests import KINDS, RECORD
 
 _MARK = "_lm_eval_calibration"
-MODELS = {
-    "hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM",
-    "thermometer": "lm_eval_calibration.models.thermometer:ThermometerLM",
-    "swag": "lm_eval_calibration.models.swag:SwagLM",
-    "self_consistency": "lm_eval_calibration.models.self_consistency:SelfConsistencyLM",
-    "p_true": "lm_eval_calibration.models.p_true:PTrueLM",
-    "self_correct": "lm_eval_calibration.models.self_correct:SelfCorrectLM",
-    "verbalized": "lm_eval_calibration.models.verbalized:VerbalizedLM",
-    "fractal": "lm_eval_calibration.models.fractal:FractalLM",
-    "fractal-scorer": "lm_eval_calibration.models.fractal_scorer:FractalScorerLM",
-    "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
-}
-"""What `--model` may name, and where its class is."""
-RECORD = "lm_eval_calibration"
-"""Key of a run's results under which `recording.record` stands."""
 
 
 def reads_entry_points(*groups: str) -> bool:
@@ -39,7 +25,7 @@ def reads_entry_points(*groups: str) -> bool:
     return all(f'"{group}"' in source for group in groups)
 
 
-def register_components(metrics_module: ModuleType) -> None:
+def register_components(metrics_module: ModuleType, plugin: Plugin) -> None:
     """Make our metrics and aggregations known by prefixed names, e.g. `aggregation: calib_ece`.
 
     Nothing is done where the harness reads the `lm_eval.metrics`, `lm_eval.aggregations` and
@@ -47,10 +33,12 @@ def register_components(metrics_module: ModuleType) -> None:
     """
     if reads_entry_points("lm_eval.metrics", "lm_eval.aggregations", "lm_eval.filters"):
         return
-    importlib.import_module("lm_eval_calibration.harness.components")
+    from lm_eval_calibration.harness.registering import register
+
+    register(plugin.aggregations(), plugin.filters())
 
 
-def register_models(models_module: ModuleType) -> None:
+def register_models(models_module: ModuleType, plugin: Plugin) -> None:
     """Make our models known by name; their classes are imported when one is asked for.
 
     Nothing is done where the harness reads the `lm_eval.models` entry points (pull request 4013,
@@ -60,12 +48,12 @@ def register_models(models_module: ModuleType) -> None:
         return
     from lm_eval.api.registry import model_registry
 
-    for name, target in MODELS.items():
+    for name, target in plugin.models.items():
         if name not in model_registry:
             model_registry.register(name, target=target)
 
 
-def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:
+def patch_stderr_for_metric(evaluator_utils: ModuleType, plugin: Plugin) -> None:
     """Let an aggregation with a `stderr` method state its own standard error.
 
     The harness knows error bars for a closed list of functions; all others get "N/A". Needless
@@ -85,7 +73,7 @@ def patch_stderr_for_metric(evaluator_utils: ModuleType) -> None:
     evaluator_utils.stderr_for_metric = stderr_for_metric  # type: ignore[attr-defined]
 
 
-def patch_simple_evaluate(evaluator: ModuleType) -> None:
+def patch_simple_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
     """Refuse, before the model is loaded, what it cannot answer or was not calibrated for.
 
     Generation twins of a model that states no confidence: needless once a task may say what it
@@ -108,16 +96,14 @@ def patch_simple_evaluate(evaluator: ModuleType) -> None:
             known = get_model(model) if isinstance(model, str) else model
             title = model if isinstance(model, str) else type(model).__name__
             refuse_without_beliefs(call.get("tasks") or (), index, known, title)
-        from lm_eval_calibration.harness import recording
-
-        with recording.before_loading(call):
+        with plugin.before_loading(call):
             return original(*args, **kwargs)
 
     setattr(simple_evaluate, _MARK, True)
     evaluator.simple_evaluate = simple_evaluate  # type: ignore[attr-defined]
 
 
-def patch_evaluate(evaluator: ModuleType) -> None:
+def patch_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
     """Tell models how a run's prompts are made, and keep that and the weights' fingerprint in results.
 
     Needless once a model is told of a run's prompts, and results say which weights were loaded.
@@ -128,21 +114,18 @@ def patch_evaluate(evaluator: ModuleType) -> None:
 
     @functools.wraps(original)
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        from lm_eval_calibration.harness import recording
-
         call = inspect.signature(original).bind(*args, **kwargs).arguments
-        prompts = recording.prompts_of(call)
-        with recording.announced(prompts):
+        with plugin.during(call) as record:
             results = original(*args, **kwargs)
         if results is not None:
-            results[RECORD] = recording.record(call, prompts)
+            results[RECORD] = record()
         return results
 
     setattr(evaluate, _MARK, True)
     evaluator.evaluate = evaluate  # type: ignore[attr-defined]
 
 
-def patch_group_aggregate(group_module: ModuleType) -> None:
+def patch_group_aggregate(group_module: ModuleType, plugin: Plugin) -> None:
     """Give groups that contain twins their calibration rows.
 
     `aggregate_metric_list` has one key per metric, so a size-weighted and a plain mean cannot
@@ -155,16 +138,14 @@ def patch_group_aggregate(group_module: ModuleType) -> None:
 
     @functools.wraps(original)
     def aggregate(self: Any, task_metrics: dict[str, Any]) -> Any:
-        from lm_eval_calibration.tasks.groups import group_rows
-
         upstream = original(self, task_metrics)
-        return {**group_rows(self.name, self.get_all_tasks(), task_metrics), **upstream}
+        return {**plugin.group_rows(self.name, self.get_all_tasks(), task_metrics), **upstream}
 
     setattr(aggregate, _MARK, True)
     group_class.aggregate = aggregate
 
 
-def patch_caching_lm(model_module: ModuleType) -> None:
+def patch_caching_lm(model_module: ModuleType, plugin: Plugin) -> None:
     """Hand all requests to a model that keeps its answers in the harness's cache itself.
 
     `--use_cache` hands over only requests that are not in the cache; a model whose `keeps` names
@@ -175,7 +156,6 @@ def patch_caching_lm(model_module: ModuleType) -> None:
     if getattr(caching, "hands_over_all", False):
         return
     original = caching.__getattr__
-    from lm_eval_calibration.models.shared.answers import KINDS
 
     @functools.wraps(original)
     def getattr_past_the_cache(self: Any, attr: str) -> Any:
@@ -190,7 +170,7 @@ def patch_caching_lm(model_module: ModuleType) -> None:
     caching.hands_over_all = True
 
 
-def patch_task_manager(manager_module: ModuleType) -> None:
+def patch_task_manager(manager_module: ModuleType, plugin: Plugin) -> None:
     """Add our task folder and the lookup of `calib_<task>` to the harness's task index.
 
     Needless once the harness reads `lm_eval.tasks` entry points that may name a whole index
@@ -209,10 +189,10 @@ def patch_task_manager(manager_module: ModuleType) -> None:
         call.apply_defaults()
         theirs = call.arguments["include_path"]
         if call.arguments["include_defaults"]:
-            call.arguments["include_path"] = _with_ours(theirs)
+            call.arguments["include_path"] = _with_ours(plugin.task_folder, theirs)
         init(*call.args, **call.kwargs)
         self.include_path = theirs
-        self._index = TwinIndex(self._index)
+        self._index = TwinIndex(self._index, plugin.twin_class)
 
     @functools.wraps(match_tasks)
     def match_with_twins(self: Any, task_list: list[str]) -> list[str]:
@@ -225,7 +205,7 @@ def patch_task_manager(manager_module: ModuleType) -> None:
     manager_class.match_tasks = match_with_twins
 
 
-def patch_caching(model_module: ModuleType) -> None:
+def patch_caching(model_module: ModuleType, plugin: Plugin) -> None:
     """Let a wrapper keep what its base says itself, and read caches with care.
 
     A bad cache file is told before any work; of a good one, models of ours read answers and run nothing.
@@ -240,25 +220,18 @@ def patch_caching(model_module: ModuleType) -> None:
 
     @functools.wraps(init)
     def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
-        from lm_eval_calibration.models.shared.checked_rows import CheckedRows
-        from lm_eval_calibration.models.shared.kept import NothingKept, refuse_unusable
-
-        refuse_unusable(Path(cache_db))
+        plugin.check_cache(Path(cache_db))
         init(self, lm, cache_db)
-        if getattr(type(lm), "keeps_replies", False):
-            self.dbdict = NothingKept()
-        elif type(lm).__module__.startswith("lm_eval_calibration."):
-            self.dbdict = CheckedRows(self.dbdict)
+        self.dbdict = plugin.cache(lm, self.dbdict)
 
     setattr(init_with_care, _MARK, True)
     caching.__init__ = init_with_care
 
 
-def _with_ours(include_path: Any) -> list[Any]:
+def _with_ours(ours: Path, include_path: Any) -> list[Any]:
     """The include paths with our folder first, so that a user's task of the same name wins."""
     if include_path is None:
         theirs = []
     else:
         theirs = list(include_path) if isinstance(include_path, (list, tuple)) else [include_path]
-    ours = task_yamls()
     return theirs if any(Path(p).resolve() == ours for p in theirs) else [ours, *theirs]

@@ -1,1 +1,15 @@
-"""What `--model` may name beside the harness's own: a file each."""
+"""Models of the harness that state beliefs, or better ones: what `--model` may name, a file each."""
+
+MODELS = {
+    "hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM",
+    "thermometer": "lm_eval_calibration.models.thermometer:ThermometerLM",
+    "swag": "lm_eval_calibration.models.swag:SwagLM",
+    "self_consistency": "lm_eval_calibration.models.self_consistency:SelfConsistencyLM",
+    "p_true": "lm_eval_calibration.models.p_true:PTrueLM",
+    "self_correct": "lm_eval_calibration.models.self_correct:SelfCorrectLM",
+    "verbalized": "lm_eval_calibration.models.verbalized:VerbalizedLM",
+    "fractal": "lm_eval_calibration.models.fractal:FractalLM",
+    "fractal-scorer": "lm_eval_calibration.models.fractal_scorer:FractalScorerLM",
+    "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",
+}
+"""Names, and where their classes are."""

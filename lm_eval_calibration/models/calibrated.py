@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared.held_out import (
     after_loading,
     before_loading,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_eval.api.registry import register_model
-
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.responses import Response, question_of
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, documents_of
 from lm_eval_calibration.models.shared.scoring_sentences import ScorerWithEncoder

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lm_eval.api.registry import register_model
-
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal.responses import Response, question_of
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.held_out import check_documents
 from lm_eval_calibration.models.shared.processes import ProcessesLM

@@ -10,13 +10,13 @@ from statistics import median
 from typing import Any
 
 import torch
-from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.resuming import Reported, report
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lm_eval.api.registry import register_model
-
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
 from lm_eval_calibration.models.shared.phases import asked

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_eval.api.registry import register_model
-
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared import picking
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
 from lm_eval_calibration.models.shared.phases import asked

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from lm_eval.api.registry import register_model
 from peft import PeftModel
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.draws import DrawnAnswer
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
 from lm_eval_calibration.models.shared.fingerprint import of_tensors, setting
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring

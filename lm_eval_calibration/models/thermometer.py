@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.fingerprint import fingerprint, name_of, of_tensors, setting

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lm_eval.api.registry import register_model
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.p_true import VERBAL, in_words
 from lm_eval_calibration.models.shared.answers import Failed
 from lm_eval_calibration.models.shared.asking import Asked, ask_about

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lm_eval.api.task import ConfigurableTask
-
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.tasks import HarnessTask
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import BoundMetric, bind, is_metric
 from lm_eval_calibration.tasks.aggregation import Aggregation
@@ -31,7 +30,7 @@ class DocumentRows(dict[str, Any]):
         return self._rows.items()
 
 
-class Twin(ConfigurableTask):
+class Twin(HarnessTask):
     """A task of the harness that also reports calibration metrics.
 
     Subclasses say which output type they are for, which metrics a `metric_list` without any of
@@ -57,7 +56,9 @@ class Twin(ConfigurableTask):
         ours, upstream = split_metrics(settings.get("metric_list"))
         settings["metric_list"] = upstream
         try:
-            super().__init__(data_dir, cache_dir, download_mode, settings)
+            super().__init__(
+                settings, data_dir=data_dir, cache_dir=cache_dir, download_mode=download_mode
+            )
         except IndexError as error:  # the harness looks at the first one
             if len(getattr(self, "task_docs", "unknown")):
                 raise

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lm_eval.api.metrics import mean
-
 from lm_eval_calibration.envelope import INVALID, Envelope
+from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_spread, score_pool
 from lm_eval_calibration.metrics.pool_summary import GAIN, OF_PICKS
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lm_eval.api.metrics import mean
-
+from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.table import BoundMetric
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.tasks.aggregation import Aggregation

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from lm_eval.api.metrics import mean
 
 from lm_eval_calibration.draws import drawn_probabilities
+from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.decomposition import Decomposition, decompose
 
 UNCERTAINTIES = Decomposition._fields

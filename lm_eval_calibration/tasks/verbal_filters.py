@@ -20,12 +20,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from lm_eval.api.filter import Filter
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.crossfit import cross_fit
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.api import Filter
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.predictions import Ints, Predictions
 from lm_eval_calibration.stated import FLOOR, Statement

@@ -15,8 +15,8 @@ from mutations import SCALARS, VALUES, fuzzing, ours
 
 from lm_eval_calibration.arguments import parameters, refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.harness.patches import MODELS
 from lm_eval_calibration.metrics import METRICS
+from lm_eval_calibration.models import MODELS
 from lm_eval_calibration.models.self_consistency import SelfConsistencyLM
 from lm_eval_calibration.tasks.base import split_metrics
 from lm_eval_calibration.tasks.verbal_filters import (

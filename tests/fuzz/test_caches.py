@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import LONG, VALUES, broken, changed, fuzzing, ours, written
 
-from lm_eval_calibration.models.shared.answers import GENERATE, LOGLIKELIHOOD, ROLLING, checked
+from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
+from lm_eval_calibration.models.shared.answers import checked
 from lm_eval_calibration.models.shared.kept import HARNESS, OURS, Kept
 
 KINDS = st.sampled_from([GENERATE, LOGLIKELIHOOD, ROLLING])

@@ -100,7 +100,7 @@ def test_the_cache_of_answers() -> None:
 def test_declared_models_are_those_that_the_hook_registers() -> None:
     from importlib.metadata import entry_points
 
-    from lm_eval_calibration.harness.patches import MODELS
+    from lm_eval_calibration.models import MODELS
 
     declared = {e.name: e.value for e in entry_points(group="lm_eval.models")}
     assert MODELS.items() <= declared.items()

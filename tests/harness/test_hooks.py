@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from lm_eval_calibration.harness import hooks, install
+from lm_eval_calibration.harness import hooks
+from lm_eval_calibration.plugin import OURS, install
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def test_patches_are_idempotent() -> None:
     modules = [importlib.import_module(name) for name in hooks.PATCHES]
     before = lm_eval.tasks.manager.TaskManager.__init__
     for module in modules:
-        hooks.apply_patches(module)
+        hooks.apply_patches(module, OURS)
     assert lm_eval.tasks.manager.TaskManager.__init__ is before
 
 
@@ -85,7 +86,7 @@ def test_unknown_harness_version_is_one_warning(
     monkeypatch.setattr(hooks, "harness_version", lambda: "0.9.9")
     with caplog.at_level(logging.WARNING):
         for name in hooks.PATCHES:
-            hooks.apply_patches(importlib.import_module(name))
+            hooks.apply_patches(importlib.import_module(name), OURS)
     (record,) = caplog.records
     assert "lm-eval 0.9.9" in record.message
     assert "pip install 'lm-eval==0.4.13'" in record.message
@@ -96,8 +97,8 @@ def test_a_harness_without_our_footholds_is_one_warning_per_patch(
 ) -> None:
     stranger = ModuleType("lm_eval.tasks.manager")
     with caplog.at_level(logging.WARNING):
-        hooks.apply_patches(stranger)
-        hooks.apply_patches(stranger)
+        hooks.apply_patches(stranger, OURS)
+        hooks.apply_patches(stranger, OURS)
     (record,) = caplog.records
     assert "patch_task_manager failed on lm-eval" in record.message
 

@@ -11,6 +11,7 @@ from lm_eval.tasks._index import Kind
 from lm_eval_calibration import CalibrationTask
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.index import TwinIndex
+from lm_eval_calibration.plugin import OURS
 
 
 def test_plain_names_match(tasks: Any) -> None:
@@ -111,7 +112,7 @@ def entry(**config: Any) -> Any:
 )
 def test_reasons(config: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidInputError, match=reason):
-        TwinIndex({"t": entry(**config)})["calib_t"]
+        TwinIndex({"t": entry(**config)}, OURS.twin_class)["calib_t"]
 
 
 def test_inline_tasks_and_registered_inner_groups() -> None:
@@ -127,7 +128,8 @@ def test_inline_tasks_and_registered_inner_groups() -> None:
             ]}),
             "h": Entry("h", Kind.GROUP, None, cfg={"group": "h", "task": "t"}),
             "t": entry(task="t", **choice),
-        }
+        },
+        OURS.twin_class,
     )  # fmt: skip
     assert index["calib_g"].cfg == {
         "group": "calib_g",
@@ -149,7 +151,7 @@ def test_a_broken_upstream_group_fails_as_upstream_does() -> None:
     from lm_eval.tasks._index import Entry
 
     nameless = {"group": "g", "task": [{"dataset_path": "x"}]}
-    index = TwinIndex({"g": Entry("g", Kind.GROUP, None, cfg=nameless)})
+    index = TwinIndex({"g": Entry("g", Kind.GROUP, None, cfg=nameless)}, OURS.twin_class)
     assert index["calib_g"].cfg["task"] == nameless["task"]
 
 

@@ -37,9 +37,9 @@ def _root(
 )
 def run(context: typer.Context) -> None:
     """Run lm-evaluation-harness: the arguments of `lm_eval run`, no start-up hook needed."""
-    from lm_eval_calibration.cli.launch import launch
+    from lm_eval_calibration.harness.start import start
 
-    launch(["run", *context.args])
+    start(["run", *context.args])
 
 
 @app.command()

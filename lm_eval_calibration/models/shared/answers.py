@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.requests import GENERATE, ROLLING
 
-GENERATE, LOGLIKELIHOOD, ROLLING = "generate_until", "loglikelihood", "loglikelihood_rolling"
-"""The harness's kinds of requests."""
-KINDS = (GENERATE, LOGLIKELIHOOD, ROLLING)
 ROUNDING = 1e-3
 """So far above 0 a log-probability may be: sums of rounded numbers."""
 

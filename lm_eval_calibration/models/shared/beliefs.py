@@ -10,7 +10,7 @@ from typing import Any
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.models.shared.answers import GENERATE, LOGLIKELIHOOD, ROLLING
+from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.held_out import refuse_cache
 from lm_eval_calibration.models.shared.kept import Kept
 from lm_eval_calibration.models.shared.phases import Phases

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval.utils import handle_non_serializable, hash_string
-
+from lm_eval_calibration.harness.api import handle_non_serializable, hash_string
 from lm_eval_calibration.names import upstream_name
 
 

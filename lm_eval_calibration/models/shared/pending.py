@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lm_eval.api.model import hash_args
-
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.api import hash_args
 from lm_eval_calibration.models.shared.answers import (
     GENERATE,
     Failed,

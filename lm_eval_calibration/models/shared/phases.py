@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lm_eval.api.instance import Instance
-from lm_eval.api.model import hash_args
 from scipy.special import softmax
 
+from lm_eval_calibration.harness.api import Instance, hash_args
+from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.answers import GENERATE, LOGLIKELIHOOD, Failed, unanswered
+from lm_eval_calibration.models.shared.answers import Failed, unanswered
 from lm_eval_calibration.models.shared.kept import Kept
 from lm_eval_calibration.models.shared.pending import Pending
 from lm_eval_calibration.redact import redact

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lm_eval.api.model import LM
+
+from lm_eval_calibration.harness.api import LM
 
 
 class ProcessesLM(LM):

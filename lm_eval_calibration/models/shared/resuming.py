@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lm_eval.api.model import CachingLM, hash_args
-
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.models.shared.answers import LOGLIKELIHOOD, checked
+from lm_eval_calibration.harness.api import CachingLM, hash_args
+from lm_eval_calibration.harness.requests import LOGLIKELIHOOD
+from lm_eval_calibration.models.shared.answers import checked
 from lm_eval_calibration.models.shared.held_out import refuse_cache
 
 Answer = tuple[float, bool]

@@ -8,14 +8,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval.utils import hash_string
-
 from lm_eval_calibration.calibrators.prompt_format import (
     LOG_LIKELIHOODS,
     SERVER,
     PromptFormat,
     option_style,
 )
+from lm_eval_calibration.harness.api import hash_string
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lm_eval.api.model import LM
-from lm_eval.api.registry import get_model
-
 from lm_eval_calibration.arguments import refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.models.shared.answers import LOGLIKELIHOOD, ROLLING, sure
+from lm_eval_calibration.harness.api import LM, get_model
+from lm_eval_calibration.harness.requests import LOGLIKELIHOOD, ROLLING
+from lm_eval_calibration.models.shared.answers import sure
 from lm_eval_calibration.models.shared.api_replies import with_checked_replies
 from lm_eval_calibration.redact import hiding, secrets_in
 

@@ -12,7 +12,8 @@ from lm_eval_calibration.calibrators.prompt_format import (
     option_style,
 )
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.harness.patches import MODELS, RECORD
+from lm_eval_calibration.harness.requests import RECORD
+from lm_eval_calibration.models import MODELS
 from lm_eval_calibration.names import model_of_arguments, upstream_name
 
 SCORED = ("hf-fast",)

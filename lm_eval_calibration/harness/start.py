@@ -1,4 +1,4 @@
-"""Start the harness's own command line with this package attached."""
+"""The harness's own command line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import sys
 from collections.abc import Sequence
 
 
-def launch(arguments: Sequence[str]) -> None:
+def start(arguments: Sequence[str]) -> None:
     """Call `lm_eval` with `arguments`, as its console script would."""
     from lm_eval.__main__ import cli_evaluate
-
-    import lm_eval_calibration  # noqa: F401 - attaches to the harness
 
     sys.argv = ["lm_eval", *arguments]
     cli_evaluate()

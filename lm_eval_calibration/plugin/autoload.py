@@ -13,7 +13,7 @@ if os.environ.get("LM_EVAL_CALIBRATION_AUTOLOAD", "1") != "0":
 
                 sys.meta_path[:] = [f for f in sys.meta_path if f is not cls]
                 try:
-                    from lm_eval_calibration.harness import install
+                    from lm_eval_calibration.plugin import install
 
                     install()
                 except Exception as error:  # noqa: BLE001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -46,12 +46,15 @@ def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
         return None
 
 
-def announced(prompts: RunPrompts | None) -> AbstractContextManager[None]:
-    """Announce them, where they are known."""
-    return contextlib.nullcontext() if prompts is None else announcing(prompts)
+@contextlib.contextmanager
+def recorded(call: Mapping[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Announce them, where they are known; gives what the results are to keep of them."""
+    prompts = prompts_of(call)
+    with contextlib.nullcontext() if prompts is None else announcing(prompts):
+        yield lambda: _record(call, prompts)
 
 
-def record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, Any]:
+def _record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, Any]:
     """What results keep for who fits on them: the weights' fingerprint, the format of each task."""
     try:
         found: dict[str, Any] = {"fingerprint": weights_of(call["lm"])}

@@ -11,8 +11,8 @@ from lm_eval import simple_evaluate
 from lm_eval.api import registry
 from lm_eval.api.task import ConfigurableTask
 
-from lm_eval_calibration.harness.components import AGGREGATIONS
 from lm_eval_calibration.metrics import ece
+from lm_eval_calibration.plugin.components import AGGREGATIONS
 
 
 @pytest.mark.parametrize("group", ["lm_eval.metrics", "lm_eval.aggregations"])

@@ -13,6 +13,8 @@ from lm_eval.api import registry
 
 from lm_eval_calibration.harness import patches
 from lm_eval_calibration.metrics import METRICS
+from lm_eval_calibration.models import MODELS
+from lm_eval_calibration.plugin import OURS
 
 GROUPS = [f"lm_eval.{kind}" for kind in ("models", "metrics", "aggregations", "filters")]
 ALONE = """
@@ -30,7 +32,7 @@ for name in {filters}: get_filter(name)
 def test_everything_is_found_without_the_start_up_line() -> None:
     names = [f"calib_{name}" for name, metric in METRICS.items() if metric.parameter is None]
     filters = ["verbalized", "inverse_softmax", "resoftmax"]
-    code = ALONE.format(models=list(patches.MODELS), metrics=names, filters=filters)
+    code = ALONE.format(models=list(MODELS), metrics=names, filters=filters)
     subprocess.run(
         [sys.executable, "-c", code], check=True,
         env={**os.environ, "LM_EVAL_CALIBRATION_AUTOLOAD": "0"},
@@ -46,8 +48,8 @@ def test_hand_made_registrations_retire(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(patches.inspect, "getsource", lambda _: str([f'"{g}"' for g in GROUPS]))
     monkeypatch.setattr(registry, "model_registry", Refusing())
     monkeypatch.setattr(patches.importlib, "import_module", _only_the_registry)
-    patches.register_models(ModuleType("lm_eval.models"))
-    patches.register_components(ModuleType("lm_eval.api.metrics"))
+    patches.register_models(ModuleType("lm_eval.models"), OURS)
+    patches.register_components(ModuleType("lm_eval.api.metrics"), OURS)
 
 
 def _only_the_registry(name: str) -> ModuleType:
