@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, malformed_is_bad
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Place, again, documents, probe
 from lm_eval_calibration.logs.formats.harness.results import groups_of
@@ -64,7 +65,7 @@ def read_pools(
     """
     found: list[TaskPools] = []
     without: list[str] = []
-    for run in find_runs(paths, one_each=False):
+    for run in find_runs(paths, formats=[HARNESS]):
         read = {
             task: _of_file(run.label, task, f.path, filter_name, skip_bad)
             for task, f in run.files.items()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.documents import read_documents
+from lm_eval_calibration.logs import read_documents
 from lm_eval_calibration.logs.formats.harness.line import BadLineError
 from lm_eval_calibration.logs.run import Samples, Scope
 from lm_eval_calibration.metrics.thresholds import Accepted, accept, reach

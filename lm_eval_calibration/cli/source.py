@@ -10,9 +10,10 @@ import typer
 from lm_eval_calibration.cli.arguments.runs import Table
 from lm_eval_calibration.cli.progress import reading
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs import Run, read_runs
+from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs.contract import Asked
 from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
-from lm_eval_calibration.logs.runs import size_of
+from lm_eval_calibration.logs.runs import find_runs, read_found, size_of
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.texts import printable
@@ -39,15 +40,10 @@ def load(
     """
     columns = _columns(table)
     if columns is None:
-        with reading(size_of(paths)) as progress:
-            runs, left_out = read_runs(
-                paths,
-                one_each=one_each,
-                skip_bad=skip_bad,
-                filter_name=filter_name,
-                processes=processes(),
-                progress=progress,
-            )
+        found = find_runs(paths, one_each=one_each)
+        with reading(size_of(found)) as progress:
+            asked = Asked(skip_bad, filter_name, progress=progress)
+            runs, left_out = read_found(found, asked, processes=processes())
     else:
         runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
     if calibrator is not None:

@@ -17,6 +17,7 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Pairs
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.fractal.sentences import split
+from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.logs.formats.harness.files import has_filter
 from lm_eval_calibration.logs.formats.harness.line import (
     BadLineError,
@@ -83,7 +84,7 @@ def of_samples(
     models: list[str] = []
     prompts: dict[str, PromptFormat] = {}
     notes: list[str] = []
-    for run in find_runs([*paths], one_each=False):
+    for run in find_runs([*paths], formats=[HARNESS]):
         models.append(model_of(run.results)[0])
         for task, one in prompts_of(run.results, run.files).items():
             prompts[task] = replace(one, beliefs=None)

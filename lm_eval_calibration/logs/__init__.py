@@ -1,14 +1,18 @@
 """What harness runs left behind, found and read: runs, their tasks, and the predictions of each."""
 
-from lm_eval_calibration.logs.documents import Document, read_documents
+from lm_eval_calibration.logs.contract import Format
+from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.logs.formats.harness.samples_file import load_samples, read_samples
 from lm_eval_calibration.logs.run import Run, Samples, Scope, scopes
-from lm_eval_calibration.logs.runs import read_runs
+from lm_eval_calibration.logs.runs import read_documents, read_runs
 
 __all__ = [
+    "FORMATS",
     "Columns",
     "Document",
+    "Format",
     "Run",
     "Samples",
     "Scope",

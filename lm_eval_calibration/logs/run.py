@@ -29,6 +29,7 @@ class Samples:
             JSON lines of the harness.
         notes: what a reader must know of how they were read: lines left out, for instance.
         secrets: of the run's configuration; no text that is shown may hold one.
+        format: of the logs, by name; "" where documents cannot be shown again.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Samples:
     offset: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     notes: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
+    format: str = ""
 
     def __len__(self) -> int:
         return len(self.predictions)

@@ -1,27 +1,24 @@
-"""Read whole runs: every task of every folder that was named."""
+"""Find and read whole runs: every task of every folder that was named, of whatever format."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs.formats.harness.files import SampleFile, sample_files
-from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
-from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
-from lm_eval_calibration.logs.formats.harness.samples_file import (
-    LARGE_BYTES,
-    Pending,
-    Progress,
-    begin,
-)
+from lm_eval_calibration.logs.contract import Asked, Format, Left, Progress
+from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.secret_places import RESULTS
-from lm_eval_calibration.logs.workers import Submit, workers
-from lm_eval_calibration.redact import hiding, redact, secrets_in
+from lm_eval_calibration.logs.sources import expanded, labelled
+from lm_eval_calibration.logs.workers import workers
+from lm_eval_calibration.redact import redact, secrets_in
+
+LARGE_BYTES = 1 << 25
+"""Logs of more than this in all are read by several processes."""
 
 
 def read_runs(
@@ -33,10 +30,10 @@ def read_runs(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> tuple[list[Run], list[str]]:
-    """Read runs of the harness: one for each folder with samples.
+    """Read runs: one for each folder with logs of one format.
 
     Args:
-        paths: samples files, folders searched at any depth, or glob patterns. `label=path` names
+        paths: files of logs, folders searched at any depth, or glob patterns. `label=path` names
             a run; otherwise it is called by its model, or by its folder.
         one_each: every path is one run, as when runs are compared, and may not hold several.
         skip_bad: leave out lines that cannot be read; `Samples.notes` counts them.
@@ -49,133 +46,167 @@ def read_runs(
         out of a folder in which others could be read.
 
     Raises:
-        InvalidInputError: a path that holds no samples, a line that cannot be read (unless
+        InvalidInputError: a path that holds no logs, a line that cannot be read (unless
             `skip_bad`), a run without multiple-choice documents, or a filter that no file has.
     """
-    found = find_runs(paths, one_each)
-    runs, unread = [], []
-    with workers(processes, _size(found) > LARGE_BYTES) as submit:
-        # All files are begun before the first is finished, so that small ones are parallel too.
-        begun = [
-            {task: _begin(file, submit, filter_name, f.secrets) for task, file in f.files.items()}
-            for f in found
-        ]
-        _check_filter(filter_name, [pending for tasks in begun for pending in tasks.values()])
-        for (label, _, results, secrets), tasks in zip(found, begun, strict=True):
-            read: dict[str, Samples] = {}
-            reasons = []
-            for task, pending in tasks.items():
-                try:
-                    with hiding(secrets):
-                        if isinstance(pending, OtherTypeError):
-                            raise pending
-                        samples = pending.finish(label, skip_bad, progress)
-                    notes = redact(samples.notes, secrets)
-                    read[task] = replace(samples, notes=notes, secrets=secrets)
-                except OtherTypeError as error:
-                    reasons.append(str(error))
-            if not read:
-                raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
-            unread += reasons
-            runs.append(Run(label, read, groups_of(results, read), tuple(results)))
-    return runs, unread
+    found = find_runs(paths, one_each=one_each)
+    asked = Asked(skip_bad, filter_name, progress=progress)
+    return read_found(found, asked, processes=processes)
 
 
-def _begin(
-    file: SampleFile, submit: Submit, wanted: str | None, secrets: frozenset[str]
-) -> Pending | OtherTypeError:
-    """A file whose reading has begun, or why it holds nothing to read."""
-    try:
-        with hiding(secrets):
-            return begin(file.path, submit, wanted)
-    except OtherTypeError as error:
-        return error
+def read_found(
+    found: Sequence[Left],
+    asked: Asked,
+    *,
+    formats: Sequence[Format] | None = None,
+    processes: int = 1,
+) -> tuple[list[Run], list[str]]:
+    """Read runs that were found; see `read_runs`."""
+    by_name = {each.name: each for each in formats or FORMATS.usable()}
+    runs: list[Run] = []
+    left_out: list[str] = []
+    with workers(processes, size_of(found) > LARGE_BYTES) as submit:
+        # All are begun before the first is finished, so that small ones are parallel too.
+        asked = replace(asked, submit=submit)
+        begun = [by_name[left.format].begin(left, asked) for left in found]
+        _check_filter(asked.filter_name, {name for each in begun for name in each.filters})
+        for each in begun:
+            read = each.finish()
+            runs += read.runs
+            left_out += read.left_out
+    return runs, left_out
 
 
-def _check_filter(wanted: str | None, begun: Sequence[Pending | OtherTypeError]) -> None:
-    found = {str(each.filter_name) for each in begun if isinstance(each, Pending)}
+def _check_filter(wanted: str | None, found: set[str]) -> None:
     if wanted is not None and wanted not in found:
         raise invalid("--filter", f"one that the files name, as {', '.join(sorted(found))}", wanted)
 
 
-def size_of(paths: Sequence[str | Path]) -> int:
-    """Bytes of the files that `read_runs` would read."""
-    return _size(_files(paths, one_each=False))
+def size_of(found: Iterable[Left]) -> int:
+    """Bytes of the files that will be read."""
+    return sum(file.path.stat().st_size for left in found for file in left.files.values())
 
 
-def _size(found: Iterable[_Folder | FoundRun]) -> int:
-    return sum(file.path.stat().st_size for run in found for file in run.files.values())
+def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
+    """The documents of some rows of `samples`, with their texts, from where they were read.
+
+    Raises:
+        InvalidInputError: the samples come from no logs with texts, hold no options, or the file
+            is gone.
+    """
+    if samples.format not in FORMATS:
+        raise InvalidInputError(f"{samples.path} holds no texts of documents.")
+    return FORMATS[samples.format].documents(samples, rows)
 
 
-class _Folder(NamedTuple):
-    """The files of one run, and the label that the user gave it, if any."""
+def find_runs(
+    paths: Sequence[str | Path],
+    *,
+    one_each: bool = False,
+    formats: Sequence[Format] | None = None,
+) -> list[Left]:
+    """What each run left, with a label that no other run has; secrets are told by none.
 
-    label: str
-    path: Path
-    files: dict[str, SampleFile]
-
-
-class FoundRun(NamedTuple):
-    """One run before it is read."""
-
-    label: str
-    files: dict[str, SampleFile]
-    results: list[dict[str, Any]]
-    secrets: frozenset[str]
-
-
-def find_runs(paths: Sequence[str | Path], one_each: bool) -> list[FoundRun]:
-    """The files of each run, with a label that no other run has; secrets are told by none."""
-    folders = _files(paths, one_each)
-    written = [results_of(folder.files.values()) for folder in folders]
-    secrets = [secrets_in(*each, place=RESULTS) for each in written]
-    results = [
-        [redact(each, known, RESULTS) for each in of_run]
-        for of_run, known in zip(written, secrets, strict=True)
-    ]
-    labels = [
-        redact(f.label or _model(r, f.path), known)
-        for f, r, known in zip(folders, results, secrets, strict=True)
-    ]
-    labels = _told_apart(labels, [folder.path for folder in folders])
-    return [
-        FoundRun(label, folder.files, r, known)
-        for label, folder, r, known in zip(labels, folders, results, secrets, strict=True)
-    ]
+    Args:
+        paths: as for `read_runs`.
+        one_each: likewise.
+        formats: those looked for; all by default.
+    """
+    known = list(formats or FORMATS.usable())
+    by_name = {each.name: each for each in known}
+    found = [_safe(by_name[left.format].about(left)) for left in _found(paths, one_each, known)]
+    labels = _told_apart([left.label for left in found], [left.folder for left in found])
+    return [replace(left, label=label) for left, label in zip(found, labels, strict=True)]
 
 
-def _files(paths: Sequence[str | Path], one_each: bool) -> list[_Folder]:
-    """Files by run: those of one folder are one run, however many paths named them."""
-    apart, together = [], []
+def _safe(left: Left) -> Left:
+    """Without its secrets, but for the list of them; called by its model if by nothing else."""
+    secrets = secrets_in(*left.results, place=RESULTS)
+    last = (left.model or left.folder.resolve().name).rstrip("/").rpartition("/")[2]
+    model = last.encode("utf-8", "replace").decode()  # (what no output can hold)
+    return replace(
+        left,
+        label=redact(left.label or model, secrets),
+        results=tuple(redact(each, secrets, RESULTS) for each in left.results),
+        secrets=secrets,
+    )
+
+
+def _found(
+    paths: Sequence[str | Path], one_each: bool, formats: Sequence[Format]
+) -> Iterator[Left]:
+    """What lies under the paths: of one folder and format it is one run, however many named it."""
+    apart: list[Left] = []
+    together: list[Left] = []
     for argument in map(str, paths):
-        label, path = _labelled(argument)
-        if label or one_each:
-            found = [_Folder(label, *item) for item in sample_files([path]).items()]
-            if len(found) > 1:
-                several = ", ".join(str(folder.path) for folder in found)
-                raise InvalidInputError(f"{argument} holds several runs; name one: {several}.")
-            apart += found
-        else:
-            together.append(path)
-    shared = sample_files(together) if together else {}
-    return [*apart, *(_Folder("", *item) for item in shared.items())]
+        label, path = labelled(argument)
+        found = _merged(_at(path, formats))
+        if not label and not one_each:
+            together += found
+            continue
+        if len(found) > 1:
+            several = ", ".join(str(left.folder) for left in found)
+            raise InvalidInputError(f"{argument} holds several runs; name one: {several}.")
+        apart += [replace(left, label=label) for left in found]
+    yield from apart
+    yield from _merged(together)
 
 
-def _labelled(argument: str) -> tuple[str, str]:
-    """`label=path` taken apart; a path that exists under the whole name is a path."""
-    label, equals, path = argument.partition("=")
-    if not equals or not label or "/" in label or os.path.exists(argument):
-        return "", argument
-    return label, path
+def _at(argument: str, formats: Sequence[Format]) -> list[Left]:
+    """What one argument stands for.
+
+    Raises:
+        InvalidInputError: nothing that any format knows.
+    """
+    paths, pattern = expanded(argument)
+    found = {path: _claims([left for f in formats for left in f.finds(path)]) for path in paths}
+    nothing = [path for path, lefts in found.items() if not lefts]
+    # A pattern may catch results files beside the samples; only what it names is asked for.
+    if nothing and not (pattern and len(nothing) < len(paths)):
+        raise InvalidInputError(_no_logs(nothing[0], formats))
+    return [left for lefts in found.values() for left in lefts]
 
 
-def _model(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
-    """The last part of the model's name, by the results or by the folder's name."""
-    name = next((str(r["model_name"]) for r in results if r.get("model_name")), None)
-    if name is None:
-        name = folder.resolve().name.rpartition("__")[2]
-    last = name.rstrip("/").rpartition("/")[2]
-    return last.encode("utf-8", "replace").decode()  # (what no output can hold)
+def _claims(found: list[Left]) -> list[Left]:
+    """Each file once: a sure claim before others, else the first."""
+    claimed: set[Path] = set()
+    kept = []
+    for left in sorted(found, key=lambda left: not left.sure):
+        files = {t: file for t, file in left.files.items() if file.path not in claimed}
+        claimed |= {file.path for file in files.values()}
+        if files:
+            kept.append(replace(left, files=files))
+    return kept
+
+
+def _no_logs(path: Path, formats: Sequence[Format]) -> str:
+    others = [each for each in formats if each.name != "lm-eval"]
+    known = "".join(f" Nor is it of the format {e.name} ({e.meaning})." for e in others)
+    if path.is_dir():
+        return (
+            f"{path} holds no samples_<task>_<date>.jsonl. Run lm_eval with --log_samples and "
+            f"--output_path.{known}"
+        )
+    return (
+        f"{path} is no samples file (samples_<task>_<date>.jsonl) or folder of a run. For a "
+        f"table of confidences give --confidence and --correct.{known}"
+    )
+
+
+def _merged(found: Iterable[Left]) -> list[Left]:
+    """Of each folder and format one, with the newest file of each task."""
+    merged: dict[tuple[str, Path], Left] = {}
+    for left in found:
+        key = left.format, left.folder
+        if key not in merged:
+            merged[key] = left
+            continue
+        files = dict(merged[key].files)
+        for task, file in left.files.items():
+            if task not in files or file.date > files[task].date:
+                files[task] = file
+        merged[key] = replace(merged[key], files=files)
+    return list(merged.values())
 
 
 def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:

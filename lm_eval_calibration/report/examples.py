@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lm_eval_calibration.logs.documents import Document, logs_answers, read_documents
+from lm_eval_calibration.logs import Document, read_documents
+from lm_eval_calibration.logs.formats.harness.documents import logs_answers
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
 

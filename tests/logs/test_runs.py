@@ -14,7 +14,7 @@ from logged_lines import NAME, line
 from lm_eval_calibration.analysis.scores import score_all, unavailable
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import read_documents, read_runs, scopes
-from lm_eval_calibration.logs.runs import size_of
+from lm_eval_calibration.logs.runs import find_runs, size_of
 
 Write = Callable[..., Path]
 
@@ -122,7 +122,7 @@ def test_files_of_one_folder_are_one_run(write: Write) -> None:
     second = write([line(0)], NAME.replace("toy", "other"))
     (run,), _ = read_runs([first, second])
     assert list(run.samples) == ["toy", "other"]
-    assert size_of([first, second]) == first.stat().st_size + second.stat().st_size
+    assert size_of(find_runs([first, second])) == first.stat().st_size + second.stat().st_size
 
 
 def test_nothing_but_generation_is_an_error(write: Write) -> None:

@@ -1,1 +1,12 @@
-"""Formats of logs, a file or a folder each."""
+"""Formats of logs, a file or a folder each. One more is one of these, and an entry of `FORMATS`.
+
+Another package adds one by an entry point `lm_eval_calibration.formats` that names a `Format`.
+"""
+
+from lm_eval_calibration.logs.contract import Format, what_is_wrong
+from lm_eval_calibration.logs.formats.harness import HARNESS
+from lm_eval_calibration.members import Members
+
+FORMATS: Members[Format] = Members("lm_eval_calibration.formats", [HARNESS], what_is_wrong)
+
+__all__ = ["FORMATS", "HARNESS"]

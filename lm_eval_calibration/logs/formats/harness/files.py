@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import mmap
-import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.contract import LogFile
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl?")
-
-
-class SampleFile(NamedTuple):
-    """A samples file: its task, when the run ended, and where it lies."""
-
-    task: str
-    date: str
-    path: Path
 
 
 def task_name(path: Path) -> str:
@@ -30,55 +20,29 @@ def task_name(path: Path) -> str:
     return match["task"] if match else path.stem
 
 
-def sample_files(runs: Iterable[str | Path]) -> dict[Path, dict[str, SampleFile]]:
-    """The newest samples file of each task in each folder.
+def is_named(path: Path) -> bool:
+    """Whether a file is called as the harness calls its samples."""
+    return _NAME.fullmatch(path.name) is not None
+
+
+def sample_files(path: Path) -> dict[Path, dict[str, LogFile]]:
+    """The newest samples file of each task in each folder, by folder and task; {} without any.
 
     Args:
-        runs: samples files, folders searched for them at any depth, or glob patterns of both.
-
-    Returns:
-        Files by folder and task, in the order found.
-
-    Raises:
-        InvalidInputError: a path does not exist, a folder holds no samples, or a pattern matches
-            nothing.
+        path: a samples file (any `.jsonl` may be one), or a folder searched for them at any depth.
     """
-    newest: dict[Path, dict[str, SampleFile]] = {}
-    for path in dict.fromkeys(p for run in runs for p in _expand(str(run))):
-        match = _NAME.fullmatch(path.name)
-        found = SampleFile(task_name(path), match["date"] if match else "", path)
-        tasks = newest.setdefault(path.parent, {})
+    newest: dict[Path, dict[str, LogFile]] = {}
+    if path.is_dir():
+        paths = sorted(p for p in path.rglob("samples_*.json*") if is_named(p))
+    else:
+        paths = [path] if path.suffix == ".jsonl" or is_named(path) else []
+    for each in paths:
+        match = _NAME.fullmatch(each.name)
+        found = LogFile(task_name(each), match["date"] if match else "", each)
+        tasks = newest.setdefault(each.parent, {})
         if found.task not in tasks or found.date > tasks[found.task].date:
             tasks[found.task] = found
     return newest
-
-
-def _expand(run: str) -> list[Path]:
-    """The samples files that one argument stands for."""
-    path = Path(run)
-    if not os.path.exists(path) and glob.has_magic(run):
-        matches = sorted(glob.glob(run, recursive=True))
-        if not matches:
-            raise InvalidInputError(f"Nothing matches {run}.")
-        # A pattern may catch results files beside the samples; only what it names is asked for.
-        files = [m for m in matches if os.path.isdir(m) or _NAME.fullmatch(Path(m).name)]
-        return [p for match in files or matches for p in _expand(match)]
-    if os.path.isdir(path):
-        found = sorted(p for p in path.rglob("samples_*.json*") if _NAME.fullmatch(p.name))
-        if not found:
-            raise InvalidInputError(
-                f"{run} holds no samples_<task>_<date>.jsonl. Run lm_eval with --log_samples and "
-                "--output_path."
-            )
-        return found
-    if not os.path.exists(path):
-        raise InvalidInputError(f"{run} does not exist.")
-    if path.suffix != ".jsonl" and not _NAME.fullmatch(path.name):
-        raise InvalidInputError(
-            f"{run} is no samples file (samples_<task>_<date>.jsonl) or folder of a run. For a "
-            "table of confidences give --confidence and --correct."
-        )
-    return [path]
 
 
 def filter_mark(name: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.harness.files import SampleFile
+from lm_eval_calibration.logs.contract import LogFile
 from lm_eval_calibration.logs.formats.harness.line import shown
 
 DEEPEST = 100
@@ -16,7 +16,7 @@ DEEPEST = 100
 _MEND = "mend it, or take the file away and go without groups and the account of the run"
 
 
-def results_of(files: Iterable[SampleFile]) -> list[dict[str, Any]]:
+def results_of(files: Iterable[LogFile]) -> list[dict[str, Any]]:
     """The harness's results of the runs that wrote `files`, newest first; those that exist.
 
     Raises:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.contract import Progress
 from lm_eval_calibration.logs.formats.harness.choosing import Found, find_reading
 from lm_eval_calibration.logs.formats.harness.chunk import (
     Chunk,
@@ -29,10 +30,9 @@ from lm_eval_calibration.logs.workers import Submit, workers
 from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.ragged import blocks, starts_of
 
+FORMAT = "lm-eval"
 LARGE_BYTES = 1 << 25
-"""Files of more than this in all are read by several processes."""
-
-Progress = Callable[[int], None]
+"""A file of more than this is read by several processes."""
 
 
 def load_samples(path: str | Path, *, normalised: bool = False) -> Predictions:
@@ -153,6 +153,7 @@ def _samples(
         doc_hash=chunk.doc_hash,
         offset=chunk.offset,
         notes=notes,
+        format=FORMAT,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.harness.files import sample_files, task_name
 from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
+from lm_eval_calibration.logs.runs import find_runs
 
 OLD = "samples_{}_2025-01-01T00-00-00.000001.jsonl"
 NEW = "samples_{}_2026-01-01T00-00-00.000001.jsonl"
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_newest_of_each_task_in_each_folder(folder: Path) -> None:
-    found = sample_files([folder])
+    found = sample_files(folder)
     assert set(found) == {folder / "a", folder / "b"}
     assert set(found[folder / "a"]) == {"arc_easy", "mmlu_a_b"}
     assert found[folder / "a"]["arc_easy"].path.name == NEW.format("arc_easy")
@@ -34,9 +35,9 @@ def test_newest_of_each_task_in_each_folder(folder: Path) -> None:
 
 def test_a_file_that_is_named_is_the_one_that_is_read(folder: Path) -> None:
     old = folder / "a" / OLD.format("arc_easy")
-    assert sample_files([old])[folder / "a"]["arc_easy"].path == old
-    newest = sample_files([old, folder / "a"])[folder / "a"]["arc_easy"]
-    assert newest.path.name == NEW.format("arc_easy")
+    assert sample_files(old)[folder / "a"]["arc_easy"].path == old
+    (both,) = find_runs([old, folder / "a"])
+    assert both.files["arc_easy"].path.name == NEW.format("arc_easy")
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,8 @@ def test_a_file_that_is_named_is_the_one_that_is_read(folder: Path) -> None:
     [("a/samples_arc*", 1), ("*/samples_arc*.jsonl", 2), ("**/*.jsonl", 4), ("*", 4), ("a/*", 2)],
 )
 def test_patterns(folder: Path, pattern: str, tasks: int) -> None:
-    found = sample_files([str(folder / pattern)])
-    assert sum(len(files) for files in found.values()) == tasks
+    found = find_runs([str(folder / pattern)])
+    assert sum(len(left.files) for left in found) == tasks
 
 
 def test_names() -> None:
@@ -64,11 +65,11 @@ def test_paths_that_hold_nothing(tmp_path: Path) -> None:
         (table, "no samples file .* give --confidence and --correct"),
     ):
         with pytest.raises(InvalidInputError, match=message):
-            sample_files([run])
+            find_runs([run])
 
 
 def test_results_of_the_same_date(folder: Path) -> None:
-    files = sample_files([folder])
+    files = sample_files(folder)
     assert results_of(files[folder / "a"].values()) == [{"n": 1}]
     assert results_of(files[folder / "b"].values()) == []
     (folder / "b" / "results_2026-01-01T00-00-00.000001.json").write_text("{")
@@ -122,7 +123,7 @@ def test_results_that_lie(folder: Path, text: str, message: str) -> None:
     path = folder / "a" / "results_2026-01-01T00-00-00.000001.json"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(InvalidInputError, match=message) as caught:
-        results_of(sample_files([folder])[folder / "a"].values())
+        results_of(sample_files(folder)[folder / "a"].values())
     assert str(path) in str(caught.value) and "take the file away" in str(caught.value)
 
 

@@ -1,0 +1,80 @@
+"""`HarnessLogs`: the format of what `lm_eval --log_samples --output_path` leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
+from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.formats.harness.documents import read_documents
+from lm_eval_calibration.logs.formats.harness.files import is_named, sample_files
+from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
+from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
+from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT, Pending, begin
+from lm_eval_calibration.logs.run import Run, Samples
+from lm_eval_calibration.redact import hiding, redact
+
+
+class HarnessLogs:
+    """A `Format`; one file for each task, in one folder for each model."""
+
+    name = FORMAT
+    meaning = "runs of lm-evaluation-harness, made with --log_samples"
+
+    def finds(self, path: Path) -> Sequence[Left]:
+        """The newest samples of each task in each folder."""
+        sure = path.is_dir() or is_named(path)
+        return [
+            Left(self.name, folder, files, sure=sure)
+            for folder, files in sample_files(path).items()
+        ]
+
+    def about(self, left: Left) -> Left:
+        """With what its results files say."""
+        results = tuple(results_of(left.files.values()))
+        model = next((str(r["model_name"]) for r in results if r.get("model_name")), None)
+        if model is None:
+            model = left.folder.resolve().name.rpartition("__")[2]
+        return replace(left, results=results, model=model)
+
+    def begin(self, left: Left, asked: Asked) -> Begun:
+        """Begin every file of multiple choice; others are left out, with the reason."""
+        begun = {task: _begin(file, asked, left.secrets) for task, file in left.files.items()}
+        filters = {str(each.filter_name) for each in begun.values() if isinstance(each, Pending)}
+        return Begun(lambda: _finish(left, asked, begun), filters)
+
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+        """From the lines that were read."""
+        return read_documents(samples, rows)
+
+
+def _begin(file: LogFile, asked: Asked, secrets: frozenset[str]) -> Pending | OtherTypeError:
+    """A file whose reading has begun, or why it holds nothing to read."""
+    try:
+        with hiding(secrets):
+            return begin(file.path, asked.submit, asked.filter_name)
+    except OtherTypeError as error:
+        return error
+
+
+def _finish(left: Left, asked: Asked, begun: Mapping[str, Pending | OtherTypeError]) -> Read:
+    read: dict[str, Samples] = {}
+    reasons = []
+    for task, pending in begun.items():
+        try:
+            with hiding(left.secrets):
+                if isinstance(pending, OtherTypeError):
+                    raise pending
+                samples = pending.finish(left.label, asked.skip_bad, asked.progress)
+        except OtherTypeError as error:
+            reasons.append(str(error))
+            continue
+        notes = redact(samples.notes, left.secrets)
+        read[task] = replace(samples, notes=notes, secrets=left.secrets)
+    if not read:
+        raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
+    groups = groups_of(left.results, read)
+    return Read([Run(left.label, read, groups, left.results)], reasons)
