@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
@@ -55,6 +56,17 @@ class Members(Mapping[str, T]):
                 yield self[name]
             except InvalidInputError as error:
                 log.warning("%s", error)
+
+    @contextmanager
+    def added(self, member: T) -> Iterator[None]:
+        """Have one member more, or another of the same name, for as long as the context lasts."""
+        name: str = member.name  # type: ignore[attr-defined]
+        before = dict(self._loaded)
+        self._loaded[name] = member
+        try:
+            yield
+        finally:
+            self._loaded = before
 
     def _found(self) -> dict[str, EntryPoint]:
         if self._others is None:

@@ -29,6 +29,7 @@ ROOMS = [
         "errors",
         "files",
         "json_text",
+        "members",
         "messages",
         "names",
         "redact",
@@ -53,6 +54,7 @@ ROOMS = [
     ["analysis"],
     ["fitting"],
     ["report"],
+    ["testing"],
     ["cli"],
     ["__main__"],
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.metrics import evaluate
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.testing import calibrators as laws
 
 few = settings(
     derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
@@ -24,7 +24,6 @@ few = settings(
 every_method = pytest.mark.parametrize("name", METHODS)
 sound = pytest.mark.parametrize("name", [n for n in METHODS if n != "resoftmax"])
 """All but the one that is there to show what goes wrong."""
-ordered = pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.keeps_order])
 LOGITS = st.sampled_from([-math.inf, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 3.0, 800.0])
 Documents = list[tuple[list[float], int]]
 
@@ -59,40 +58,22 @@ def drawn(count: int, temperature: float = 1.0, options: int = 4, seed: int = 0)
 def test_mapped_beliefs_are_distributions_over_the_same_options(
     name: str, found: Documents
 ) -> None:
-    before = predictions(found)
-    after = fit(name, before).transform(before)
-    assert after.probabilities is not None
-    np.testing.assert_allclose(after.probabilities.sum(axis=1), 1, atol=1e-9)
-    assert (after.num_options == before.num_options).all() and (after.gold == before.gold).all()
-    beyond = np.arange(after.probabilities.shape[1]) >= after.num_options[:, None]
-    assert (after.probabilities[beyond] == 0).all()
-
-
-@ordered
-@given(documents())
-@few
-def test_what_is_predicted_stays(name: str, found: Documents) -> None:
-    before = predictions(found)
-    calibrator = fit(name, before)
-    after = calibrator.transform(before)
-    assert (after.predicted == before.predicted).all()
-    assert (after.correct == before.correct).all()
-    # ... in the scores that a model returns to the harness too, whose argmax is numpy's
-    raw = [np.array(row) for row, _ in found]
-    for row, choice in zip(raw, before.predicted, strict=True):
-        scores = calibrator.option_scores(row[None], np.array([len(row)]))
-        assert int(np.argmax(scores[0])) == choice
+    laws.distributions(METHODS[name], predictions(found))
 
 
 @every_method
-@given(documents(), st.randoms(use_true_random=False))
+@given(documents())
 @few
-def test_row_order_does_not_matter(name: str, found: Documents, random: Any) -> None:
-    shuffled = random.sample(found, len(found))
-    a, b = fit(name, predictions(found)), fit(name, predictions(shuffled))
-    target = drawn(20, options=2)
-    x, y = (c.transform(target).confidence for c in (a, b))
-    np.testing.assert_allclose(x, y, atol=2e-3)
+def test_what_is_predicted_stays(name: str, found: Documents) -> None:
+    """... in the scores that a model returns to the harness too, whose argmax is numpy's."""
+    laws.predictions_stay(METHODS[name], predictions(found))
+
+
+@every_method
+@given(documents(), st.integers(0, 99))
+@few
+def test_row_order_does_not_matter(name: str, found: Documents, seed: int) -> None:
+    laws.order_is_nothing(METHODS[name], predictions(found), np.random.default_rng(seed))
 
 
 @sound

@@ -1,0 +1,1 @@
+"""A calibrator and a format of logs that another package adds."""
