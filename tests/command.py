@@ -1,8 +1,9 @@
-"""`lm-calib` in this process, as it is typed."""
+"""`lm-calib` and `lm_eval` in this process, as they are typed."""
 
 from __future__ import annotations
 
 import inspect
+import sys
 
 from typer.testing import CliRunner, Result
 
@@ -11,6 +12,17 @@ from lm_eval_calibration.cli.app import app
 # Before click 8.2 stderr went into stdout unless it was told not to.
 MIXES = "mix_stderr" in inspect.signature(CliRunner).parameters
 RUNNER = CliRunner(**({"mix_stderr": False} if MIXES else {}))  # type: ignore[arg-type]
+
+
+def lm_eval(*arguments: object) -> None:
+    """`lm_eval`, in this process; it may exit."""
+    from lm_eval_calibration.harness.start import start
+
+    argv = sys.argv
+    try:
+        start([str(a) for a in arguments])
+    finally:
+        sys.argv = argv
 
 
 def run(*arguments: object) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import hashlib
+import importlib
 import importlib.util
 import json
 import math
@@ -18,21 +19,24 @@ from typing import Any
 
 import pytest
 
-# No test reaches a hub, and none leaves or finds a stale data set in the user's cache.
-DATASETS = tempfile.mkdtemp(prefix="calib-datasets-")
-atexit.register(shutil.rmtree, DATASETS, ignore_errors=True)
-os.environ.update(
-    HF_HUB_OFFLINE="1",
-    HF_DATASETS_OFFLINE="1",
-    HF_DATASETS_CACHE=DATASETS,
-    TOKENIZERS_PARALLELISM="false",
-    TQDM_DISABLE="1",
-)
-if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the workers
-    os.environ["OMP_NUM_THREADS"] = "1"
-
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
+START_UP = HERE / "start_up"
+
+# No test reaches a hub, and none leaves or finds a stale data set in the user's cache; workers share one.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="calib-datasets-")
+    atexit.register(shutil.rmtree, os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
+    # Processes that tests start find the harness's index made: `start_up` is on their path.
+    paths = [str(START_UP), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+else:  # one thread for each of the workers
+    os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.update(
+    HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1"
+)
+sys.path.insert(0, str(START_UP))
+importlib.import_module("quick_index").install()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -54,6 +54,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_scoring_and_reporting_under_a_ceiling(many: Path, tmp_path: Path) -> None:
     """Every metric with intervals and null bands, and the page."""
@@ -66,6 +67,7 @@ def test_scoring_and_reporting_under_a_ceiling(many: Path, tmp_path: Path) -> No
     assert page.stat().st_size > 50_000
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_the_ceiling_is_one(many: Path) -> None:
     assert under_a_ceiling(5, "score", many, "--json").returncode != 0

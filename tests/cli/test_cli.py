@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from command import lm_eval
+
+from lm_eval_calibration.errors import InvalidInputError
 
 BIN = Path(sys.executable).parent
 
@@ -32,24 +35,25 @@ DUMMY = ("--model", "dummy", "--limit", "6")
 class TestHarnessCommand:
     """`lm_eval`, with this package merely installed."""
 
-    def test_validate(self) -> None:
-        out = call(
-            "lm_eval",
-            "validate",
-            "--tasks",
-            "calib_arc,calib_mmlu,calib_hellaswag,calib_leaderboard",
-        )
-        assert "All tasks found and valid" in out
-        out = call("lm_eval", "validate", "--tasks", "calib_wikitext,calib_arcs", ok=False)
+    def test_validate(
+        self, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lm_eval("validate", "--tasks", "calib_arc,calib_mmlu,calib_hellaswag,calib_leaderboard")
+        assert "All tasks found and valid" in capsys.readouterr().out
+        with pytest.raises(SystemExit):
+            lm_eval("validate", "--tasks", "calib_wikitext,calib_arcs")
+        out = capsys.readouterr().out + caplog.text
         assert "`wikitext` is a loglikelihood_rolling task, which has no twin" in out
         assert "Tasks not found: calib_arcs, calib_wikitext" in out or (
             "Tasks not found: calib_wikitext, calib_arcs" in out
         )
-        out = call("lm_eval", *DUMMY, "--tasks", "calib_gsm8k", ok=False)
-        assert "Put a wrapper around it that does, e.g. --model self_consistency" in out
+        with pytest.raises(InvalidInputError, match=r"wrapper around it .* --model self_consis"):
+            lm_eval(*DUMMY, "--tasks", "calib_gsm8k")
 
-    def test_listing_holds_the_curated_names_only(self) -> None:
-        out = call("lm_eval", "ls", "tasks")
+    @pytest.mark.exhaustive
+    def test_listing_holds_the_curated_names_only(self, capsys: pytest.CaptureFixture[str]) -> None:
+        lm_eval("ls", "tasks")
+        out = capsys.readouterr().out
         assert "calib_arc" in out
         assert "calib_demo" in out
         assert "calib_hellaswag" not in out
@@ -69,7 +73,7 @@ class TestHarnessCommand:
                 {"model": "dummy", "tasks": ["calib_demo"], "limit": 4, "output_path": "o"}
             )
         )
-        call("lm_eval", "run", "--config", "run.yaml")
+        lm_eval("run", "--config", "run.yaml")
         (results,) = Path("o").rglob("results_*.json")
         assert "ece,none" in json.loads(results.read_text())["results"]["calib_demo"]
 

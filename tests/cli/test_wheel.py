@@ -30,6 +30,7 @@ def test_contents(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
 
 
+@pytest.mark.exhaustive
 def test_twin_runs_in_an_empty_environment(wheel: Path, workspace: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     subprocess.run([sys.executable, "-m", "venv", "empty"], check=True)

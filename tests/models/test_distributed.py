@@ -5,11 +5,12 @@ In float64, where what stands beside a request in its batch changes nothing abov
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ import numpy as np
 import pytest
 from command import run
 
-from lm_eval_calibration.calibrators import Calibrator
-from lm_eval_calibration.calibrators.thermometer import Thermometer
+from lm_eval_calibration.calibrators import load
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.self_consistency import SelfConsistencyLM
 
 BIN = Path(sys.executable).parent
+Runs = Callable[[str], dict[int, Path]]
 TESTS = Path(__file__).resolve().parents[1]
 OPTIONS, ANSWERS, SENTENCES = (
     "calib_toy_norm,toy_several",
@@ -42,19 +43,34 @@ MODELS = {
     "fractal-scorer": (SENTENCES, "scorer={scorer}"),
 }
 FITS = {"temperature": ["--device", "cpu"], "thermometer": ["--device", "cpu"]}
+FEW = ("hf-fast", "self_consistency", "temperature")
+"""One of each kind: log-likelihoods, samples, a fit."""
+
+
+def kinds(names: Iterable[str]) -> list[Any]:
+    """One of each kind in every suite, and all others before a release."""
+    return [pytest.param(n, marks=() if n in FEW else pytest.mark.exhaustive) for n in names]
 
 
 @pytest.fixture(scope="module")
-def folders(
-    tiny_model: Path, task_folder: Path, tmp_path_factory: pytest.TempPathFactory,
-    thermometer_folder: Path, swag_folder: Path,
-) -> dict[str, Path]:  # fmt: skip
-    """The model, the tasks, and an artifact of every kind."""
+def plain(
+    tiny_model: Path, task_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The model and the tasks."""
+    root = tmp_path_factory.mktemp("artifacts")
+    for path in task_folder.iterdir():
+        (root / path.name).symlink_to(path)
+    return {"model": tiny_model, "tasks": root}
+
+
+@pytest.fixture(scope="module")
+def folders(plain: dict[str, Path], thermometer_folder: Path, swag_folder: Path) -> dict[str, Path]:
+    """An artifact of every kind as well."""
     from toy_encoder import Toy
 
     from lm_eval_calibration.fractal import encoders
 
-    root = tmp_path_factory.mktemp("artifacts")
+    root, tiny_model = plain["tasks"], plain["model"]
     rows = [
         {"question": f"Question {i}?", "response": [f"It {i} is {word}." for word in words],
          "sentences": [f"It {i} is {word}." for word in words],
@@ -70,25 +86,25 @@ def folders(
         f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {root}/sentences.json}}}}\n"
         "output_type: generate_until\ntest_split: test\ndoc_to_text: question\nmetric_list: []\n"
     )
-    for path in task_folder.iterdir():
-        (root / path.name).symlink_to(path)
-    load = encoders._load
+    real = encoders._load
     encoders._load = lambda name, device: Toy()  # type: ignore[assignment,return-value]
     try:
         run("fit", "fractal", "--table", root / "train.jsonl", "--output", root / "scorer",
             "--epochs", 2, "--weights", "0.8,0.1,0.1")  # fmt: skip
     finally:
-        encoders._load = load
+        encoders._load = real
     run("fit", "temperature", "--model_args", f"pretrained={tiny_model},dtype=float64", "--device", "cpu",
-        "--tasks", "toy_norm", "--include_path", task_folder, "--split", "train",
+        "--tasks", "toy_norm", "--include_path", root, "--split", "train",
         "--output", root / "calibrator")  # fmt: skip
-    return {"model": tiny_model, "tasks": root, "thermometer": thermometer_folder,
-            "swag": swag_folder, "calibrator": root / "calibrator", "scorer": root / "scorer"}  # fmt: skip
+    return {**plain, "thermometer": thermometer_folder, "swag": swag_folder,
+            "calibrator": root / "calibrator", "scorer": root / "scorer"}  # fmt: skip
 
 
-def commands(out: Path, folders: dict[str, Path]) -> Iterator[list[str]]:
-    """An evaluation by every model, and every fit that passes a model over documents."""
+def commands(out: Path, folders: dict[str, Path], few: bool) -> Iterator[list[str]]:
+    """An evaluation by a model, and each fit that passes a model over documents: few, or the others."""
     for name, (tasks, arguments) in MODELS.items():
+        if (name in FEW) is not few:
+            continue
         given = arguments.format(**folders)
         given += ",dtype=float64" if "pretrained" in given else ""
         yield ["lm_eval", "run", "--model", name, "--model_args", given, "--device", "cpu",
@@ -96,28 +112,40 @@ def commands(out: Path, folders: dict[str, Path]) -> Iterator[list[str]]:
                "--batch_size", "4", "--gen_kwargs", "max_gen_toks=12", "--log_samples",
                "--output_path", str(out / name)]  # fmt: skip
     for name, more in FITS.items():
+        if (name in FEW) is not few:
+            continue
         yield ["lm-calib", "fit", name, "--model_args", f"pretrained={folders['model']},dtype=float64",
                "--tasks", "toy_norm,toy_several", "--include_path", str(folders["tasks"]),
                "--split", "test", "--output", str(out / "fits" / name), *more]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def runs(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """What one process wrote, and what two did."""
-    found = {}
-    for processes in (1, 2):
-        out = found[processes] = tmp_path_factory.mktemp(f"processes{processes}")
-        (out / "commands.json").write_text(json.dumps(list(commands(out, folders))))
-        launch = [BIN / "accelerate", "launch", "--cpu", "--num_processes", str(processes)]
-        launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        done = subprocess.run(
-            [*launch, TESTS / "launched.py", out / "commands.json"],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=out,
-            env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-5000:]
-        (out / "output.txt").write_text(done.stdout)
-    return found
+def runs(
+    plain: dict[str, Path], request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Runs:  # fmt: skip
+    """What one process wrote, and what two did, of the model or fit of a name."""
+
+    @functools.cache
+    def launched(few: bool) -> dict[int, Path]:
+        folders = plain if few else request.getfixturevalue("folders")
+        return {n: _launched(n, folders, few, tmp_path_factory.mktemp(str(n))) for n in (1, 2)}
+
+    return lambda name: launched(name in FEW)
+
+
+def _launched(processes: int, folders: dict[str, Path], few: bool, out: Path) -> Path:
+    (out / "commands.json").write_text(json.dumps(list(commands(out, folders, few))))
+    launch = [BIN / "accelerate", "launch", "--cpu", "--num_processes", str(processes)]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    done = subprocess.run(
+        [*launch, TESTS / "launched.py", out / "commands.json"],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=out,
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    (out / "output.txt").write_text(done.stdout)
+    return out
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -135,9 +163,9 @@ def samples(folder: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_two_processes_give_the_figures_of_one(runs: dict[int, Path], name: str) -> None:
-    one, two = (results(runs[n] / name)["results"] for n in (1, 2))
+@pytest.mark.parametrize("name", kinds(MODELS))
+def test_two_processes_give_the_figures_of_one(runs: Runs, name: str) -> None:
+    one, two = (results(runs(name)[n] / name)["results"] for n in (1, 2))
     assert one.keys() == two.keys() and one
     for task, row in one.items():
         assert row.keys() == two[task].keys()
@@ -150,9 +178,9 @@ def test_two_processes_give_the_figures_of_one(runs: dict[int, Path], name: str)
                 assert two[task][key] == value or key == "alias", (task, key)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_document_is_answered_once_and_alike(runs: dict[int, Path], name: str) -> None:
-    one, two = (samples(runs[n] / name) for n in (1, 2))
+@pytest.mark.parametrize("name", kinds(MODELS))
+def test_every_document_is_answered_once_and_alike(runs: Runs, name: str) -> None:
+    one, two = (samples(runs(name)[n] / name) for n in (1, 2))
     assert one.keys() == two.keys() and len(one) in (15, 30)
     for document, answers in one.items():
         if MODELS[name][0] not in (ANSWERS, SENTENCES):
@@ -162,16 +190,19 @@ def test_every_document_is_answered_once_and_alike(runs: dict[int, Path], name: 
             assert answers == two[document]
 
 
-def test_samples_differ(runs: dict[int, Path]) -> None:
+def test_samples_differ(runs: Runs) -> None:
     """Else the equality above says nothing of sampling."""
-    (path,) = (runs[2] / "self_consistency").rglob("samples_*.jsonl")
+    (path,) = (runs("self_consistency")[2] / "self_consistency").rglob("samples_*.jsonl")
     rows = map(json.loads, path.read_text().splitlines())
     pools = [json.loads(row["resps"][0][0])["candidates"] for row in rows]
     assert all(len(set(pool)) == 3 for pool in pools)
 
 
-def test_temperatures_are_of_all_prompts(runs: dict[int, Path]) -> None:
-    a, b = (results(runs[n] / "thermometer")["config"]["thermometer"] for n in (1, 2))
+@pytest.mark.exhaustive
+def test_temperatures_are_of_all_prompts(runs: Runs) -> None:
+    a, b = (
+        results(runs("thermometer")[n] / "thermometer")["config"]["thermometer"] for n in (1, 2)
+    )
     for task, found in a["temperatures"].items():
         assert found["prompts"] == b["temperatures"][task]["prompts"] == 15
         assert found["temperature"] == pytest.approx(
@@ -179,26 +210,31 @@ def test_temperatures_are_of_all_prompts(runs: dict[int, Path]) -> None:
         )
 
 
-def test_posterior_draws_are_shared(runs: dict[int, Path]) -> None:
-    one, two = (results(runs[n] / "swag")["results"]["calib_toy_norm"] for n in (1, 2))
+@pytest.mark.exhaustive
+def test_posterior_draws_are_shared(runs: Runs) -> None:
+    one, two = (results(runs("swag")[n] / "swag")["results"]["calib_toy_norm"] for n in (1, 2))
     assert one["draws,none"] == two["draws,none"] == 4
 
 
-def test_a_fit_shares_its_pass(runs: dict[int, Path]) -> None:
+@pytest.mark.parametrize("name", kinds(FITS))
+def test_a_fit_shares_its_pass(runs: Runs, name: str) -> None:
     """Parts of documents are computed alike by whichever process: to the bit."""
-    for name, read in (("temperature", Calibrator), ("thermometer", Thermometer)):
-        a, b = (runs[n] / "fits" / name for n in (1, 2))
-        read.from_pretrained(b)
-        assert (a / "config.json").read_bytes() == (b / "config.json").read_bytes()
+    a, b = (runs(name)[n] / "fits" / name for n in (1, 2))
+    load(str(b))
+    assert (a / "config.json").read_bytes() == (b / "config.json").read_bytes()
 
 
-def test_each_process_made_its_part(runs: dict[int, Path]) -> None:
-    stores = [sorted(p.name for p in (runs[n] / "fits").rglob("*-*.safetensors")) for n in (1, 2)]
+@pytest.mark.parametrize("name", kinds(FITS))
+def test_each_process_made_its_part(runs: Runs, name: str) -> None:
+    folders = [runs(name)[n] / "fits" / name for n in (1, 2)]
+    stores = [sorted(p.name for p in folder.rglob("*-*.safetensors")) for folder in folders]
     assert stores[0] == stores[1] and len(stores[0]) >= 2
 
 
-def test_tables_are_printed_once(runs: dict[int, Path]) -> None:
-    assert (runs[2] / "output.txt").read_text().count("temperature, fitted on 80 documents") == 1
+def test_tables_are_printed_once(runs: Runs) -> None:
+    assert (runs("temperature")[2] / "output.txt").read_text().count(
+        "temperature, fitted on 80 documents"
+    ) == 1
 
 
 def test_a_base_that_knows_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command import run
+from command import lm_eval, run
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from scipy.special import log_softmax, softmax
@@ -161,18 +161,12 @@ def test_the_logged_run_reads_back(
     tiny_model: Path, swag_folder: Path, task_folder: Path, tmp_path: Path
 ) -> None:
     """Through the command, and by `lm-calib score` and `lm-calib ood`."""
-    import subprocess
-    import sys
-
-    command = [
-        Path(sys.executable).parent / "lm_eval", "--model", "swag", "--model_args",
-        f"pretrained={tiny_model},dtype=float32,swag={swag_folder},samples=2,scale=1.0",
-        "--device", "cpu", "--include_path", task_folder, "--log_samples",
-    ]  # fmt: skip
     for task in ("calib_toy_norm", "calib_toy_several"):
-        subprocess.run(
-            [*command, "--tasks", task, "--output_path", tmp_path / task],
-            check=True, capture_output=True,
+        lm_eval(
+            "run", "--model", "swag", "--model_args",
+            f"pretrained={tiny_model},dtype=float32,swag={swag_folder},samples=2,scale=1.0",
+            "--device", "cpu", "--include_path", task_folder, "--log_samples", "--tasks", task,
+            "--output_path", tmp_path / task,
         )  # fmt: skip
     (file,) = (tmp_path / "calib_toy_norm").rglob("samples_*.jsonl")
     assert len(load_samples(file)) == 40

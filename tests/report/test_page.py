@@ -136,16 +136,22 @@ def test_what_was_read_and_how_it_was_made(page: Page) -> None:
     assert "large · toy_hostile" in content
 
 
-def test_same_input_same_bytes(reported: Any, tmp_path: Path, text: str) -> None:
-    again = write_report(*reported, tmp_path / "again.html", figures=tmp_path / "one")
+@pytest.mark.parametrize(
+    "formats", [("svg",), pytest.param(("svg", "png"), marks=pytest.mark.exhaustive)]
+)
+def test_same_input_same_bytes(
+    formats: tuple[str, ...], reported: Any, tmp_path: Path, text: str
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    again = write_report(*reported, tmp_path / "again.html", figures=one, formats=formats)
     assert again.read_text(encoding="utf-8") == text
-    write_report(*reported, tmp_path / "third.html", figures=tmp_path / "two")
-    names = sorted(path.name for path in (tmp_path / "one").glob("[!.]*"))
-    assert len(names) == 2 * (2 * 4 * 3 + 2)
+    write_report(*reported, tmp_path / "third.html", figures=two, formats=formats)
+    names = sorted(path.name for path in one.glob("[!.]*"))
+    assert len(names) == len(formats) * (2 * 4 * 3 + 2)
     assert "large-toy_a-reliability.svg" in names
     for name in names:
         assert re.fullmatch(r"[\w.-]+\.(svg|png)", name)
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        assert (one / name).read_bytes() == (two / name).read_bytes()
 
 
 def test_progress_is_told_of_every_scope(reported: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lm_eval_calibration.swag import PRESETS, Settings
 from lm_eval_calibration.swag.questions import Question
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quick() -> Settings:
     """A training of 40 steps with 9 snapshots."""
     return replace(
@@ -29,7 +29,7 @@ def quick() -> Settings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fresh() -> Callable[..., LlamaForCausalLM]:
     """The same random model each time."""
 
@@ -57,13 +57,13 @@ def questions(count: int, seed: int) -> list[Question]:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def learn() -> list[Question]:
     """Documents to train on."""
     return questions(30, 0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def judge() -> list[Question]:
     """Documents to validate on."""
     return questions(12, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,18 @@ def member(fresh: Any, learn: Any, judge: Any, settings: Settings, work: Path, s
     return Member(found.moments, found.best, config, settings, training, 0.5, {"seed": seed})
 
 
+@pytest.fixture(scope="module")
+def trained(
+    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> list[Member]:
+    work = tmp_path_factory.mktemp("work")
+    return [member(fresh, learn, judge, quick, work / str(seed), seed) for seed in (0, 1)]
+
+
 @pytest.fixture
-def two(fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path) -> list[Member]:
-    return [
-        member(fresh, learn, judge, quick, tmp_path / "work" / str(seed), seed) for seed in (0, 1)
-    ]
+def two(trained: list[Member]) -> list[Member]:
+    """Two members, a test's own."""
+    return copy.deepcopy(trained)
 
 
 @pytest.fixture
