@@ -1,6 +1,8 @@
 # `make demo` and `make test` need only Python 3.10+ and make: each sets up its own environment.
 #   make demo [MODEL=<hub id or folder>] [TASKS=calib_arc] [ARGS="--limit 100"]
-#   make test         lint, types and the whole suite, on the installed package
+#   make test         lint, types and the suite, one of each kind, on the installed package
+#   make test-all     the suite with every case
+#   make coverage     lines and branches that no test of make test-all reaches
 #   make test-slow    the checks that run a real language model
 #   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides
 #   make matrix       other versions of Python and of what the package needs: see .ci/matrix
@@ -38,20 +40,28 @@ $(remove_environment)
 	touch "$(1)/.of-lm-eval-calibration"
 endef
 
-.PHONY: demo test test-slow matrix lint docs fuzz browser clean
+.PHONY: demo test test-all coverage test-slow matrix lint docs fuzz browser clean
 
 demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
 	model="$(MODEL)"; [ -n "$$model" ] || model=$$(lm-calib demo-model); \
 	out="$(DEMO_OUT)/$$(date +%Y-%m-%dT%H-%M-%S)"; \
-	lm_eval run --model hf --model_args pretrained="$$model",dtype=auto,softmax_dtype=float32 --tasks $(TASKS) \
+	lm_eval run --model hf-fast --model_args pretrained="$$model",dtype=float32 --tasks $(TASKS) \
 	    --batch_size 16 --log_samples --output_path "$$out" $(ARGS); \
 	echo "Reliability diagram:"; \
 	lm-calib diagram "$$out" --output "$$out/reliability.png"
 
+PYTEST = LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest \
+    --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
+
 test: lint
-	LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest -m "not slow" \
-	    --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
+	$(PYTEST) -m "not slow and not exhaustive"
+
+test-all: lint
+	EXAMPLES=3 $(PYTEST) -m "not slow"
+
+coverage: install-test
+	$(PYTEST) -m "not slow" --cov --cov-report=term-missing:skip-covered
 
 # Needs root on a Debian-like system. Without a browser those tests are skipped.
 browser:

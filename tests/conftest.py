@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -14,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,9 +246,43 @@ def generated_folder(tmp_path_factory: pytest.TempPathFactory, tasks: Any) -> Pa
     return save_run(tmp_path_factory.mktemp("generated"), results)
 
 
+def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
+    """A folder that the first of the workers fills."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    from filelock import FileLock
+
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            partial = factory.mktemp(name) / name
+            fill(partial)
+            partial.rename(folder)
+    return folder
+
+
+@pytest.fixture
+def few_steps() -> Iterator[None]:
+    """Thermometers are trained for a tenth of their steps."""
+    with a_tenth_of_the_steps():
+        yield
+
+
+@contextlib.contextmanager
+def a_tenth_of_the_steps() -> Iterator[None]:
+    from lm_eval_calibration.calibrators.thermometer import PRESETS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "default", replace(PRESETS["default"], steps=500))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer Llama with a byte tokenizer and a chat template, saved in a folder."""
+    return once(tmp_path_factory, "tiny_model", save_tiny_model)
+
+
+def save_tiny_model(folder: Path) -> None:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -271,10 +307,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             initializer_range=0.3,
         )
     )  # fmt: skip
-    folder = tmp_path_factory.mktemp("tiny_model")
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -292,13 +326,13 @@ def thermometer_folder(
     """Trained on the toy tasks' training documents."""
     from command import run
 
-    folder = tmp_path_factory.mktemp("thermometer")
-    run(
+    arguments = [
         "fit", "thermometer", "--model_args", f"pretrained={tiny_model},dtype=float32",
         "--device", "cpu", "--tasks", "toy_norm,toy_several", "--include_path", task_folder,
-        "--split", "train", "--output", folder,
-    )  # fmt: skip
-    return folder
+        "--split", "train", "--output",
+    ]  # fmt: skip
+    with a_tenth_of_the_steps():
+        return once(tmp_path_factory, "thermometer", lambda folder: run(*arguments, folder))
 
 
 @pytest.fixture(scope="session")
@@ -308,14 +342,13 @@ def swag_folder(
     """Two members, trained on a toy task's training documents."""
     from command import run
 
-    folder = tmp_path_factory.mktemp("swag")
-    run(
+    arguments = [
         "fit", "swag", "--model_args", f"pretrained={tiny_model},dtype=float32",
         "--device", "cpu", "--tasks", "toy_norm", "--include_path", task_folder,
         "--members", "2", "--train_batch_size", "2", "--rank", "3", "--learning_rate", "0.01",
-        "--swag_learning_rate", "0.01", "--output", folder,
-    )  # fmt: skip
-    return folder
+        "--swag_learning_rate", "0.01", "--output",
+    ]  # fmt: skip
+    return once(tmp_path_factory, "swag", lambda folder: run(*arguments, folder))
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@ def page_of(page: Path) -> Any:
     return pytest.param(page, id=name, marks=() if readme else pytest.mark.exhaustive)
 
 
-@pytest.mark.usefixtures("toy_encoder", "one_index")
+@pytest.mark.usefixtures("toy_encoder", "one_index", "few_steps")
 @pytest.mark.parametrize("page", [page_of(page) for page in SHOWN])
 def test_page(page: Path, kitchen: Kitchen, data_folder: Path, workspace: Path) -> None:
     for source in data_folder.iterdir():

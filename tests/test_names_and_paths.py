@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kinds import kinds
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
@@ -24,8 +25,9 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-def test_every_name_stays_inside(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", kinds(range(len(HOSTILE)), range(0, len(HOSTILE), 4)))
+def test_every_name_stays_inside(number: int, tmp_path: Path) -> None:
+    name = HOSTILE[number]
     inside = tmp_path / "in" / "deep"
     inside.mkdir(parents=True)
     assert (inside / file_name(name)).resolve().parent == inside.resolve()

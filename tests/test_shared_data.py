@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinds import kinds
 from lm_eval import simple_evaluate
 from logged_lines import save_run
 
@@ -38,7 +39,7 @@ def beside_the_data(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data_folder)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", kinds(TASKS, ["arc_easy", "truthfulqa_mc2", "boolq"]))
 def test_twin_is_upstream_and_more(manager: Any, scripted: Any, name: str, tmp_path: Path) -> None:
     runs = {
         task: simple_evaluate(
@@ -95,6 +96,7 @@ def test_arc_group(manager: Any, scripted: Any) -> None:
     assert {"acc,none", "acc_norm,none", "ece,none", "ece_macro,none", "nll_norm,none"} <= set(row)
 
 
+@pytest.mark.exhaustive
 def test_mmlu_has_its_four_subgroups(manager: Any) -> None:
     loaded = manager.load(["calib_mmlu"])
     assert loaded["group_map"]["calib_mmlu"] == [

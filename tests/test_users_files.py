@@ -19,6 +19,7 @@ import pytest
 from command import RUNNER, app
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 from safetensors.numpy import save_file
 
 from lm_eval_calibration.calibrators import fit
@@ -151,7 +152,9 @@ def replaceable(name: str, what: Any, overwrite: bool) -> bool:
     return callable(what) and what not in foreign and name in ours
 
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(
+    max_examples=20 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @MANY

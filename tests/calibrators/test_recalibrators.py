@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 from sklearn import calibration
 from sklearn.linear_model import LogisticRegression
 
@@ -19,7 +20,10 @@ from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.testing import calibrators as laws
 
 few = settings(
-    derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
+    derandomize=True,
+    deadline=None,
+    max_examples=8 * EXAMPLES,
+    phases=[Phase.explicit, Phase.generate],
 )
 every_method = pytest.mark.parametrize("name", METHODS)
 sound = pytest.mark.parametrize("name", [n for n in METHODS if n != "resoftmax"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 from rewriting import put, rewrite
 from safetensors.numpy import load_file, save_file
 
@@ -21,7 +22,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions
 
 every_method = pytest.mark.parametrize("name", METHODS)
-few = settings(derandomize=True, deadline=None, max_examples=10, database=None)
+few = settings(derandomize=True, deadline=None, max_examples=4 * EXAMPLES, database=None)
 BEYOND: dict[str, dict[str, list[Any]]] = {
     "temperature": {"temperature": [-1.0, 0.0, 1e-300, 0.009, 101.0, 1e300]},
     "resoftmax": {"temperature": [-1.0, 0.0, 1e-300, 0.009, 101.0, 1e300]},

@@ -89,6 +89,7 @@ class TestLauncher:
         )
         assert "|ece " in call("lm-calib", "run", *DUMMY, "--tasks", "calib_demo", **off)
 
+    @pytest.mark.exhaustive
     def test_folder_of_tasks_serves_as_include_path(self) -> None:
         folder = call("lm-calib", "tasks", "--path").strip()
         assert (Path(folder) / "demo.yaml").is_file()

@@ -178,6 +178,7 @@ def test_errors_are_a_line_that_is_shown(
     )
 
 
+@pytest.mark.exhaustive
 def test_pages_and_pictures_obey_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prompts, options and names of the run stand in the page, and do nothing there."""
     run = write(tmp_path / "run", "-model" + EVIL + "\ud800", tasks=TASKS[:1])

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_table(folder: Path) -> None:
-    out = run("score", folder).stdout
+    out = run("score", folder, "--replicates", 100).stdout
     assert "both (2 tasks pooled), 16 documents" in out
     assert "mean of tasks: weighted by size" in out
     lines = [text.split() for text in out.splitlines()]
@@ -42,7 +42,7 @@ def test_table(folder: Path) -> None:
 
 
 def test_json(folder: Path) -> None:
-    content = json.loads(run("score", folder, "--json").stdout)
+    content = json.loads(run("score", folder, "--replicates", 100, "--json").stdout)
     assert set(content) == {"lm_eval_calibration", "scores"}
     group, x, y = content["scores"]
     assert group["pooled"] == ["x", "y"]
@@ -59,7 +59,9 @@ def test_json(folder: Path) -> None:
 
 
 def test_csv_and_markdown(folder: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(run("score", folder, "--csv").stdout)))
+    rows = list(
+        csv.DictReader(io.StringIO(run("score", folder, "--replicates", 100, "--csv").stdout))
+    )
     assert {row["name"] for row in rows} == {"both", "x", "y"}
     nll = next(row for row in rows if row["name"] == "x" and row["metric"] == "nll")
     assert float(nll["low"]) < float(nll["value"]) < float(nll["high"])
@@ -127,6 +129,7 @@ def test_tables_of_confidences(tmp_path: Path) -> None:
             run("score", path, *arguments)
 
 
+@pytest.mark.exhaustive
 def test_published_aurocs_through_the_command(data_folder: Path) -> None:
     """Plaut, Nguyen and Trinh's AUROCs of softmax confidences, to 1e-3, as anybody would ask."""
     pd = pytest.importorskip("pandas")

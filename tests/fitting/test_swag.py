@@ -76,6 +76,7 @@ def test_a_member_is_an_adapter_with_its_posterior(arguments: list[Any], tmp_pat
     assert about["validation"]["map"] > 0 and set(about["validation"]["scales"]) == {"0.0", "1.0"}
 
 
+@pytest.mark.exhaustive
 def test_the_command_goes_on_where_it_was(
     arguments: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,6 +219,7 @@ def test_a_calibration_error_is_0_for_a_calibrated_model(name: str) -> None:
     assert e.low == 0.0
 
 
+@pytest.mark.exhaustive
 def test_a_calibration_error_beyond_its_null_band_is_not_0() -> None:
     rng = np.random.default_rng(7)
     confidence = rng.beta(3, 1.5, 5000)

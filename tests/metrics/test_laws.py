@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 
 from lm_eval_calibration.metrics import (
     METRICS,
@@ -33,10 +34,10 @@ NAMES = [f"{name}_0.7" if metric.parameter else name for name, metric in METRICS
 few = settings(
     derandomize=True,
     deadline=None,
-    max_examples=20,
+    max_examples=8 * EXAMPLES,
     phases=[Phase.explicit, Phase.generate],  # a failure is reported as found, in bounded time
 )
-more = settings(few, max_examples=100)
+more = settings(few, max_examples=30 * EXAMPLES)
 
 SIZE_MATTERS = {
     "debiased_ece": "subtracts the sampling noise, which falls with the number of documents",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 from scipy.stats import binomtest, ttest_rel
 
 from lm_eval_calibration.errors import InvalidInputError
@@ -28,10 +29,19 @@ from lm_eval_calibration.metrics.intervals import p_value, symmetric_interval
 from lm_eval_calibration.predictions import Predictions
 
 few = settings(
-    derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
+    derandomize=True,
+    deadline=None,
+    max_examples=8 * EXAMPLES,
+    phases=[Phase.explicit, Phase.generate],
 )
 every_metric = pytest.mark.parametrize("name", ALL_METRICS)
 SIZE_MATTERS = {"debiased_ece", "aurc", "eaurc"}
+WIDE = [
+    pytest.param(name, *size, marks=() if name in few_names else pytest.mark.exhaustive)
+    for size, few_names in (((300, 300), ("ece", "aurc", "nll")), ((3000, 1000), ("auroc", "ace")))
+    for name in ALL_METRICS
+]
+"""Single documents, and groups of them."""
 
 
 def _pair(n: int, seed: int = 0, sharp: float = 1.0) -> tuple[Predictions, Predictions]:
@@ -146,8 +156,7 @@ def _reference_paired_bootstrap(a: Predictions, b: Predictions, name: str, times
     return float(np.std(draws))
 
 
-@every_metric
-@pytest.mark.parametrize(("n", "limit"), [(300, 300), (3000, 1000)], ids=["documents", "groups"])
+@pytest.mark.parametrize(("name", "n", "limit"), WIDE)
 def test_the_interval_is_as_wide_as_the_plain_bootstrap_s(
     name: str, n: int, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +184,7 @@ def test_a_mean_agrees_with_the_paired_t_test(name: str, n: int) -> None:
     assert d.p_value == pytest.approx(result.pvalue, abs=0.03)
 
 
+@pytest.mark.exhaustive
 def test_equal_models_are_told_apart_5_times_in_100() -> None:
     """Of 300 pairs 15, with a standard deviation of 3.8; three of those. Binned errors are below."""
     names = ["acc", "brier", "auroc", "aurc", "ece", "mce", "debiased_ece"]

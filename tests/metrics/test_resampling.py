@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kinds import crossed
 
 from lm_eval_calibration.metrics import METRICS, bind, ece, families
 from lm_eval_calibration.metrics.binning import equal_width_bins
@@ -78,19 +79,19 @@ def _reference_simulated_null(bound: BoundMetric, columns: Any, replicates: int)
     return np.array(draws)
 
 
-@every_resampled_metric
 @pytest.mark.parametrize(
-    ("n", "ties"), [(400, False), (400, True), (2 * CELLS + 100, False)], ids=str
+    ("name", "size"),
+    crossed(NAMES, [(400, False), (400, True), (2 * CELLS + 100, False)]),
 )
-def test_stderr_equals_the_plain_bootstrap(name: str, n: int, ties: bool) -> None:
+def test_stderr_equals_the_plain_bootstrap(name: str, size: tuple[int, bool]) -> None:
+    n, ties = size
     bound = bind(name)
     columns = _columns(bound, _predictions(n, ties))
     expected = _reference_index_bootstrap(bound, columns, 400)
     assert bound.stderr(columns, REPLICATES) == pytest.approx(expected, rel=RATIO)
 
 
-@every_resampled_metric
-@pytest.mark.parametrize("n", [400, 2 * CELLS + 100])
+@pytest.mark.parametrize(("name", "n"), crossed(NAMES, [400, 2 * CELLS + 100]))
 def test_null_equals_plain_simulation(name: str, n: int) -> None:
     bound = bind(name)
     columns = _columns(bound, _predictions(n))

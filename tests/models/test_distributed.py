@@ -10,13 +10,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from command import run
+from kinds import kinds
 
 from lm_eval_calibration.calibrators import load
 from lm_eval_calibration.errors import InvalidInputError
@@ -45,11 +46,6 @@ MODELS = {
 FITS = {"temperature": ["--device", "cpu"], "thermometer": ["--device", "cpu"]}
 FEW = ("hf-fast", "self_consistency", "temperature")
 """One of each kind: log-likelihoods, samples, a fit."""
-
-
-def kinds(names: Iterable[str]) -> list[Any]:
-    """One of each kind in every suite, and all others before a release."""
-    return [pytest.param(n, marks=() if n in FEW else pytest.mark.exhaustive) for n in names]
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +159,7 @@ def samples(folder: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", kinds(MODELS))
+@pytest.mark.parametrize("name", kinds(MODELS, FEW))
 def test_two_processes_give_the_figures_of_one(runs: Runs, name: str) -> None:
     one, two = (results(runs(name)[n] / name)["results"] for n in (1, 2))
     assert one.keys() == two.keys() and one
@@ -178,7 +174,7 @@ def test_two_processes_give_the_figures_of_one(runs: Runs, name: str) -> None:
                 assert two[task][key] == value or key == "alias", (task, key)
 
 
-@pytest.mark.parametrize("name", kinds(MODELS))
+@pytest.mark.parametrize("name", kinds(MODELS, FEW))
 def test_every_document_is_answered_once_and_alike(runs: Runs, name: str) -> None:
     one, two = (samples(runs(name)[n] / name) for n in (1, 2))
     assert one.keys() == two.keys() and len(one) in (15, 30)
@@ -216,7 +212,7 @@ def test_posterior_draws_are_shared(runs: Runs) -> None:
     assert one["draws,none"] == two["draws,none"] == 4
 
 
-@pytest.mark.parametrize("name", kinds(FITS))
+@pytest.mark.parametrize("name", kinds(FITS, FEW))
 def test_a_fit_shares_its_pass(runs: Runs, name: str) -> None:
     """Parts of documents are computed alike by whichever process: to the bit."""
     a, b = (runs(name)[n] / "fits" / name for n in (1, 2))
@@ -224,7 +220,7 @@ def test_a_fit_shares_its_pass(runs: Runs, name: str) -> None:
     assert (a / "config.json").read_bytes() == (b / "config.json").read_bytes()
 
 
-@pytest.mark.parametrize("name", kinds(FITS))
+@pytest.mark.parametrize("name", kinds(FITS, FEW))
 def test_each_process_made_its_part(runs: Runs, name: str) -> None:
     folders = [runs(name)[n] / "fits" / name for n in (1, 2)]
     stores = [sorted(p.name for p in folder.rglob("*-*.safetensors")) for folder in folders]

@@ -62,10 +62,10 @@ def faulty(prompt: str, attempt: int) -> str:
     return kinds[int(50 * dice(prompt)) % 5] if attempt == 0 and dice(prompt) < 0.1 else ""
 
 
-def evaluate(api: FakeApi, many: Any, **options: Any) -> dict[str, Any]:
+def evaluate(api: FakeApi, many: Any, retries: int = 2, **options: Any) -> dict[str, Any]:
     arguments = {
         "base": "local-chat-completions", "model": "m", "base_url": api.url, "num_concurrent": 32,
-        "max_retries": 2,
+        "max_retries": retries,
     }  # fmt: skip
     return dict(
         simple_evaluate(
@@ -114,7 +114,7 @@ def test_a_server_that_is_gone_ends_the_run_and_loses_nothing(
         return ""
 
     with FakeApi(faults=dies) as api, pytest.raises(Exception, match="500"):
-        evaluate(api, many, use_cache=cache, limit=120)
+        evaluate(api, many, retries=1, use_cache=cache, limit=120)
     with FakeApi() as mended:
         results = evaluate(mended, many, use_cache=cache, limit=120)
     asked = {number(json.dumps(p["messages"])) for p in mended.payloads}

@@ -180,6 +180,7 @@ def test_by_name(tiny_model: Path, tasks: Any) -> None:
     assert "ece,none" in results["results"]["calib_toy_norm"]
 
 
+@pytest.mark.exhaustive
 def test_a_batch_size_found_by_the_harness(tiny_model: Path, tiny_lm: Any, tasks: Any) -> None:
     """`--batch_size auto`: for generation as `hf`; options are batched by tokens anyway."""
     options = {"tasks": ["toy_norm", "toy_generate"], "task_manager": tasks, "limit": 5}

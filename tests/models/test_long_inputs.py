@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import run
+from kinds import kinds
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 from logged_lines import save_run
@@ -75,7 +76,7 @@ def test_fast_scores_what_hf_does(tiny_model: Path, long_tasks: TaskManager) -> 
     assert a["ece,none"] == pytest.approx(b["ece,none"], abs=1e-4)
 
 
-@pytest.mark.parametrize("model", ["thermometer", "swag"])
+@pytest.mark.parametrize("model", kinds(["thermometer", "swag"], ["thermometer"]))
 def test_hidden_states_of_what_is_left(
     model: str,
     tiny_model: Path,

@@ -9,6 +9,7 @@ from typing import Any
 import lm_eval.models  # noqa: F401  (registers the API classes)
 import pytest
 from fake_api import HARMLESS, MISFIT, SILENT, FakeApi
+from kinds import crossed
 from lm_eval import simple_evaluate
 from scripted_base import item
 
@@ -87,9 +88,7 @@ def runs(tasks: Any, tiny_model: Path) -> Runs:
     return Runs(tasks, tiny_model)
 
 
-@pytest.mark.parametrize("wrapper", CHAT)
-@pytest.mark.parametrize("fault", HARMLESS)
-@pytest.mark.parametrize("concurrent", [1, 4])
+@pytest.mark.parametrize(("wrapper", "fault", "concurrent"), crossed(CHAT, HARMLESS, [1, 4]))
 def test_the_same_in_another_way_is_the_same(
     runs: Runs, wrapper: str, fault: str, concurrent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -99,8 +98,7 @@ def test_the_same_in_another_way_is_the_same(
     assert caplog.text.count("several choices for a prompt") == (fault == "three choices")
 
 
-@pytest.mark.parametrize("wrapper", CHAT)
-@pytest.mark.parametrize("fault", SILENT)
+@pytest.mark.parametrize(("wrapper", "fault"), crossed(CHAT, SILENT))
 def test_no_text_is_no_answer_and_is_asked_for_again(
     runs: Runs, wrapper: str, fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,8 +117,7 @@ def test_no_text_is_no_answer_and_is_asked_for_again(
     assert len(mended.payloads) == count
 
 
-@pytest.mark.parametrize("wrapper", TEXT)
-@pytest.mark.parametrize("fault", MISFIT)
+@pytest.mark.parametrize(("wrapper", "fault"), crossed(TEXT, MISFIT))
 def test_numbers_that_do_not_fit_are_refused_and_not_kept(
     runs: Runs, wrapper: str, fault: str, tmp_path: Path
 ) -> None:

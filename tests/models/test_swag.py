@@ -216,6 +216,7 @@ def test_recalibrators_map_the_average(
     assert "draws,none" not in scaled["results"]["calib_toy_norm"]
 
 
+@pytest.mark.exhaustive
 def test_thermometer_reads_the_draws_average(
     tiny_model: Path, swag_folder: Path, task_folder: Path, tasks: Any, tmp_path: Path
 ) -> None:
@@ -284,6 +285,7 @@ def test_what_is_refused(tiny_model: Path, swag_folder: Path, tmp_path: Path, ta
         make(tmp_path / "other", swag_folder)
 
 
+@pytest.mark.exhaustive
 def test_a_base_that_cannot_be_packed_is_averaged_all_the_same(
     tiny_model: Path, swag_folder: Path, tasks: Any, averaged: dict[str, Any]
 ) -> None:

@@ -178,6 +178,7 @@ def test_containers_keep_their_kind() -> None:
     }
 
 
+@pytest.mark.exhaustive
 def test_what_holds_itself_and_what_is_deep() -> None:
     circle: dict[str, Any] = {"api_key": "abc"}
     circle["again"] = [circle]

@@ -10,13 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.scoring.network import Network
 from lm_eval_calibration.scoring.sequences import Request
 
 TAKEN = ["llama", "qwen2", "gpt2", "gemma3", "mistral"]
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = settings(derandomize=True, deadline=None, max_examples=10 * EXAMPLES)
 MAX_LENGTH = 40
 
 

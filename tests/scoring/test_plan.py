@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import EXAMPLES
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.scoring.plan import Prefix, Row, batches, plan_rows
 from lm_eval_calibration.scoring.sequences import Request, common_lengths, inputs_of
 
-few = settings(derandomize=True, deadline=None, max_examples=200)
+few = settings(derandomize=True, deadline=None, max_examples=60 * EXAMPLES)
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 
 

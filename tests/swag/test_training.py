@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import kinds
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.scoring.engine import Engine
@@ -124,7 +125,7 @@ class KilledError(Exception):
     """In the place of SIGKILL."""
 
 
-@pytest.mark.parametrize("reload_best", [False, True])
+@pytest.mark.parametrize("reload_best", kinds([False, True], [True]))
 def test_a_training_that_was_killed_ends_at_the_same_posterior(
     fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path, monkeypatch: Any,
     reload_best: bool,
@@ -169,6 +170,7 @@ def test_half_a_checkpoint_is_passed_over(
     assert other is not None and other.endswith("checkpoint-39")
 
 
+@pytest.mark.exhaustive
 def test_seeds_differ_and_repeat(
     fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_prompt_letters_and_answer(
     assert [r.args[1] for r in task.instances] == [f" {letter}" for letter in "ABCDE"[:count]]
 
 
+@pytest.mark.exhaustive
 def test_on_real_documents(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer key of ARC points into its options, also where labels are numbers."""
     from lm_eval.tasks import TaskManager

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kinds import kinds
 from lm_eval import simple_evaluate
 
 from lm_eval_calibration import CalibrationTask, Predictions, evaluate
@@ -55,10 +56,9 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
-def test_upstream_metrics_are_bit_identical(
-    tiny_lm: Any, tasks: Any, arguments: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("how", kinds(ARGUMENTS, ["few-shot", "limit"]))
+def test_upstream_metrics_are_bit_identical(tiny_lm: Any, tasks: Any, how: str) -> None:
+    arguments = ARGUMENTS[how]
     upstream = run(tiny_lm, tasks, list(MULTIPLE_CHOICE), **arguments)
     twins = run(tiny_lm, tasks, [f"calib_{name}" for name in MULTIPLE_CHOICE], **arguments)
     for name in MULTIPLE_CHOICE:

@@ -195,6 +195,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
             call()
 
 
+@pytest.mark.exhaustive
 def test_on_real_documents(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every task of ours asks for its labels, and knows the right one."""
     from lm_eval.tasks import TaskManager

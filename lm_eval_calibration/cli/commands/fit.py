@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -134,3 +135,6 @@ def _add(method: str, meaning: str) -> None:
 
 for _method, _meaning in RECALIBRATORS.items():
     _add(_method, _meaning)
+for _point in entry_points(group="lm_eval_calibration.calibrators"):
+    if _point.name not in RECALIBRATORS:
+        _add(_point.name, f"of {_point.dist.name if _point.dist else 'another package'}")

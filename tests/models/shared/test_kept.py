@@ -23,15 +23,10 @@ from sqlitedict import SqliteDict
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.p_true import PTrueLM
 from lm_eval_calibration.models.self_consistency import SelfConsistencyLM
-from lm_eval_calibration.models.shared.answers import (
-    GENERATE,
-    LOGLIKELIHOOD,
-    ROLLING,
-    UnusableError,
-    checked,
-)
+from lm_eval_calibration.models.shared.answers import UnusableError, checked
 from lm_eval_calibration.models.shared.kept import HARNESS, OURS, Kept
 from lm_eval_calibration.models.shared.phases import Phases
 from lm_eval_calibration.models.verbalized import VerbalizedLM

@@ -1,0 +1,54 @@
+"""A package that adds a calibrator and a format is installed, and `lm-calib` has both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.exhaustive
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which the example package is on the path, as an installed one is."""
+    folder = tmp_path_factory.mktemp("site")
+    wheels = tmp_path_factory.mktemp("wheels")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheels)]
+    subprocess.run([*build, HERE / "example_package"], check=True, capture_output=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
+    subprocess.run([*install, *wheels.glob("*.whl")], check=True, capture_output=True)
+    path = os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def call(environment: dict[str, str], *arguments: object) -> str:
+    command = [BIN / "lm-calib", *map(str, arguments)]
+    done = subprocess.run(command, text=True, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_both_are_there(installed: dict[str, str], tmp_path: Path) -> None:
+    assert "of lm-eval-calibration-example" in call(installed, "fit", "--help")
+    for model in ("a", "b"):
+        rows = [
+            {"scores": {"A": -0.1, "B": -3.0}, "gold": "A" if i % 3 else "B"} for i in range(30)
+        ]
+        path = tmp_path / model / "arc.scores.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(rows))
+    scores = json.loads(call(installed, "score", tmp_path, "--metrics", "acc", "--json"))["scores"]
+    assert [(s["run"], s["name"]) for s in scores] == [("a", "arc"), ("b", "arc")]
+    assert scores[0]["metrics"]["acc"]["value"] == pytest.approx(2 / 3)
+    fitted = tmp_path / "fitted"
+    said = call(installed, "fit", "shrink", "--samples", tmp_path / "a", "--output", fitted)
+    assert "shrink" in said
+    more = ["--calibrator", fitted, "--allow-other"]
+    call(installed, "score", tmp_path / "b", *more, "--metrics", "nll")
