@@ -24,8 +24,13 @@ MEANINGS = {
     "oracle": "the best candidate",
     "worst": "the worst candidate",
     "invalid_rate": "picks that name no candidate",
+    "unanswered_rate": "candidates that are no answer",
     "norm_gain": "dg_diff of what a perfect pick would gain, over mixed pools",
 }
+
+
+NO_ANSWER = ("", "[invalid]")
+"""What older logs hold of a candidate that is none: the harness's own words for it."""
 
 
 class TaskPools(NamedTuple):
@@ -141,7 +146,7 @@ def _pool(logged: Any) -> Pool | None:
     try:
         scores = tuple(float(score) for score in logged["scores"])
         picks = tuple(None if pick is None else int(pick) for pick in logged["picks"])
-        answers = tuple(str(answer) for answer in logged["filtered"])
+        answers = _answers(logged)
     except (KeyError, TypeError, ValueError) as error:
         raise BadLineError(f"a damaged `envelopes` entry ({error!r})") from error
     if len(answers) != len(scores) or any(
@@ -150,6 +155,14 @@ def _pool(logged: Any) -> Pool | None:
         raise BadLineError("a damaged `envelopes` entry: scores, answers and picks do not match")
     places = _places(picks, logged.get("orders") or ())
     return Pool(scores, answers, picks, places) if len(scores) > 1 else None
+
+
+def _answers(logged: Mapping[str, Any]) -> tuple[object, ...]:
+    """What stands for each candidate's answer; logs of older releases have the filtered texts alone."""
+    if isinstance(logged.get("answers"), list):
+        return tuple(None if answer is None else int(answer) for answer in logged["answers"])
+    texts = (str(text) for text in logged["filtered"])
+    return tuple(None if text.strip() in NO_ANSWER else text for text in texts)
 
 
 def _places(picks: Sequence[int | None], orders: Any) -> tuple[int, ...]:

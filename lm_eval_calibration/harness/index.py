@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lm_eval.api.registry import get_metric_aggregation
 from lm_eval.tasks._factory import GROUP_FIELD_NAMES
 from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.harness.requests import MEANS
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.names import PREFIX
 
@@ -167,7 +169,19 @@ def why_no_twin(entry: Entry) -> str | None:
 def _why_no_generation_twin(name: str, config: Config) -> str | None:
     if int(config.get("repeats") or 1) > 1:
         return f"`{name}` samples several answers to each question itself"
+    listed = config.get("metric_list")
+    if listed and not any(map(_scores_each_document, listed)):
+        names = ", ".join(str(metric.get("metric")) for metric in listed)
+        return f"none of the metrics of `{name}` ({names}) scores each document by a number"
     return None
+
+
+def _scores_each_document(metric: Mapping[str, Any]) -> bool:
+    """Whether an entry of a `metric_list` gives each document a number, so that it can be judged."""
+    aggregation = metric.get("aggregation")
+    if aggregation is None:
+        aggregation = get_metric_aggregation(str(metric.get("metric")))
+    return getattr(aggregation, "__name__", aggregation) in MEANS
 
 
 def states_beliefs(model: Any) -> bool:

@@ -23,8 +23,9 @@ class PoolScores(NamedTuple):
 
     gen: mean of f over the pool; disc: of the picks, where one that names no candidate scores the
     pool's worst; disc_lenient: the same with `gen` for such a pick; dg_diff: disc - gen; majority:
-    of the most frequent answer, ties shared; oracle, worst: the best and the worst candidate's;
-    invalid_rate: share of picks that name none.
+    of the most frequent answer, ties shared, and the worst where there is no answer; oracle, worst:
+    the best and the worst candidate's; invalid_rate: share of picks that name none;
+    unanswered_rate: share of candidates that are no answer.
     """
 
     gen: float
@@ -35,6 +36,7 @@ class PoolScores(NamedTuple):
     oracle: float
     worst: float
     invalid_rate: float
+    unanswered_rate: float
 
 
 def score_pool(
@@ -44,7 +46,8 @@ def score_pool(
 
     Args:
         scores: f of each of n candidates.
-        answers: the candidates as the task's filters leave them; equal ones are one answer.
+        answers: what stands for each candidate's answer: equal ones are one answer, and `None` is
+            none: it agrees with nothing.
         picks: numbers of the candidates that were picked, one for each order in which they were
             shown; `None` for words that name none.
 
@@ -70,17 +73,24 @@ def score_pool(
         oracle=float(f.max()),
         worst=worst,
         invalid_rate=float(np.mean([pick is None for pick in picks])) if picks else 0.0,
+        unanswered_rate=float(np.mean([answer is None for answer in answers])),
     )
 
 
-def weightiest_answer(answers: Sequence[object], weights: Sequence[float]) -> tuple[int, float]:
+def weightiest_answer(
+    answers: Sequence[object], weights: Sequence[float]
+) -> tuple[int, float] | None:
     """The answer with most weight over equal candidates: its first one's number, and the weight.
 
-    Of answers that tie the one that came first.
+    Of answers that tie the one that came first. `None` is no answer, and never it.
 
     >>> weightiest_answer(["4", "5", "4"], [0.3, 0.4, 0.3])
     (0, 0.6)
+    >>> weightiest_answer(["5", None, None], [0.25, 0.5, 0.25])
+    (0, 0.25)
     """
+    if all(answer is None for answer in answers):
+        return None
     sums = [(sum(weights[i] for i in group), group[0]) for group in _equal(answers)]
     weight, first = max(sums, key=lambda pair: (pair[0], -pair[1]))
     return first, weight
@@ -90,12 +100,15 @@ def _equal(answers: Sequence[object]) -> list[list[int]]:
     """Numbers of the candidates of each answer."""
     groups: dict[str, list[int]] = {}
     for number, answer in enumerate(answers):
-        groups.setdefault(repr(answer), []).append(number)
+        if answer is not None:
+            groups.setdefault(repr(answer), []).append(number)
     return list(groups.values())
 
 
 def _majority(f: Floats, answers: Sequence[object]) -> float:
     groups = _equal(answers)
+    if not groups:
+        return float(f.min())
     most = max(map(len, groups))
     return float(np.mean([f[group].mean() for group in groups if len(group) == most]))
 

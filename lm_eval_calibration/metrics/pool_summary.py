@@ -29,7 +29,7 @@ class Pool:
 
     Attributes:
         scores: f of each of n candidates.
-        answers: the candidates; equal ones are one answer.
+        answers: the candidates'; equal ones are one answer, `None` is none.
         picks: a candidate's number, or `None`, for each time that one was chosen.
         places: where the picked candidate stood each time, from 0, as far as it is known.
     """

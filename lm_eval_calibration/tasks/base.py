@@ -69,6 +69,10 @@ class Twin(HarnessTask):
         self.calibration_metrics = ours or self.default_metrics()
         self._said: set[str] = set()
         self._record()
+        self.settle()
+
+    def settle(self) -> None:
+        """What a subclass makes of the configuration, once it is read."""
 
     def default_metrics(self) -> list[BoundMetric]:
         """Our metrics of a task that names none."""

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.pool import weightiest_answer
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import DocumentRows, Twin
-from lm_eval_calibration.tasks.pool import DIRECTIONS, POOL_AGGREGATIONS, pool_rows, said_rows
+from lm_eval_calibration.tasks.judging import (
+    Judged,
+    equality,
+    is_none,
+    judging_metric,
+    labelled,
+    nothing_found,
+)
+from lm_eval_calibration.tasks.pool import (
+    DIRECTIONS,
+    POOL_AGGREGATIONS,
+    UNANSWERED,
+    pool_rows,
+    said_rows,
+)
+
+log = logger(__name__)
 
 METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc")
 """Of a stated confidence and whether the answer is right."""
@@ -28,13 +48,18 @@ class Unpacked:
     Attributes:
         envelope: as the wrapper made it.
         answer: the answer as the filter leaves it.
-        candidates: the pool likewise.
-        confidence: as stated, or what speaks for the answer among the candidates.
+        score: of the answer.
+        answered: whether it is one.
+        pool: the candidates likewise.
+        confidence: as stated, or what speaks for the answer among the candidates; 0 without an
+            answer.
     """
 
     envelope: Envelope
     answer: Any
-    candidates: tuple[Any, ...]
+    score: float
+    answered: bool
+    pool: Judged
     confidence: float | None
 
     def __str__(self) -> str:
@@ -46,14 +71,32 @@ class GenerationTask(Twin):
 
     Prompts and the upstream filters and metrics are the parent class's. Responses are envelopes of
     a model that states beliefs (`--model self_consistency`, `p_true`, `self_correct`): the upstream
-    metrics are those of the answer, and the first of them also judges every candidate. Of a model
-    that states none there are the upstream metrics alone.
+    metrics are those of the answer. The first of them that scores each document by a number judges
+    every candidate too; it stands in the results as `judged_by`. What it does not judge, and what
+    the filters could not find, is no answer: wrong, and agreeing with nothing. Of a model that states
+    no beliefs there are the upstream metrics alone.
 
     Raises:
-        InvalidInputError: another output type; a metric that needs probabilities of options.
+        InvalidInputError: another output type; a metric that needs probabilities of options; no
+            metric that could judge.
     """
 
     for_output_type = "generate_until"
+
+    def settle(self) -> None:
+        """Fix the metric that judges.
+
+        Raises:
+            InvalidInputError: there is none.
+        """
+        self.judged_by = judging_metric(self._aggregation_list, list(self._metric_fn_list))
+        if self.judged_by is None:
+            raise InvalidInputError(
+                f"Task `{self.config.task}`: none of its metrics ("
+                f"{', '.join(self._metric_fn_list) or 'none'}) scores each document by a number, so its "
+                f"answers cannot be judged. Run `{self._twin_of or self.config.task}` instead."
+            )
+        self.config.metadata = {**(self.config.metadata or {}), "judged_by": self.judged_by}
 
     def default_metrics(self) -> list[BoundMetric]:
         """Those of confidences."""
@@ -98,13 +141,59 @@ class GenerationTask(Twin):
         ]
         for ensemble in self._filters:
             ensemble.apply(shadows)
+        nothing = self._nothing(instances)
         rest = iter(shadows)
-        for instance, envelope, mine in zip(instances, envelopes, texts, strict=True):
+        for i, (instance, envelope, mine) in enumerate(
+            zip(instances, envelopes, texts, strict=True)
+        ):
             filtered = [next(rest).filtered_resps for _ in mine]
             for name in filtered[0]:
                 values = [each[name] for each in filtered]
-                instance.filtered_resps[name] = _unpacked(envelope, values)
+                judged = self._judged(instance.doc, values, nothing[name][i])
+                instance.filtered_resps[name] = _unpacked(envelope, judged)
         return None
+
+    def _nothing(self, instances: Sequence[Any]) -> Mapping[str, list[object]]:
+        """By filter, what it makes of no text, for each document."""
+        docs = [instance.doc for instance in instances]
+        unknown: dict[str, list[object]] = defaultdict(lambda: [None] * len(docs))
+        empty = [_shadow(instance, "") for instance in instances]
+        try:
+            for ensemble in self._filters:
+                ensemble.apply(empty)
+        except Exception as error:  # noqa: BLE001 - a task's own filter, of a text that nobody said
+            log.debug("The filters of `%s` read no empty text: %r", self.config.task, error)
+            return unknown
+        for name in empty[0].filtered_resps:
+            made = [each.filtered_resps[name] for each in empty]
+            judging = self.calibration_metrics != []
+            unknown[name] = nothing_found(self._score, docs, made) if judging else made
+        return unknown
+
+    def _judged(self, doc: Any, values: Sequence[Any], nothing: object) -> Judged:
+        scores = [self._score(doc, value) for value in values]
+        answered = [
+            score is not None and not is_none(value, nothing)
+            for value, score in zip(values, scores, strict=True)
+        ]
+        labels = labelled(values, answered, self._equal())
+        return Judged(tuple(values), tuple(score or 0.0 for score in scores), labels)
+
+    def _score(self, doc: Any, value: Any) -> float | None:
+        """By the judging metric; `None` where the task does not judge it."""
+        if not self.calibration_metrics:  # (nothing is scored, as with --predict_only)
+            return 0.0
+        found = super().process_results(doc, [value]).get(self.judged_by)
+        return float(found) if isinstance(found, (int, float, np.number)) else None
+
+    def _equal(self) -> Callable[[Any, Any], bool]:
+        name = str(self.judged_by)
+        own = callable(self.config.process_results)
+        function = None if own else self._metric_fn_list.get(name)
+        found: Callable[[Any, Any], bool] = equality(
+            name, function, self._metric_fn_kwargs.get(name, {})
+        )
+        return found
 
     def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
         """The upstream metrics of the answer, and rows of its confidence and of the pool."""
@@ -114,33 +203,27 @@ class GenerationTask(Twin):
         upstream = super().process_results(doc, [found.answer])
         if not self.calibration_metrics:
             return upstream
-        name = self._judging_metric(upstream)
-        if name is None:
-            self.warn(
-                "none of its metrics scores a single document by a number, so its confidences and "
-                "candidates cannot be judged"
-            )
-            return upstream
-        scores = [
-            super(GenerationTask, self).process_results(doc, [c])[name] for c in found.candidates
-        ]
+        labels = found.pool.labels or ((0,) if found.answered else (None,))
         rows = {
             **upstream,
-            **self._confidence_rows(found.confidence, upstream[name], name),
-            **pool_rows([float(s) for s in scores], found.candidates, found.envelope.picks),
+            **self._confidence_rows(found),
+            **pool_rows(found.pool.scores, found.pool.labels, found.envelope.picks),
+            UNANSWERED: labels.count(None) / len(labels),
             **said_rows(found.envelope),
         }
-        return DocumentRows(rows, {"envelopes": self._logged(found, scores)})
+        return DocumentRows(rows, {"envelopes": self._logged(found)})
 
-    def _logged(self, found: Unpacked, scores: Sequence[Any]) -> dict[str, Any]:
+    def _logged(self, found: Unpacked) -> dict[str, Any]:
         """Everything that was said, and what each candidate scored."""
         e = found.envelope
         return {
             "source": e.source,
             "confidence": found.confidence,
+            "answered": found.answered,
             "candidates": list(e.candidates),
-            "filtered": [str(c) for c in found.candidates],
-            "scores": [float(s) for s in scores],
+            "filtered": [str(value) for value in found.pool.values],
+            "answers": list(found.pool.labels),
+            "scores": list(found.pool.scores),
             "picks": list(e.picks),
             "beliefs": list(e.beliefs),
             "said": list(e.said),
@@ -150,27 +233,18 @@ class GenerationTask(Twin):
             "sentence_scores": list(e.scores),
         }
 
-    def _confidence_rows(self, confidence: float | None, value: Any, name: str) -> dict[str, Any]:
-        if confidence is None:
+    def _confidence_rows(self, found: Unpacked) -> dict[str, Any]:
+        if found.confidence is None:
             return {}
-        if value not in (0, 1):
+        if found.score not in (0, 1):
             self.warn(
-                f"`{name}` scores answers between 0 and 1, so none is plainly right or wrong, and "
-                "confidences are not judged"
+                f"`{self.judged_by}` scores answers between 0 and 1, so none is plainly right or "
+                "wrong, and confidences are not judged"
             )
             return {}
-        predictions = Predictions.from_confidences([confidence], [bool(value)])
+        right = found.answered and found.score == 1
+        predictions = Predictions.from_confidences([found.confidence], [right])
         return {b.name: b.rows(predictions)[0] for b in self.calibration_metrics}
-
-    def _judging_metric(self, upstream: Mapping[str, Any]) -> str | None:
-        """The first of the task's metrics that is a number for each document."""
-        listed = [
-            m["metric"] for m in self.config.metric_list or () if isinstance(m["metric"], str)
-        ]
-        for name in (*listed, *upstream):
-            if isinstance(upstream.get(name), (int, float)):
-                return name
-        return None
 
     def _examples(self) -> tuple[tuple[str, str, Any], ...]:
         """(question, answer, document) of a few to learn from, where there are any."""
@@ -198,13 +272,23 @@ def _shadow(instance: Any, text: str) -> Any:
     return shadow
 
 
-def _unpacked(envelope: Envelope, values: list[Any]) -> Unpacked:
+def _unpacked(envelope: Envelope, judged: Judged) -> Unpacked:
     if envelope.answer is not None:
-        return Unpacked(envelope, values[0], tuple(values[1:]), envelope.confidence)
-    weights = _weights(envelope)
-    answer, weight = weightiest_answer(values, weights)
+        pool = Judged(judged.values[1:], judged.scores[1:], judged.labels[1:])
+        answered = judged.labels[0] is not None
+        confidence = envelope.confidence if answered else _at_most_0(envelope.confidence)
+        first, score = judged.values[0], judged.scores[0]
+        return Unpacked(envelope, first, score, answered, pool, confidence)
+    chosen = weightiest_answer(judged.labels, _weights(envelope))
+    number, weight = chosen or (0, 0.0)
     one_pick = len(envelope.picks) == 1 and not envelope.beliefs
-    return Unpacked(envelope, values[answer], tuple(values), None if one_pick else min(weight, 1.0))
+    confidence = None if one_pick and chosen else min(weight, 1.0)
+    value, score = judged.values[number], judged.scores[number]
+    return Unpacked(envelope, value, score, chosen is not None, judged, confidence)
+
+
+def _at_most_0(confidence: float | None) -> float | None:
+    return None if confidence is None else 0.0
 
 
 def _weights(envelope: Envelope) -> list[float]:

@@ -12,9 +12,11 @@ from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_sp
 from lm_eval_calibration.metrics.pool_summary import GAIN, OF_PICKS
 
 OF_ANY_POOL = ("gen", "majority", "oracle", "worst")
+UNANSWERED = "unanswered_rate"
 DIRECTIONS: dict[str, bool | None] = {
     **dict.fromkeys((*OF_ANY_POOL, "disc", "disc_lenient", "dg_diff", GAIN), True),
     "invalid_rate": False,
+    UNANSWERED: False,
 }
 
 
@@ -34,7 +36,7 @@ class NormGain:
 
 
 POOL_AGGREGATIONS: dict[str, Callable[[Sequence[Any]], Any]] = {
-    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS), mean),
+    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS, UNANSWERED), mean),
     GAIN: NormGain(),
 }
 

@@ -94,7 +94,7 @@ def test_where_there_is_nothing_to_test() -> None:
     alike = mcnemar_of_picks([Pool((1.0, 1.0), ("a", "b"), (1,))])
     assert alike is not None and math.isnan(alike.p_value)
     found = summarise([Pool((1.0, 0.0), ("a", "b"))] * 5, 50)
-    assert set(found.values) == {"gen", "majority", "oracle", "worst"}
+    assert set(found.values) == {"gen", "majority", "oracle", "worst", "unanswered_rate"}
     assert math.isnan(found.dg_diff_p) and found.mcnemar is None
 
 
