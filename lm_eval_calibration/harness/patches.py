@@ -222,7 +222,10 @@ def patch_caching(model_module: ModuleType, plugin: Plugin) -> None:
     def init_with_care(self: Any, lm: Any, cache_db: str) -> None:
         plugin.check_cache(Path(cache_db))
         init(self, lm, cache_db)
-        self.dbdict = plugin.cache(lm, self.dbdict)
+        rows, self.dbdict = self.dbdict, plugin.cache(lm, self.dbdict)
+        reads = self.dbdict is not rows and hasattr(self.dbdict, "filename")
+        if reads and not getattr(type(lm), "keeps", ()):
+            lm.set_cache_hook(self.get_cache_hook())  # (the model reports to it, too)
 
     setattr(init_with_care, _MARK, True)
     caching.__init__ = init_with_care

@@ -77,12 +77,13 @@ class Ours:
     def cache(self, lm: Any, rows: MutableMapping[str, Any]) -> Any:
         """Nothing for wrappers that keep what their base says; plain answers for models of ours."""
         from lm_eval_calibration.models.shared.checked_rows import CheckedRows
+        from lm_eval_calibration.models.shared.identity import identity
         from lm_eval_calibration.models.shared.kept import NothingKept
 
         if getattr(type(lm), "keeps_replies", False):
             return NothingKept()
         ours = type(lm).__module__.startswith("lm_eval_calibration.")
-        return CheckedRows(rows) if ours else rows
+        return CheckedRows(rows, identity(lm)) if ours else rows
 
 
 OURS: harness.Plugin = Ours()

@@ -12,6 +12,7 @@ from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.held_out import refuse_cache
+from lm_eval_calibration.models.shared.identity import identity
 from lm_eval_calibration.models.shared.kept import Kept
 from lm_eval_calibration.models.shared.phases import Phases
 from lm_eval_calibration.models.shared.prompts import Prompts, bare_question
@@ -40,7 +41,7 @@ class BeliefWrapper(Wrapper):
         self._chat = False
         self._prompts = Prompts(self.source, template)
         super().__init__(base, **model_args)
-        self.phases = Phases(self.base, self.source, self.secrets)
+        self.phases = Phases(self.base, self.source, self.secrets, model_args.get("seed"))
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
         """An envelope for each request of a twin."""
@@ -83,7 +84,7 @@ class BeliefWrapper(Wrapper):
         before = self.base.cache_hook
         self.base.set_cache_hook(cache_hook)  # (which some refuse)
         self.base.set_cache_hook(before)
-        self.phases.cache = Kept(Path(rows.filename))
+        self.phases.cache = Kept(Path(rows.filename), identity(self.base, self.model_args))
 
     def apply_chat_template(self, *args: Any, **options: Any) -> Any:
         """As the base has it; prompts of our own are put into it too from then on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lm_eval_calibration.messages import logger
@@ -17,14 +17,15 @@ class CheckedRows:
 
     Args:
         rows: the harness's (a `SqliteDict`).
+        who: whose answers they are (see `identity`); others' are not read.
 
     Attributes:
         unusable: how many were found that could not be used, since that was last said.
     """
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: Any, who: str) -> None:
         rows.decode = plain
-        self._rows, self._kind, self.unusable = rows, "", 0
+        self._rows, self._who, self._kind, self.unusable = rows, who, "", 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_rows"], name)
@@ -36,16 +37,23 @@ class CheckedRows:
         return self[key] is not None
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self._rows:
+        if self._of(key) not in self._rows:
             return None
         try:
-            return checked(self._kind, self._rows[key])
+            return checked(self._kind, self._rows[self._of(key)])
         except Exception:  # noqa: BLE001 - whatever a damaged row says, it is no answer
             self.unusable += 1
             return None
 
     def __setitem__(self, key: str, answer: Any) -> None:
-        self._rows[key] = answer
+        self._rows[self._of(key)] = answer
+
+    def update(self, answers: Mapping[str, Any]) -> None:
+        """Keep several at a time."""
+        self._rows.update({self._of(key): answer for key, answer in answers.items()})
+
+    def _of(self, key: str) -> str:
+        return f"{self._who}:{key}"
 
     def reading(self, kind: str, ask: Callable[[list[Any]], list[Any]]) -> Callable[..., list[Any]]:
         """`ask`, the harness's for one kind of requests, which reads answers of that kind."""

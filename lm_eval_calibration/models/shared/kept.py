@@ -38,6 +38,8 @@ class Kept:
 
     Args:
         path: of the file, which the harness has opened.
+        who: whose answers they are (see `identity`); others' are not read. With "", whatever the
+            harness, or an older release, kept there is read too.
 
     Attributes:
         unusable: how many were found that could not be used, since `say` was called.
@@ -46,14 +48,33 @@ class Kept:
         InvalidInputError: the file is damaged, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self.unusable = path, 0
+    def __init__(self, path: Path, who: str = "") -> None:
+        self._path, self._who, self.unusable = path, who, 0
         self._failures = self._lost = 0
         try:
             self._file = _opened(path, HARNESS, OURS)
         except sqlite3.Error as error:
             raise _damaged(path, error) from error
         weakref.finalize(self, self._file.close)
+        self._say_whose()
+
+    def _say_whose(self) -> None:
+        mine, others = (
+            f"SELECT 1 FROM {OURS} WHERE key {how} LIMIT 1" for how in ("LIKE ?", "NOT LIKE ?")
+        )
+        foreign = f"SELECT 1 FROM {HARNESS} WHERE key NOT LIKE ? LIMIT 1"
+        try:
+            rows = [
+                self._file.execute(asked, (f"{self._who}:%",)).fetchone()
+                for asked in (mine, others, foreign)
+            ]
+        except sqlite3.Error as error:
+            raise _damaged(self._path, error) from error
+        if self._who and rows[0] is None and any(rows[1:]):
+            log.warning(
+                "`%s` holds answers of another model, or that do not say of which; they stay, and "
+                "are not read.", self._path,
+            )  # fmt: skip
 
     def get(self, key: str, kind: str) -> Any:
         """The answer to a request of a kind, or `None` where there is none that can be used.
@@ -61,8 +82,9 @@ class Kept:
         Raises:
             InvalidInputError: the file is damaged.
         """
-        for table, decode in ((OURS, json_text.loads), (HARNESS, plain)):
-            found = self._row(table, key, decode)
+        tables = ((OURS, json_text.loads), (HARNESS, plain))
+        for table, decode in tables[:1] if self._who else tables:
+            found = self._row(table, self._of(key), decode)
             if found is _NOTHING or is_envelope(found):
                 continue
             try:
@@ -78,7 +100,9 @@ class Kept:
             return
         text = json.dumps(answer, ensure_ascii=False).encode()
         try:
-            self._file.execute(f"REPLACE INTO {OURS} (key, value) VALUES (?, ?)", (key, text))
+            self._file.execute(
+                f"REPLACE INTO {OURS} (key, value) VALUES (?, ?)", (self._of(key), text)
+            )
         except (sqlite3.Error, OverflowError) as error:
             self._failures += 1
             self._lost += 1
@@ -86,6 +110,9 @@ class Kept:
                 log.warning("`%s`: answers cannot be kept (%s).", self._path, error)
         else:
             self._failures = 0
+
+    def _of(self, key: str) -> str:
+        return f"{self._who}:{key}" if self._who else key
 
     def say(self, name: str) -> None:
         """Log how many could not be used, or not be kept."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import softmax
 
 from lm_eval_calibration.harness.api import Instance, hash_args
@@ -36,10 +37,17 @@ class Phases:
         base: a model of the harness.
         name: the wrapper's, for the log.
         secrets: of the base's arguments, not to be told in the log.
+        seed: of samples, where the base was given one; else the run's (`--seed`).
     """
 
-    def __init__(self, base: Any, name: str, secrets: frozenset[str] = frozenset()) -> None:
-        self.base, self.name, self.secrets = base, name, secrets
+    def __init__(
+        self,
+        base: Any,
+        name: str,
+        secrets: frozenset[str] = frozenset(),
+        seed: int | None = None,
+    ) -> None:
+        self.base, self.name, self.secrets, self._seed = base, name, secrets, seed
         self.cache: Kept | None = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
         self._in_a_row, self._heard = 0, False
@@ -68,9 +76,15 @@ class Phases:
             for number in range(count)
         ]
         numbers = [number for _, number in clones]
-        keys = _own_keys(GENERATE, [clone for clone, _ in clones], numbers)
+        drawn = f"@{self.seed}" if temperature > 0 and not self.seeded else ""
+        keys = _own_keys(f"{GENERATE}{drawn}", [clone for clone, _ in clones], numbers)
         found = self._ask(GENERATE, [clone for clone, _ in clones], keys, title, tolerant)
         return [found[i : i + count] for i in range(0, len(found), count)]
+
+    @property
+    def seed(self) -> int:
+        """The user's: of the base's arguments, or the run's."""
+        return torch.initial_seed() if self._seed is None else int(self._seed)
 
     def generate(self, requests: Sequence[Any], title: str) -> list[str]:
         """Answers to generation requests, from the cache where they are in it.
@@ -214,7 +228,7 @@ class Phases:
         if temperature > 0:
             given = {**given, "do_sample": True, "temperature": temperature}
             if self.seeded:
-                given["seed"] = 1234 + number
+                given["seed"] = (self.seed + number) % 2**31
         sampled = asked("generate_until", (context, given, *rest), request)
         sampled.sample = number  # (for hf-fast)
         return sampled

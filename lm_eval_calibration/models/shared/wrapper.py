@@ -32,7 +32,7 @@ class Wrapper(LM):
             raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
         inside = _known(base)
         refuse_unknown(type(self), base, inside, model_args)
-        self.secrets = secrets_in(model_args)
+        self.secrets, self.model_args = secrets_in(model_args), model_args
         with hiding(self.secrets):
             self.base = with_checked_replies(inside)(**model_args)
         launched = int(os.environ.get("WORLD_SIZE", "1"))
