@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 
 from typer.testing import CliRunner, Result
@@ -18,11 +19,15 @@ def lm_eval(*arguments: object) -> None:
     """`lm_eval`, in this process; it may exit."""
     from lm_eval_calibration.harness.start import start
 
-    argv = sys.argv
+    argv, loggers = sys.argv, [logging.getLogger(name) for name in ("", "lm_eval")]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
     try:
         start([str(a) for a in arguments])
     finally:
         sys.argv = argv
+        for logger, (level, handlers) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
 
 
 def run(*arguments: object) -> Result:
