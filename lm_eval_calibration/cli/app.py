@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
 
 from lm_eval_calibration.cli.commands import fit, fit_networks, offline, sentences, trust
 from lm_eval_calibration.cli.commands.root import app
+from lm_eval_calibration.cli.encoding import tolerant
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.redact import clean, redact, secrets_in
 from lm_eval_calibration.texts import printable
@@ -23,10 +23,9 @@ def main() -> None:
     """Run `lm-calib`; our own errors, and the system's, end in one line and exit status 2.
 
     No error tells a secret of the command line or of the environment, ours or not. What the
-    terminal's encoding cannot hold is printed as an escape, not an end of the command.
+    terminal's encoding cannot hold is printed in ASCII, or as an escape.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    tolerant()
     try:
         status = app(standalone_mode=False)
     except CalibrationError as error:

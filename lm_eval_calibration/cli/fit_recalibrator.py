@@ -83,7 +83,7 @@ def _temperature(value: float, lowest: float, highest: float) -> str:
     if value > 0.99 * highest:
         return f"{highest:g}, the highest: these beliefs do not tell right from wrong"
     if value < 1.01 * lowest:
-        return f"{lowest:g}, the lowest: every answer is right"
+        return f"{lowest:g}, the lowest: every answer whose document names a right option is right"
     return f"{value:.3f}"
 
 

@@ -23,6 +23,8 @@ from lm_eval_calibration.names import PREFIX
 
 log = logger(__name__)
 
+CHAT = ("LocalChatCompletion", "AnthropicLM", "AnthropicChat")
+"""Classes of models that have no log-likelihoods, by name."""
 WRAPPERS = ("self_consistency", "p_true", "self_correct", "verbalized")
 """Models that state how sure they are of what they generate."""
 
@@ -190,16 +192,27 @@ def states_beliefs(model: Any) -> bool:
 
 
 def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, title: str) -> None:
-    """Refuse generation twins that are asked for by name of a model that states no confidence.
+    """Refuse what a model without beliefs cannot do, before it is loaded.
+
+    Generation twins, asked for by name of a model that states no confidence; and twins that score
+    options, alone or in a group, of a chat API, which has no log-likelihoods.
 
     Raises:
         InvalidInputError: there is one.
     """
     if states_beliefs(model):
         return
+    kind = model if isinstance(model, type) else type(model)
+    chat = any(each.__name__ in CHAT for each in kind.__mro__)
     for name in names:
         if isinstance(name, str) and name.startswith(PREFIX) and name in index:
             entry = index[name]
+            if chat and (scored := _scores_options(entry, index)):
+                raise InvalidInputError(
+                    f"`{scored}` scores options by their log-likelihoods, and `{title}`, a chat API, "
+                    "has none. Have the model state its probabilities: --model verbalized "
+                    f"--model_args base={title},... --apply_chat_template."
+                )
             if entry.kind is Kind.PY_TASK and _is_generation(entry):
                 raise InvalidInputError(
                     f"`{name}` judges how sure a model is of what it generates, and `{title}` does "
@@ -207,6 +220,21 @@ def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, t
                     f"--model_args base={title},... ({', '.join(WRAPPERS)}), or run "
                     f"`{name.removeprefix(PREFIX)}`."
                 )
+
+
+def _scores_options(entry: Entry, index: TwinIndex, depth: int = 9) -> str | None:
+    """The multiple-choice twin that an entry is, or that a group or tag holds, if there is one."""
+    if entry.kind is Kind.PY_TASK:
+        found = (entry.cfg or {}).get("class")
+        of_options = getattr(found, "for_output_type", None) == "multiple_choice"
+        return entry.name if of_options else None
+    listed = (entry.cfg or {}).get("task") if entry.kind is Kind.GROUP else entry.tags
+    names = [
+        member if isinstance(member, str) else str(member.get("task") or member.get("group"))
+        for member in ([listed] if isinstance(listed, str) else listed or ())
+    ]
+    inner = (_scores_options(index[n], index, depth - 1) for n in names if depth and n in index)
+    return next((name for name in inner if name), None)
 
 
 def _is_generation(entry: Entry) -> bool:

@@ -63,7 +63,7 @@ def evaluate(
     Args:
         predictions: N documents.
         metrics: names as in a task's `metric_list`; by default `nll`, `brier`, `ece`, `ace`,
-            `mce`, `auroc`, `aurc`.
+            `mce`, `auroc`, `aurc`, and of confidences alone those of them that need no options.
         replicates: bootstrap replicates and null draws, at least 2; 0 for values alone.
         progress: called with the name of every metric when it is done.
 
@@ -71,12 +71,14 @@ def evaluate(
         UnknownNameError: an unknown metric name.
         InvalidInputError: one replicate or fewer than none; a `_norm` name (build the predictions
             from length-normalised logits instead).
-        InvalidInputError: a metric needs all options, and the predictions hold confidences only.
+        InvalidInputError: a metric that was named needs all options, and the predictions hold
+            confidences only.
     """
     if replicates < 0 or replicates == 1:
         raise invalid("replicates", "0, or at least 2", replicates)
     if metrics is None:
-        metrics = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
+        plain = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
+        metrics = applicable(predictions, plain)
     read: dict[Family, Documents] = {}
     found = {}
     for bound in [bind_plain(name) for name in metrics]:

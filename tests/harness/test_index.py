@@ -175,3 +175,16 @@ def test_an_inline_task_runs_as_a_twin(task_folder: Any, scripted: Any, tmp_path
     assert rows["calib_with_inline::inside"]["acc,none"] == rows["with_inline::inside"]["acc,none"]
     assert "ece,none" in rows["calib_with_inline::inside"]
     assert "ece,none" in rows["calib_with_inline"]
+
+
+@pytest.mark.parametrize("asked", ["calib_toy_norm", "calib_toy_group", "calib_toy_tag"])
+def test_a_chat_api_is_told_who_can(asked: str, tasks: Any) -> None:
+    """Before anything is sent, for a task, a group and a tag (case B7)."""
+    import lm_eval.models  # noqa: F401
+    from lm_eval import simple_evaluate
+
+    with pytest.raises(InvalidInputError, match=r"--model verbalized --model_args base=local-chat"):
+        simple_evaluate(
+            model="local-chat-completions", model_args="model=m,base_url=http://127.0.0.1:9",
+            tasks=[asked], task_manager=tasks, limit=1, apply_chat_template=True,
+        )  # fmt: skip

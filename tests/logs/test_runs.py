@@ -146,3 +146,15 @@ def test_documents_are_read_again_from_their_lines(write: Write) -> None:
     run.samples["toy"].path.unlink()
     with pytest.raises(InvalidInputError, match="cannot be read again"):
         read_documents(run.samples["toy"], [0])
+
+
+def test_beliefs_that_tell_nothing_and_keys_that_name_nothing_are_noted(write: Write) -> None:
+    """As a live run warns (cases E4 and W11)."""
+    lines = [line(i, target="9" if i < 3 else "0", acc=None) for i in range(8)]
+    (run,), _ = read_runs([write([{k: v for k, v in x.items() if k != "acc"} for x in lines])])
+    (samples,) = run.samples.values()
+    assert any("answer key of 3 document(s) names none" in note for note in samples.notes)
+    flat = [line(i, scores=[-1.0, -1.0, -1.0], target="0") for i in range(8)]
+    (run,), _ = read_runs([write([{k: v for k, v in x.items() if k != "acc"} for x in flat])])
+    (samples,) = run.samples.values()
+    assert any("have the same log-likelihood" in note for note in samples.notes)

@@ -226,3 +226,11 @@ def test_a_calibration_error_beyond_its_null_band_is_not_0() -> None:
     p = Predictions.from_confidences(confidence, rng.random(5000) < confidence**3)
     for name in applicable(p, [n for n, m in METRICS.items() if m.calibration_error]):
         assert evaluate(p, [name])[name].low > 0.0
+
+
+def test_what_can_be_had_of_confidences_alone() -> None:
+    """Without names those that need no options; one that is named and cannot be had is an error."""
+    p = Predictions.from_confidences([0.9, 0.6, 0.7], [1, 0, 1])
+    assert list(evaluate(p, replicates=0)) == ["ece", "ace", "mce", "auroc", "aurc"]
+    with pytest.raises(InvalidInputError, match="option"):
+        evaluate(p, ["nll"])

@@ -43,6 +43,13 @@ class CheckedReplies:
         _PROMPTS.set(len(messages))
         return await super().amodel_call(session, sem, messages, **options)  # type: ignore[misc]
 
+    def _create_payload(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """As the class has it, without a list of no stops, which some servers refuse."""
+        payload: dict[str, Any] = super()._create_payload(*arguments, **options)  # type: ignore[misc]
+        if not payload.get("stop", True):
+            del payload["stop"]
+        return payload
+
     def parse_generations(self, outputs: Any, **options: Any) -> list[str]:
         """A text for each prompt, `Failed` where there is none."""
         texts = [self._text(choice) for choice in self._choices(outputs, _PROMPTS.get())]

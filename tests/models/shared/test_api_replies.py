@@ -61,3 +61,20 @@ def test_prompts_of_different_length(server: Any) -> None:
 def test_other_classes_are_left_alone() -> None:
     for model in (Scripted, LM, get_model("anthropic-chat-completions")):
         assert with_checked_replies(model) is model
+
+
+@pytest.mark.parametrize(
+    "name", ["local-completions", "local-chat-completions", "openai-chat-completions"]
+)
+def test_no_stops_are_no_list(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    model = with_checked_replies(get_model(name))
+    given = {"model": "m", "base_url": "http://localhost", "tokenizer_backend": None}
+    api = model(**given)
+    asked = [{"role": "user", "content": "?"}] if "chat" in name else ["?"]
+
+    def sent(until: list[str]) -> dict[str, Any]:
+        settings = {"until": until, "max_gen_toks": 4}
+        return dict(api._create_payload(asked, generate=True, gen_kwargs=settings, eos=None))
+
+    assert "stop" not in sent([]) and sent(["x"])["stop"] == ["x"]

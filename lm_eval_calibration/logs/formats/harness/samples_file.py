@@ -144,6 +144,7 @@ def _samples(
             "the log does not say which option is right, only whether the answer was: metrics of "
             "all options cannot be had",
         )
+    notes += _warnings(predictions)
     return Samples(
         run=run,
         task=task_name(file),
@@ -155,6 +156,30 @@ def _samples(
         notes=notes,
         format=FORMAT,
     )
+
+
+def _warnings(predictions: Predictions) -> tuple[str, ...]:
+    """What a reader must know of the beliefs themselves, as a live run says it."""
+    options, golds = predictions.options, predictions.golds
+    if options is None or golds is None:
+        return ()
+    starts = starts_of(options.count)[:-1]
+    keyless = len(predictions) - int(np.logical_or.reduceat(golds.values, starts).sum())
+    alike = np.maximum.reduceat(options.values, starts) == np.minimum.reduceat(
+        options.values, starts
+    )
+    notes = []
+    if keyless:
+        notes.append(
+            f"the answer key of {keyless:,} document(s) names none of the options: they count as wrong, "
+            "as in `acc`, and are left out of `nll` and `brier`"
+        )
+    if alike.all():
+        notes.append(
+            "all options of every document have the same log-likelihood: the model, or the server, told "
+            "nothing, and the figures are those of chance"
+        )
+    return tuple(notes)
 
 
 def _predictions(
