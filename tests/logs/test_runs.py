@@ -154,7 +154,7 @@ def test_beliefs_that_tell_nothing_and_keys_that_name_nothing_are_noted(write: W
     (run,), _ = read_runs([write([{k: v for k, v in x.items() if k != "acc"} for x in lines])])
     (samples,) = run.samples.values()
     assert any("answer key of 3 document(s) names none" in note for note in samples.notes)
-    flat = [line(i, scores=[-1.0, -1.0, -1.0], target="0") for i in range(8)]
+    flat = [line(i, scores=[-1.0, -1.0], target="0") for i in range(8)]
     (run,), _ = read_runs([write([{k: v for k, v in x.items() if k != "acc"} for x in flat])])
     (samples,) = run.samples.values()
     assert any("have the same log-likelihood" in note for note in samples.notes)
