@@ -10,15 +10,12 @@ from pathlib import Path
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.contract import Asked, Format, Left, Progress
 from lm_eval_calibration.logs.documents import Document
-from lm_eval_calibration.logs.formats import FORMATS
+from lm_eval_calibration.logs.formats import FORMATS, HARNESS
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.logs.sources import expanded, labelled
-from lm_eval_calibration.logs.workers import workers
+from lm_eval_calibration.logs.workers import LARGE_BYTES, workers
 from lm_eval_calibration.redact import redact, secrets_in
-
-LARGE_BYTES = 1 << 25
-"""Logs of more than this in all are read by several processes."""
 
 
 def read_runs(
@@ -180,7 +177,7 @@ def _claims(found: list[Left]) -> list[Left]:
 
 
 def _no_logs(path: Path, formats: Sequence[Format]) -> str:
-    others = [each for each in formats if each.name != "lm-eval"]
+    others = [each for each in formats if each is not HARNESS]
     known = "".join(f" Nor is it of the format {e.name} ({e.meaning})." for e in others)
     if path.is_dir():
         return (

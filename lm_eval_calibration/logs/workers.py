@@ -20,6 +20,10 @@ WORKERS = "LM_EVAL_CALIBRATION_WORKERS"
 """The environment variable that says how many processes to use at most."""
 
 
+LARGE_BYTES = 1 << 25
+"""Logs of more than this in all are read by several processes."""
+
+
 class KilledWorkerError(InvalidInputError):
     """A process of the pool was killed, most often because memory ran out."""
 

@@ -59,6 +59,8 @@ class Kept:
         self._say_whose()
 
     def _say_whose(self) -> None:
+        if not self._who:
+            return
         mine, others = (
             f"SELECT 1 FROM {OURS} WHERE key {how} LIMIT 1" for how in ("LIKE ?", "NOT LIKE ?")
         )
@@ -70,7 +72,7 @@ class Kept:
             ]
         except sqlite3.Error as error:
             raise _damaged(self._path, error) from error
-        if self._who and rows[0] is None and any(rows[1:]):
+        if rows[0] is None and any(rows[1:]):
             log.warning(
                 "`%s` holds answers of another model, or that do not say of which; they stay, and "
                 "are not read.", self._path,

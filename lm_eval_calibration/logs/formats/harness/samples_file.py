@@ -26,13 +26,11 @@ from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTyp
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
 from lm_eval_calibration.logs.formats.harness.reading import BY_VERDICT, PAIRS_ONLY, Reading
 from lm_eval_calibration.logs.run import Samples
-from lm_eval_calibration.logs.workers import Submit, workers
+from lm_eval_calibration.logs.workers import LARGE_BYTES, Submit, workers
 from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.ragged import blocks, starts_of
 
 FORMAT = "lm-eval"
-LARGE_BYTES = 1 << 25
-"""A file of more than this is read by several processes."""
 
 
 def load_samples(path: str | Path, *, normalised: bool = False) -> Predictions:
