@@ -19,6 +19,7 @@ from lm_eval_calibration.logs import Samples, read_runs, read_samples, scopes
 from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.metrics import METRICS, evaluate
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.ragged import starts_of
 from lm_eval_calibration.report.provenance import accounts, date_of
 
 
@@ -141,8 +142,11 @@ def test_nothing_honest_is_refused(
         golds.append(right)
     file.write_bytes(lines(logged))
     found, expected = read_samples(file), Predictions.from_options(rows, golds)
+    assert expected.options is not None
+    starts = starts_of(expected.options.count)[:-1]
     assert all("have the same log-likelihood" in note for note in found.notes)
-    assert bool(found.notes) == all(max(row) == min(row) for row in rows)
+    told = [expected.options.values[s : s + len(row)] for s, row in zip(starts, rows, strict=True)]
+    assert bool(found.notes) == all(row.max() == row.min() for row in told)
     assert found.predictions.confidence.tolist() == expected.confidence.tolist()
     assert found.predictions.gold.tolist() == expected.gold.tolist()  # type: ignore[union-attr]
 
