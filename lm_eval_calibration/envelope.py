@@ -18,6 +18,8 @@ from lm_eval_calibration.json_text import loads
 VERSION = 1
 INVALID = "invalid"
 """The flag of words that state no confidence."""
+CUT = "cut"
+"""That of words that were cut before they stated one."""
 MARK = '{"lm_eval_calibration_envelope": '
 ROUNDING = 1e-6
 """By so much a mean of probabilities may be above 1."""
@@ -43,7 +45,8 @@ class Envelope:
         sentences: of the answer, where each has a score.
         scores: of them: the probability of each to be right.
         flags: what a reader must know: `invalid`, the words state no confidence, and a half was
-            taken.
+            taken; `cut`, once for each of the words that were cut before they stated anything.
+        cut: the share of all replies that ended because their room was used up; `None` if unknown.
 
     Raises:
         InvalidInputError: a confidence or belief outside [0, 1], or numbers of candidates that
@@ -61,6 +64,7 @@ class Envelope:
     flags: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
+    cut: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -82,6 +86,8 @@ class Envelope:
             raise invalid("scores", f"one for each of {len(self.sentences)} sentences", self.scores)
         if not all(0 <= score <= 1 for score in self.scores):
             raise invalid("scores", "from 0 to 1", self.scores)
+        if self.cut is not None and not 0 <= self.cut <= 1:
+            raise invalid("cut", "from 0 to 1", self.cut)
 
     def to_text(self) -> str:
         """The envelope as one line of JSON."""
@@ -125,7 +131,7 @@ class Envelope:
             isinstance(order, list) and all(type(i) is int for i in order) for order in orders
         ):
             raise ValueError("an order that is no list of numbers")
-        confidence = given.get("confidence")
+        confidence, cut = given.get("confidence"), given.get("cut")
         return cls(
             given["source"],
             given["answer"],
@@ -138,6 +144,7 @@ class Envelope:
             _texts(given, "flags"),
             _texts(given, "sentences"),
             _numbers(given, "scores"),
+            None if cut is None else _number(cut),
         )
 
 

@@ -16,11 +16,13 @@ class Statement:
 
     Attributes:
         probabilities: of its K options, as read and averaged over replies; nothing floored or
-            calibrated yet. Uniform if it is invalid.
-        status: `valid`, `repaired` or `invalid`: that of the worst reply that counts.
+            calibrated yet. Uniform if nothing could be read.
+        status: `valid`, `repaired` or `invalid`: that of the worst reply that counts; `cut` if none
+            can be read and one ended before that.
         notes: what was repaired, or why nothing could be read.
         replies: the model's words.
         total: sum of the numbers as they were written; NaN if there are none.
+        cut: the share of its replies that ended because their room was used up; `None` if unknown.
     """
 
     probabilities: tuple[float, ...]
@@ -28,6 +30,12 @@ class Statement:
     notes: tuple[str, ...] = ()
     replies: tuple[str, ...] = ()
     total: float = float("nan")
+    cut: float | None = None
+
+    @property
+    def unread(self) -> bool:
+        """Whether nothing could be read."""
+        return self.status in ("invalid", "cut")
 
     def as_logged(self) -> dict[str, Any]:
         """A dictionary for a samples file."""

@@ -27,6 +27,7 @@ ROOMS = [
         "_version",
         "arguments",
         "errors",
+        "conversation",
         "files",
         "json_text",
         "members",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lm_eval_calibration.envelope import CUT
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, malformed_is_bad
@@ -23,7 +24,7 @@ MEANINGS = {
     "majority": "the most frequent answer",
     "oracle": "the best candidate",
     "worst": "the worst candidate",
-    "invalid_rate": "picks that name no candidate",
+    "invalid_rate": "picks that name no candidate, though they were not cut",
     "unanswered_rate": "candidates that are no answer",
     "norm_gain": "dg_diff of what a perfect pick would gain, over mixed pools",
 }
@@ -154,7 +155,9 @@ def _pool(logged: Any) -> Pool | None:
     ):
         raise BadLineError("a damaged `envelopes` entry: scores, answers and picks do not match")
     places = _places(picks, logged.get("orders") or ())
-    return Pool(scores, answers, picks, places) if len(scores) > 1 else None
+    flags = logged.get("flags")
+    cut = min(list(flags).count(CUT) if isinstance(flags, list) else 0, picks.count(None))
+    return Pool(scores, answers, picks, places, cut) if len(scores) > 1 else None
 
 
 def _answers(logged: Mapping[str, Any]) -> tuple[object, ...]:

@@ -24,7 +24,7 @@ class PoolScores(NamedTuple):
     gen: mean of f over the pool; disc: of the picks, where one that names no candidate scores the
     pool's worst; disc_lenient: the same with `gen` for such a pick; dg_diff: disc - gen; majority:
     of the most frequent answer, ties shared, and the worst where there is no answer; oracle, worst:
-    the best and the worst candidate's; invalid_rate: share of picks that name none;
+    the best and the worst candidate's; invalid_rate: share of picks that name none, though they were not cut;
     unanswered_rate: share of candidates that are no answer.
     """
 
@@ -40,7 +40,10 @@ class PoolScores(NamedTuple):
 
 
 def score_pool(
-    scores: Sequence[float], answers: Sequence[object], picks: Sequence[int | None]
+    scores: Sequence[float],
+    answers: Sequence[object],
+    picks: Sequence[int | None],
+    cut: int = 0,
 ) -> PoolScores:
     """Score one document's pool.
 
@@ -50,6 +53,7 @@ def score_pool(
             none: it agrees with nothing.
         picks: numbers of the candidates that were picked, one for each order in which they were
             shown; `None` for words that name none.
+        cut: how many of these words were cut before they named one; they are not invalid.
 
     Raises:
         InvalidInputError: no candidates, or numbers of answers and scores that differ.
@@ -72,7 +76,7 @@ def score_pool(
         majority=_majority(f, answers),
         oracle=float(f.max()),
         worst=worst,
-        invalid_rate=float(np.mean([pick is None for pick in picks])) if picks else 0.0,
+        invalid_rate=(picks.count(None) - cut) / len(picks) if picks else 0.0,
         unanswered_rate=float(np.mean([answer is None for answer in answers])),
     )
 

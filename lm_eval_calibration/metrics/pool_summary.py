@@ -32,16 +32,18 @@ class Pool:
         answers: the candidates'; equal ones are one answer, `None` is none.
         picks: a candidate's number, or `None`, for each time that one was chosen.
         places: where the picked candidate stood each time, from 0, as far as it is known.
+        cut: how many of the words that were to name one were cut before that.
     """
 
     scores: tuple[float, ...]
     answers: tuple[object, ...]
     picks: tuple[int | None, ...] = ()
     places: tuple[int, ...] = ()
+    cut: int = 0
 
     def scored(self) -> PoolScores:
         """The document's row."""
-        return score_pool(self.scores, self.answers, self.picks)
+        return score_pool(self.scores, self.answers, self.picks, self.cut)
 
 
 @dataclass(frozen=True)

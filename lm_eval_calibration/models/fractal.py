@@ -8,6 +8,7 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.harness.api import register_model
+from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, documents_of
 from lm_eval_calibration.models.shared.scoring_sentences import ScorerWithEncoder
@@ -64,7 +65,7 @@ class FractalLM(RecalibratedBeliefs):
         before_scoring(self._scorers, requests, documents_of(requests))
         answers = self.phases.generate(requests, "answering")
         responses = [
-            Response(question_of(request.doc, str(request.args[0])), self._scorer.split(answer))
+            Response(self._question(request), self._scorer.split(answer))
             for request, answer in zip(requests, answers, strict=True)
         ]
         return [
@@ -74,9 +75,13 @@ class FractalLM(RecalibratedBeliefs):
                 scored.confidence,
                 sentences=scored.sentences,
                 scores=scored.scores,
+                cut=self.share_cut([answer]),
             )
             for answer, scored in zip(answers, self._scorer.score(responses), strict=True)
         ]
+
+    def _question(self, request: Any) -> str:
+        return question_of(request.doc, conversation_of(request, self.chat).question)
 
     def get_model_info(self) -> dict[str, Any]:
         """The base's, and the scorer."""

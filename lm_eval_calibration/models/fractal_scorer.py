@@ -67,7 +67,10 @@ class FractalScorerLM(ProcessesLM):
                 "none. For answers with scores: --model fractal --model_args base=...,scorer=..."
             )
         check_documents(self._held_out, documents_of(requests))
-        responses = [Response(question_of(r.doc, r.question), tuple(r.sentences)) for r in requests]
+        responses = [
+            Response(question_of(r.doc, r.conversation.question), tuple(r.sentences))
+            for r in requests
+        ]
         return [
             json.dumps({"confidence": found.confidence, "scores": found.scores})
             for found in self._scorer.score(responses)

@@ -6,16 +6,19 @@ import re
 from typing import Any
 
 from lm_eval_calibration.arguments import checked
-from lm_eval_calibration.envelope import INVALID, Envelope
+from lm_eval_calibration.envelope import CUT, INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
+from lm_eval_calibration.models.shared.answers import raw, whole
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs
 
 log = logger(f"lm_eval.{__name__}")
 
+NUMBER = 16
+"""Tokens of a reply that is a number."""
 ASK = ("auto", "likelihood", "verbal")
 OPTIONS = ("A", "B")
 LIKELIHOOD = """\
@@ -100,20 +103,20 @@ class PTrueLM(RecalibratedBeliefs):
         return in_words(self, requests, answers)
 
     def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
-        space = "" if self._chat else " "
         prompts = [
             self.prompt(request, answer=answer.strip(), ask="likelihood")
             for request, answer in zip(requests, answers, strict=True)
         ]
         options = [
-            asked("loglikelihood", (prompt, space + option), request, idx)
+            asked("loglikelihood", (prompt, self.after(request, option)), request, idx)
             for request, prompt in zip(requests, prompts, strict=True)
             for idx, option in enumerate(OPTIONS)
         ]
         title = "asking whether the answers are right"
         yes = self.phases.probabilities(options, len(OPTIONS), title)[:, 0]
         return [
-            Envelope(self.source, answer, float(p)) for answer, p in zip(answers, yes, strict=True)
+            Envelope(self.source, answer, float(p), cut=self.share_cut([answer]))
+            for answer, p in zip(answers, yes, strict=True)
         ]
 
 
@@ -130,31 +133,32 @@ def _number(words: str) -> float | None:
 
 def in_words(wrapper: BeliefWrapper, requests: list[Any], answers: list[str]) -> list[Envelope]:
     """Answers with the probability that the wrapper's base names when it is asked for one."""
-    settings = {"until": [], "max_gen_toks": 16, "do_sample": False, "temperature": 0.0}
     prompts = [
-        asked(
-            "generate_until",
-            (wrapper.prompt(request, answer=answer.strip(), ask="verbal"), settings),
-            request,
-        )
+        Question(wrapper.prompt(request, answer=answer.strip(), ask="verbal"), request, NUMBER)
         for request, answer in zip(requests, answers, strict=True)
     ]
-    said = wrapper.phases.generate(prompts, "asking how probable the answers are")
-    stated = [_number(words) for words in said]
-    unread = stated.count(None)
+    said = [text for (text,) in wrapper.ask(prompts, "asking how probable the answers are")]
+    envelopes = [
+        _envelope(wrapper, answer, words) for answer, words in zip(answers, said, strict=True)
+    ]
+    unread = sum(INVALID in envelope.flags for envelope in envelopes)
     if unread:
         log.warning(
             "%d of %d replies name no probability; a half was taken, and `invalid_rate` counts them.",
             unread,
             len(said),
         )
-    return [
-        Envelope(
-            wrapper.source,
-            answer,
-            0.5 if p is None else p,
-            said=(words,),
-            flags=(INVALID,) if p is None else (),
-        )
-        for answer, words, p in zip(answers, said, stated, strict=True)
-    ]
+    return envelopes
+
+
+def _envelope(wrapper: BeliefWrapper, answer: str, words: str) -> Envelope:
+    p = _number(whole(words))
+    why = CUT if getattr(words, "cut", False) else INVALID
+    return Envelope(
+        wrapper.source,
+        answer,
+        0.5 if p is None else p,
+        said=(raw(words),),
+        flags=(why,) if p is None else (),
+        cut=wrapper.share_cut([answer, words]),
+    )

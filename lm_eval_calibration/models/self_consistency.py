@@ -8,6 +8,7 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
+from lm_eval_calibration.models.shared.room import SAMPLES, heat
 
 
 @register_model("self_consistency")
@@ -19,7 +20,7 @@ class SelfConsistencyLM(BeliefWrapper):
     Args:
         base: `--model` of the one inside.
         candidates: how many answers are sampled.
-        temperature: at which; at 0 they are greedy.
+        temperature: at which; at 0 they are greedy. By default that of `--gen_kwargs`, else 0.7.
         **model_args: the base's.
     """
 
@@ -28,10 +29,14 @@ class SelfConsistencyLM(BeliefWrapper):
 
     @checked
     def __init__(
-        self, base: str = "", candidates: int = 8, temperature: float = 0.7, **model_args: Any
+        self,
+        base: str = "",
+        candidates: int = 8,
+        temperature: float | None = None,
+        **model_args: Any,
     ) -> None:
-        check_sampling(candidates, temperature)
-        self._candidates, self._temperature = candidates, float(temperature)
+        self._candidates, self._temperature = candidates, heat(temperature, SAMPLES)
+        check_sampling(candidates, self._temperature)
         super().__init__(base, **model_args)
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
@@ -39,4 +44,7 @@ class SelfConsistencyLM(BeliefWrapper):
         pools = self.phases.samples(
             requests, self._candidates, self._temperature, "sampling answers"
         )
-        return [Envelope(self.source, None, candidates=tuple(pool)) for pool in pools]
+        return [
+            Envelope(self.source, None, candidates=tuple(pool), cut=self.share_cut(pool))
+            for pool in pools
+        ]

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.arguments import checked
-from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.envelope import CUT, Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared import picking
-from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
+from lm_eval_calibration.models.shared.answers import raw, whole
+from lm_eval_calibration.models.shared.asking import conversation_of
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question, check_sampling
 from lm_eval_calibration.models.shared.phases import asked
+from lm_eval_calibration.models.shared.room import SAMPLES, heat
 
 DISCRIMINATE = ("index", "likelihood", "verbatim", "pairwise")
 WORDS, THOUGHTS, ANSWER = 16, 512, 256
@@ -34,7 +37,7 @@ class SelfCorrectLM(BeliefWrapper):
     Args:
         base: `--model` of the one inside.
         candidates: n, how many answers are sampled.
-        temperature: at which.
+        temperature: at which; by default that of `--gen_kwargs`, else 0.7.
         discriminate: how the model chooses: `index`, the number of the best; `likelihood`, the most
             probable number; `verbatim`, the best answer repeated; `pairwise`, every pair in both
             orders.
@@ -56,7 +59,7 @@ class SelfCorrectLM(BeliefWrapper):
         self,
         base: str = "",
         candidates: int = 4,
-        temperature: float = 0.7,
+        temperature: float | None = None,
         discriminate: str = "index",
         permutations: int = 4,
         chain_of_thought: bool = False,
@@ -64,7 +67,8 @@ class SelfCorrectLM(BeliefWrapper):
         template: str = "",
         **model_args: Any,
     ) -> None:
-        check_sampling(candidates, temperature)
+        warm = heat(temperature, SAMPLES)
+        check_sampling(candidates, warm)
         if discriminate not in DISCRIMINATE:
             raise invalid("discriminate", ", ".join(DISCRIMINATE), f"`{discriminate}`")
         if not isinstance(permutations, int) or permutations < 1:
@@ -73,7 +77,7 @@ class SelfCorrectLM(BeliefWrapper):
             raise invalid("chain_of_thought", "false with this `discriminate`", chain_of_thought)
         if not isinstance(shots, int) or shots < 0:
             raise invalid("shots", "a whole number, at least 0", shots)
-        self._n, self._temperature = candidates, float(temperature)
+        self._n, self._temperature = candidates, warm
         self._how, self._permutations = discriminate, min(permutations, candidates)
         self._thinks, self._shots = bool(chain_of_thought), shots
         self._solved: dict[str, list[dict[str, str]]] = {}
@@ -90,7 +94,7 @@ class SelfCorrectLM(BeliefWrapper):
         """Both phases."""
         pools = self.phases.samples(requests, self._n, self._temperature, "sampling candidates")
         if self._n == 1:
-            return [Envelope(self.source, pool[0], candidates=tuple(pool)) for pool in pools]
+            return [self._envelope(pool, answer=pool[0]) for pool in pools]
         self._solve_examples(requests)
         if self._how == "pairwise":
             shown = [list(self._pairs()) for _ in pools]
@@ -124,13 +128,12 @@ class SelfCorrectLM(BeliefWrapper):
         self, requests: list[Any], pools: list[list[str]], shown: list[list[tuple[int, ...]]]
     ) -> list[Envelope]:
         limit = THOUGHTS if self._thinks else ANSWER if self._how == "verbatim" else WORDS
-        settings = {"until": [], "max_gen_toks": limit, "do_sample": False, "temperature": 0.0}
         prompts = [
-            asked("generate_until", (self._prompt(request, pool, order), settings), request)
+            Question(self._prompt(request, pool, order), request, limit)
             for request, pool, orders in zip(requests, pools, shown, strict=True)
             for order in orders
         ]
-        said = iter(self.phases.generate(prompts, "choosing among the candidates"))
+        said = (text for (text,) in self.ask(prompts, "choosing among the candidates"))
         return [
             self._of_words(pool, orders, [next(said) for _ in orders])
             for pool, orders in zip(pools, shown, strict=True)
@@ -141,18 +144,31 @@ class SelfCorrectLM(BeliefWrapper):
     ) -> Envelope:
         read = picking.read_verbatim if self._how == "verbatim" else picking.read_index
         picks = [
-            picking.back(read(words, [pool[i] for i in order]), order)
+            picking.back(read(whole(words), [pool[i] for i in order]), order)
             for words, order in zip(said, orders, strict=True)
         ]
         if self._how == "pairwise":
             return self._of_pairs(pool, orders, picks, said)
+        return self._envelope(pool, said, read=picks, picks=tuple(picks), orders=tuple(orders))
+
+    def _envelope(
+        self,
+        pool: list[str],
+        said: Sequence[str] = (),
+        answer: str | None = None,
+        read: Sequence[int | None] = (),
+        **parts: Any,
+    ) -> Envelope:
+        """Of a pool, what was said about it, and the picks that were read of it."""
+        cut = [getattr(words, "cut", False) for words in said]
         return Envelope(
             self.source,
-            None,
+            answer,
             candidates=tuple(pool),
-            picks=tuple(picks),
-            said=tuple(said),
-            orders=tuple(orders),
+            said=tuple(map(raw, said)),
+            flags=(CUT,) * sum(c and pick is None for c, pick in zip(cut, read, strict=False)),
+            cut=self.share_cut([*pool, *said]),
+            **parts,
         )
 
     def _of_pairs(
@@ -166,27 +182,23 @@ class SelfCorrectLM(BeliefWrapper):
         wins = Counter(pick for pick in picks if pick is not None)
         best = max(range(len(pool)), key=lambda i: wins[i]) if wins else None
         confidence = None if best is None else wins[best] / (2 * (len(pool) - 1))
-        return Envelope(
-            self.source,
+        return self._envelope(
+            pool,
+            said,
             pool[best or 0],
-            confidence,
-            candidates=tuple(pool),
+            confidence=confidence,
             picks=(best,),
-            said=tuple(said),
             orders=tuple(pairs),
         )
 
     def _by_likelihood(
         self, requests: list[Any], pools: list[list[str]], shown: list[list[tuple[int, ...]]]
     ) -> list[Envelope]:
-        space = "" if self._chat else " "
         options = [
-            asked(
-                "loglikelihood", (self._prompt(request, pool, order), f"{space}{k + 1}"), request, k
-            )
+            asked("loglikelihood", (prompt, self.after(request, str(k + 1))), request, k)
             for request, pool, orders in zip(requests, pools, shown, strict=True)
-            for order in orders
-            for k in range(len(order))
+            for prompt in [self._prompt(request, pool, order) for order in orders]
+            for k in range(len(pool))
         ]
         found = self.phases.probabilities(options, self._n, "scoring the candidates")
         table = found.reshape(len(pools), -1, self._n)
@@ -202,10 +214,8 @@ class SelfCorrectLM(BeliefWrapper):
         for order, row in zip(orders, p, strict=True):
             beliefs[list(order)] += row / len(orders)
         picks = [order[int(row.argmax())] for order, row in zip(orders, p, strict=True)]
-        return Envelope(
-            self.source,
-            None,
-            candidates=tuple(pool),
+        return self._envelope(
+            pool,
             picks=tuple(picks),
             beliefs=tuple(float(b) for b in beliefs),
             orders=tuple(orders),
@@ -225,8 +235,9 @@ class SelfCorrectLM(BeliefWrapper):
                     self._shots,
                 )
             turns = []
+            conversation = conversation_of(request, self.chat)
             for number, (text, right, doc) in enumerate(examples):
-                context = self.as_asked([{"role": "user", "content": text}])
+                context = self.as_asked(conversation, [{"role": "user", "content": text}])
                 one = asked("generate_until", (context, request.args[1]), request)
                 (wrong,) = self.phases.samples(
                     [one], self._n - 1, self._temperature, "sampling an example's distractors"

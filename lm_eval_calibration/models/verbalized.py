@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.conversation import Conversation, Turn
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.p_true import VERBAL, in_words
-from lm_eval_calibration.models.shared.answers import Failed
+from lm_eval_calibration.models.shared.answers import Failed, raw, whole
 from lm_eval_calibration.models.shared.asking import Asked, ask_about
-from lm_eval_calibration.models.shared.beliefs import check_sampling
+from lm_eval_calibration.models.shared.beliefs import Question, check_sampling
 from lm_eval_calibration.models.shared.instances import Document, documents
-from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
+from lm_eval_calibration.models.shared.room import SAMPLES, heat
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
@@ -51,7 +52,8 @@ class VerbalizedLM(RecalibratedBeliefs):
             `linguistic`, a phrase.
         guesses: k of `topk`.
         samples: replies of each document, whose distributions are averaged before the logarithm.
-        temperature: of the replies; by default 0 for one, 0.7 for several.
+        temperature: of the replies; by default that of `--gen_kwargs`, else 0 for one and 0.7
+            for several.
         floor: probabilities below it are taken for it, for printed zeros are rounded numbers.
         calibrator: folder of `lm-calib fit verbalized`, or "".
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
@@ -86,12 +88,12 @@ class VerbalizedLM(RecalibratedBeliefs):
             raise invalid("style", ", ".join(styles.STYLES), f"`{style}`")
         if not isinstance(guesses, int) or guesses < 1:
             raise invalid("guesses", "a whole number, at least 1", guesses)
-        heat = (0.7 if samples != 1 else 0.0) if temperature is None else temperature
-        check_sampling(samples, heat, name="samples")
+        warm = heat(temperature, SAMPLES if samples != 1 else 0.0)
+        check_sampling(samples, warm, name="samples")
         if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
             raise invalid("floor", "above 0 and below 0.5", floor)
         self._style, self._floor = styles.style(style, guesses), float(floor)
-        self._samples, self._heat = samples, float(heat)
+        self._samples, self._heat = samples, warm
         super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
@@ -116,10 +118,14 @@ class VerbalizedLM(RecalibratedBeliefs):
         """Answers to the requests of some documents, by their numbers."""
         self.check(requests, mine)
         firsts = [requests[d.options[0][0]] for d in mine]
-        about = [ask_about(requests, d, self._chat) for d in mine]
+        about = [ask_about(requests, d, self.chat) for d in mine]
         labels = [name_options(each.options) for each in about]
-        turns = [self._turns(*each) for each in zip(firsts, about, labels, strict=True)]
-        statements = self._ask(firsts, turns, labels)
+        turns = [
+            [{"role": "user", "content": self._question(*each)}]
+            for each in zip(firsts, about, labels, strict=True)
+        ]
+        conversations = [each.conversation for each in about]
+        statements = self._ask(firsts, conversations, turns, labels)
         answers: dict[int, tuple[float, bool]] = {}
         for document, said, scores in zip(
             mine, statements, self._scores(mine, statements), strict=True
@@ -133,12 +139,15 @@ class VerbalizedLM(RecalibratedBeliefs):
         return answers
 
     def _ask(
-        self, firsts: list[Any], turns: list[list[dict[str, str]]], labels: list[Labels]
+        self,
+        firsts: list[Any],
+        conversations: list[Conversation],
+        turns: list[list[Turn]],
+        labels: list[Labels],
     ) -> list[Statement]:
         """A statement of each document, with one more try where nothing can be read."""
-        said = self._replies(
-            firsts, turns, labels, self._samples, self._heat, "asking for probabilities"
-        )
+        prompts = list(zip(conversations, turns, firsts, labels, strict=True))
+        said = self._replies(prompts, self._samples, self._heat, "asking for probabilities")
         replies = [
             [self._read(text, names) for text in texts]
             for texts, names in zip(said, labels, strict=True)
@@ -149,73 +158,51 @@ class VerbalizedLM(RecalibratedBeliefs):
             if all(r.probabilities is None for r in read)
             and not all(isinstance(text, Failed) for text in texts)  # (retried by the base)
         ]
-        again = [self._once_more(turns[i], said[i], replies[i], labels[i]) for i in failed]
-        left = [firsts[i] for i in failed], again, [labels[i] for i in failed]
-        more = self._replies(*left, 1, 0.0, "asking once more")
+        again = [
+            (conversations[i], [*turns[i], *_once_more(said[i], replies[i], labels[i])],
+             firsts[i], labels[i])
+            for i in failed
+        ]  # fmt: skip
+        more = self._replies(again, 1, None, "asking once more")
         for i, (text,) in zip(failed, more, strict=True):
             said[i] = [*said[i], text]
             replies[i] = [*replies[i], self._read(text, labels[i])]
         return [
-            statement(texts, read, len(names))
+            statement([*map(raw, texts)], read, len(names), self.share_cut(texts))
             for texts, read, names in zip(said, replies, labels, strict=True)
         ]
 
     def _read(self, text: str, labels: Labels) -> Reply:
         if isinstance(text, Failed):
             return Reply(None, "invalid", (text.reason,))
-        return self._style.read(text, labels)
+        read = self._style.read(whole(text), labels)
+        if read.probabilities is None and getattr(text, "cut", False):
+            return Reply(None, "cut", ("it was cut before it could be read",))
+        return read
 
     def _replies(
         self,
-        firsts: Sequence[Any],
-        turns: Sequence[list[dict[str, str]]],
-        labels: Sequence[Labels],
+        prompts: Sequence[tuple[Conversation, list[Turn], Any, Labels]],
         count: int,
-        temperature: float,
+        temperature: float | None,
         title: str,
     ) -> list[list[str]]:
-        wanted = [
-            asked(
-                "generate_until",
-                (
-                    self.as_asked(turn),
-                    {
-                        "until": [],
-                        "max_gen_toks": _room(names),
-                        "do_sample": False,
-                        "temperature": 0.0,
-                    },
-                ),
-                first,
-            )
-            for turn, first, names in zip(turns, firsts, labels, strict=True)
+        questions = [
+            Question(self.as_asked(conversation, turns, examples=True), first, _room(labels))
+            for conversation, turns, first, labels in prompts
         ]
         # (what cannot be had is an invalid reply, with the reason)
-        return self.phases.samples(wanted, count, temperature, title, tolerant=True)
+        return self.ask(questions, title, count=count, temperature=temperature, tolerant=True)
 
-    def _turns(self, first: Any, about: Asked, labels: Labels) -> list[dict[str, str]]:
-        """The conversation: few-shot turns where they can be told, and our question."""
-        prompt = self._prompts.render(
+    def _question(self, first: Any, about: Asked, labels: Labels) -> str:
+        """The document's question, put so that probabilities are the answer."""
+        return self._prompts.render(
             upstream_name(first.task_name or ""),
             self._style.template,
             question=about.question,
             **self._style.names(labels),
             doc=first.doc,
         )
-        return [*about.before, {"role": "user", "content": prompt}]
-
-    def _once_more(
-        self, turns: list[dict[str, str]], texts: list[str], read: list[Reply], labels: Labels
-    ) -> list[dict[str, str]]:
-        text, reply = next(
-            pair for pair in zip(texts, read, strict=True) if not isinstance(pair[0], Failed)
-        )
-        again = AGAIN.format(reason=reply.notes[0], names=", ".join(labels.names))
-        return [
-            *turns,
-            {"role": "assistant", "content": text or "..."},
-            {"role": "user", "content": again},
-        ]
 
     def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
         """Log-probabilities of each document's options, floored and calibrated."""
@@ -232,6 +219,18 @@ class VerbalizedLM(RecalibratedBeliefs):
             for i, row in zip(numbers, mapped, strict=True):
                 scores[i] = row[: len(floored[i])]
         return scores
+
+
+def _once_more(texts: list[str], read: list[Reply], labels: Labels) -> list[Turn]:
+    """The reply that could not be read, and what is said to it."""
+    text, reply = next(
+        pair for pair in zip(texts, read, strict=True) if not isinstance(pair[0], Failed)
+    )
+    again = AGAIN.format(reason=reply.notes[0], names=", ".join(labels.names))
+    return [
+        {"role": "assistant", "content": str(text) or "..."},
+        {"role": "user", "content": again},
+    ]
 
 
 def _room(labels: Labels) -> int:

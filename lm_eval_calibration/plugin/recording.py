@@ -14,6 +14,8 @@ from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
     announcing,
     beliefs_of,
+    gen_kwargs_of,
+    given_for_generation,
     instruction_of,
     options_of,
     shots_of,
@@ -27,7 +29,10 @@ log = logging.getLogger("lm_eval_calibration")
 def before_loading(call: Mapping[str, Any]) -> AbstractContextManager[None]:
     """Announce what `simple_evaluate`'s arguments tell of all prompts, before there is a model."""
     template = APPLIED if call.get("apply_chat_template") else ""
-    return announcing(RunPrompts(template, instruction_of(call.get("system_instruction"))))
+    system = instruction_of(call.get("system_instruction"))
+    return announcing(
+        RunPrompts(template, system, gen_kwargs=gen_kwargs_of(call.get("gen_kwargs")))
+    )
 
 
 def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
@@ -40,6 +45,7 @@ def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
             instruction_of(call.get("system_instruction")),
             bool(call.get("fewshot_as_multiturn", False)),
             {upstream_name(name): shots_of(task) for name, task in tasks.items()},
+            given_for_generation(),
         )
     except Exception as error:  # noqa: BLE001 - a run must not fail for what is said of it
         log.debug("The prompts' format is not known: %r", error)

@@ -29,6 +29,7 @@ from lm_eval_calibration.tasks.pool import (
     DIRECTIONS,
     POOL_AGGREGATIONS,
     UNANSWERED,
+    cut_rows,
     pool_rows,
     said_rows,
 )
@@ -111,9 +112,8 @@ class GenerationTask(Twin):
         return dict(DIRECTIONS)
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
-        """The harness's request, with the bare question and solved examples for a wrapper."""
+        """The harness's request, with solved examples for a wrapper."""
         request = super().construct_requests(doc, ctx, **kwargs)
-        request.question = str(self.doc_to_text(doc))
         request.examples = self._examples()
         return request
 
@@ -207,9 +207,12 @@ class GenerationTask(Twin):
         rows = {
             **upstream,
             **self._confidence_rows(found),
-            **pool_rows(found.pool.scores, found.pool.labels, found.envelope.picks),
+            **pool_rows(
+                found.pool.scores, found.pool.labels, found.envelope.picks, found.envelope.flags
+            ),
             UNANSWERED: labels.count(None) / len(labels),
             **said_rows(found.envelope),
+            **cut_rows(found.envelope.cut),
         }
         return DocumentRows(rows, {"envelopes": self._logged(found)})
 
@@ -229,6 +232,7 @@ class GenerationTask(Twin):
             "said": list(e.said),
             "orders": [list(order) for order in e.orders],
             "flags": list(e.flags),
+            "cut": e.cut,
             "sentences": list(e.sentences),
             "sentence_scores": list(e.scores),
         }

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lm_eval_calibration import envelope
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_spread, score_pool
@@ -13,10 +14,12 @@ from lm_eval_calibration.metrics.pool_summary import GAIN, OF_PICKS
 
 OF_ANY_POOL = ("gen", "majority", "oracle", "worst")
 UNANSWERED = "unanswered_rate"
+CUT = "cut_rate"
 DIRECTIONS: dict[str, bool | None] = {
     **dict.fromkeys((*OF_ANY_POOL, "disc", "disc_lenient", "dg_diff", GAIN), True),
     "invalid_rate": False,
     UNANSWERED: False,
+    CUT: False,
 }
 
 
@@ -36,18 +39,21 @@ class NormGain:
 
 
 POOL_AGGREGATIONS: dict[str, Callable[[Sequence[Any]], Any]] = {
-    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS, UNANSWERED), mean),
+    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS, UNANSWERED, CUT), mean),
     GAIN: NormGain(),
 }
 
 
 def pool_rows(
-    scores: Sequence[float], answers: Sequence[object], picks: Sequence[int | None]
+    scores: Sequence[float],
+    answers: Sequence[object],
+    picks: Sequence[int | None],
+    flags: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A document's rows; those of picks only where there are some."""
     if len(scores) < 2:
         return {}
-    found: PoolScores = score_pool(scores, answers, picks)
+    found: PoolScores = score_pool(scores, answers, picks, flags.count(envelope.CUT))
     names = OF_ANY_POOL if not picks else (*OF_ANY_POOL, *OF_PICKS)
     rows: dict[str, Any] = {name: getattr(found, name) for name in names}
     if picks:
@@ -55,8 +61,13 @@ def pool_rows(
     return rows
 
 
-def said_rows(envelope: Envelope) -> dict[str, float]:
+def said_rows(said: Envelope) -> dict[str, float]:
     """Whether the words that were to state a confidence did not; only where words were said."""
-    if not envelope.said or envelope.picks:
+    if not said.said or said.picks:
         return {}
-    return {"invalid_rate": float(INVALID in envelope.flags)}
+    return {"invalid_rate": float(INVALID in said.flags)}
+
+
+def cut_rows(share: float | None) -> dict[str, float]:
+    """The share of a document's replies that were cut; nothing where the model does not tell."""
+    return {} if share is None else {CUT: share}

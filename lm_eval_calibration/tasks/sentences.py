@@ -123,9 +123,8 @@ class SentenceTask(Twin):
         return labels_of(doc)
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
-        """A request that carries the question and the sentences."""
+        """A request that carries the sentences."""
         request = super().construct_requests(doc, ctx, **kwargs)
-        request.question = str(self.doc_to_text(doc))
         request.sentences = [str(text) for text in doc[SENTENCES]]
         return request
 

@@ -9,8 +9,9 @@ from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.table import BoundMetric
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.tasks.aggregation import Aggregation
+from lm_eval_calibration.tasks.pool import cut_rows
 
-RATES = ("invalid_rate", "repaired_rate", "zero_rate", "zero_on_gold_rate")
+RATES = ("invalid_rate", "repaired_rate", "cut_rate", "zero_rate", "zero_on_gold_rate")
 VALID = "_valid"
 """Suffix of metrics on the documents alone whose reply could be read."""
 OF_VALID = ("nll", "brier", "ece", "auroc")
@@ -40,12 +41,12 @@ def stated_rows(
         correct: whether the most probable option is one of them.
         rows: of the metrics of all documents.
     """
-    invalid = statement.status == "invalid"
     found: dict[str, Any] = {
-        "invalid_rate": float(invalid),
+        "invalid_rate": float(statement.status == "invalid"),
         "repaired_rate": float(statement.status == "repaired"),
+        **cut_rows(statement.cut),
     }
-    if invalid:
+    if statement.unread:
         return found
     zeros = [p == 0 for p in statement.probabilities]
     found["zero_rate"] = sum(zeros) / len(zeros)

@@ -52,14 +52,6 @@ class CalibrationTask(Twin):
         """Those of beliefs that were stated in words."""
         return stated.directions(self.calibration_metrics)
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
-        """The harness's requests, with the bare question for a wrapper."""
-        requests = super().construct_requests(doc, ctx, **kwargs)
-        question = str(self.doc_to_text(doc))
-        for request in requests:
-            request.question = question
-        return requests
-
     def process_results(self, doc: dict[str, Any], results: Sequence[Response]) -> dict[str, Any]:
         """The upstream metrics of one document, and one small row for each of ours."""
         upstream = super().process_results(doc, results)

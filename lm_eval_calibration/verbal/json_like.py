@@ -13,14 +13,8 @@ Pairs = list[tuple[str, Any]]
 """An object's members in order, so that repeated keys are seen."""
 LONGEST = 20_000
 """Characters of a reply that are looked at: its end, where an answer stands."""
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"(?m)(?<![:\"'\w])//[^\n]*$")
 _TRAILING = re.compile(r",\s*([}\]])")
-
-
-def without_thoughts(text: str) -> str:
-    """A reply's end, without what was marked as thinking."""
-    return _THOUGHT.sub("", text[-LONGEST:])
 
 
 def objects(text: str) -> Iterator[tuple[Pairs, str]]:

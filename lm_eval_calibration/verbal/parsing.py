@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lm_eval_calibration.verbal.json_like import Pairs, objects, without_thoughts
+from lm_eval_calibration.verbal.json_like import LONGEST, Pairs, objects
 from lm_eval_calibration.verbal.labels import Labels, plain
 from lm_eval_calibration.verbal.numbers import PATTERN, Number, read_number
+from lm_eval_calibration.verbal.thinking import spoken
 
-Status = Literal["valid", "repaired", "invalid"]
+Status = Literal["valid", "repaired", "invalid", "cut"]
 ABOUT_ONE, SURELY_ONE = (0.9, 1.1), (0.95, 1.05)
 """Sums that are taken as rounding; sums at which labels that are left out are 0."""
 PERCENT = (50.0, 200.0)
@@ -46,7 +47,7 @@ class Reply:
 
     Attributes:
         probabilities: (K,) of the options, summing to 1; `None` if the reply is invalid.
-        status: `valid`, `repaired` or `invalid`.
+        status: `valid`, `repaired`, `invalid`, or `cut` where it ended before it could be read.
         notes: what was repaired, or why it is invalid.
         total: sum of the numbers as they were written, in units of 1; NaN if there are none.
     """
@@ -88,7 +89,7 @@ def read_guesses(text: str, labels: Labels) -> Reply:
 
 
 def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]], Reply]) -> Reply:
-    text = without_thoughts(text)
+    text = spoken(text).text[-LONGEST:]
     try:
         for pairs, repair in objects(text):
             found = _of_object(pairs, labels)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lm_eval_calibration.verbal.json_like import objects, without_thoughts
+from lm_eval_calibration.verbal.json_like import LONGEST, objects
 from lm_eval_calibration.verbal.labels import Labels, plain
 from lm_eval_calibration.verbal.parsing import Reply, read_distribution, read_guesses
+from lm_eval_calibration.verbal.thinking import spoken
 
 _ASKED = """\
 {{ question }}
@@ -98,7 +99,7 @@ def read_words(text: str, labels: Labels) -> Reply:
     >>> read_words('{"answer": "no", "sure": "Probable"}', Labels(["yes", "no"])).probabilities
     (0.25, 0.75)
     """
-    for pairs, repair in objects(without_thoughts(text)):
+    for pairs, repair in objects(spoken(text).text[-LONGEST:]):
         members = {plain(str(key)): value for key, value in pairs}
         option = labels.find(str(members.get(plain("answer"), "")))
         sure = PHRASES.get(plain(str(members.get("sure", ""))))

@@ -18,6 +18,7 @@ from lm_eval.api.registry import get_model, register_model
 from lm_eval.utils import handle_non_serializable
 
 from lm_eval_calibration.calibrators import fit
+from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.requests import KINDS
@@ -96,7 +97,7 @@ def asked(tasks: Any, name: str) -> tuple[str, list[Any]]:
     if name == "fractal-scorer":
         return "generate_until", [
             SimpleNamespace(
-                task_name="calib_fractal_toy", doc_id=i, doc={"n": i}, idx=0, question=f"{i}?",
+                task_name="calib_fractal_toy", doc_id=i, doc={"n": i}, idx=0, conversation=Conversation((f"{i}?",)),
                 sentences=["It is fine.", "It is wrong."][: 1 + i % 2], args=("", {}),
             )
             for i in range(4)

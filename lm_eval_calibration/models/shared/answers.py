@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.requests import GENERATE, ROLLING
+from lm_eval_calibration.verbal.thinking import spoken
 
 ROUNDING = 1e-3
 """So far above 0 a log-probability may be: sums of rounded numbers."""
+
+
+CUT_KEYS = {"cut", "thinking"}
 
 
 class UnusableError(Exception):
@@ -30,6 +35,63 @@ class Failed(str):
         found = super().__new__(cls, "")
         found.reason = reason
         return found
+
+
+class Cut(str):
+    """A reply that ended because its room was used up.
+
+    Attributes:
+        thinking: whether the server says that the model was thinking.
+    """
+
+    thinking: bool
+
+    def __new__(cls, text: str, thinking: bool = False) -> Cut:
+        """The text as far as it goes."""
+        found = super().__new__(cls, text)
+        found.thinking = thinking
+        return found
+
+
+class Said(str):
+    """What a reply says, without the thinking before it.
+
+    Attributes:
+        raw: the whole reply.
+        cut: whether it ended because its room was used up.
+        thinking: whether it was thinking when it ended.
+    """
+
+    raw: str
+    cut: bool
+    thinking: bool
+
+    def __new__(cls, reply: str, opened: bool = False) -> Said:
+        """Of a reply as it came.
+
+        Args:
+            reply: `Cut`, or whole.
+            opened: whether its prompt ended within a block of thinking.
+        """
+        told = spoken(str(reply), opened)
+        found = super().__new__(cls, told.text)
+        found.raw, found.cut = str(reply), isinstance(reply, Cut)
+        found.thinking = told.unfinished or bool(getattr(reply, "thinking", False))
+        return found
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (self.raw,)
+
+
+def raw(reply: str) -> str:
+    """The whole reply, thinking and all."""
+    return reply.raw if isinstance(reply, Said) else str(reply)
+
+
+def whole(reply: str) -> str:
+    """What a reply says, without the word in which it was cut."""
+    cut = isinstance(reply, Said) and reply.cut
+    return re.sub(r"\S+\Z", "", reply) if cut else str(reply)
 
 
 class Unscored(tuple[float, bool]):
@@ -104,6 +166,10 @@ def text_of(content: Any) -> str:
     """
     if isinstance(content, Failed):
         raise UnusableError(content.reason)
+    if isinstance(content, Cut):
+        return Cut(text_of(str(content)), content.thinking)
+    if isinstance(content, dict) and content.keys() == CUT_KEYS:  # (as it is kept)
+        return Cut(text_of(content["cut"]), bool(content["thinking"]))
     if isinstance(content, list) and content:
         parts = [part.get("text") if isinstance(part, dict) else None for part in content]
         if all(isinstance(part, str) for part in parts):
@@ -115,6 +181,13 @@ def text_of(content: Any) -> str:
     except UnicodeEncodeError:
         return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return str(content)
+
+
+def as_kept(answer: Any) -> Any:
+    """An answer as JSON, from which `checked` makes it again."""
+    if isinstance(answer, Cut):
+        return {"cut": str(answer), "thinking": answer.thinking}
+    return answer
 
 
 def shown(value: Any) -> str:

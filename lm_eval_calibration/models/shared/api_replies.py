@@ -13,6 +13,7 @@ from typing import Any
 
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answers import (
+    Cut,
     Failed,
     Unscored,
     UnusableError,
@@ -23,6 +24,10 @@ from lm_eval_calibration.models.shared.answers import (
 
 log = logger(f"lm_eval.{__name__}")
 
+CUT = "length"
+"""`finish_reason` of a reply whose room was used up."""
+THOUGHTS = ("reasoning_content", "reasoning")
+"""Where servers put what a model thought."""
 _PROMPTS: ContextVar[int] = ContextVar("_PROMPTS", default=1)
 """How many prompts the call under way has: calls run side by side, each in a context of its own."""
 
@@ -31,6 +36,7 @@ class CheckedReplies:
     """Goes before an API class of the harness: one answer for each prompt, or a reason."""
 
     chat: bool
+    tells_cuts = True
     _said = False
 
     def model_call(self, messages: Any, **options: Any) -> Any:
@@ -55,7 +61,7 @@ class CheckedReplies:
         texts = [self._text(choice) for choice in self._choices(outputs, _PROMPTS.get())]
         plain = [{"index": i, **_choice(text, self.chat)} for i, text in enumerate(texts)]
         read = super().parse_generations(outputs=[{"choices": plain}], **options)  # type: ignore[misc]
-        return [t if isinstance(t, Failed) else r for t, r in zip(texts, read, strict=True)]
+        return [t if isinstance(t, (Failed, Cut)) else r for t, r in zip(texts, read, strict=True)]
 
     def parse_logprobs(
         self, outputs: Any, tokens: Any = None, ctxlens: Any = None, **options: Any
@@ -94,12 +100,16 @@ class CheckedReplies:
             return Failed(choice)
         message = choice.get("message") if self.chat else choice
         name = "content" if self.chat else "text"
-        content = message.get(name) if isinstance(message, dict) else None
+        message = message if isinstance(message, dict) else {}
+        content, end = message.get(name), choice.get("finish_reason")
+        thought = any(message.get(each) for each in THOUGHTS)
+        if end == CUT and content is None:
+            content = ""
         try:
-            return text_of(content)
+            text = text_of(content)
         except UnusableError as error:
-            end = choice.get("finish_reason")
             return Failed(f"{error}; it ended by {shown(end)}" if end else str(error))
+        return Cut(text, thinking=thought and not text) if end == CUT else text
 
 
 def with_checked_replies(model: type) -> type:

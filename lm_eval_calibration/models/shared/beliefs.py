@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import compress
 from operator import not_
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from lm_eval_calibration.arguments import parameters
+from lm_eval_calibration.conversation import Conversation, Turn, as_text
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.shared.answers import Said
+from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.held_out import refuse_cache
 from lm_eval_calibration.models.shared.identity import identity
 from lm_eval_calibration.models.shared.kept import Kept
-from lm_eval_calibration.models.shared.phases import Phases
+from lm_eval_calibration.models.shared.phases import Phases, asked
 from lm_eval_calibration.models.shared.prompts import Prompts, bare_question
-from lm_eval_calibration.models.shared.wrapper import Wrapper
+from lm_eval_calibration.models.shared.room import Room
+from lm_eval_calibration.models.shared.run_prompts import ROOM, announced
+from lm_eval_calibration.models.shared.wrapper import Wrapper, known_model
 from lm_eval_calibration.names import PREFIX, upstream_name
+
+log = logger(f"lm_eval.{__name__}")
+
+
+class Question(NamedTuple):
+    """One of ours: as the base reads it, the request that it is about, tokens that a reply takes."""
+
+    prompt: Any
+    about: Any
+    enough: int
 
 
 class BeliefWrapper(Wrapper):
@@ -28,6 +46,8 @@ class BeliefWrapper(Wrapper):
     Args:
         base: `--model` of the one inside.
         template: a jinja file for the prompts, or a folder with `<task>.jinja` for some tasks.
+        max_gen_toks: the most tokens of a reply, to a task that names no number and to questions of
+            our own; by default the base's, and what such a question needs.
         **model_args: the base's.
     """
 
@@ -37,10 +57,21 @@ class BeliefWrapper(Wrapper):
     source: str
     default_template: str
 
-    def __init__(self, base: str = "", template: str = "", **model_args: Any) -> None:
-        self._chat = False
+    def __init__(
+        self,
+        base: str = "",
+        template: str = "",
+        max_gen_toks: int | None = None,
+        **model_args: Any,
+    ) -> None:
+        self._chat = self._examples_said = False
         self._prompts = Prompts(self.source, template)
+        self.room = Room(max_gen_toks)
+        if max_gen_toks is not None and "max_gen_toks" in parameters(known_model(base)):
+            model_args["max_gen_toks"] = max_gen_toks
         super().__init__(base, **model_args)
+        if hasattr(self.base, "_model_generate"):  # (prompt and reply share its window)
+            self.room.longest = int(self.base.max_length) // 2
         self.phases = Phases(self.base, self.source, self.secrets, model_args.get("seed"))
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:
@@ -49,6 +80,7 @@ class BeliefWrapper(Wrapper):
 
     def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
         """Envelopes for twins, as text; plain answers for other tasks."""
+        requests = [self._with_room(request) for request in requests]
         twins = [(r.task_name or "").startswith(PREFIX) for r in requests]
         plain = iter(
             self.phases.forward(GENERATE, list(compress(requests, map(not_, twins))), **options)
@@ -56,6 +88,15 @@ class BeliefWrapper(Wrapper):
         mine = list(compress(requests, twins))
         made = iter(self.envelopes(mine) if mine else ())
         return [next(made).to_text() if twin else str(next(plain)) for twin in twins]
+
+    def _with_room(self, request: Any) -> Any:
+        """A request whose task names no number of tokens gets the user's."""
+        context, settings, *rest = request.args
+        if self.room.given is None or any(name in settings for name in ROOM):
+            return request
+        roomy = copy.copy(request)
+        roomy.arguments = (context, {**settings, "max_gen_toks": self.room.given}, *rest)
+        return roomy
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """As the base has it, kept as it comes."""
@@ -87,11 +128,17 @@ class BeliefWrapper(Wrapper):
         self.phases.cache = Kept(Path(rows.filename), identity(self.base, self.model_args))
 
     def apply_chat_template(self, *args: Any, **options: Any) -> Any:
-        """As the base has it; prompts of our own are put into it too from then on."""
+        """As the base has it; contexts are taken to be in it from then on."""
         self._chat = True
         return super().apply_chat_template(*args, **options)
 
-    def prompt(self, request: Any, turns: Sequence[dict[str, str]] = (), **values: Any) -> Any:
+    @property
+    def chat(self) -> bool:
+        """Whether the run's contexts are in a chat template, those of a cache as well."""
+        run = announced()
+        return self._chat or bool(run and run.chat_template)
+
+    def prompt(self, request: Any, turns: Sequence[Turn] = (), **values: Any) -> Any:
         """The template, filled in, as the base reads it.
 
         Args:
@@ -102,8 +149,15 @@ class BeliefWrapper(Wrapper):
         Raises:
             InvalidInputError: the template names something that there is not.
         """
-        text = self.render(request, question(request), request.doc, **values)
-        return self.as_asked([*turns, {"role": "user", "content": text}])
+        conversation = conversation_of(request, self.chat)
+        text = self.render(request, conversation.question, request.doc, **values)
+        if conversation.has_examples and not self._examples_said:
+            self._examples_said = True
+            log.info(
+                "%s: solved examples are shown where the model answers, not where it is asked about "
+                "answers.", self.source,
+            )  # fmt: skip
+        return self.as_asked(conversation, [*turns, {"role": "user", "content": text}])
 
     def render(self, request: Any, text: str, doc: Any, **values: Any) -> str:
         """The template of the request's task for a question, filled in."""
@@ -111,16 +165,61 @@ class BeliefWrapper(Wrapper):
         names = {"question": bare_question(text), "doc": doc, **values}
         return self._prompts.render(task, self.default_template, **names)
 
-    def as_asked(self, turns: Sequence[dict[str, str]]) -> Any:
-        """Chat turns as the base reads them: in its template, or one after another."""
-        if self._chat:
-            return self.base.apply_chat_template(list(turns))
-        return "\n\n".join(turn["content"] for turn in turns)
+    def as_asked(
+        self, conversation: Conversation, turns: Sequence[Turn], examples: bool = False
+    ) -> Any:
+        """Turns of ours in the run's conversation, as the base reads them.
+
+        Args:
+            conversation: about the document.
+            turns: in the place of its question.
+            examples: whether the run's solved examples go before them.
+        """
+        asked_in = conversation.asking(turns, examples)
+        return self.base.apply_chat_template(asked_in) if conversation.chat else as_text(asked_in)
+
+    def after(self, request: Any, option: str) -> str:
+        """An option as what goes on after a prompt about a request."""
+        return option if conversation_of(request, self.chat).chat else f" {option}"
+
+    def ask(self, questions: Sequence[Question], title: str, **sampling: Any) -> list[list[str]]:
+        """Replies to questions of our own.
+
+        A model that is still thinking when its room is used up is asked again, with more of it,
+        unless the user has said how much there is.
+
+        Args:
+            questions: what is asked.
+            title: of the phase.
+            **sampling: `count`, `temperature` and `tolerant`, as for `Phases.samples`.
+        """
+        options = {"count": 1, "temperature": None, **sampling}
+        wanted = self._own(questions)
+        said = self.phases.samples(wanted, title=title, **options)
+        short = [i for i, texts in enumerate(said) if any(map(_thinking, texts))]
+        if not short or self.room.given is not None or self.room.thinks:
+            return said
+        self.room.thinks = True
+        log.info("%s: the model thinks before it speaks: asked again with more room.", self.source)
+        again = self._own([questions[i] for i in short])
+        for i, texts in zip(short, self.phases.samples(again, title=title, **options), strict=True):
+            said[i] = texts
+        return said
+
+    def _own(self, questions: Sequence[Question]) -> list[Any]:
+        return [
+            asked(GENERATE, (q.prompt, self.room.settings(q.enough)), q.about) for q in questions
+        ]
+
+    def share_cut(self, replies: Sequence[str]) -> float | None:
+        """Of a document's replies, how many were cut; `None` where the base does not tell."""
+        if not getattr(self.base, "tells_cuts", False) or not replies:
+            return None
+        return sum(getattr(reply, "cut", False) for reply in replies) / len(replies)
 
 
-def question(request: Any) -> str:
-    """The bare question of a request, or the whole prompt where the task is no twin of ours."""
-    return str(getattr(request, "question", request.args[0]))
+def _thinking(reply: str) -> bool:
+    return isinstance(reply, Said) and reply.cut and reply.thinking
 
 
 def check_sampling(count: Any, temperature: Any, name: str = "candidates") -> None:

@@ -20,7 +20,7 @@ from lm_eval_calibration import json_text
 from lm_eval_calibration.envelope import is_envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.answers import UnusableError, checked
+from lm_eval_calibration.models.shared.answers import UnusableError, as_kept, checked
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -100,7 +100,7 @@ class Kept:
         if self._failures >= FAILURES:
             self._lost += 1
             return
-        text = json.dumps(answer, ensure_ascii=False).encode()
+        text = json.dumps(as_kept(answer), ensure_ascii=False).encode()
         try:
             self._file.execute(
                 f"REPLACE INTO {OURS} (key, value) VALUES (?, ?)", (self._of(key), text)

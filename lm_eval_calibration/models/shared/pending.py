@@ -21,6 +21,8 @@ from lm_eval_calibration.models.shared.kept import Kept
 class Pending:
     """A phase's requests, and their answers so far, kept in the cache as they come."""
 
+    hears_cuts = True
+
     def __init__(
         self,
         kind: str,

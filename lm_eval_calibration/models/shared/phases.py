@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from scipy.special import softmax
 from lm_eval_calibration.harness.api import Instance, hash_args
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.answers import Failed, unanswered
+from lm_eval_calibration.models.shared.answers import Failed, Said, unanswered
 from lm_eval_calibration.models.shared.kept import Kept
 from lm_eval_calibration.models.shared.pending import Pending
 from lm_eval_calibration.redact import redact
+from lm_eval_calibration.verbal.thinking import opens
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -56,7 +57,7 @@ class Phases:
         self,
         requests: Sequence[Any],
         count: int,
-        temperature: float,
+        temperature: float | None,
         title: str,
         tolerant: bool = False,
     ) -> list[list[str]]:
@@ -65,7 +66,7 @@ class Phases:
         Args:
             requests: what is asked.
             count: how often.
-            temperature: at which.
+            temperature: at which; `None`: as the requests' settings have it.
             title: of the phase, for the log.
             tolerant: whether a request on which the base gives up (after retries of its own) is
                 answered by `Failed`; else its error ends the run. Three in a row always do.
@@ -75,10 +76,12 @@ class Phases:
             for request in requests
             for number in range(count)
         ]
-        numbers = [number for _, number in clones]
-        drawn = f"@{self.seed}" if temperature > 0 and not self.seeded else ""
-        keys = _own_keys(f"{GENERATE}{drawn}", [clone for clone, _ in clones], numbers)
-        found = self._ask(GENERATE, [clone for clone, _ in clones], keys, title, tolerant)
+        asked = [clone for clone, _ in clones]
+        keys = [
+            hash_args(f"{GENERATE}{self._drawn(clone)}:{number}", clone.args)
+            for clone, number in clones
+        ]
+        found = self._said(asked, self._ask(GENERATE, asked, keys, title, tolerant), title)
         return [found[i : i + count] for i in range(0, len(found), count)]
 
     @property
@@ -91,7 +94,7 @@ class Phases:
 
         What is no text is an empty one, `Failed`; the log says how many there are.
         """
-        return self._ask(GENERATE, requests, _own_keys(GENERATE, requests), title)
+        return [text for (text,) in self.samples(requests, 1, None, title)]
 
     def loglikelihood(self, requests: Sequence[Any], title: str) -> list[tuple[float, bool]]:
         """Log-likelihoods, likewise.
@@ -99,7 +102,7 @@ class Phases:
         Raises:
             InvalidInputError: an answer that is none; the message names its document.
         """
-        keys = _own_keys(LOGLIKELIHOOD, requests)
+        keys = [hash_args(f"{LOGLIKELIHOOD}:0", request.args) for request in requests]
         found = self._ask(LOGLIKELIHOOD, requests, keys, title)
         return [(float(value), bool(greedy)) for value, greedy in found]
 
@@ -223,12 +226,34 @@ class Phases:
         if self.cache is not None:
             self.cache.say(self.name)
 
-    def _sampled(self, request: Any, number: int, temperature: float) -> Instance:
+    def _said(self, requests: Sequence[Any], answers: Sequence[Any], title: str) -> list[str]:
+        """What answers say without thinking; the log says how many were cut."""
+        said: list[str] = [
+            text if isinstance(text, Failed) else Said(text, opens(str(request.args[0])))
+            for request, text in zip(requests, answers, strict=True)
+        ]
+        cut = [i for i, text in enumerate(said) if isinstance(text, Said) and text.cut]
+        if cut:
+            room = requests[cut[0]].args[1].get("max_gen_toks", "the model's number of")
+            log.warning(
+                "%s: %s: %d of %d replies were cut after %s tokens. For more room: --model_args "
+                "max_gen_toks=N, or --gen_kwargs max_gen_toks=N.",
+                self.name, title, len(cut), len(said), room,
+            )  # fmt: skip
+        return said
+
+    def _drawn(self, request: Any) -> str:
+        """What a sample's key names beside its settings: the seed, where they do not."""
+        return f"@{self.seed}" if draws(request.args[1]) and not self.seeded else ""
+
+    def _sampled(self, request: Any, number: int, temperature: float | None) -> Instance:
         context, given, *rest = request.args
-        if temperature > 0:
+        if temperature is not None and temperature > 0:
             given = {**given, "do_sample": True, "temperature": temperature}
-            if self.seeded:
-                given["seed"] = (self.seed + number) % 2**31
+        elif temperature is not None and draws(given):
+            given = {**given, "do_sample": False, "temperature": 0.0}
+        if draws(given) and self.seeded:
+            given = {**given, "seed": (self.seed + number) % 2**31}
         sampled = asked("generate_until", (context, given, *rest), request)
         sampled.sample = number  # (for hf-fast)
         return sampled
@@ -245,11 +270,12 @@ def asked(kind: str, arguments: tuple[Any, ...], about: Any, idx: int = 0) -> In
     )
 
 
-def _own_keys(
-    kind: str, requests: Sequence[Any], numbers: Sequence[int] | None = None
-) -> list[str]:
-    """Keys of a phase's requests, each with the number of its sample."""
-    return [
-        hash_args(f"{kind}:{number}", request.args)
-        for request, number in zip(requests, numbers or [0] * len(requests), strict=True)
-    ]
+def draws(settings: Mapping[str, Any]) -> bool:
+    """Whether replies are drawn under these settings, as the harness reads them.
+
+    >>> draws({"temperature": 0.7}), draws({"do_sample": False, "temperature": 0.7})
+    (True, False)
+    """
+    warm = float(settings.get("temperature") or 0.0) > 0
+    told = settings.get("do_sample")
+    return warm if told is None else bool(told)

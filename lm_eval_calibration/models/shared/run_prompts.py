@@ -14,7 +14,10 @@ from lm_eval_calibration.calibrators.prompt_format import (
     PromptFormat,
     option_style,
 )
-from lm_eval_calibration.harness.api import hash_string
+from lm_eval_calibration.harness.api import hash_string, simple_parse_args_string
+
+ROOM = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+"""What the harness takes for the most tokens of a reply, the first one given."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,14 @@ class RunPrompts:
     Attributes:
         chat_template, system_instruction, multiturn: as in `PromptFormat`.
         shots: by the upstream name of a task.
+        gen_kwargs: what the user gave for generation.
     """
 
     chat_template: str | None = None
     system_instruction: str | None = None
     multiturn: bool | None = None
     shots: Mapping[str, int] = field(default_factory=dict)
+    gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, task: str, options: str | None = None, beliefs: str | None = None) -> PromptFormat:
         """The format of a task's prompts."""
@@ -56,6 +61,19 @@ def announcing(prompts: RunPrompts) -> Iterator[None]:
         yield
     finally:
         _RUN.reset(token)
+
+
+def given_for_generation() -> Mapping[str, Any]:
+    """The user's `--gen_kwargs`, by the harness's own names; {} where there are none."""
+    run = announced()
+    return run.gen_kwargs if run is not None else {}
+
+
+def gen_kwargs_of(told: Any) -> dict[str, Any]:
+    """`RunPrompts.gen_kwargs` of `simple_evaluate`'s argument, a text or a dictionary."""
+    given = simple_parse_args_string(told) if isinstance(told, str) else dict(told or {})
+    room = [given.pop(name) for name in ROOM if name in given]
+    return {**given, **({"max_gen_toks": room[0]} if room else {})}
 
 
 def template_of(lm: Any, apply: bool | str) -> str:

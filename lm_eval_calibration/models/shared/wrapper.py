@@ -11,6 +11,7 @@ from lm_eval_calibration.harness.api import LM, get_model
 from lm_eval_calibration.harness.requests import LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.answers import sure
 from lm_eval_calibration.models.shared.api_replies import with_checked_replies
+from lm_eval_calibration.models.shared.cut_replies import with_noted_cuts
 from lm_eval_calibration.redact import hiding, secrets_in
 
 
@@ -28,13 +29,11 @@ class Wrapper(LM):
 
     def __init__(self, base: str, **model_args: Any) -> None:
         super().__init__()
-        if not isinstance(base, str) or not base:
-            raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
-        inside = _known(base)
+        inside = known_model(base)
         refuse_unknown(type(self), base, inside, model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
         with hiding(self.secrets):
-            self.base = with_checked_replies(inside)(**model_args)
+            self.base = with_noted_cuts(with_checked_replies(inside))(**model_args)
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
             raise InvalidInputError(
@@ -84,7 +83,7 @@ class Wrapper(LM):
 
     def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
         """As the base has it."""
-        return list(self.base.generate_until(requests, **options))
+        return list(map(str, self.base.generate_until(requests, **options)))
 
     def apply_chat_template(self, *args: Any, **options: Any) -> Any:
         """As the base has it (a text, or what an API's class makes of the messages)."""
@@ -113,7 +112,14 @@ class Wrapper(LM):
         return dict(own()) if own is not None else {}
 
 
-def _known(base: str) -> type:
+def known_model(base: str) -> type:
+    """The class of a `--model`.
+
+    Raises:
+        InvalidInputError: there is none of this name.
+    """
+    if not isinstance(base, str) or not base:
+        raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
     try:
         return get_model(base)
     except (KeyError, ValueError) as error:

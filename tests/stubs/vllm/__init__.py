@@ -69,6 +69,7 @@ class LLM:
         longest = max_model_len or self.model.config.max_position_embeddings
         self.llm_engine = SimpleNamespace(model_config=SimpleNamespace(max_model_len=longest))
         self.asked: list[SamplingParams] = []
+        self.full = False
 
     def generate(
         self,
@@ -92,7 +93,8 @@ class LLM:
         if how.prompt_logprobs is not None:
             logprobs = self._prompt_logprobs(tokens, how.prompt_logprobs)
         text = self._text(tokens, how) if how.detokenize else ""
-        return SimpleNamespace(prompt_logprobs=logprobs, outputs=[SimpleNamespace(text=text)])
+        reply = SimpleNamespace(text=text, finish_reason="length" if self.full else "stop")
+        return SimpleNamespace(prompt_logprobs=logprobs, outputs=[reply])
 
     def _prompt_logprobs(self, tokens: list[int], best: int) -> list[dict[int, Any] | None]:
         """Of each token, and of the `best` most likely in its place; none of the first."""
@@ -106,6 +108,7 @@ class LLM:
     def _text(self, tokens: list[int], how: SamplingParams) -> str:
         generator = torch.Generator().manual_seed(how.seed or 0)
         new: list[int] = []
+        self.full = True
         name, fed, cache = cache_argument(self.model), tokens, None
         for _ in range(how.max_tokens):
             out = self.model(torch.tensor([fed]), use_cache=True, **{name: cache})
@@ -119,5 +122,6 @@ class LLM:
             text = self.tokenizer.decode(new, skip_special_tokens=how.skip_special_tokens)
             stops = [text.index(stop) for stop in how.stop if stop in text]
             if stops:
+                self.full = False
                 return str(text[: min(stops)])
         return str(text)
