@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ import numpy as np
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.metrics.pool import weightiest_answer
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import DocumentRows, Twin
@@ -33,6 +32,7 @@ from lm_eval_calibration.tasks.pool import (
     pool_rows,
     said_rows,
 )
+from lm_eval_calibration.tasks.unpacking import Unpacked, unpacked
 
 log = logger(__name__)
 
@@ -40,31 +40,6 @@ METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc")
 """Of a stated confidence and whether the answer is right."""
 EXAMPLES = 4
 """Solved documents that a request carries, for a wrapper that shows some."""
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """One envelope under one of the task's filters.
-
-    Attributes:
-        envelope: as the wrapper made it.
-        answer: the answer as the filter leaves it.
-        score: of the answer.
-        answered: whether it is one.
-        pool: the candidates likewise.
-        confidence: as stated, or what speaks for the answer among the candidates; 0 without an
-            answer.
-    """
-
-    envelope: Envelope
-    answer: Any
-    score: float
-    answered: bool
-    pool: Judged
-    confidence: float | None
-
-    def __str__(self) -> str:
-        return str(self.answer)  # which is what the harness logs
 
 
 class GenerationTask(Twin):
@@ -150,7 +125,7 @@ class GenerationTask(Twin):
             for name in filtered[0]:
                 values = [each[name] for each in filtered]
                 judged = self._judged(instance.doc, values, nothing[name][i])
-                instance.filtered_resps[name] = _unpacked(envelope, judged)
+                instance.filtered_resps[name] = unpacked(envelope, judged)
         return None
 
     def _nothing(self, instances: Sequence[Any]) -> Mapping[str, list[object]]:
@@ -218,23 +193,16 @@ class GenerationTask(Twin):
 
     def _logged(self, found: Unpacked) -> dict[str, Any]:
         """Everything that was said, and what each candidate scored."""
-        e = found.envelope
+        told = {name: _listed(value) for name, value in asdict(found.envelope).items()}
+        del told["answer"]
         return {
-            "source": e.source,
+            **told,
             "confidence": found.confidence,
             "answered": found.answered,
-            "candidates": list(e.candidates),
             "filtered": [str(value) for value in found.pool.values],
-            "answers": list(found.pool.labels),
-            "scores": list(found.pool.scores),
-            "picks": list(e.picks),
-            "beliefs": list(e.beliefs),
-            "said": list(e.said),
-            "orders": [list(order) for order in e.orders],
-            "flags": list(e.flags),
-            "cut": e.cut,
-            "sentences": list(e.sentences),
-            "sentence_scores": list(e.scores),
+            "answers": _listed(found.pool.labels),
+            "scores": _listed(found.pool.scores),
+            "sentence_scores": told["scores"],
         }
 
     def _confidence_rows(self, found: Unpacked) -> dict[str, Any]:
@@ -269,37 +237,13 @@ def _texts(envelope: Envelope) -> list[str]:
     return [*answer, *envelope.candidates]
 
 
+def _listed(value: Any) -> Any:
+    """Tuples as lists, as the log has them."""
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+
+
 def _shadow(instance: Any, text: str) -> Any:
     """The instance as if `text` were its only response."""
     shadow = copy.copy(instance)
     shadow.resps, shadow.filtered_resps = [text], {}
     return shadow
-
-
-def _unpacked(envelope: Envelope, judged: Judged) -> Unpacked:
-    if envelope.answer is not None:
-        pool = Judged(judged.values[1:], judged.scores[1:], judged.labels[1:])
-        answered = judged.labels[0] is not None
-        confidence = envelope.confidence if answered else _at_most_0(envelope.confidence)
-        first, score = judged.values[0], judged.scores[0]
-        return Unpacked(envelope, first, score, answered, pool, confidence)
-    chosen = weightiest_answer(judged.labels, _weights(envelope))
-    number, weight = chosen or (0, 0.0)
-    one_pick = len(envelope.picks) == 1 and not envelope.beliefs
-    confidence = None if one_pick and chosen else min(weight, 1.0)
-    value, score = judged.values[number], judged.scores[number]
-    return Unpacked(envelope, value, score, chosen is not None, judged, confidence)
-
-
-def _at_most_0(confidence: float | None) -> float | None:
-    return None if confidence is None else 0.0
-
-
-def _weights(envelope: Envelope) -> list[float]:
-    """What speaks for each candidate; picks that name none speak for none."""
-    count = len(envelope.candidates)
-    if envelope.beliefs:
-        return list(envelope.beliefs)
-    if envelope.picks:
-        return [envelope.picks.count(i) / len(envelope.picks) for i in range(count)]
-    return [1 / count] * count

@@ -160,7 +160,7 @@ def check_own(sent: list[Sent], how: dict[str, Any], kind: str, shots: int) -> N
 
 
 def check_settings(sent: Sent, how: dict[str, Any]) -> None:
-    room = how["gen_kwargs"].get("max_gen_toks", how["room"])
+    room = how["gen_kwargs"].get("max_gen_toks") if how["room"] is None else how["room"]
     assert room is None or sent.room == room
     assert sent.temperature == how["gen_kwargs"].get("temperature", 0.0)
     assert sent.stops == (("@",) if "until" in how["gen_kwargs"] else ())

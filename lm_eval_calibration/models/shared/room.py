@@ -37,9 +37,11 @@ class Room:
 
     @property
     def given(self) -> int | None:
-        """What the user said: for the run, or else to the model."""
+        """What the user said: to the model, or else for the run."""
+        if self._given is not None:
+            return self._given
         told = given_for_generation().get("max_gen_toks")
-        return self._given if told is None else int(told)
+        return None if told is None else int(told)
 
     def settings(self, enough: int) -> dict[str, Any]:
         """Of a greedy reply that takes so many tokens, where the user does not say otherwise."""
