@@ -122,6 +122,11 @@ class Runs:
             for name, value in results["results"][f"calib_{self.task}"].items()
             if value == value and name != "alias"
         }
+        told = results["config"].get("questions", {})
+        if own(sent()):
+            assert told["system_instruction"] == expected_before(how, self.kind)[0]
+            assert told["examples"] == (self.kind != "generate" and how["shots"] > 0)
+            assert told["chat_template"] == how["chat"]
         return sorted(sent()), figures
 
 

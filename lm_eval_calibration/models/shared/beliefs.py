@@ -65,6 +65,7 @@ class BeliefWrapper(Wrapper):
         **model_args: Any,
     ) -> None:
         self._chat = self._examples_said = False
+        self._asked: dict[str, Any] = {}
         self._prompts = Prompts(self.source, template)
         self.room = Room(max_gen_toks)
         if max_gen_toks is not None and "max_gen_toks" in parameters(known_model(base)):
@@ -176,6 +177,11 @@ class BeliefWrapper(Wrapper):
             examples: whether the run's solved examples go before them.
         """
         asked_in = conversation.asking(turns, examples)
+        self._asked |= {
+            "chat_template": conversation.chat,
+            "system_instruction": conversation.system,
+            "examples": examples and conversation.has_examples,
+        }
         return self.base.apply_chat_template(asked_in) if conversation.chat else as_text(asked_in)
 
     def after(self, request: Any, option: str) -> str:
@@ -207,6 +213,8 @@ class BeliefWrapper(Wrapper):
         return said
 
     def _own(self, questions: Sequence[Question]) -> list[Any]:
+        if questions:
+            self._asked["settings"] = self.room.settings(questions[0].enough)
         return [
             asked(GENERATE, (q.prompt, self.room.settings(q.enough)), q.about) for q in questions
         ]
@@ -216,6 +224,11 @@ class BeliefWrapper(Wrapper):
         if not getattr(self.base, "tells_cuts", False) or not replies:
             return None
         return sum(getattr(reply, "cut", False) for reply in replies) / len(replies)
+
+    def get_model_info(self) -> dict[str, Any]:
+        """The base's, and how questions of our own were asked, the last of them."""
+        questions = {"questions": dict(self._asked)} if self._asked else {}
+        return {**super().get_model_info(), **questions}
 
 
 def _thinking(reply: str) -> bool:
