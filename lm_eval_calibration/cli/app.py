@@ -50,6 +50,9 @@ def main() -> None:
 
 
 def _stop(why: str) -> NoReturn:
+    from lm_eval_calibration.logs.packed import as_given
+
+    why = as_given(why)
     typer.secho(f"lm-calib: {printable(redact(why, _known()))}", fg="red", err=True)
     sys.exit(2)
 

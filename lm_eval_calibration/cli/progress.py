@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,8 @@ from rich.progress import (
 
 from lm_eval_calibration.texts import printable
 
+PACKED = r"://|\.(?:zip|tar|tgz|tzst|gz|zst|bz2)$"
+"""Of an argument that names an archive, a compressed file, or an address."""
 QUICK_BYTES = 100_000_000
 """Files of this size in all are read in about two seconds."""
 
@@ -31,6 +34,14 @@ def reading(total: int) -> Iterator[Callable[[int], None] | None]:
 
 
 @contextmanager
+def unpacking(arguments: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
+    """A count of bytes, where arguments name what is packed or elsewhere."""
+    packed = any(re.search(PACKED, argument, re.IGNORECASE) for argument in arguments)
+    with _bar("unpacking", None, packed, DownloadColumn()) as advance:
+        yield advance
+
+
+@contextmanager
 def working(what: str, total: int, slow: bool) -> Iterator[Callable[[Any], None] | None]:
     """A bar over `total` steps, if the work is `slow`."""
     with _bar(what, total, slow, MofNCompleteColumn()) as advance:
@@ -39,7 +50,7 @@ def working(what: str, total: int, slow: bool) -> Iterator[Callable[[Any], None]
 
 @contextmanager
 def _bar(
-    what: str, total: int, wanted: bool, counter: Any
+    what: str, total: int | None, wanted: bool, counter: Any
 ) -> Iterator[Callable[[int], None] | None]:
     if not wanted or os.environ.get("RANK", "0") != "0":  # (one bar for all of `accelerate launch`)
         yield None

@@ -23,6 +23,7 @@ from lm_eval_calibration.cli.formats import (
 )
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.logs import Run, Scope, scopes
+from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
@@ -155,7 +156,7 @@ def _as_json(s: Scored) -> dict[str, Any]:
         "run": s.scope.run,
         "name": s.scope.name,
         "documents": len(s.scope.predictions),
-        "files": [redact(str(one.path), one.secrets) for one in s.scope.samples],
+        "files": [redact(as_given(str(one.path)), one.secrets) for one in s.scope.samples],
         "notes": [note for samples in s.scope.samples for note in samples.notes],
     }
     if s.scope.pooled:

@@ -8,11 +8,12 @@ from pathlib import Path
 import typer
 
 from lm_eval_calibration.cli.arguments.runs import Table
-from lm_eval_calibration.cli.progress import reading
+from lm_eval_calibration.cli.progress import reading, unpacking
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.contract import Asked
 from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.runs import find_runs, read_found, size_of
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.redact import redact
@@ -40,7 +41,8 @@ def load(
     """
     columns = _columns(table)
     if columns is None:
-        found = find_runs(paths, one_each=one_each)
+        with unpacking(paths) as progress:
+            found = find_runs(paths, one_each=one_each, progress=progress)
         with reading(size_of(found)) as progress:
             asked = Asked(skip_bad, filter_name, progress=progress)
             runs, left_out = read_found(found, asked, processes=processes())
@@ -63,7 +65,7 @@ def load(
 def say(texts: Sequence[str]) -> None:
     """What a reader must know beside the figures, on stderr."""
     for text in texts:
-        typer.echo(f"lm-calib: {printable(redact(text))}", err=True)
+        typer.echo(f"lm-calib: {printable(redact(as_given(text)))}", err=True)
 
 
 def _columns(table: Table) -> Columns | None:

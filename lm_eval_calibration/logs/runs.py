@@ -30,8 +30,8 @@ def read_runs(
     """Read runs: one for each folder with logs of one format.
 
     Args:
-        paths: files of logs, folders searched at any depth, or glob patterns. `label=path` names
-            a run; otherwise it is called by its model, or by its folder.
+        paths: files of logs, folders searched at any depth, glob patterns; archives and compressed
+            files; addresses (`hf://datasets/...`, `https://...`). `label=path` names a run; otherwise it is called by its model, or by its folder.
         one_each: every path is one run, as when runs are compared, and may not hold several.
         skip_bad: leave out lines that cannot be read; `Samples.notes` counts them.
         filter_name: of tasks with several filters, whose lines are read; the first one's by default.
@@ -101,6 +101,7 @@ def find_runs(
     *,
     one_each: bool = False,
     formats: Sequence[Format] | None = None,
+    progress: Progress | None = None,
 ) -> list[Left]:
     """What each run left, with a label that no other run has; secrets are told by none.
 
@@ -108,10 +109,13 @@ def find_runs(
         paths: as for `read_runs`.
         one_each: likewise.
         formats: those looked for; all by default.
+        progress: called with the number of bytes unpacked or copied since the last call.
     """
     known = list(formats or FORMATS.usable())
     by_name = {each.name: each for each in known}
-    found = [_safe(by_name[left.format].about(left)) for left in _found(paths, one_each, known)]
+    found = [
+        _safe(by_name[left.format].about(left)) for left in _found(paths, one_each, known, progress)
+    ]
     labels = _told_apart([left.label for left in found], [left.folder for left in found])
     return [replace(left, label=label) for left, label in zip(found, labels, strict=True)]
 
@@ -130,14 +134,17 @@ def _safe(left: Left) -> Left:
 
 
 def _found(
-    paths: Sequence[str | Path], one_each: bool, formats: Sequence[Format]
+    paths: Sequence[str | Path],
+    one_each: bool,
+    formats: Sequence[Format],
+    progress: Progress | None,
 ) -> Iterator[Left]:
     """What lies under the paths: of one folder and format it is one run, however many named it."""
     apart: list[Left] = []
     together: list[Left] = []
     for argument in map(str, paths):
         label, path = labelled(argument)
-        found = _merged(_at(path, formats))
+        found = _merged(_at(path, formats, progress))
         if not label and not one_each:
             together += found
             continue
@@ -149,13 +156,13 @@ def _found(
     yield from _merged(together)
 
 
-def _at(argument: str, formats: Sequence[Format]) -> list[Left]:
+def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> list[Left]:
     """What one argument stands for.
 
     Raises:
         InvalidInputError: nothing that any format knows.
     """
-    paths, pattern = expanded(argument)
+    paths, pattern = expanded(argument, progress)
     found = {path: _claims([left for f in formats for left in f.finds(path)]) for path in paths}
     nothing = [path for path, lefts in found.items() if not lefts]
     # A pattern may catch results files beside the samples; only what it names is asked for.

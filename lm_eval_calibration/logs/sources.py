@@ -1,4 +1,4 @@
-"""What a user's paths mean: files and folders, patterns of both, and labels before them."""
+"""What a user's arguments mean: files, folders, archives, addresses, patterns, and labels before them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.packed import Step, is_archive, is_compressed, mirrored, unpacked
+from lm_eval_calibration.logs.remote import fetched, is_address
 
 
 def labelled(argument: str) -> tuple[str, str]:
@@ -17,17 +19,35 @@ def labelled(argument: str) -> tuple[str, str]:
     return label, path
 
 
-def expanded(path: str) -> tuple[list[Path], bool]:
+def expanded(path: str, step: Step | None = None) -> tuple[list[Path], bool]:
     """The files and folders that an argument stands for, and whether it is a pattern of them.
 
+    What is packed is unpacked, and what is elsewhere is copied here, for as long as the process
+    lasts; `packed.as_given` calls it by its own name.
+
+    Args:
+        path: of a file, a folder or an archive; an address; or a pattern.
+        step: called with the number of bytes unpacked or copied since the last call.
+
     Raises:
-        InvalidInputError: nothing is there, or nothing matches.
+        InvalidInputError: nothing is there, or nothing matches; it cannot be reached or unpacked.
     """
+    if is_address(path):
+        return [_plain(fetched(path, step), step)], False
     if os.path.exists(path):
-        return [Path(path)], False
+        return [_plain(Path(path), step)], False
     if not glob.has_magic(path):
         raise InvalidInputError(f"{path} does not exist.")
     matches = sorted(glob.glob(path, recursive=True))
     if not matches:
         raise InvalidInputError(f"Nothing matches {path}.")
-    return [Path(match) for match in matches], True
+    return [_plain(Path(match), step) for match in matches], True
+
+
+def _plain(path: Path, step: Step | None) -> Path:
+    """A path as if nothing there were packed."""
+    if path.is_dir():
+        return mirrored(path, step)
+    if is_archive(path.name) or is_compressed(path.name):
+        return unpacked(path, step)
+    return path
