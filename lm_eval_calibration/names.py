@@ -47,6 +47,28 @@ def model_of_arguments(arguments: Mapping[str, Any]) -> str:
     return model_name(name if isinstance(name, str) else "", str(revision), str(adapter))
 
 
+_SNAPSHOT = re.compile(
+    r"models--(?P<name>[^/\\]+?)(?:/|\\|__)snapshots(?:/|\\|__)(?P<commit>[0-9a-f]{7,})$"
+)
+
+
+def short_model_name(name: str) -> str:
+    """What a model is called where there is little room: the last part of its name or path.
+
+    A folder in which the hub's library keeps a model is called by the model, not by its commit.
+
+    >>> short_model_name("org/x"), short_model_name("runs/x/checkpoint-5/")
+    ('x', 'checkpoint-5')
+    >>> short_model_name("/c/hub/models--org--x-1/snapshots/5f0b02c75b57c5855da9ae460ce51323ea669d8a")
+    'x-1'
+    """
+    whole = name.rstrip("/")
+    kept = _SNAPSHOT.search(whole)
+    if kept:
+        return kept["name"].rpartition("--")[2]
+    return whole.rpartition("/")[2]
+
+
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 _LONGEST = 120
 """Bytes of a name; file systems take 255, and we add to it."""

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lm_eval_calibration.calibrators import Calibrator, inverse_softmax, resoftmax, temperature
 from lm_eval_calibration.cli.arguments.runs import Table as TableOptions
-from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
+from lm_eval_calibration.cli.formats import ARROWS, interval, number, of_tasks, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
 from lm_eval_calibration.features import FeatureStore
@@ -56,10 +56,8 @@ def run(
     found = recalibrate(method, beliefs, folds=folds, per_task=per_task)
     found.calibrator.save_pretrained(output, overwrite=overwrite)
     count = sum(len(p) for p in beliefs.predictions.values())
-    tasks = ", ".join(beliefs.predictions)
-    title = (
-        f"{method}, fitted on {count:,} documents of {tasks}{parameters_in_words(found.calibrator)}"
-    )
+    whose = of_tasks(beliefs.predictions)
+    title = f"{method}, fitted on {count:,} documents{whose}{parameters_in_words(found.calibrator)}"
     print_tables([title, _table(found, folds)])
     typer.echo(output.resolve())
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from lm_eval_calibration.calibrators import inverse_softmax
 from lm_eval_calibration.calibrators.contract import labelled
 from lm_eval_calibration.cli.fit_recalibrator import parameters_in_words
-from lm_eval_calibration.cli.formats import interval, number, print_tables
+from lm_eval_calibration.cli.formats import interval, number, of_tasks, print_tables
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting.recalibration import recalibrate
 from lm_eval_calibration.fitting.sources import Beliefs
@@ -49,8 +49,8 @@ def run(
     rows = {"as stated": before, **{m: r.held_out for m, r in found.items()}}
     for name, predictions in rows.items():
         table.add_row(name, *_cells(predictions))
-    tasks = ", ".join(beliefs.predictions)
-    title = f"{len(before):,} documents of {tasks}; kept: {method}{parameters_in_words(kept)}"
+    whose = of_tasks(beliefs.predictions)
+    title = f"{len(before):,} documents{whose}; kept: {method}{parameters_in_words(kept)}"
     print_tables([title, table, "", floors_in_words(before)])
     typer.echo(output.resolve())
 

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -21,6 +21,8 @@ from lm_eval_calibration.texts import printable
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 """A metric's direction: which way is better."""
+FEW = 5
+"""Names that are listed before the rest is counted."""
 _FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that a spreadsheet would compute."""
 _MARKUP = re.compile(r"[\\`*<>|&~]|\](?=[(\[:])")
@@ -131,6 +133,18 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: 
     rule = ["---"] * texts + ["---:"] * (len(header) - texts)
     head, *body = ([markdown(cell.strip()) for cell in row] for row in [header, *rows])
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+
+
+def of_tasks(names: Iterable[str]) -> str:
+    """ " of a, b": whose documents these are; nothing where tasks have no name.
+
+    >>> of_tasks(["a", "b"]), of_tasks([""]), of_tasks("abcdefgh")
+    (' of a, b', '', ' of a, b, c, d, e and 3 more')
+    """
+    named = [name for name in names if name]
+    more = f" and {len(named) - FEW} more" if len(named) > FEW + 1 else ""
+    shown = named[:FEW] if more else named
+    return f" of {', '.join(shown)}{more}" if shown else ""
 
 
 def markdown(text: str) -> str:

@@ -15,6 +15,7 @@ from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.logs.sources import expanded, labelled
 from lm_eval_calibration.logs.workers import LARGE_BYTES, workers
+from lm_eval_calibration.names import short_model_name
 from lm_eval_calibration.redact import redact, secrets_in
 
 
@@ -123,7 +124,7 @@ def find_runs(
 def _safe(left: Left) -> Left:
     """Without its secrets, but for the list of them; called by its model if by nothing else."""
     secrets = secrets_in(*left.results, place=RESULTS)
-    last = (left.model or left.folder.resolve().name).rstrip("/").rpartition("/")[2]
+    last = short_model_name(left.model or left.folder.resolve().name)
     model = last.encode("utf-8", "replace").decode()  # (what no output can hold)
     return replace(
         left,

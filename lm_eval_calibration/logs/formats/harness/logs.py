@@ -15,6 +15,7 @@ from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
 from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
 from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT, Pending, begin
 from lm_eval_calibration.logs.run import Run, Samples
+from lm_eval_calibration.names import short_model_name
 from lm_eval_calibration.redact import hiding, redact
 
 
@@ -37,7 +38,7 @@ class HarnessLogs:
         results = tuple(results_of(left.files.values()))
         model = next((str(r["model_name"]) for r in results if r.get("model_name")), None)
         if model is None:
-            model = left.folder.resolve().name.rpartition("__")[2]
+            model = _of_folder(left.folder.resolve().name)
         return replace(left, results=results, model=model)
 
     def begin(self, left: Left, asked: Asked) -> Begun:
@@ -49,6 +50,12 @@ class HarnessLogs:
     def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
         """From the lines that were read."""
         return read_documents(samples, rows)
+
+
+def _of_folder(name: str) -> str:
+    """The model that a folder is named after: the harness writes `__` for the slashes."""
+    whole = short_model_name(name)
+    return whole if whole != name else name.rpartition("__")[2]
 
 
 def _begin(file: LogFile, asked: Asked, secrets: frozenset[str]) -> Pending | OtherTypeError:
