@@ -136,7 +136,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: 
 
 
 def of_tasks(names: Iterable[str]) -> str:
-    """ " of a, b": whose documents these are; nothing where tasks have no name.
+    """Whose documents these are, in words; nothing where tasks have no name.
 
     >>> of_tasks(["a", "b"]), of_tasks([""]), of_tasks("abcdefgh")
     (' of a, b', '', ' of a, b, c, d, e and 3 more')
