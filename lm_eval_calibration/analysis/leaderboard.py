@@ -1,0 +1,262 @@
+"""Many models on the same tasks: means over tasks, ranks, and which models cannot be told apart."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import rankdata
+
+from lm_eval_calibration.analysis.document_pairing import match
+from lm_eval_calibration.analysis.resampled_tasks import Progress, TaskDraws, resampled_tasks
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.logs.run import Run, Scope
+from lm_eval_calibration.metrics import intervals
+from lm_eval_calibration.metrics.binning import Array
+from lm_eval_calibration.metrics.paired import holm
+from lm_eval_calibration.metrics.table import BoundMetric, bind
+from lm_eval_calibration.names import upstream_name
+
+METRICS = ("acc", "nll", "brier", "ece", "auroc")
+REPLICATES = 1000
+LEVEL = 0.05
+_TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric's mean over tasks, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A model's rank, from 1, with the interval that 95 % of the resampled document sets give."""
+
+    value: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One model of a leaderboard.
+
+    Attributes:
+        model: the run's label.
+        figures: by metric.
+        rank: by the metric that the leaderboard is sorted by.
+        place: the same for neighbours that cannot be told apart.
+        tasks: each metric by task.
+    """
+
+    model: str
+    figures: Mapping[str, Figure]
+    rank: Rank
+    place: int
+    tasks: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Models on the tasks and documents that all of them have, the best first.
+
+    Attributes:
+        metrics: in the order asked for; `by`: the one that ranks.
+        tasks: how many documents of each.
+        standings: of the models.
+        pooled: whether figures are those of all documents together, and no means over tasks.
+        notes: what was left out, and what could not be done as usual.
+    """
+
+    metrics: tuple[str, ...]
+    by: str
+    tasks: Mapping[str, int]
+    standings: tuple[Standing, ...]
+    pooled: bool
+    notes: tuple[str, ...]
+
+
+def leaderboard(
+    runs: Sequence[Run],
+    metrics: Sequence[str] = METRICS,
+    *,
+    by: str | None = None,
+    tasks: Sequence[str] | None = None,
+    pooled: bool = False,
+    require_all: bool = False,
+    replicates: int = REPLICATES,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Leaderboard:
+    """Rank models by their means over tasks.
+
+    A replicate draws the documents of each task with replacement, the same for all models, so that
+    what documents have in common cancels where models are compared.
+
+    Args:
+        runs: two or more.
+        metrics: names as for `evaluate`, `_norm` ones included.
+        by: the metric that ranks, one of them; the first by default.
+        tasks: those that count; by default all that every run has.
+        pooled: figures of all documents together; else each task has the same weight.
+        require_all: refuse runs that lack a task or a document, where else all are ranked on what
+            all have.
+        replicates: of the bootstrap, at least 2.
+        processes: workers to spread the tasks over.
+        progress: called when a task is done.
+
+    Raises:
+        InvalidInputError: fewer than two runs, nothing in common, a metric or task that there is
+            not, or with `require_all` something that is missing.
+    """
+    bound = [bind(name) for name in metrics]
+    by = by or bound[0].name
+    if by not in [b.name for b in bound]:
+        raise invalid("by", f"one of the metrics {', '.join(b.name for b in bound)}", f"`{by}`")
+    if bind(by).higher_is_better is None:
+        raise invalid("by", "a metric of which more or less is better", f"`{by}`")
+    if replicates < 2:
+        raise invalid("replicates", "at least 2", replicates)
+    matched, notes = _matched(_chosen(runs, tasks), require_all)
+    samples = {task: [run.samples[task] for run in matched] for task in matched[0].samples}
+    scopes = {task: [Scope(s.run, task, (s,)) for s in each] for task, each in samples.items()}
+    if pooled:
+        together = [Scope(run.label, "", tuple(run.samples.values()), True) for run in matched]
+        scopes = {"": together}
+    parts = resampled_tasks(scopes, bound, replicates, not notes.unpaired, processes, progress)
+    table = _Table(parts, bound)
+    standings = table.standings([run.label for run in matched], by)
+    sizes = {task: len(each[0]) for task, each in samples.items()}
+    said = (*notes.texts, *table.notes)
+    return Leaderboard(tuple(b.name for b in bound), by, sizes, tuple(standings), pooled, said)
+
+
+@dataclass(frozen=True)
+class _Notes:
+    texts: tuple[str, ...]
+    unpaired: bool = False
+
+
+def _chosen(runs: Sequence[Run], tasks: Sequence[str] | None) -> list[Run]:
+    """The runs with the tasks that count, under the harness's names."""
+    if len(runs) < 2:
+        raise InvalidInputError(f"A leaderboard needs at least two runs, got {len(runs)}.")
+    named = [
+        replace(run, samples={upstream_name(t): s for t, s in run.samples.items()}, groups={})
+        for run in runs
+    ]
+    if tasks is None:
+        return named
+    wanted = [upstream_name(task) for task in tasks]
+    known = {task for run in named for task in run.samples}
+    for task in wanted:
+        if task not in known:
+            raise invalid("tasks", f"of {', '.join(sorted(known))}", f"`{task}`")
+    return [replace(r, samples={t: s for t, s in r.samples.items() if t in wanted}) for r in named]
+
+
+def _matched(runs: list[Run], require_all: bool) -> tuple[list[Run], _Notes]:
+    """The runs on common tasks and documents; where documents are unknown, on common tasks."""
+    hashed = all(len(s.doc_hash) == len(s) for run in runs for s in run.samples.values())
+    if hashed:
+        found = match(runs, allow_partial=not require_all)
+        return found.runs, _Notes((*_shortened(found.left_out), *found.renamed))
+    common = [t for t in runs[0].samples if all(t in run.samples for run in runs)]
+    missing = [
+        f"{run.label}: task {task} is not in all runs"
+        for run in runs
+        for task in run.samples
+        if task not in common
+    ]
+    if not common or (missing and require_all):
+        raise InvalidInputError(f"Not all runs have the same tasks: {'; '.join(missing)}.")
+    kept = [replace(run, samples={t: run.samples[t] for t in common}) for run in runs]
+    unpaired = (
+        "which documents are the same is not known: models are compared as if each had documents of "
+        "its own, so that fewer can be told apart"
+    )
+    return kept, _Notes((*_shortened(missing), unpaired), unpaired=True)
+
+
+def _shortened(texts: Sequence[str], few: int = 8) -> list[str]:
+    more = [f"and {len(texts) - few} more of this kind"] if len(texts) > few + 1 else []
+    return [*(texts[:few] if more else texts), *more]
+
+
+class _Table:
+    """Means over tasks of every model, and their errors."""
+
+    def __init__(self, parts: Mapping[str, TaskDraws], bound: Sequence[BoundMetric]) -> None:
+        self._bound, self._tasks = bound, list(parts)
+        self._values = np.stack([part.values for part in parts.values()])  # (T, M, K)
+        known = np.isfinite(self._values).all(axis=1)  # (T, K): of all models
+        self.notes = [
+            f"{b.name} is undefined or infinite for a model in {int((~known[:, k]).sum())} of "
+            f"{len(parts)} task(s), which it leaves out"
+            for k, b in enumerate(bound)
+            if not known[:, k].all()
+        ]
+        share = known / np.maximum(known.sum(axis=0), 1)
+        self.means = np.einsum("tmk,tk->mk", np.where(known[:, None], self._values, 0.0), share)
+        self.means[:, ~known.any(axis=0)] = np.nan
+        self.errors = np.zeros(next(iter(parts.values())).errors.shape)
+        for part, weight in zip(parts.values(), share, strict=True):
+            self.errors += np.nan_to_num(part.errors, nan=0.0) * weight[None, :, None]
+
+    def standings(self, labels: Sequence[str], by: str) -> list[Standing]:
+        """The models, the best first."""
+        k = [b.name for b in self._bound].index(by)
+        sign = -1.0 if bind(by).higher_is_better else 1.0
+        order = np.argsort(sign * self.means[:, k], kind="stable")
+        ranks = rankdata(sign * self.means[:, k], method="min").astype(int)
+        drawn = rankdata(sign * (self.means[:, k, None] + self.errors[:, k]), axis=0, method="min")
+        low, high = np.quantile(drawn, _TAILS, axis=1, method="nearest").astype(int)
+        places = self._places(order, k)
+        return [
+            Standing(
+                labels[i],
+                {b.name: self._figure(i, j, b) for j, b in enumerate(self._bound)},
+                Rank(
+                    int(ranks[i]), min(int(low[i]), int(ranks[i])), max(int(high[i]), int(ranks[i]))
+                ),
+                place,
+                self._by_task(i),
+            )
+            for i, place in zip(order.tolist(), places, strict=True)
+        ]
+
+    def _places(self, order: Array, k: int) -> list[int]:
+        """From 1; a model shares its neighbour's unless the two differ (Holm over neighbours)."""
+        pairs = list(itertools.pairwise(order.tolist()))
+        p = [
+            intervals.p_value(
+                float(self.means[a, k] - self.means[b, k]), self.errors[a, k] - self.errors[b, k]
+            )
+            for a, b in pairs
+        ]
+        places = [1]
+        for number, adjusted in enumerate(holm(p), start=2):
+            places.append(number if adjusted < LEVEL else places[-1])
+        return places
+
+    def _figure(self, i: int, k: int, bound: BoundMetric) -> Figure:
+        value = float(self.means[i, k])
+        if not math.isfinite(value):
+            return Figure(value, math.nan, math.nan)
+        spread = intervals.bootstrap_spread(
+            value, self.errors[i, k], 0.0, bound.metric.biased_upwards
+        ).within(bound.metric.bounds, value)
+        return Figure(value, spread.low, spread.high)
+
+    def _by_task(self, i: int) -> dict[str, dict[str, float]]:
+        return {
+            b.name: {task: float(self._values[t, i, k]) for t, task in enumerate(self._tasks)}
+            for k, b in enumerate(self._bound)
+        }

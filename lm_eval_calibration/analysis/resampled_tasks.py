@@ -1,0 +1,98 @@
+"""Metrics of many models on the same tasks, on documents that are drawn for all of them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lm_eval_calibration.analysis.scores import readable
+from lm_eval_calibration.logs.run import Scope
+from lm_eval_calibration.logs.workers import workers
+from lm_eval_calibration.metrics.binning import Array
+from lm_eval_calibration.metrics.families import Family
+from lm_eval_calibration.metrics.grouping import Groups, draw_groups, random_groups
+from lm_eval_calibration.metrics.resampling import SEED
+from lm_eval_calibration.metrics.table import BoundMetric, bind
+from lm_eval_calibration.predictions import Predictions
+
+Progress = Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class TaskDraws:
+    """A task's values (M, K) of M models and K metrics, and the replicates' errors (M, K, B)."""
+
+    values: Array
+    errors: Array
+
+
+def resampled_tasks(
+    scopes: Mapping[str, Sequence[Scope]],
+    bound: Sequence[BoundMetric],
+    replicates: int,
+    paired: bool,
+    processes: int,
+    progress: Progress | None = None,
+) -> dict[str, TaskDraws]:
+    """Every task's values and replicates.
+
+    Args:
+        scopes: of each task, those of the models, with the same documents in the same rows.
+        bound: metrics, `_norm` ones included.
+        replicates: of the bootstrap.
+        paired: whether documents are drawn for all models alike; else for each alone.
+        processes: workers to spread the tasks over.
+        progress: called when a task is done.
+    """
+    names = [b.name for b in bound]
+    with workers(processes, processes > 1 and len(scopes) > 1) as submit:
+        begun = {
+            task: submit(_part, list(each), names, replicates, paired, number)
+            for number, (task, each) in enumerate(scopes.items())
+        }
+        found = {}
+        for task, result in begun.items():
+            found[task] = result()
+            if progress is not None:
+                progress(task)
+    return found
+
+
+def _part(
+    scopes: list[Scope], names: list[str], replicates: int, paired: bool, number: int
+) -> TaskDraws:
+    """One task: every metric of every model, on documents that are drawn for all alike."""
+    count = len(scopes[0].predictions)
+    rng = np.random.default_rng((SEED, number))
+    groups = random_groups(count, rng)
+    weight = draw_groups(groups, replicates, rng) if paired else None
+    values = np.full((len(scopes), len(names)), np.nan)
+    errors = np.full((len(scopes), len(names), replicates), np.nan, np.float32)
+    for i, scope in enumerate(scopes):
+        if weight is None or len(scope.predictions) != count:
+            own = random_groups(len(scope.predictions), rng)
+            drawn = draw_groups(own, replicates, rng)
+        else:
+            own, drawn = groups, weight
+        for suffix, predictions, stems in readable(scope, names):
+            for stem, value, error in _of_model(predictions, stems, own, drawn):
+                k = names.index(stem + suffix)
+                values[i, k], errors[i, k] = value, error
+    return TaskDraws(values, errors)
+
+
+def _of_model(
+    predictions: Predictions, stems: Sequence[str], groups: Groups, weight: Array
+) -> Iterable[tuple[str, float, Array]]:
+    by_family: dict[Family, list[BoundMetric]] = {}
+    for metric in (bind(stem) for stem in stems):
+        by_family.setdefault(metric.metric.family, []).append(metric)
+    for family, members in by_family.items():
+        columns = family.read(predictions)
+        resampled = family.grouped(columns, groups)(weight)
+        for metric in members:
+            value = float(metric.value(columns))
+            drawn = resampled.draws(metric.score) - resampled.centre(metric.score)
+            yield metric.name, value, drawn.astype(np.float32)
