@@ -12,7 +12,7 @@ from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, sample_files
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
-from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
+from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of, rows_of
 from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT, Pending, begin
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.redact import hiding, redact
@@ -77,4 +77,5 @@ def _finish(left: Left, asked: Asked, begun: Mapping[str, Pending | OtherTypeErr
     if not read:
         raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
     groups = groups_of(left.results, read)
-    return Read([Run(left.label, read, groups, left.results)], reasons)
+    rows = rows_of(left.results, groups)
+    return Read([Run(left.label, read, groups, left.results, rows)], reasons)

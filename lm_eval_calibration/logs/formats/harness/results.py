@@ -9,7 +9,9 @@ from typing import Any
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
+from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
 from lm_eval_calibration.logs.formats.harness.line import shown
+from lm_eval_calibration.logs.run import GroupRows
 
 DEEPEST = 100
 """Levels of lists and objects in a results file; the harness writes a dozen at most."""
@@ -103,6 +105,25 @@ def groups_of(
             if members[name] and known.issuperset(leaves):
                 groups.setdefault(name, leaves)
     return groups
+
+
+def rows_of(
+    results: Iterable[Mapping[str, Any]], groups: Iterable[str]
+) -> dict[str, GroupRows]:
+    """How the rows of groups were made.
+
+    Args:
+        results: as for `groups_of`.
+        groups: those that it found.
+    """
+    rows: dict[str, GroupRows] = {}
+    wanted = set(groups)
+    for result in results:
+        members = result.get("group_subtasks") or {}
+        for name in (wanted - rows.keys()) & members.keys():
+            tasks = counted(name, members) or _leaves(name, members)
+            rows[name] = GroupRows(tasks, means_of(result, name, tasks))
+    return rows
 
 
 def _leaves(name: str, members: Mapping[str, list[str]]) -> tuple[str, ...]:
