@@ -254,8 +254,7 @@ def _log_softmax(padded: Floats) -> Floats:
 
 
 def length_normalised(logits: ArrayLike, lengths: ArrayLike) -> Floats:
-    """Log-likelihood per unit of length, (K,) or (N, K): the score behind the harness's `acc_norm`, whose
-    unit is a character, and `acc_bytes`.
+    """Log-likelihood per unit of length, (K,) or (N, K): the score behind `acc_norm` and `acc_bytes`.
 
     An empty option has none: like the harness's division by zero it gets -inf, unless
     all options of the document are empty, which leaves the log-likelihoods as they are.

@@ -71,9 +71,9 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
         for group, members in runs[0].groups.items()
         if all(member in matched[0] for member in members)
     }
-    rows = {group: runs[0].rows[group] for group in groups if group in runs[0].rows}
+    means = {group: runs[0].rows[group] for group in groups if group in runs[0].rows}
     return Match(
-        [Run(r.label, s, groups, r.results, rows) for r, s in zip(runs, matched, strict=True)],
+        [Run(r.label, s, groups, r.results, means) for r, s in zip(runs, matched, strict=True)],
         left_out,
         renamed,
     )

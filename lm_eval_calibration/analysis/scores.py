@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from lm_eval_calibration.logs.run import GroupMean, Scope
+from lm_eval_calibration.logs.run import WITHHELD, GroupMean, Scope
 from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics.combine import Arithmetic, Mean, mean_of, weighted_mean
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
@@ -162,9 +162,7 @@ def _means(group: Scored, members: Mapping[str, Scored]) -> dict[str, GroupMeans
     return {name: means for name, means in found.items() if means is not None}
 
 
-def _mean(
-    name: str, members: Mapping[str, Scored], how: GroupMean | None
-) -> GroupMeans | None:
+def _mean(name: str, members: Mapping[str, Scored], how: GroupMean | None) -> GroupMeans | None:
     """The means of a metric; `None` where it is not known how the run's was made, or nothing is defined."""
     if how is None:
         return None
@@ -187,11 +185,7 @@ def unavailable(scope: Scope, metrics: Sequence[str]) -> dict[str, str]:
     for name in metrics:
         bound = bind(name)
         if scope.by(bound.normalisation) is None:
-            kind = NORMALISATIONS[bound.normalisation]
-            reasons[name] = (
-                f"not every task of it has beliefs normalised by {kind.unit}: the run logs no "
-                f"`{kind.verdict}`, or what is said of the task tells why"
-            )
+            reasons[name] = _without(scope, bound.normalisation)
         elif not applicable(scope.predictions, [_stem(name)]):
             reasons[name] = "only a confidence is known of each document"
     return reasons
@@ -199,3 +193,14 @@ def unavailable(scope: Scope, metrics: Sequence[str]) -> dict[str, str]:
 
 def _stem(name: str) -> str:
     return parted(name)[0]
+
+
+def _without(scope: Scope, suffix: str) -> str:
+    """Why a scope has no beliefs normalised by length."""
+    lacking = [s for s in scope.samples if suffix not in s.normalised]
+    for samples in lacking:
+        said = [note for note in samples.notes if WITHHELD in note]
+        if said:
+            return said[0]
+    where = " in every task of it" if scope.pooled else ""
+    return f"the run logs no `{NORMALISATIONS[suffix].verdict}`{where}"

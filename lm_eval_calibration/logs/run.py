@@ -15,6 +15,9 @@ from lm_eval_calibration.metrics.combine import Arithmetic
 from lm_eval_calibration.normalisation import NORMALISATIONS
 from lm_eval_calibration.predictions import Predictions
 
+WITHHELD = "metrics of length-normalised beliefs"
+"""What notes say that it is withheld, where nothing tells how long options are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -71,6 +74,9 @@ class GroupRows(NamedTuple):
     means: Mapping[str, GroupMean | None] = {}
 
 
+NO_ROWS = GroupRows()
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One model's run: its tasks, in the order found.
@@ -107,7 +113,7 @@ class Scope:
     name: str
     samples: tuple[Samples, ...]
     pooled: bool = False
-    rows: GroupRows = GroupRows()
+    rows: GroupRows = NO_ROWS
 
     def label(self, several_runs: bool) -> str:
         """A name for readers: `run · task`, or the task alone where there is one run."""
@@ -138,8 +144,8 @@ def scopes(run: Run) -> Iterator[Scope]:
     """Each group followed by its tasks, then the tasks that are in none."""
     grouped: set[str] = set()
     for group, names in run.groups.items():
-        samples, rows = tuple(run.samples[n] for n in names), run.rows.get(group, GroupRows())
-        yield Scope(run.label, group, samples, pooled=True, rows=rows)
+        members, rows = tuple(run.samples[n] for n in names), run.rows.get(group, NO_ROWS)
+        yield Scope(run.label, group, members, pooled=True, rows=rows)
         for name in names:
             if name not in grouped:
                 grouped.add(name)

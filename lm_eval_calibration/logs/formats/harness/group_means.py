@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lm_eval_calibration.logs.run import GroupMean
 from lm_eval_calibration.metrics.combine import Arithmetic, mean_of
 
@@ -75,9 +77,7 @@ def means_of(
     return found
 
 
-def _having(
-    rows: Mapping[str, Any], tasks: Sequence[str], key: str
-) -> Iterator[tuple[str, _Row]]:
+def _having(rows: Mapping[str, Any], tasks: Sequence[str], key: str) -> Iterator[tuple[str, _Row]]:
     for task in tasks:
         row = _row(_mapping(rows, task), key)
         if row is not None:
@@ -88,13 +88,18 @@ def _mean(
     row: _Row, known: Mapping[str, _Row], tasks: Sequence[str], rows: Mapping[str, Any]
 ) -> GroupMean | None:
     """The arithmetic that gives a row, to the last digit if there is one that does."""
-    sizes = [_mapping(rows, task).get("sample_len") for task in tasks]
-    if not tasks or not all(type(size) is int and size > 0 for size in sizes):
+    logged = [_mapping(rows, task).get("sample_len") for task in tasks]
+    sizes = [size for size in logged if type(size) is int and 0 < size < 2**53]
+    if not tasks or len(sizes) < len(tasks):
         return None
     values, stderrs = [known[t].value for t in tasks], [known[t].stderr for t in tasks]
     near = None
     for arithmetic in Arithmetic:
-        mean = mean_of(arithmetic, values, stderrs, sizes)
+        try:
+            with np.errstate(all="ignore"):  # (the file may hold anything)
+                mean = mean_of(arithmetic, values, stderrs, sizes)
+        except (OverflowError, ZeroDivisionError):
+            continue
         if mean is None:
             continue
         if _same(mean.value, row.value) and _same(mean.stderr, row.stderr):

@@ -9,6 +9,7 @@ from typing import Any
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
+from lm_eval_calibration.logs.formats.harness.files import date_of, task_name
 from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
 from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.run import GroupRows
@@ -27,6 +28,16 @@ def results_of(files: Iterable[LogFile]) -> list[dict[str, Any]]:
     paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
     read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
     return [results for results in read if results]
+
+
+def results_beside(file: Path) -> dict[str, Any]:
+    """What the results file of the run that wrote a samples file holds; nothing if it is not there.
+
+    Raises:
+        InvalidInputError: as `results_of`.
+    """
+    found = results_of([LogFile(task_name(file), date_of(file), file)])
+    return found[0] if found else {}
 
 
 def _results(path: Path) -> dict[str, Any]:
@@ -107,9 +118,7 @@ def groups_of(
     return groups
 
 
-def rows_of(
-    results: Iterable[Mapping[str, Any]], groups: Iterable[str]
-) -> dict[str, GroupRows]:
+def rows_of(results: Iterable[Mapping[str, Any]], groups: Iterable[str]) -> dict[str, GroupRows]:
     """How the rows of groups were made.
 
     Args:
