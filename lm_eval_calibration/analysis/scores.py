@@ -158,15 +158,22 @@ def _means(group: Scored, members: Mapping[str, Scored]) -> dict[str, GroupMeans
     names = dict.fromkeys(name for member in members.values() for name in member.estimates)
     rows = group.scope.rows
     everything = GroupMean(Arithmetic.OURS, rows.tasks or tuple(members))
-    found = {name: _mean(name, members, rows.means.get(name, everything)) for name in names}
+    found = {
+        name: _mean(name, members, rows.means.get(name, everything), name in rows.means)
+        for name in names
+    }
     return {name: means for name, means in found.items() if means is not None}
 
 
-def _mean(name: str, members: Mapping[str, Scored], how: GroupMean | None) -> GroupMeans | None:
+def _mean(
+    name: str, members: Mapping[str, Scored], how: GroupMean | None, printed: bool
+) -> GroupMeans | None:
     """The means of a metric; `None` where it is not known how the run's was made, or nothing is defined."""
     if how is None:
         return None
     having = [members[task] for task in how.tasks if name in members[task].estimates]
+    if printed and len(having) < len(how.tasks):
+        return None  # the run's row has tasks whose figures are withheld
     values = [member.estimates[name].value for member in having]
     stderrs = [member.estimates[name].stderr for member in having]
     row = mean_of(how.arithmetic, values, stderrs, [len(m.scope.predictions) for m in having])

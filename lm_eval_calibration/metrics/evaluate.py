@@ -127,6 +127,8 @@ def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
     if not documents.replicates:
         return Estimate(bound.name, value, *intervals.NONE, None)
     spread, band = bound.spread(documents, value), _band(bound, documents)
+    if len(documents.columns[0]) < 2:  # (which says nothing of others; a live run has "N/A" there)
+        return Estimate(bound.name, value, *intervals.NONE, band)
     may_be_0 = bound.metric.calibration_error and band is not None and value <= band.high
     if may_be_0 and not bound.null:
         spread = spread._replace(low=min(spread.low, 0.0))

@@ -12,6 +12,7 @@ from lm_eval_calibration.logs.formats.harness.line import (
     Options,
     asks_options,
     options,
+    target_indices,
     verdict,
 )
 from lm_eval_calibration.logs.formats.harness.reading import (
@@ -67,7 +68,7 @@ def _crossed(
         for gold in golds
         for n in ([norms, ()] if norms else [()])
         for delimiter in delimiters
-        if gold != "text" or delimiter in told.delimiters or not delimiter.strip()
+        if gold not in ("text", "template") or delimiter in told.delimiters or not delimiter.strip()
     ]
 
 
@@ -146,8 +147,11 @@ def _golds(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -
         any(sample["target"] in [t.removeprefix(d) for t in o.texts] for d in plain)
         for sample, o in found
     ]
+    numbers = [target_indices(sample["target"]) is not None for sample, _ in found]
+    mixed = any(t and not n for t, n in zip(are_texts, numbers, strict=True)) and any(numbers)
     few = sum(are_texts) < (1 - FEW) * len(are_texts)
     golds = ["index"] if not any(are_texts) else ["index", "text"] if few else ["text", "index"]
+    golds += ["template"] if mixed else []
     labelled = _mostly(
         found, lambda line: isinstance(d := line[0].get("doc"), Mapping) and "mc2_targets" in d
     )

@@ -122,8 +122,9 @@ def _settled(best: Reading, same: Sequence[Reading], tried: _Tried, told: Told) 
             f"{_kinds(best)} are withheld",
         )
         best = replace(best, norms=())
-    golds = golds_of(best, tried.lines)
-    if any(golds_of(r, tried.lines) != golds for r in equals):
+    plain = list(dict.fromkeys(replace(r, norms=()) for r in equals))
+    golds = [golds_of(reading, tried.lines) for reading in plain]
+    if golds.count(golds[0]) < len(golds):
         _need_verdicts(tried.lines)
         notes += (
             f"the target of a line may be an option's number or its text, the verdicts fit both, and {beside}: "

@@ -221,6 +221,13 @@ def _by_text(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     return [texts.index(target)] if target in texts else []
 
 
+def _by_template(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+    """As the harness reads what a template gives: a number, or a list of them, is no text."""
+    target = str(sample["target"])
+    number = target.isdigit() or (target[:1] == "[" and target_indices(target) is not None)
+    return (_by_index if number else _by_text)(sample, found, texts)
+
+
 def _by_labels(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     """TruthfulQA's mc2: the document labels each of its options true or false."""
     try:
@@ -266,6 +273,7 @@ def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
 GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] = {
     "index": _by_index,
     "text": _by_text,
+    "template": _by_template,
     "labels": _by_labels,
     "nll": _by_nll,
     BY_VERDICT: _by_verdict,

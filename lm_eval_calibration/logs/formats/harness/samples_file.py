@@ -169,6 +169,11 @@ def _samples(
             "the log does not say which option is right, only whether the answer was: metrics of "
             "all options cannot be had",
         )
+    elif reading.gold == BY_VERDICT and not predictions.correct.all():
+        notes += (
+            f"of {int((~predictions.correct).sum()):,} document(s) that were answered wrong, the other one of the "
+            "two options is taken to be right: the log does not say",
+        )
     notes += _warnings(predictions)
     if whole:
         notes += _own_acc(reading.told.acc, predictions)
