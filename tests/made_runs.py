@@ -45,7 +45,7 @@ WORDS = st.sampled_from(
 )
 OPTION = st.builds("".join, st.tuples(st.sampled_from(["", "", " ", "\n"]), WORDS))
 SCORE = st.sampled_from([-0.25, -0.5, -1.0, -2.0, -3.0, -5.5, -9.0]) | st.floats(-30, 0).map(
-    lambda value: value - 0.0
+    lambda value: round(value, 9)
 )
 
 
@@ -176,7 +176,7 @@ def made_tasks(draw: st.DrawFn, name: str) -> MadeTask:
     letters = [f"{a}{draw(WORDS)}" for a in draw(st.sampled_from(["AB", "ABC"]))]
     fixed = draw(likely(st.just(letters), st.none()))
     rows = draw(rows_of(inputs, gold, fixed))
-    several = gold.startswith("list") or gold.startswith("text")
+    several = gold.startswith(("list", "text"))
     verdicts = draw(
         st.lists(st.sampled_from(VERDICTS[1:3] if several else VERDICTS[1:]), unique=True)
     )
@@ -200,7 +200,7 @@ def made_tasks(draw: st.DrawFn, name: str) -> MadeTask:
         config["description"] = "Choose.\n"
     if draw(st.integers(0, 3)) == 0:
         config["gen_prefix"] = draw(st.sampled_from(["Answer:", "Answer: "]))
-    if gold.startswith("list") or not gold.startswith("index") or inputs:
+    if not gold.startswith("index") or inputs:
         config["fewshot_config"] = {"doc_to_target": "so it was"}
     return MadeTask(name, rows, config)
 

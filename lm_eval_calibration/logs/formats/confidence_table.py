@@ -145,9 +145,9 @@ def _blocks(
         return _json_lines(path, names, bad, known)
     readers = {".csv": _csv, ".parquet": _parquet}
     if path.suffix not in readers:
-        known = ".csv, .jsonl, .parquet"
+        kinds = ".csv, .jsonl, .parquet"
         raise InvalidInputError(
-            f"{path} must be a {known} file to have columns, got `{path.suffix}`."
+            f"{path} must be a {kinds} file to have columns, got `{path.suffix}`."
         )
     return readers[path.suffix](path, names, known)
 

@@ -259,7 +259,10 @@ def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     if nll is None:
         return []  # the answer key names no option
     if not isinstance(nll, float):
-        raise BadLineError("no field `nll`, by which the right option could be told")
+        raise BadLineError(
+            "the options stand in the context, and neither `nll` nor `acc` nor a results file beside the log "
+            "tells which of them is right; keep the results file of the run beside its samples"
+        )
     p = Predictions.from_options([found.loglikelihoods], [[]])
     surprise = (-np.asarray(p.log_probabilities)[0]).tolist()
     near = [abs(s - nll) if s != nll else 0.0 for s in surprise]
