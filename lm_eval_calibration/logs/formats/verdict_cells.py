@@ -29,7 +29,7 @@ class VerdictCells:
         self._column, self._right = column, right
         self._number = _number(right)
         self._count: Counter[str] = Counter()
-        self._found = False
+        self._right_ones: set[str] = set()
 
     def are_right(self, cells: Series) -> Series:
         """(N,) whether each cell is the value: the same text, number, or truth value."""
@@ -39,7 +39,7 @@ class VerdictCells:
             right |= texts.map(_number) == self._number
         if cells.dtype == bool:
             right |= texts.str.lower() == self._right.strip().lower()
-        self._found |= bool(right.any())
+        self._right_ones |= set(texts[right & cells.notna()])
         for text, times in texts[cells.notna()].value_counts().items():
             if text in self._count or len(self._count) < MOST:
                 self._count[str(text)] += int(times)
@@ -54,7 +54,7 @@ class VerdictCells:
         Raises:
             InvalidInputError: there were cells, and none was right.
         """
-        if self._found or not self._count:
+        if self._right_ones or not self._count:
             return
         raise InvalidInputError(
             f"--correct {self._column}={self._right}: no cell of `{self._column}` is "
@@ -63,8 +63,8 @@ class VerdictCells:
 
     def notes(self) -> tuple[str, ...]:
         """That cells which differ from the value by case or spaces alone count as wrong."""
-        others = [text for text in self._near() if text != self._right]
-        if not self._found or not others or self._number is not None:
+        others = [text for text in self._near() if text not in self._right_ones]
+        if not self._right_ones or not others:
             return ()
         listed = ", ".join(f"{shown(text)} ({self._count[text]:,})" for text in others[:LISTED])
         return (
