@@ -4,7 +4,8 @@
 #   make test-all     the suite with every case
 #   make coverage     lines and branches that no test of make test-all reaches
 #   make test-slow    the checks that run a real language model
-#   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides
+#   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides; and 2,000
+#                     made runs read back
 #   make matrix       other versions of Python and of what the package needs: see .ci/matrix
 #   make docs         the documentation as pages, in out/site
 #   make browser      Debian's headless Chromium, in which the suite opens the report's page
@@ -79,6 +80,7 @@ docs: install-test
 
 fuzz: install-test
 	FUZZ_EXAMPLES=2500 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
+	LIVE_EXAMPLES=1000 $(TEST_ENV)/bin/pytest tests/logs/test_offline_is_live.py
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) atheris
 	for parser in replies envelopes samples results; do \
 	    $(TEST_ENV)/bin/python tests/fuzz/guided.py $$parser -runs=100000 -max_total_time=300 -timeout=2 || exit 1; \

@@ -254,9 +254,9 @@ def _log_softmax(padded: Floats) -> Floats:
 
 
 def length_normalised(logits: ArrayLike, lengths: ArrayLike) -> Floats:
-    """Log-likelihood per character, (K,) or (N, K): the score behind the harness's `acc_norm`.
+    """Log-likelihood per unit of length, (K,) or (N, K): the score behind `acc_norm` and `acc_bytes`.
 
-    An empty option has no characters: like the harness's division by zero it gets -inf, unless
+    An empty option has none: like the harness's division by zero it gets -inf, unless
     all options of the document are empty, which leaves the log-likelihoods as they are.
     """
     scores, counts = np.asarray(logits, dtype=np.float64), np.asarray(lengths, dtype=np.float64)

@@ -69,11 +69,10 @@ def _logs_hold_the_figures(
         (path,) = (folder / task).rglob(f"samples_{task}_2*.jsonl")
         samples = read_samples(path)
         assert samples.notes == (), task
-        assert (samples.normalised is not None) == ("acc_norm,none" in live), task
-        for suffix, predictions in (("", samples.predictions), ("_norm", samples.normalised)):
-            if predictions is not None:
-                for metric, found in evaluate(predictions, replicates=0).items():
-                    assert found.value == live[f"{metric}{suffix},none"], (task, metric, suffix)
+        assert ("_norm" in samples.normalised) == ("acc_norm,none" in live), task
+        for suffix, predictions in {"": samples.predictions, **samples.normalised}.items():
+            for metric, found in evaluate(predictions, replicates=0).items():
+                assert found.value == live[f"{metric}{suffix},none"], (task, metric, suffix)
 
 
 def test_several_gold_options_of_truthfulqa(manager: Any, scripted: Any) -> None:

@@ -71,8 +71,9 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
         for group, members in runs[0].groups.items()
         if all(member in matched[0] for member in members)
     }
+    means = {group: runs[0].rows[group] for group in groups if group in runs[0].rows}
     return Match(
-        [Run(r.label, s, groups, r.results) for r, s in zip(runs, matched, strict=True)],
+        [Run(r.label, s, groups, r.results, means) for r, s in zip(runs, matched, strict=True)],
         left_out,
         renamed,
     )
@@ -116,7 +117,7 @@ def _check(matched: dict[str, Samples], left_out: list[str], allow_partial: bool
 
 
 def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:
-    normalised = None if s.normalised is None else s.normalised.take(rows)
+    normalised = {suffix: p.take(rows) for suffix, p in s.normalised.items()}
     return replace(
         s,
         task=task,

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from lm_eval_calibration.logs.run import Scope
+from lm_eval_calibration.logs.run import WITHHELD, GroupMean, Scope
 from lm_eval_calibration.logs.workers import workers
-from lm_eval_calibration.metrics.combine import Mean, weighted_mean
+from lm_eval_calibration.metrics.combine import Arithmetic, Mean, mean_of, weighted_mean
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import ALL_METRICS, bind
+from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN, SUFFIXES, parted
 from lm_eval_calibration.predictions import Predictions
 
-NORM = "_norm"
 MANY_METRICS = 100
 """Metrics, over all scopes, from which several processes are worth starting."""
 
 
 class GroupMeans(NamedTuple):
-    """A metric's mean over a group's tasks: weighted by size (the harness's row), and plain.
+    """A metric's means over a group's tasks.
 
     Not the metric of the pooled documents, in which one task's over-confidence hides another's
     under-confidence.
+
+    row: what the live run prints for the group: weighted by size, or plain where the group asks for that;
+    plain: whether it does; macro: the plain mean, as the row with `_macro`.
     """
 
-    by_size: Mean
+    row: Mean
+    plain: bool
     macro: Mean
 
 
@@ -87,19 +91,20 @@ def readable(scope: Scope, names: Sequence[str]) -> Iterator[tuple[str, Predicti
     """The metrics that the scope allows, by what they are read from.
 
     Yields:
-        Twice: a suffix (none, then `_norm`), the predictions, the names without the suffix.
+        For no suffix and that of each normalisation: it, the predictions, the names without it.
     """
     bound = [bind(name) for name in names]
-    for suffix, predictions in (("", scope.predictions), (NORM, scope.normalised)):
-        stems = [_stem(b.name) for b in bound if b.normalised is bool(suffix)]
+    for suffix in SUFFIXES:
+        stems = [_stem(b.name) for b in bound if b.normalisation == suffix]
+        predictions = scope.by(suffix)
         if predictions is not None:
             yield suffix, predictions, applicable(predictions, stems)
 
 
 def default_metrics(scope: Scope) -> list[str]:
-    """Every metric that the scope allows, the `_norm` ones where all its tasks log `acc_norm`."""
+    """Every metric that the scope allows, the `_norm` ones where all its tasks log `acc_norm`..."""
     names = applicable(scope.predictions, ALL_METRICS)
-    return names if scope.normalised is None else [*names, *(name + NORM for name in names)]
+    return [name + suffix for suffix in (PLAIN, *scope.normalised) for name in names]
 
 
 def score_all(
@@ -141,30 +146,44 @@ def _told(
 def _with_means(scored: Sequence[Scored]) -> list[Scored]:
     tasks = {(s.scope.run, s.scope.name): s for s in scored if not s.scope.pooled}
     return [
-        replace(s, means=_means([tasks[s.scope.run, m.task] for m in s.scope.samples]))
+        replace(s, means=_means(s, {m.task: tasks[s.scope.run, m.task] for m in s.scope.samples}))
         if s.scope.pooled
         else s
         for s in scored
     ]
 
 
-def _means(members: Sequence[Scored]) -> dict[str, GroupMeans]:
-    """Means over tasks; a task in which a metric is undefined is left out of it, as in a live run."""
-    names = dict.fromkeys(name for member in members for name in member.estimates)
-    return {name: means for name in names if (means := _mean(name, members))}
+def _means(group: Scored, members: Mapping[str, Scored]) -> dict[str, GroupMeans]:
+    """Of each metric, by the mean that the live run printed, or ours where it printed none."""
+    names = dict.fromkeys(name for member in members.values() for name in member.estimates)
+    rows = group.scope.rows
+    everything = GroupMean(Arithmetic.OURS, rows.tasks or tuple(members))
+    found = {
+        name: _mean(name, members, rows.means.get(name, everything), name in rows.means)
+        for name in names
+    }
+    return {name: means for name, means in found.items() if means is not None}
 
 
-def _mean(name: str, members: Sequence[Scored]) -> GroupMeans | None:
-    having = [
-        (member.estimates[name], len(member.scope.predictions))
-        for member in members
-        if name in member.estimates and not math.isnan(member.estimates[name].value)
-    ]
-    if not having:
+def _mean(
+    name: str, members: Mapping[str, Scored], how: GroupMean | None, printed: bool
+) -> GroupMeans | None:
+    """The means of a metric; `None` where it is not known how the run's was made, or nothing is defined."""
+    if how is None:
         return None
-    values, stderrs = [e.value for e, _ in having], [e.stderr for e, _ in having]
-    by_size = weighted_mean(values, stderrs, [n for _, n in having])
-    return GroupMeans(by_size, weighted_mean(values, stderrs, [1] * len(having)))
+    having = [members[task] for task in how.tasks if name in members[task].estimates]
+    if printed and len(having) < len(how.tasks):
+        return None  # the run's row has tasks whose figures are withheld
+    values = [member.estimates[name].value for member in having]
+    stderrs = [member.estimates[name].stderr for member in having]
+    row = mean_of(how.arithmetic, values, stderrs, [len(m.scope.predictions) for m in having])
+    defined = [i for i, value in enumerate(values) if not math.isnan(value)]
+    if row is None or not defined:
+        return None
+    macro = weighted_mean(
+        [values[i] for i in defined], [stderrs[i] for i in defined], [1] * len(defined)
+    )
+    return GroupMeans(row, how.arithmetic is Arithmetic.PLAIN, macro)
 
 
 def unavailable(scope: Scope, metrics: Sequence[str]) -> dict[str, str]:
@@ -172,12 +191,23 @@ def unavailable(scope: Scope, metrics: Sequence[str]) -> dict[str, str]:
     reasons = {}
     for name in metrics:
         bound = bind(name)
-        if bound.normalised and scope.normalised is None:
-            reasons[name] = "the run logs no `acc_norm` in every task of it"
+        if scope.by(bound.normalisation) is None:
+            reasons[name] = _without(scope, bound.normalisation)
         elif not applicable(scope.predictions, [_stem(name)]):
             reasons[name] = "only a confidence is known of each document"
     return reasons
 
 
 def _stem(name: str) -> str:
-    return name.removesuffix(NORM)
+    return parted(name)[0]
+
+
+def _without(scope: Scope, suffix: str) -> str:
+    """Why a scope has no beliefs normalised by length."""
+    lacking = [s for s in scope.samples if suffix not in s.normalised]
+    for samples in lacking:
+        said = [note for note in samples.notes if WITHHELD in note]
+        if said:
+            return said[0]
+    where = " in every task of it" if scope.pooled else ""
+    return f"the run logs no `{NORMALISATIONS[suffix].verdict}`{where}"

@@ -46,4 +46,4 @@ def _mapped(samples: Samples, calibrator: Calibrator, said: Sequence[str]) -> Sa
     predictions = calibrator.transform(samples.predictions, upstream_name(samples.task))
     note = f"its beliefs are those of the model and a calibrator ({calibrator.method})"
     notes = (*samples.notes, note, *said)
-    return replace(samples, predictions=predictions, normalised=None, notes=notes)
+    return replace(samples, predictions=predictions, normalised={}, notes=notes)

@@ -33,6 +33,7 @@ OUTSIDE = (
     "outside what 95 of 100 perfectly calibrated models with the same confidences would score."
 )
 MEANS = "mean of tasks: weighted by size, with its standard error, as a live run prints the group."
+PLAIN_MEAN = "= the plain mean: that is what this group's own row is (`weight_by_size: false`)."
 SLOW_DOCUMENTS, SLOW_METRICS = 100_000, 100
 """Scoring so many takes more than a few seconds."""
 
@@ -88,6 +89,8 @@ def _print(scored: Sequence[Scored]) -> None:
         items.append("* " + OUTSIDE)
     if any(s.means for s in scored):
         items.append(MEANS)
+    if any(means.plain for s in scored for means in s.means.values()):
+        items.append(PLAIN_MEAN)
     print_tables(items)
 
 
@@ -123,7 +126,8 @@ def _mean(s: Scored, name: str) -> str:
     means = s.means.get(name)
     if means is None:
         return "-"
-    return f"{number(means.by_size.value)} ± {number(means.by_size.stderr)}"
+    mark = "= " if means.plain else ""
+    return f"{mark}{number(means.row.value)} ± {number(means.row.stderr)}"
 
 
 def _flat(s: Scored) -> Iterator[dict[str, Any]]:
@@ -144,8 +148,9 @@ def _flat(s: Scored) -> Iterator[dict[str, Any]]:
             "null_mean": null.mean if null else nothing,
             "null_low": null.low if null else nothing,
             "null_high": null.high if null else nothing,
-            "mean_of_tasks": means.by_size.value if means else nothing,
-            "mean_of_tasks_stderr": means.by_size.stderr if means else nothing,
+            "mean_of_tasks": means.row.value if means else nothing,
+            "mean_of_tasks_stderr": means.row.stderr if means else nothing,
+            "weighted_by_size": not means.plain if means else "",
             "macro": means.macro.value if means else nothing,
             "macro_stderr": means.macro.stderr if means else nothing,
         }
@@ -175,7 +180,7 @@ def _figures(e: Estimate, means: GroupMeans | None) -> dict[str, Any]:
     if e.null is not None:
         figures["null"] = {"mean": e.null.mean, "interval": [e.null.low, e.null.high]}
     if means is not None:
-        figures["mean_of_tasks"] = means.by_size._asdict()
+        figures["mean_of_tasks"] = means.row._asdict() | {"weighted_by_size": not means.plain}
         figures["macro"] = means.macro._asdict()
     return figures
 
@@ -191,4 +196,5 @@ def _markdown(scored: Sequence[Scored]) -> str:
         )
         for s in scored
     ]
-    return "\n\n".join([*parts, f"\\* {OUTSIDE}"])
+    plain = any(means.plain for s in scored for means in s.means.values())
+    return "\n\n".join([*parts, f"\\* {OUTSIDE}", *([PLAIN_MEAN] if plain else [])])

@@ -22,7 +22,7 @@ def print_metrics() -> None:
     Console().print(table)
     Console().print(
         "Suffixes: _null (what a perfectly calibrated model with the same confidences would "
-        "score), _norm (on length-normalised probabilities)."
+        "score), _norm and _bytes (on probabilities normalised by the options' characters or bytes)."
     )
 
 

@@ -6,12 +6,17 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_calibration.metrics.combine import Arithmetic
+from lm_eval_calibration.normalisation import NORMALISATIONS
 from lm_eval_calibration.predictions import Predictions
+
+WITHHELD = "metrics of length-normalised beliefs"
+"""What notes say that it is withheld, where nothing tells how long options are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,8 @@ class Samples:
         task: the task's name as logged, e.g. `arc_easy` or `calib_arc_easy`.
         path: the file they come from.
         predictions: N documents, in the file's order.
-        normalised: the same on length-normalised log-likelihoods, where the task logs `acc_norm`.
+        normalised: the same on length-normalised log-likelihoods, by the normalisation's suffix: those of
+            which the task logs the verdict (`acc_norm`, `acc_bytes`).
         doc_hash: (N,) the first 64 bits of each document's hash; two runs are paired by it.
         offset: (N,) the byte at which each document's line begins; empty where `path` holds no
             JSON lines of the harness.
@@ -36,7 +42,7 @@ class Samples:
     task: str
     path: Path
     predictions: Predictions
-    normalised: Predictions | None = None
+    normalised: Mapping[str, Predictions] = field(default_factory=dict)
     doc_hash: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     offset: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     notes: tuple[str, ...] = ()
@@ -47,6 +53,30 @@ class Samples:
         return len(self.predictions)
 
 
+class GroupMean(NamedTuple):
+    """How a live run made a group's row of a metric.
+
+    arithmetic: which mean; tasks: over which tasks' rows, one of two subgroups standing there twice.
+    """
+
+    arithmetic: Arithmetic
+    tasks: tuple[str, ...]
+
+
+class GroupRows(NamedTuple):
+    """How a live run made a group's rows.
+
+    tasks: all of the group, as in `GroupMean`; means: by metric, `None` for rows that follow from no mean
+    that is known; metrics that the run did not print are not among them.
+    """
+
+    tasks: tuple[str, ...] = ()
+    means: Mapping[str, GroupMean | None] = {}
+
+
+NO_ROWS = GroupRows()
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One model's run: its tasks, in the order found.
@@ -55,6 +85,7 @@ class Run:
         label: tells it from the other runs that were asked for.
         samples: by task name.
         groups: names of the tasks in each group, subgroups resolved; from the harness's results.
+        rows: how each group's rows were made, likewise.
         results: the harness's results files of these tasks, newest first, without their secrets;
             empty without any.
     """
@@ -63,6 +94,7 @@ class Run:
     samples: Mapping[str, Samples]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     results: tuple[Mapping[str, Any], ...] = ()
+    rows: Mapping[str, GroupRows] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +106,14 @@ class Scope:
         name: of the task or the group.
         samples: one task's, or those of all of the group's tasks.
         pooled: whether this is a group.
+        rows: of a group, how the run made its rows.
     """
 
     run: str
     name: str
     samples: tuple[Samples, ...]
     pooled: bool = False
+    rows: GroupRows = NO_ROWS
 
     def label(self, several_runs: bool) -> str:
         """A name for readers: `run · task`, or the task alone where there is one run."""
@@ -93,18 +127,25 @@ class Scope:
         return Predictions.concatenate([s.predictions for s in self.samples])
 
     @functools.cached_property
-    def normalised(self) -> Predictions | None:
-        """All documents, length-normalised; `None` if one of the tasks has no `acc_norm`."""
-        parts = [s.normalised for s in self.samples]
-        known = [part for part in parts if part is not None]
-        return Predictions.concatenate(known) if len(known) == len(parts) else None
+    def normalised(self) -> dict[str, Predictions]:
+        """All documents, by the suffix of each length normalisation that all of the tasks have."""
+        return {
+            suffix: Predictions.concatenate([s.normalised[suffix] for s in self.samples])
+            for suffix in NORMALISATIONS
+            if all(suffix in s.normalised for s in self.samples)
+        }
+
+    def by(self, suffix: str) -> Predictions | None:
+        """All documents, plain or by a normalisation; `None` if one of the tasks does not have it."""
+        return self.normalised.get(suffix) if suffix else self.predictions
 
 
 def scopes(run: Run) -> Iterator[Scope]:
     """Each group followed by its tasks, then the tasks that are in none."""
     grouped: set[str] = set()
     for group, names in run.groups.items():
-        yield Scope(run.label, group, tuple(run.samples[n] for n in names), pooled=True)
+        members, rows = tuple(run.samples[n] for n in names), run.rows.get(group, NO_ROWS)
+        yield Scope(run.label, group, members, pooled=True, rows=rows)
         for name in names:
             if name not in grouped:
                 grouped.add(name)

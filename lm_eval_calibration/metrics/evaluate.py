@@ -69,8 +69,8 @@ def evaluate(
 
     Raises:
         UnknownNameError: an unknown metric name.
-        InvalidInputError: one replicate or fewer than none; a `_norm` name (build the predictions
-            from length-normalised logits instead).
+        InvalidInputError: one replicate or fewer than none; a `_norm` or `_bytes` name (build
+            the predictions from length-normalised logits instead).
         InvalidInputError: a metric that was named needs all options, and the predictions hold
             confidences only.
     """
@@ -102,11 +102,14 @@ def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> 
 
 
 def bind_plain(name: str) -> BoundMetric:
-    """`bind` without `_norm`, which is a matter of the predictions and not of the metric."""
+    """`bind` without a normalisation, which is a matter of the predictions and not of the metric."""
     bound = bind(name)
-    if bound.normalised:
+    if bound.normalisation:
         raise invalid(
-            "metrics", "without `_norm`", f"`{name}`", "Divide the logits by the options' lengths."
+            "metrics",
+            f"without `{bound.normalisation}`",
+            f"`{name}`",
+            "Divide the logits by the options' lengths.",
         )
     return bound
 
@@ -124,6 +127,8 @@ def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
     if not documents.replicates:
         return Estimate(bound.name, value, *intervals.NONE, None)
     spread, band = bound.spread(documents, value), _band(bound, documents)
+    if len(documents.columns[0]) < 2:  # (which says nothing of others; a live run has "N/A" there)
+        return Estimate(bound.name, value, *intervals.NONE, band)
     may_be_0 = bound.metric.calibration_error and band is not None and value <= band.high
     if may_be_0 and not bound.null:
         spread = spread._replace(low=min(spread.low, 0.0))

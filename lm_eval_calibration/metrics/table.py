@@ -1,9 +1,10 @@
 """The reading of names such as `ece_null_norm`, and a metric as somebody asked for it.
 
-A name in a task's `metric_list` is `<metric>[_null][_norm]`, or `acc_at_coverage_0.8`:
+A name in a task's `metric_list` is `<metric>[_null][_norm|_bytes]`, or `acc_at_coverage_0.8`:
 
 - `_null`: what a perfectly calibrated model with the same beliefs would score;
-- `_norm`: on length-normalised probabilities, as the harness's `acc_norm` is to `acc`.
+- `_norm`, `_bytes`: on probabilities normalised by the options' characters or bytes, as the harness's
+  `acc_norm` and `acc_bytes` are to `acc`.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ from lm_eval_calibration.metrics.catalogue import KNOWN, METRICS, Metric
 from lm_eval_calibration.metrics.families import Columns, Documents
 from lm_eval_calibration.metrics.intervals import Spread
 from lm_eval_calibration.metrics.resampling import REPLICATES
+from lm_eval_calibration.normalisation import PLAIN, parted
 from lm_eval_calibration.predictions import Predictions
 
 
 @dataclass(frozen=True)
 class BoundMetric:
-    """A metric as somebody asked for it: a full name, options bound, `_null` and `_norm` read."""
+    """A metric as somebody asked for it: a full name, options bound, `_null` and the normalisation's suffix read."""
 
     name: str
     metric: Metric
     options: Mapping[str, Any] = field(default_factory=dict)
     null: bool = False
-    normalised: bool = False
+    normalisation: str = PLAIN
 
     @property
     def higher_is_better(self) -> bool | None:
@@ -103,7 +105,7 @@ def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:
     """Read a metric's full name and bind its options.
 
     Args:
-        name: `<metric>[_null][_norm]`; parametrised metrics carry a number, as in
+        name: `<metric>[_null][_norm|_bytes]`; parametrised metrics carry a number, as in
             `acc_at_coverage_0.8`, or take it as an option.
         options: keyword options of the metric's function, e.g. `{"num_bins": 10}`.
 
@@ -114,8 +116,8 @@ def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:
     >>> bind("ece_null_norm", {"num_bins": 10}).metric.name
     'ece'
     """
-    stem, normalised = _strip(name, "_norm")
-    stem, null = _strip(stem, "_null")
+    stem, normalisation = parted(name)
+    stem, null = _without_null(stem)
     metric, parameter = _find(stem, name)
     given = {**parameter, **(options or {})}
     if parameter and set(parameter) & set(options or {}):
@@ -136,7 +138,7 @@ def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:
             f"`{name}` cannot be had from logged values; "
             "`lm_eval_calibration.evaluate` reports the null of every metric."
         )
-    bound = BoundMetric(name, metric, given, null, normalised)
+    bound = BoundMetric(name, metric, given, null, normalisation)
     bound.score(*metric.family.from_rows(metric.family.example))  # a bad option value fails here
     return bound
 
@@ -146,14 +148,14 @@ def is_metric(name: object) -> bool:
     if not isinstance(name, str):
         return False
     try:
-        metric, _ = _find(_strip(_strip(name, "_norm")[0], "_null")[0], name)
+        metric, _ = _find(_without_null(parted(name)[0])[0], name)
     except InvalidInputError:
         return False
     return metric.name in METRICS
 
 
-def _strip(name: str, suffix: str) -> tuple[str, bool]:
-    return (name.removesuffix(suffix), True) if name.endswith(suffix) else (name, False)
+def _without_null(name: str) -> tuple[str, bool]:
+    return name.removesuffix("_null"), name.endswith("_null")
 
 
 def _find(stem: str, name: str) -> tuple[Metric, dict[str, float]]:

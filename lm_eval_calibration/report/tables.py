@@ -10,11 +10,11 @@ from lm_eval_calibration.analysis.scores import Scored
 from lm_eval_calibration.logs.run import Samples, Scope
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.normalisation import SUFFIXES, parted
 from lm_eval_calibration.report import wording
 from lm_eval_calibration.report.wording import Verdict
 
 DASH = "-"
-NORM = "_norm"
 ARROWS = {True: "↑", False: "↓", None: ""}
 
 
@@ -86,7 +86,7 @@ def cell(name: str, e: Estimate | None, scope: Scope) -> Cell:
         missing = scope.predictions.options is None
         return Cell(DASH, "only confidences are known" if missing else "not asked for")
     if math.isnan(e.value):
-        predictions = scope.normalised if name.endswith(NORM) else scope.predictions
+        predictions = scope.by(bind(name).normalisation)
         return Cell(wording.UNDEFINED, wording.undefined_reason(name, predictions))
     if math.isinf(e.value):
         return Cell(wording.number(e.value), wording.infinite_reason(name))
@@ -164,9 +164,9 @@ def _forest(e: Estimate, scale: float) -> Forest | None:
 
 
 def metric_tables(s: Scored) -> list[list[MetricRow]]:
-    """All metrics of a scope: on the options' probabilities, then on length-normalised ones."""
-    rows = [(_metric_row(name, e, s), name.endswith(NORM)) for name, e in s.estimates.items()]
-    tables = [[row for row, normalised in rows if normalised is wanted] for wanted in (False, True)]
+    """All metrics of a scope: on the options' probabilities, then on each that is normalised by length."""
+    rows = [(_metric_row(name, e, s), parted(name)[1]) for name, e in s.estimates.items()]
+    tables = [[row for row, suffix in rows if suffix == wanted] for wanted in SUFFIXES]
     return [table for table in tables if table]
 
 
@@ -180,13 +180,13 @@ def _metric_row(name: str, e: Estimate, s: Scored) -> MetricRow:
         value=cell(name, e, s.scope),
         interval=wording.interval(e),
         band=wording.band(e.null),
-        means=f"{wording.number(means.by_size.value)}" if means else "",
+        means=wording.group_mean(means.row.value, means.plain) if means else "",
     )
 
 
 def definitions(scored: Sequence[Scored]) -> list[tuple[str, str, str]]:
     """Name, direction and meaning of every metric that is shown, without its suffixes."""
-    names = dict.fromkeys(name.removesuffix(NORM) for s in scored for name in s.estimates)
+    names = dict.fromkeys(parted(name)[0] for s in scored for name in s.estimates)
     return [
         (name, ARROWS[bind(name).higher_is_better], bind(name).metric.meaning) for name in names
     ]

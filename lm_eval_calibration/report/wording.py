@@ -33,6 +33,15 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
 
 
+def group_mean(value: float, plain: bool) -> str:
+    """A metric's mean over a group's tasks, as the live run's row has it.
+
+    >>> group_mean(0.25, False), group_mean(0.25, True)
+    ('0.250', '0.250 (plain mean)')
+    """
+    return number(value) + (" (plain mean)" if plain else "")
+
+
 def level(value: float) -> str:
     """A confidence to act on, with as many digits as keep it apart from 1.
 

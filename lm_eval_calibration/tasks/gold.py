@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lm_eval_calibration.errors import InvalidInputError
-
-NO_GOLD = -100
-"""What the harness writes for an answer key that points outside the options."""
+from lm_eval_calibration.answer_keys import indices_of
 
 
 def gold_indices(task: Any, doc: Mapping[str, Any], options: list[str]) -> list[int]:
@@ -27,8 +24,7 @@ def gold_indices(task: Any, doc: Mapping[str, Any], options: list[str]) -> list[
         return reader(doc)
     # Tasks of Winogrande's kind put the options into the context, and the gold into doc_to_text.
     key = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
-    keys = key if isinstance(key, list) else [key]
-    return [i for i in (_index(k, options) for k in keys) if 0 <= i < len(options)]
+    return indices_of(key, options)
 
 
 def _truthfulqa_mc2(doc: Mapping[str, Any]) -> list[int]:
@@ -41,15 +37,3 @@ ANSWER_KEYS: dict[str, Callable[[Mapping[str, Any]], list[int]]] = {
 }
 """Tasks that score documents by a function of their own keep the answer key elsewhere than in
 doc_to_target: the function's name, and where the key is."""
-
-
-def _index(key: Any, options: list[str]) -> int:
-    if isinstance(key, str):
-        return options.index(key) if key in options else NO_GOLD
-    try:
-        return int(key) if int(key) == key else NO_GOLD
-    except (TypeError, ValueError):
-        raise InvalidInputError(
-            f"The answer key {key!r} is neither an option's index nor its text. "
-            "Check `doc_to_target` of this task."
-        ) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
+from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.stated import statement_of
 from lm_eval_calibration.tasks import stated
@@ -30,8 +30,8 @@ class CalibrationTask(Twin):
           - metric: ece
             num_bins: 10
 
-    A `metric_list` that names none of our metrics gets `DEFAULT_METRICS`, and their `_norm`
-    versions where the task reports `acc_norm`.
+    A `metric_list` that names none of our metrics gets `DEFAULT_METRICS`, and their `_norm` and
+    `_bytes` versions where the task reports `acc_norm` and `acc_bytes`.
 
     Raises:
         InvalidInputError: not multiple choice; an unknown metric or option; a metric named twice.
@@ -41,8 +41,8 @@ class CalibrationTask(Twin):
 
     def default_metrics(self) -> list[BoundMetric]:
         """`DEFAULT_METRICS`, plain and, if asked for, length-normalised."""
-        suffixes = ("", "_norm") if "acc_norm" in self._metric_fn_list else ("",)
-        return [bind(name + suffix) for suffix in suffixes for name in DEFAULT_METRICS]
+        asked = [n.suffix for n in NORMALISATIONS.values() if n.verdict in self._metric_fn_list]
+        return [bind(name + suffix) for suffix in (PLAIN, *asked) for name in DEFAULT_METRICS]
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Of the uncertainties of several draws, and of beliefs that were stated in words."""
@@ -97,22 +97,25 @@ class CalibrationTask(Twin):
 
 
 class _Beliefs:
-    """One document's predictions, raw and length-normalised, and the rows that metrics share."""
+    """One document's predictions, raw and normalised by length, and the rows that metrics share."""
 
     def __init__(self, loglikelihoods: list[float], options: list[str], gold: list[int]) -> None:
         self._lls, self._options, self._gold = loglikelihoods, options, gold
-        self._rows: dict[tuple[int, bool], Any] = {}
+        self._rows: dict[tuple[int, str], Any] = {}
         self.raw = Predictions.from_options([loglikelihoods], [gold])
+        self._read = {PLAIN: self.raw}
 
-    @functools.cached_property
-    def normalised(self) -> Predictions:
-        """The predictions behind `acc_norm`."""
-        logits = length_normalised(self._lls, [len(option) for option in self._options])
-        return Predictions.from_options([logits], [self._gold])
+    def by(self, suffix: str) -> Predictions:
+        """The predictions behind `acc`, or, by the suffix of a normalisation, behind its `acc_norm`."""
+        if suffix not in self._read:
+            lengths = [NORMALISATIONS[suffix].length(option) for option in self._options]
+            logits = length_normalised(self._lls, lengths)
+            self._read[suffix] = Predictions.from_options([logits], [self._gold])
+        return self._read[suffix]
 
     def row(self, bound: BoundMetric) -> Any:
         """What the harness keeps of this document for one metric."""
-        key = id(bound.metric.family), bound.normalised
+        key = id(bound.metric.family), bound.normalisation
         if key not in self._rows:
-            (self._rows[key],) = bound.rows(self.normalised if bound.normalised else self.raw)
+            (self._rows[key],) = bound.rows(self.by(bound.normalisation))
         return self._rows[key]

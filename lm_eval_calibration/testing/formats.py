@@ -100,8 +100,8 @@ def _is_sound(samples: Samples, run: Run, task: str, format_: Format) -> None:
     holds(len(samples.doc_hash) in (0, count), "`doc_hash` is one number for each document")
     holds(len(samples.offset) in (0, count), "`offset` is one number for each document")
     holds(samples.format in ("", format_.name), "`Samples.format` must be the format's name")
-    if samples.normalised is not None:
-        holds(len(samples.normalised) == count, "normalised beliefs are of the same documents")
+    for normalised in samples.normalised.values():
+        holds(len(normalised) == count, "normalised beliefs are of the same documents")
 
 
 def is_the_same_again(format_: Format, folder: Path, runs: Sequence[Run]) -> None:

@@ -23,7 +23,8 @@ def run(label: str, seed: int, noise: float, order: int = 1) -> Run:
     predictions = Predictions.from_options(logits, gold.tolist())
     normalised = Predictions.from_options(logits / 2, gold.tolist())
     hashes = np.arange(300, dtype=np.uint64)[::order]
-    samples = Samples(label, "toy", Path("x"), predictions, normalised, hashes, hashes.astype(int))
+    by_length = {"_norm": normalised}
+    samples = Samples(label, "toy", Path("x"), predictions, by_length, hashes, hashes.astype(int))
     return Run(label, {"toy": samples}, {"all": ("toy",)})
 
 

@@ -23,7 +23,7 @@ def samples(hashes: list[int], run: str = "a", task: str = "toy") -> Samples:
     """Documents whose confidence tells which row they are."""
     n = len(hashes)
     predictions = Predictions.from_confidences(np.arange(n) / n, [1] * n)
-    return Samples(run, task, Path("x"), predictions, None, np.array(hashes, np.uint64),
+    return Samples(run, task, Path("x"), predictions, {}, np.array(hashes, np.uint64),
                    np.arange(n))  # fmt: skip
 
 

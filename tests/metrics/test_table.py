@@ -60,23 +60,25 @@ def test_defaults_can_be_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "metric", "null", "normalised", "options"),
+    ("name", "metric", "null", "normalisation", "options"),
     [
-        ("ece", "ece", False, False, {}),
-        ("ece_null", "ece", True, False, {}),
-        ("ece_norm", "ece", False, True, {}),
-        ("ece_null_norm", "ece", True, True, {}),
-        ("acc_at_coverage_0.8", "acc_at_coverage", False, False, {"coverage": 0.8}),
-        ("acc_at_coverage_1", "acc_at_coverage", False, False, {"coverage": 1.0}),
-        ("coverage_at_acc_.95_null_norm", "coverage_at_acc", True, True, {"acc": 0.95}),
-        ("nll_norm", "nll", False, True, {}),
+        ("ece", "ece", False, "", {}),
+        ("ece_null", "ece", True, "", {}),
+        ("ece_norm", "ece", False, "_norm", {}),
+        ("ece_null_norm", "ece", True, "_norm", {}),
+        ("ece_bytes", "ece", False, "_bytes", {}),
+        ("ece_null_bytes", "ece", True, "_bytes", {}),
+        ("acc_at_coverage_0.8", "acc_at_coverage", False, "", {"coverage": 0.8}),
+        ("acc_at_coverage_1", "acc_at_coverage", False, "", {"coverage": 1.0}),
+        ("coverage_at_acc_.95_null_norm", "coverage_at_acc", True, "_norm", {"acc": 0.95}),
+        ("nll_norm", "nll", False, "_norm", {}),
     ],
 )
 def test_names(
-    name: str, metric: str, null: bool, normalised: bool, options: dict[str, float]
+    name: str, metric: str, null: bool, normalisation: str, options: dict[str, float]
 ) -> None:
     bound = bind(name)
-    assert bound == BoundMetric(name, METRICS[metric], options, null, normalised)
+    assert bound == BoundMetric(name, METRICS[metric], options, null, normalisation)
     assert is_metric(name)
 
 

@@ -111,6 +111,26 @@ def test_default_metrics_and_their_normalised_versions(scripted: Any, tasks: Any
         assert isinstance(norm[f"{name}_stderr,none"], float)
 
 
+def test_metrics_by_bytes_where_the_task_reports_acc_bytes(scripted: Any, tasks: Any) -> None:
+    """One option in Chinese has three bytes a character, so that both normalisations prefer another one."""
+    rows = [{"q": f"{i}?", "options": ["是的是的", "yes, it is"], "gold": i % 2} for i in range(4)]
+    verdicts = [{"metric": m, "aggregation": "mean", "higher_is_better": True}
+                for m in ("acc", "acc_norm", "acc_bytes")]  # fmt: skip
+    task = CalibrationTask(config=config(rows=rows, metric_list=verdicts))
+    even = scripted(lambda _, continuation: -6.0 if "是" in continuation else -12.0)
+    found = run(even, tasks, [task])
+    row, samples = found["results"]["inline"], found["samples"]["inline"]
+    for suffix, lengths in (("", [1, 1]), ("_norm", [4, 10]), ("_bytes", [12, 10])):
+        logits = [[-6 / lengths[0], -12 / lengths[1]] for _ in rows]
+        predictions = Predictions.from_options(logits, [r["gold"] for r in rows])
+        for name, estimate in evaluate(predictions, replicates=0).items():
+            assert row[f"{name}{suffix},none"] == pytest.approx(estimate.value, nan_ok=True), name
+        assert row[f"acc{suffix},none"] == predictions.correct.mean()
+        assert [s[f"ece{suffix}"][1] for s in samples] == [s[f"acc{suffix}"] for s in samples]
+    assert row["ece_bytes,none"] not in (row["ece,none"], row["ece_norm,none"])
+    assert {f"{name}_bytes,none" for name in DEFAULT_METRICS} <= row.keys()
+
+
 def test_no_error_bars_with_zero_bootstrap_iterations(scripted: Any, tasks: Any) -> None:
     row = run(scripted(), tasks, ["calib_toy_plain"], bootstrap_iters=0)["results"]
     assert row["calib_toy_plain"]["ece_stderr,none"] == "N/A"

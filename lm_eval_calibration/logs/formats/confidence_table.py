@@ -15,6 +15,7 @@ from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.formats.harness.lines import lines_of
+from lm_eval_calibration.logs.formats.verdict_cells import VerdictCells
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.redact import redact
@@ -69,15 +70,18 @@ def read_table(
     Raises:
         UnknownNameError: a column that the file does not have.
         InvalidInputError: another kind of file; no rows; a confidence that is missing, NaN or
-            outside [0, 1], or a verdict that is neither right nor wrong, with its row.
+            outside [0, 1], or a verdict that is neither right nor wrong, with its row; a
+            `correct_value` that no row has.
     """
     import pandas as pd
 
     blocks, notes = [], []
+    cells = _cells(columns)
+    known: dict[str, None] = {}
     for path in paths:
         bad: list[str] = []
-        for block in _blocks(path, columns.names, bad):
-            good, wrong = _clean(block, columns)
+        for block in _blocks(path, columns.names, bad, known):
+            good, wrong = _clean(block, columns, cells)
             bad += wrong
             if bad and not skip_bad:
                 break
@@ -94,10 +98,18 @@ def read_table(
     if table is None or table.empty:
         kept = "".join(f" with `{name}` = {' or '.join(v)}" for name, v in columns.where.items())
         raise InvalidInputError(f"{', '.join(map(str, paths))}: no rows{kept}.")
-    return _runs(table), notes
+    if cells is not None:
+        cells.check(known)
+    return _runs(table, () if cells is None else cells.notes()), notes
 
 
-def _runs(table: DataFrame) -> list[Run]:
+def _cells(columns: Columns) -> VerdictCells | None:
+    """Where one value means right, what is to be known of the others."""
+    right = columns.correct_value
+    return None if right is None else VerdictCells(columns.correct, right)
+
+
+def _runs(table: DataFrame, notes: tuple[str, ...]) -> list[Run]:
     runs: dict[str, dict[str, Samples]] = {}
     labels = _labels(table["run"].unique())
     for (named, task), rows in table.groupby(["run", "task"], sort=False):
@@ -106,7 +118,7 @@ def _runs(table: DataFrame) -> list[Run]:
             rows["confidence"].to_numpy(), rows["correct"].to_numpy()
         )
         path = Path(rows["file"].iloc[0])
-        runs.setdefault(run, {})[task] = Samples(run, task, path, predictions)
+        runs.setdefault(run, {})[task] = Samples(run, task, path, predictions, notes=notes)
     return [Run(label, samples) for label, samples in runs.items()]
 
 
@@ -120,28 +132,31 @@ def _labels(names: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def _blocks(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFrame]:
+def _blocks(
+    path: Path, names: list[str], bad: list[str], known: dict[str, None]
+) -> Iterator[DataFrame]:
     """The wanted columns of a file, block by block; the index counts rows, or lines, from 1.
 
-    What is no row is added to `bad`.
+    What is no row is added to `bad`, and the file's columns to `known`.
     """
     if not os.path.isfile(path):
         raise InvalidInputError(f"{path} does not exist.")
     if path.suffix == ".jsonl":
-        return _json_lines(path, names, bad)
+        return _json_lines(path, names, bad, known)
     readers = {".csv": _csv, ".parquet": _parquet}
     if path.suffix not in readers:
-        known = ".csv, .jsonl, .parquet"
+        kinds = ".csv, .jsonl, .parquet"
         raise InvalidInputError(
-            f"{path} must be a {known} file to have columns, got `{path.suffix}`."
+            f"{path} must be a {kinds} file to have columns, got `{path.suffix}`."
         )
-    return readers[path.suffix](path, names)
+    return readers[path.suffix](path, names, known)
 
 
-def _csv(path: Path, names: list[str]) -> Iterator[DataFrame]:
+def _csv(path: Path, names: list[str], known: dict[str, None]) -> Iterator[DataFrame]:
     import pandas as pd
 
     try:
+        known |= dict.fromkeys(pd.read_csv(path, nrows=0).columns)
         _check_columns(path, names, list(pd.read_csv(path, nrows=0).columns))
         with pd.read_csv(path, usecols=names, dtype=str, chunksize=BLOCK_ROWS) as blocks:
             for block in blocks:
@@ -151,13 +166,14 @@ def _csv(path: Path, names: list[str]) -> Iterator[DataFrame]:
         raise InvalidInputError(f"{path} cannot be read as CSV: {error}.") from None
 
 
-def _parquet(path: Path, names: list[str]) -> Iterator[DataFrame]:
+def _parquet(path: Path, names: list[str], known: dict[str, None]) -> Iterator[DataFrame]:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
     start = 1
     try:
         file = ParquetFile(path)
+        known |= dict.fromkeys(file.schema_arrow.names)
         _check_columns(path, names, file.schema_arrow.names)
         for batch in file.iter_batches(BLOCK_ROWS, columns=names):
             block = batch.to_pandas()
@@ -168,11 +184,13 @@ def _parquet(path: Path, names: list[str]) -> Iterator[DataFrame]:
         raise InvalidInputError(f"{path} cannot be read as Parquet: {error}.") from None
 
 
-def _json_lines(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFrame]:
+def _json_lines(
+    path: Path, names: list[str], bad: list[str], known: dict[str, None]
+) -> Iterator[DataFrame]:
     import pandas as pd
 
     rows: dict[int, dict[str, Any]] = {}
-    known: dict[str, None] | None = {}  # until the first block has been checked
+    fields: dict[str, None] | None = {}  # until the first block has been checked
     for number, (_, line) in enumerate(lines_of(path), start=1):
         if not line.strip():
             continue
@@ -184,17 +202,19 @@ def _json_lines(path: Path, names: list[str], bad: list[str]) -> Iterator[DataFr
         if not isinstance(row, dict):
             bad.append(f"line {number}: no JSON object")
             continue
-        if known is not None:
-            known |= dict.fromkeys(row)
+        if fields is not None:
+            fields |= dict.fromkeys(row)
         rows[number] = {name: _value(row.get(name)) for name in names}
         if len(rows) == BLOCK_ROWS:
-            if known is not None:
-                _check_columns(path, names, list(known))
+            if fields is not None:
+                _check_columns(path, names, list(fields))
+                known |= fields
             yield pd.DataFrame.from_dict(rows, orient="index", columns=names)
-            rows, known = {}, None
+            rows, fields = {}, None
     if rows:
-        if known is not None:
-            _check_columns(path, names, list(known))
+        if fields is not None:
+            _check_columns(path, names, list(fields))
+            known |= fields
         yield pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
 
@@ -213,14 +233,16 @@ def _check_columns(path: Path, names: list[str], known: list[str]) -> None:
             raise unknown_name(f"column in {path}:", name, known)
 
 
-def _clean(block: DataFrame, columns: Columns) -> tuple[DataFrame, list[str]]:
+def _clean(
+    block: DataFrame, columns: Columns, cells: VerdictCells | None
+) -> tuple[DataFrame, list[str]]:
     """The rows asked for, as confidence, correct, run and task; and what is wrong with others."""
     import pandas as pd
 
     for name, values in columns.where.items():
         block = block[block[name].astype(str).isin(values)]
     confidence = pd.to_numeric(block[columns.confidence], errors="coerce").astype(float)
-    right = _verdicts(block[columns.correct], columns.correct_value)
+    right = _verdicts(block[columns.correct], cells)
     out_of_range = ~confidence.between(0, 1)  # NaN is not between
     bad = out_of_range | right.isna()
     wrong = [
@@ -243,11 +265,11 @@ def _brief(value: Any) -> str:
     return text if len(text) < 60 else text[:60] + "..."
 
 
-def _verdicts(column: Series, right: str | None) -> Series:
+def _verdicts(column: Series, cells: VerdictCells | None) -> Series:
     """True, False, or missing for each row."""
     import pandas as pd
 
-    if right is not None:
-        return (column.astype(str) == right).astype(object).where(column.notna(), np.nan)
+    if cells is not None:
+        return cells.are_right(column).astype(object).where(column.notna(), np.nan)
     words = column.map(lambda value: _VERDICTS.get(str(value).lower(), np.nan))
     return pd.Series(words, dtype=object)

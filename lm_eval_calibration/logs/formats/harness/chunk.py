@@ -21,7 +21,8 @@ class Chunk:
     """The documents whose lines begin in one range of a file, M of them with T options in all.
 
     Attributes:
-        scores, lengths, gold: (T,) per option, document after document.
+        scores, gold: (T,) per option, document after document.
+        lengths: (T, L) of options, by each normalisation that is read.
         count: (M,) options of each document.
         doc_id: (M,) as logged.
         doc_hash: (M,) first 64 bits.
@@ -72,7 +73,7 @@ def read_chunk(
     records = [record for _, (record, _, _) in found]
     return Chunk(
         scores=np.array([v for r in records for v in r.scores], dtype=np.float64),
-        lengths=np.array([v for r in records for v in r.lengths], dtype=np.int32),
+        lengths=_lengths(records, len(reading.norms)),
         gold=np.array([v for r in records for v in r.gold], dtype=np.bool_),
         count=np.array([len(r.scores) for r in records], dtype=np.int32),
         doc_id=np.array([number for _, (_, number, _) in found], dtype=np.int64),
@@ -83,6 +84,12 @@ def read_chunk(
         bad=left_out.bad,
         others=left_out.others,
     )
+
+
+def _lengths(records: list[Record], kinds: int) -> NDArray[np.int32]:
+    rows = [row for r in records for row in zip(*r.lengths.values(), strict=True)]
+    options = sum(len(r.scores) for r in records)
+    return np.array(rows, dtype=np.int32).reshape(options, kinds)
 
 
 def number_lines(chunks: list[Chunk]) -> Bad:

@@ -20,6 +20,12 @@ def task_name(path: Path) -> str:
     return match["task"] if match else path.stem
 
 
+def date_of(path: Path) -> str:
+    """When the run of a samples file ended, by its name; "" if it does not say."""
+    match = _NAME.fullmatch(path.name)
+    return match["date"] if match else ""
+
+
 def is_named(path: Path) -> bool:
     """Whether a file is called as the harness calls its samples."""
     return _NAME.fullmatch(path.name) is not None

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -41,13 +41,15 @@ class Options(NamedTuple):
 
     loglikelihoods: one per option; texts: the options, with the delimiter before them where they
     are continuations; in_context: whether the options stand in the context instead, before one
-    common continuation (Winogrande); prompt: the text that they have in common.
+    common continuation (Winogrande); prompt: the text that they have in common; alone: the options as
+    `acc_mutual_info` asks for them a second time, without a context, if it does.
     """
 
     loglikelihoods: list[float]
     texts: list[str]
     in_context: bool
     prompt: str
+    alone: list[str] | None = None
 
 
 def malformed_is_bad(read: Callable[P, T]) -> Callable[P, T]:
@@ -136,14 +138,30 @@ def options(sample: Mapping[str, Any]) -> Options:
     continuations = [request[1] for request in requests]
     if not all(isinstance(text, str) for text in continuations):
         raise BadLineError("`arguments` holds an option that is no text")
-    half = len(requests) // 2
-    if half and not any(contexts[half:]) and continuations[:half] == continuations[half:]:
-        # `acc_mutual_info` asks for each option a second time, without a context.
+    half, alone = len(requests) // 2, None
+    if _asked_twice(sample, contexts, continuations):
+        alone = continuations[half:]
         del loglikelihoods[half:], contexts[half:], continuations[half:]
     in_context = len(set(contexts)) > 1 and len(set(continuations)) == 1
     if in_context:
-        return Options(loglikelihoods, contexts, True, continuations[0])
-    return Options(loglikelihoods, continuations, False, contexts[0])
+        return Options(loglikelihoods, contexts, True, continuations[0], alone)
+    return Options(loglikelihoods, continuations, False, contexts[0], alone)
+
+
+def _asked_twice(
+    sample: Mapping[str, Any], contexts: Sequence[str], continuations: Sequence[str]
+) -> bool:
+    """Whether each option was asked for a second time, without a context, for `acc_mutual_info`.
+
+    Options without a prompt look alike: there the metric itself must stand in the line.
+    """
+    half, odd = divmod(len(contexts), 2)
+    if odd or not half or any(contexts[half:]):
+        return False
+    if not any(contexts[:half]) and "acc_mutual_info" not in sample:
+        return False
+    first, second = continuations[:half], continuations[half:]
+    return first == second or (len(set(first)) == 1 and len(set(contexts[:half])) > 1)
 
 
 def _loglikelihoods(responses: Any) -> list[float]:
@@ -241,15 +259,15 @@ def _index(value: Any) -> int | None:
 
 
 def verdict(sample: Mapping[str, Any], metric: str) -> bool | None:
-    """Whether the run counted the document as right by `acc` or `acc_norm`, if it says so."""
+    """Whether the run counted the document as right by `acc`, `acc_norm`..., if it says so."""
     value = sample.get(metric)
     return bool(value) if value in (0, 1) else None
 
 
-def pair(sample: Mapping[str, Any]) -> tuple[float, bool] | None:
-    """The (confidence, correct) pair that a twin logs, if this line has one."""
+def pair(sample: Mapping[str, Any], suffix: str = "") -> tuple[float, bool] | None:
+    """The (confidence, correct) pair that a twin logs, plain or by a normalisation, if this line has one."""
     for name in PAIR_METRICS:
-        value = sample.get(name)
+        value = sample.get(name + suffix)
         if isinstance(value, list) and len(value) == 2:
             return _pair(name, *value)
     return None

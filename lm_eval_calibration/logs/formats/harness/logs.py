@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
@@ -12,7 +13,12 @@ from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, sample_files
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
-from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
+from lm_eval_calibration.logs.formats.harness.results import (
+    groups_of,
+    results_beside,
+    results_of,
+    rows_of,
+)
 from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT, Pending, begin
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.names import short_model_name
@@ -43,7 +49,14 @@ class HarnessLogs:
 
     def begin(self, left: Left, asked: Asked) -> Begun:
         """Begin every file of multiple choice; others are left out, with the reason."""
-        begun = {task: _begin(file, asked, left.secrets) for task, file in left.files.items()}
+        beside = {
+            f.date: results_beside(f.path)
+            for f in {f.date: f for f in left.files.values()}.values()
+        }
+        begun = {
+            task: _begin(file, asked, left.secrets, beside[file.date])
+            for task, file in left.files.items()
+        }
         filters = {str(each.filter_name) for each in begun.values() if isinstance(each, Pending)}
         return Begun(lambda: _finish(left, asked, begun), filters)
 
@@ -58,11 +71,13 @@ def _of_folder(name: str) -> str:
     return whole if whole != name else name.rpartition("__")[2]
 
 
-def _begin(file: LogFile, asked: Asked, secrets: frozenset[str]) -> Pending | OtherTypeError:
+def _begin(
+    file: LogFile, asked: Asked, secrets: frozenset[str], results: Mapping[str, Any]
+) -> Pending | OtherTypeError:
     """A file whose reading has begun, or why it holds nothing to read."""
     try:
         with hiding(secrets):
-            return begin(file.path, asked.submit, asked.filter_name)
+            return begin(file.path, asked.submit, asked.filter_name, results)
     except OtherTypeError as error:
         return error
 
@@ -84,4 +99,5 @@ def _finish(left: Left, asked: Asked, begun: Mapping[str, Pending | OtherTypeErr
     if not read:
         raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
     groups = groups_of(left.results, read)
-    return Read([Run(left.label, read, groups, left.results)], reasons)
+    rows = rows_of(left.results, groups)
+    return Read([Run(left.label, read, groups, left.results, rows)], reasons)

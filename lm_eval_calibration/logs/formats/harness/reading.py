@@ -1,9 +1,9 @@
 """How a file's lines say which option is right, and what is kept of a line that is read so.
 
 The harness logs an answer key as text, so "2" may be an option's index or an option that reads
-"2", and a continuation starts with a delimiter whose length is not logged. But it also logs its
-own verdict (`acc`, `acc_norm`). Which reading agrees with the verdicts is found on the first lines, see
-`choosing`; every line is held against its verdict.
+"2", and a continuation starts with a delimiter whose length is not logged. A results file beside the log
+may tell, see `told`. The log also holds the run's own verdicts (`acc`, `acc_norm`). Which reading agrees with
+them is found on the first lines, see `choosing`; every line is held against its verdict.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from lm_eval_calibration.logs.formats.harness.line import (
     target_indices,
     verdict,
 )
+from lm_eval_calibration.logs.formats.harness.told import Told
+from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 from lm_eval_calibration.predictions import Predictions, length_normalised
 from lm_eval_calibration.stated import FLOOR
 
@@ -34,6 +36,8 @@ PAIRS_ONLY = "pairs"
 BY_VERDICT = "verdict"
 STATED = "stated"
 """Also the field of a line that has them."""
+TOLD = "told"
+UNTOLD = Told()
 TIE = 1e-9
 """Scores that differ by less, relatively or in all, are equal but for rounding."""
 
@@ -58,15 +62,14 @@ class ContradictionError(BadLineError):
 class Record(NamedTuple):
     """What is kept of one document.
 
-    scores: log-likelihoods of its options; lengths: their characters; gold: which are right;
-    verdict, verdict_norm: the run's own `acc` and `acc_norm`, `None` where not logged.
+    scores: log-likelihoods of its options; lengths: theirs, by the suffix of each normalisation that is read;
+    gold: which are right; verdict: the run's own `acc`, `None` where not logged.
     """
 
     scores: list[float]
-    lengths: list[int]
+    lengths: dict[str, list[int]]
     gold: list[bool]
     verdict: bool | None
-    verdict_norm: bool | None
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,23 @@ class Reading:
     """How to read a file.
 
     Attributes:
-        gold: where the right option is found, see `GOLD_READERS`; or `PAIRS_ONLY`, where the lines
-            hold a confidence and a verdict only; or `STATED`, where a model stated probabilities of
-            labels.
+        gold: where the right option is found, see `GOLD_READERS`; or `TOLD`, where the results file says; or
+            `PAIRS_ONLY`, where the lines hold a confidence and a verdict only; or `STATED`, where a model
+            stated probabilities of labels.
         delimiter: what stands before each option in its continuation.
-        normalised: whether the lines say `acc_norm`.
+        norms: the suffixes of the normalisations whose verdicts (`acc_norm`) the lines say.
+        told: what the results file tells.
+        own: whether a twin's verdict is held instead of `acc`, which the task decides in a way of its own.
+        sure: whether more is known of which option is right than that the verdict follows from it.
         evidence: what speaks for it, for the message about a line that contradicts it.
     """
 
     gold: str
     delimiter: str = ""
-    normalised: bool = False
+    norms: tuple[str, ...] = ()
+    told: Told = UNTOLD
+    own: bool = False
+    sure: bool = True
     evidence: str = ""
 
     @malformed_is_bad
@@ -96,27 +105,55 @@ class Reading:
         """
         if self.gold == PAIRS_ONLY:
             return _pair_record(sample)
-        if self.gold == STATED:
-            record = _stated_record(sample)
-            self.check(record)
-            return record
-        found = options(sample)
-        texts = [text.removeprefix(self.delimiter) for text in found.texts]
-        right, right_norm = verdict(sample, "acc"), verdict(sample, "acc_norm")
-        gold = GOLD_READERS[self.gold](sample, found, texts)
-        right_ones = set(gold)
-        mask = [i in right_ones for i in range(len(texts))]
-        record = Record(found.loglikelihoods, list(map(len, texts)), mask, right, right_norm)
-        self.check(record)
-        return record
-
-    def check(self, record: Record) -> None:
-        """Hold the document against the run's own verdicts."""
+        record = _stated_record(sample) if self.gold == STATED else self._record(sample)
         if record.verdict is not None:
             self._agree("acc", record.verdict, record.scores, record.gold)
-        if record.verdict_norm is not None and self.normalised:
-            scores = length_normalised(record.scores, record.lengths).tolist()
-            self._agree("acc_norm", record.verdict_norm, scores, record.gold)
+        for suffix, lengths in record.lengths.items():
+            metric = NORMALISATIONS[suffix].verdict
+            right = verdict(sample, metric)
+            if right is not None:
+                scores = length_normalised(record.scores, lengths).tolist()
+                self._agree(metric, right, scores, record.gold)
+        return record
+
+    def _record(self, sample: Sample) -> Record:
+        found = options(sample)
+        texts = self._texts(sample, found)
+        if self.gold == TOLD:
+            gold = self.told.gold_of(sample, texts, found.in_context)
+        else:
+            gold = GOLD_READERS[self.gold](sample, found, texts)
+        right_ones = set(gold)
+        mask = [i in right_ones for i in range(len(texts))]
+        lengths = {n: list(map(NORMALISATIONS[n].length, texts)) for n in self.norms}
+        return Record(found.loglikelihoods, lengths, mask, self._verdict(sample))
+
+    def _texts(self, sample: Sample, found: Options) -> list[str]:
+        """The options as the task has them: without what stands before them."""
+        texts = found.texts
+        if found.in_context:
+            known = self.told.options_of(sample.get("doc"))
+            if known is not None and len(known) == len(texts):
+                return known
+            if found.alone is None:
+                return texts
+            texts = found.alone
+        for text in texts if self.norms else ():
+            if not text.startswith(self.delimiter):
+                raise ContradictionError(
+                    "the delimiter",
+                    False,
+                    f"the option {shown(text)} does not begin with {self.delimiter!r}, as others do",
+                )
+        return [text.removeprefix(self.delimiter) for text in texts]
+
+    def _verdict(self, sample: Sample) -> bool | None:
+        """The run's `acc`; or a twin's, where the task's is a way of its own, or is not there."""
+        said = verdict(sample, "acc")
+        if said is None or self.own:
+            logged = logged_pair(sample)
+            return said if logged is None else logged[1]
+        return said
 
     def _agree(self, metric: str, right: bool, scores: list[float], gold: list[bool]) -> None:
         best = scores.index(max(scores))
@@ -135,13 +172,21 @@ class Reading:
         )
 
 
+def logged_pair(sample: Sample, suffix: str = PLAIN) -> tuple[float, bool] | None:
+    """A twin's (confidence, correct) of a line that has options; `None` where it is absent or damaged."""
+    try:
+        return pair(sample, suffix)
+    except BadLineError:
+        return None
+
+
 def _pair_record(sample: Sample) -> Record:
     """A document of which a confidence and a verdict were logged, as a single option."""
     known = None if asks_options(sample) else pair(sample)
     if known is None:
         options(sample)  # says what the responses are instead
         raise BadLineError("neither log-likelihoods of options nor a (confidence, correct) pair")
-    return Record([known[0]], [0], [known[1]], None, None)
+    return Record([known[0]], {}, [known[1]], None)
 
 
 def _stated_record(sample: Sample) -> Record:
@@ -157,7 +202,7 @@ def _stated_record(sample: Sample) -> Record:
         )
     scores = [math.log(max(value, FLOOR)) for value in p]
     mask = [i in gold for i in range(len(p))]
-    return Record(scores, [0] * len(p), mask, verdict(sample, "acc"), None)
+    return Record(scores, {}, mask, verdict(sample, "acc"))
 
 
 def _by_index(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
@@ -174,6 +219,13 @@ def _by_text(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     if not isinstance(target, str):
         raise BadLineError(f"the target {shown(target)} is no option's text")
     return [texts.index(target)] if target in texts else []
+
+
+def _by_template(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+    """As the harness reads what a template gives: a number, or a list of them, is no text."""
+    target = str(sample["target"])
+    number = target.isdigit() or (target[:1] == "[" and target_indices(target) is not None)
+    return (_by_index if number else _by_text)(sample, found, texts)
 
 
 def _by_labels(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
@@ -203,17 +255,28 @@ def _by_verdict(sample: Sample, found: Options, texts: Sequence[str]) -> list[in
 
 def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     """A twin logs the right option's negative log-probability: the option that has it is right."""
-    nll = sample.get("nll")
+    nll = sample.get("nll", "")
+    if nll is None:
+        return []  # the answer key names no option
     if not isinstance(nll, float):
-        raise BadLineError("no field `nll`, by which the right option could be told")
+        raise BadLineError(
+            "the options stand in the context, and neither `nll` nor `acc` nor a results file beside the log "
+            "tells which of them is right; keep the results file of the run beside its samples"
+        )
     p = Predictions.from_options([found.loglikelihoods], [[]])
-    surprise = -np.asarray(p.log_probabilities)[0]
-    return [int(np.abs(surprise - nll).argmin())]
+    surprise = (-np.asarray(p.log_probabilities)[0]).tolist()
+    near = [abs(s - nll) if s != nll else 0.0 for s in surprise]
+    nearest = [i for i, distance in enumerate(near) if distance == min(near)]
+    best = found.loglikelihoods.index(max(found.loglikelihoods))
+    logged = logged_pair(sample)
+    fitting = [i for i in nearest if logged is None or (i == best) is logged[1]]
+    return (fitting or nearest)[:1]
 
 
 GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] = {
     "index": _by_index,
     "text": _by_text,
+    "template": _by_template,
     "labels": _by_labels,
     "nll": _by_nll,
     BY_VERDICT: _by_verdict,

@@ -9,7 +9,10 @@ from typing import Any
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
+from lm_eval_calibration.logs.formats.harness.files import date_of, task_name
+from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
 from lm_eval_calibration.logs.formats.harness.line import shown
+from lm_eval_calibration.logs.run import GroupRows
 
 DEEPEST = 100
 """Levels of lists and objects in a results file; the harness writes a dozen at most."""
@@ -25,6 +28,16 @@ def results_of(files: Iterable[LogFile]) -> list[dict[str, Any]]:
     paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
     read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
     return [results for results in read if results]
+
+
+def results_beside(file: Path) -> dict[str, Any]:
+    """What the results file of the run that wrote a samples file holds; nothing if it is not there.
+
+    Raises:
+        InvalidInputError: as `results_of`.
+    """
+    found = results_of([LogFile(task_name(file), date_of(file), file)])
+    return found[0] if found else {}
 
 
 def _results(path: Path) -> dict[str, Any]:
@@ -103,6 +116,23 @@ def groups_of(
             if members[name] and known.issuperset(leaves):
                 groups.setdefault(name, leaves)
     return groups
+
+
+def rows_of(results: Iterable[Mapping[str, Any]], groups: Iterable[str]) -> dict[str, GroupRows]:
+    """How the rows of groups were made.
+
+    Args:
+        results: as for `groups_of`.
+        groups: those that it found.
+    """
+    rows: dict[str, GroupRows] = {}
+    wanted = set(groups)
+    for result in results:
+        members = result.get("group_subtasks") or {}
+        for name in (wanted - rows.keys()) & members.keys():
+            tasks = counted(name, members) or _leaves(name, members)
+            rows[name] = GroupRows(tasks, means_of(result, name, tasks))
+    return rows
 
 
 def _leaves(name: str, members: Mapping[str, list[str]]) -> tuple[str, ...]:

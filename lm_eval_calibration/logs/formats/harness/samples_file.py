@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.logs.contract import Progress
 from lm_eval_calibration.logs.formats.harness.choosing import Found, find_reading
 from lm_eval_calibration.logs.formats.harness.chunk import (
@@ -25,34 +27,46 @@ from lm_eval_calibration.logs.formats.harness.files import task_name
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
 from lm_eval_calibration.logs.formats.harness.reading import BY_VERDICT, PAIRS_ONLY, Reading
+from lm_eval_calibration.logs.formats.harness.results import results_beside
+from lm_eval_calibration.logs.formats.harness.told import told_of
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.logs.workers import LARGE_BYTES, Submit, workers
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.normalisation import NORMALISATIONS
+from lm_eval_calibration.predictions import Floats, Ints, Predictions, length_normalised
 from lm_eval_calibration.ragged import blocks, starts_of
 
 FORMAT = "lm-eval"
 
 
-def load_samples(path: str | Path, *, normalised: bool = False) -> Predictions:
+def load_samples(path: str | Path, *, normalised: bool | str = False) -> Predictions:
     """The predictions behind a samples file, whether or not this plugin was installed for the run.
 
     Args:
         path: a `samples_<task>_<date>.jsonl` file of a multiple-choice task or of its twin.
-        normalised: by length-normalised log-likelihoods, as `acc_norm` has it.
+        normalised: by length-normalised log-likelihoods, as `acc_norm` has it; `"_bytes"` as `acc_bytes` has
+            it.
 
     Returns:
         One row per document, in the file's order: the very numbers of the live run.
 
     Raises:
         InvalidInputError: no such file, no multiple-choice documents, a line that cannot be read
-            (with its number), or `normalised` where the run logged no `acc_norm`.
+            (with its number), or `normalised` where the run logged no `acc_norm` (`acc_bytes`), or
+            nothing tells how long options are.
     """
     samples = read_samples(path)
     if not normalised:
         return samples.predictions
-    if samples.normalised is None:
-        raise InvalidInputError(f"{path} logs no `acc_norm`: leave `normalised` out.")
-    return samples.normalised
+    suffix = normalised if isinstance(normalised, str) else "_norm"
+    if suffix not in NORMALISATIONS:
+        raise unknown_name("normalisation", suffix, NORMALISATIONS)
+    if suffix not in samples.normalised:
+        reason = "".join(f" ({note})" for note in samples.notes if "length" in note)
+        raise InvalidInputError(
+            f"{path} logs no `{NORMALISATIONS[suffix].verdict}` that can be followed{reason}: leave "
+            "`normalised` out."
+        )
+    return samples.normalised[suffix]
 
 
 def read_samples(
@@ -105,11 +119,23 @@ class Pending:
         left_out = LeftOut(whole.lines, sorted(bad + twice), whole.others)
         left_out.check(self.file, skip_bad)
         notes = left_out.notes(self.filter_name) + self.found.notes
-        return _samples(self.file, run, self.found.reading, select(whole, keep), notes)
+        complete = not left_out.bad and self.filter_name in (None, "none")
+        return _samples(self.file, run, self.found.reading, select(whole, keep), notes, complete)
 
 
-def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
+def begin(
+    file: Path,
+    submit: Submit,
+    wanted: str | None = None,
+    results: Mapping[str, Any] | None = None,
+) -> Pending:
     """Find out how a file is to be read, by which filter's lines, and submit its ranges.
+
+    Args:
+        file: a samples file.
+        submit: has a function run, here or in another process.
+        wanted: the filter, where the file has it.
+        results: what the run's results file holds; it is read where it lies beside the file, if not given.
 
     Raises:
         InvalidInputError: no such file, or none of its first lines can be read.
@@ -121,8 +147,9 @@ def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
         raise refusal(file, bad)
     if not parsed:
         raise InvalidInputError(f"{file} is empty: the run logged no documents.")
+    told = told_of(results_beside(file) if results is None else results, task_name(file))
     try:
-        found = find_reading(parsed)
+        found = find_reading(parsed, told)
     except BadLineError as error:
         kind = OtherTypeError if isinstance(error, OtherTypeError) else BadLineError
         raise kind(f"{file}, line {parsed[0][0]}: {error}.") from None
@@ -132,17 +159,24 @@ def begin(file: Path, submit: Submit, wanted: str | None = None) -> Pending:
 
 
 def _samples(
-    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...]
+    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...], whole: bool
 ) -> Samples:
     if not len(chunk.count):
         raise InvalidInputError(f"{file} holds no document that can be read: {notes[0]}.")
     predictions, normalised = _predictions(file, reading, chunk)
-    if reading.gold == BY_VERDICT and predictions.gold is None:
+    if reading.gold == BY_VERDICT and predictions.options is None:
         notes += (
             "the log does not say which option is right, only whether the answer was: metrics of "
             "all options cannot be had",
         )
+    elif reading.gold == BY_VERDICT and not predictions.correct.all():
+        notes += (
+            f"of {int((~predictions.correct).sum()):,} document(s) that were answered wrong, the other one of the "
+            "two options is taken to be right: the log does not say",
+        )
     notes += _warnings(predictions)
+    if whole:
+        notes += _own_acc(reading.told.acc, predictions)
     return Samples(
         run=run,
         task=task_name(file),
@@ -153,6 +187,17 @@ def _samples(
         offset=chunk.offset,
         notes=notes,
         format=FORMAT,
+    )
+
+
+def _own_acc(printed: float | None, predictions: Predictions) -> tuple[str, ...]:
+    """That the run's `acc` is another figure than ours of this name."""
+    ours = float(predictions.correct.mean())
+    if printed is None or math.isclose(printed, ours, rel_tol=1e-9, abs_tol=1e-9):
+        return ()
+    return (
+        f"the run printed `acc` {printed:.4f}, by a scoring of the task's own; {ours:.4f} of the most likely "
+        "options are the answer key's, and that is `acc` here",
     )
 
 
@@ -182,10 +227,10 @@ def _warnings(predictions: Predictions) -> tuple[str, ...]:
 
 def _predictions(
     file: Path, reading: Reading, chunk: Chunk
-) -> tuple[Predictions, Predictions | None]:
-    """Predictions by the log-likelihoods, and by the length-normalised ones if asked for."""
+) -> tuple[Predictions, dict[str, Predictions]]:
+    """Predictions by the log-likelihoods, and by those of each normalisation that is read."""
     if reading.gold == PAIRS_ONLY:
-        return Predictions.from_confidences(chunk.scores, chunk.gold), None
+        return Predictions.from_confidences(chunk.scores, chunk.gold), {}
     count = chunk.count.astype(np.intp)
     if count.max() < 2:
         raise OtherTypeError(
@@ -196,11 +241,26 @@ def _predictions(
     if reading.gold == BY_VERDICT:
         known = np.logical_or.reduceat(chunk.gold, starts_of(count)[:-1])
         if not known.all():
-            return Predictions(predictions.confidence, predictions.correct), None
-    if not reading.normalised:
-        return predictions, None
+            return _verdicts_of(predictions), {}
+    normalised = {
+        suffix: Predictions.from_flat(_per_unit(chunk, count, kind), count, chunk.gold)
+        for kind, suffix in enumerate(reading.norms)
+    }
+    if not reading.sure:
+        return _verdicts_of(predictions), {s: _verdicts_of(p) for s, p in normalised.items()}
+    return predictions, normalised
+
+
+def _per_unit(chunk: Chunk, count: Ints, kind: int) -> Floats:
+    """(T,) log-likelihoods over options' lengths."""
     scores = np.empty(len(chunk.scores))
     for block in blocks(count):
-        logits, lengths = block.padded(chunk.scores, -np.inf), block.padded(chunk.lengths, 0)
+        logits = block.padded(chunk.scores, -np.inf)
+        lengths = block.padded(chunk.lengths[:, kind], 0)
         scores[block.places] = block.flat(length_normalised(logits, lengths))
-    return predictions, Predictions.from_flat(scores, count, chunk.gold)
+    return scores
+
+
+def _verdicts_of(predictions: Predictions) -> Predictions:
+    """What is left where it is not sure which option is right, but whether the answer was."""
+    return Predictions(predictions.confidence, predictions.correct)

@@ -133,7 +133,7 @@ def test_verdicts_of_a_tie_are_no_contradiction(write: Write) -> None:
 def test_an_acc_norm_that_nothing_explains_is_said(write: Write) -> None:
     lines = [line(i, acc=1.0, acc_norm=float(i % 2)) for i in range(10)]
     samples = read_samples(write(lines))
-    assert samples.normalised is None
+    assert samples.normalised == {}
     assert "`acc_norm` does not follow from the log-likelihoods" in samples.notes[0]
 
 
