@@ -49,7 +49,7 @@ def resampled_tasks(
     names = [b.name for b in bound]
     with workers(processes, processes > 1 and len(scopes) > 1) as submit:
         begun = {
-            task: submit(_part, list(each), names, replicates, paired, number)
+            task: submit(_part, each[0], list(each[1:]), names, replicates, paired, number)
             for number, (task, each) in enumerate(scopes.items())
         }
         found = {}
@@ -61,10 +61,15 @@ def resampled_tasks(
 
 
 def _part(
-    scopes: list[Scope], names: list[str], replicates: int, paired: bool, number: int
+    first: Scope,
+    others: list[Scope],
+    names: list[str],
+    replicates: int,
+    paired: bool,
+    number: int,
 ) -> TaskDraws:
     """One task: every metric of every model, on documents that are drawn for all alike."""
-    count = len(scopes[0].predictions)
+    scopes, count = [first, *others], len(first.predictions)
     rng = np.random.default_rng((SEED, number))
     groups = random_groups(count, rng)
     weight = draw_groups(groups, replicates, rng) if paired else None

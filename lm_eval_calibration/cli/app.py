@@ -9,14 +9,21 @@ from typing import Any, NoReturn
 
 import typer
 
-from lm_eval_calibration.cli.commands import fit, fit_networks, offline, sentences, trust
+from lm_eval_calibration.cli.commands import (
+    fit,
+    fit_networks,
+    leaderboards,
+    offline,
+    sentences,
+    trust,
+)
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.encoding import tolerant
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.redact import clean, redact, secrets_in
 from lm_eval_calibration.texts import printable
 
-__all__ = ["app", "fit", "fit_networks", "main", "offline", "sentences", "trust"]
+__all__ = ["app", "fit", "fit_networks", "leaderboards", "main", "offline", "sentences", "trust"]
 
 
 def main() -> None:

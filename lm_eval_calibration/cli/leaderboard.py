@@ -1,0 +1,155 @@
+"""`lm-calib leaderboard`: many models on the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.leaderboard import (
+    METRICS,
+    Figure,
+    Leaderboard,
+    Standing,
+    leaderboard,
+)
+from lm_eval_calibration.cli.formats import (
+    ARROWS,
+    Format,
+    csv_table,
+    dump,
+    interval,
+    markdown_table,
+    number,
+    print_tables,
+)
+from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs.workers import processes
+from lm_eval_calibration.metrics.table import bind
+
+SLOW = 5_000_000
+"""Documents times replicates from which ranking takes more than a few seconds."""
+LEGEND = (
+    "place: shared by neighbours that cannot be told apart (paired bootstrap, Holm over neighbours). rank: "
+    "with its 95 % interval. \u00b1: half of a figure's 95 % interval; --markdown, --csv and --json have both "
+    "ends."
+)
+
+
+def rank_runs(
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None,
+    by: str | None,
+    tasks: Sequence[str] | None,
+    *,
+    pooled: bool,
+    require_all: bool,
+    replicates: int,
+) -> Leaderboard:
+    """The leaderboard, with a progress bar if there is much to draw."""
+    documents = sum(len(s) for run in runs for s in run.samples.values())
+    steps = len({task for run in runs for task in run.samples})
+    with working("ranking", steps, documents * replicates > SLOW) as progress:
+        return leaderboard(
+            runs,
+            metrics or METRICS,
+            by=by,
+            tasks=tasks,
+            pooled=pooled,
+            require_all=require_all,
+            replicates=replicates,
+            processes=processes(),
+            progress=progress,
+        )
+
+
+def render(board: Leaderboard, how: Format) -> str | None:
+    """The models in `how`, as text; `None` for the terminal, where they are printed."""
+    if how is Format.JSON:
+        return dump({"lm_eval_calibration": __version__, "leaderboard": _as_json(board)})
+    if how is Format.CSV:
+        return csv_table([row for s in board.standings for row in _flat(board, s)])
+    if how is Format.MARKDOWN:
+        header = ["model", "place", "rank", *(_titled(name) for name in board.metrics)]
+        rows = [_cells(board, standing, both_ends=True) for standing in board.standings]
+        return f"**{title(board)}**\n\n{markdown_table(header, rows, texts=1)}"
+    print_tables([title(board), _table(board), "", LEGEND])
+    return None
+
+
+def title(board: Leaderboard) -> str:
+    """What the figures are of."""
+    documents = f"{sum(board.tasks.values()):,} documents"
+    many = len(board.tasks)
+    over = "pooled" if board.pooled else f"mean of {many} tasks, each of the same weight"
+    one = over if many > 1 else next(iter(board.tasks))
+    return f"{len(board.standings)} models, {one}, {documents}; ranked by {board.by}"
+
+
+def _table(board: Leaderboard) -> Table:
+    table = Table(box=None, header_style="bold")
+    for name in ("place", "model", "rank", *map(_titled, board.metrics)):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    for standing in board.standings:
+        model, place, *others = _cells(board, standing, both_ends=False)
+        table.add_row(place, model, *others)
+    return table
+
+
+def _titled(name: str) -> str:
+    return f"{name} {ARROWS[bind(name).higher_is_better]}".strip()
+
+
+def _cells(board: Leaderboard, s: Standing, both_ends: bool) -> list[str]:
+    rank = f"{s.rank.value} [{s.rank.low}, {s.rank.high}]"
+    figures = [_cell(s.figures[name], both_ends) for name in board.metrics]
+    return [s.model, str(s.place), rank, *figures]
+
+
+def _cell(figure: Figure, both_ends: bool) -> str:
+    if both_ends:
+        return f"{number(figure.value)} {interval(figure.low, figure.high)}"
+    half = (figure.high - figure.low) / 2
+    return f"{number(figure.value, 3)} \u00b1{number(half, 3)}"
+
+
+def _as_json(board: Leaderboard) -> dict[str, Any]:
+    return {
+        "metrics": list(board.metrics),
+        "by": board.by,
+        "pooled": board.pooled,
+        "tasks": dict(board.tasks),
+        "notes": list(board.notes),
+        "models": [
+            {
+                "model": s.model,
+                "place": s.place,
+                "rank": {"value": s.rank.value, "low": s.rank.low, "high": s.rank.high},
+                "metrics": {
+                    name: {"value": f.value, "low": f.low, "high": f.high}
+                    for name, f in s.figures.items()
+                },
+                "tasks": {name: dict(values) for name, values in s.tasks.items()},
+            }
+            for s in board.standings
+        ],
+    }
+
+
+def _flat(board: Leaderboard, s: Standing) -> Iterator[dict[str, Any]]:
+    for name, figure in s.figures.items():
+        yield {
+            "model": s.model,
+            "place": s.place,
+            "rank": s.rank.value,
+            "rank_low": s.rank.low,
+            "rank_high": s.rank.high,
+            "metric": name,
+            "value": figure.value,
+            "low": figure.low,
+            "high": figure.high,
+            "tasks": len(board.tasks),
+        }
