@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +31,42 @@ def is_named(path: Path) -> bool:
     return _NAME.fullmatch(path.name) is not None
 
 
-def sample_files(path: Path) -> dict[Path, dict[str, LogFile]]:
-    """The newest samples file of each task in each folder, by folder and task; {} without any.
+def sample_files(path: Path) -> dict[Path, list[LogFile]]:
+    """All samples files, by folder; {} without any.
 
     Args:
         path: a samples file (any `.jsonl` may be one), or a folder searched for them at any depth.
     """
-    newest: dict[Path, dict[str, LogFile]] = {}
     if path.is_dir():
         paths = sorted(p for p in path.rglob("samples_*.json*") if is_named(p))
     else:
         paths = [path] if path.suffix == ".jsonl" or is_named(path) else []
+    found: dict[Path, list[LogFile]] = {}
     for each in paths:
-        match = _NAME.fullmatch(each.name)
-        found = LogFile(task_name(each), match["date"] if match else "", each)
-        tasks = newest.setdefault(each.parent, {})
-        if found.task not in tasks or found.date > tasks[found.task].date:
-            tasks[found.task] = found
-    return newest
+        found.setdefault(each.parent, []).append(LogFile(task_name(each), date_of(each), each))
+    return found
+
+
+def newest(files: Iterable[LogFile]) -> dict[str, LogFile]:
+    """The newest file of each task."""
+    kept: dict[str, LogFile] = {}
+    for file in files:
+        if file.task not in kept or file.date > kept[file.task].date:
+            kept[file.task] = file
+    return kept
+
+
+def results_file(folder: Path, date: str) -> Path | None:
+    """What the run of a date wrote beside its samples, if it is there.
+
+    `results_<date>.json`, or with `--output_path out/name.json`, `name_<date>.json`.
+    """
+    usual = folder / f"results_{date}.json"
+    if not date or usual.is_file():
+        return usual if date else None
+    end = f"_{date}.json"
+    named = sorted(p for p in folder.iterdir() if p.name.endswith(end) and not is_named(p))
+    return named[0] if named else None
 
 
 def filter_mark(name: str) -> bytes:

@@ -11,9 +11,10 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
-from lm_eval_calibration.logs.formats.harness.files import is_named, sample_files
+from lm_eval_calibration.logs.formats.harness.files import is_named, newest, sample_files
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
 from lm_eval_calibration.logs.formats.harness.results import (
+    by_model,
     groups_of,
     results_beside,
     results_of,
@@ -26,26 +27,25 @@ from lm_eval_calibration.redact import hiding, redact
 
 
 class HarnessLogs:
-    """A `Format`; one file for each task, in one folder for each model."""
+    """A `Format`; one file for each task."""
 
     name = FORMAT
     meaning = "runs of lm-evaluation-harness, made with --log_samples"
 
     def finds(self, path: Path) -> Sequence[Left]:
-        """The newest samples of each task in each folder."""
+        """The newest samples of each task of each model in each folder."""
         sure = path.is_dir() or is_named(path)
         return [
-            Left(self.name, folder, files, sure=sure)
+            Left(self.name, folder, newest(mine), model=model, sure=sure)
             for folder, files in sample_files(path).items()
+            for model, mine in by_model(files).items()
         ]
 
     def about(self, left: Left) -> Left:
         """With what its results files say."""
         results = tuple(results_of(left.files.values()))
-        model = next((str(r["model_name"]) for r in results if r.get("model_name")), None)
-        if model is None:
-            model = _of_folder(left.folder.resolve().name)
-        return replace(left, results=results, model=model)
+        model = next((str(r["model_name"]) for r in results if r.get("model_name")), left.model)
+        return replace(left, results=results, model=model or _of_folder(left.folder.resolve().name))
 
     def begin(self, left: Left, asked: Asked) -> Begun:
         """Begin every file of multiple choice; others are left out, with the reason."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
-from lm_eval_calibration.logs.formats.harness.files import date_of, task_name
+from lm_eval_calibration.logs.formats.harness.files import date_of, is_named, results_file, task_name
 from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
 from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.run import GroupRows
@@ -25,9 +25,39 @@ def results_of(files: Iterable[LogFile]) -> list[dict[str, Any]]:
     Raises:
         InvalidInputError: one that cannot be used; the message names it and its field.
     """
-    paths = {f.path.with_name(f"results_{f.date}.json"): None for f in files if f.date}
-    read = [_results(path) for path in sorted(paths, reverse=True) if path.is_file()]
+    dates = {(f.date, f.path.parent): None for f in files if f.date}
+    paths = [results_file(folder, date) for date, folder in sorted(dates, reverse=True)]
+    read = [_results(path) for path in dict.fromkeys(paths) if path is not None]
     return [results for results in read if results]
+
+
+def by_model(files: Sequence[LogFile]) -> dict[str, list[LogFile]]:
+    """The files of one folder by the model that the results of their dates name.
+
+    A folder is only where files lie. Those of dates without results are the model's, where there is
+    one; else they are nobody's, "".
+    """
+    folder = files[0].path.parent
+    dates = {file.date for file in files} | {date_of(p) for p in folder.iterdir() if is_named(p)}
+    models = {date: _model(folder, date) for date in dates}
+    known = {name for name in models.values() if name}
+    alone = known.pop() if len(known) == 1 else ""
+    found: dict[str, list[LogFile]] = {}
+    for file in files:
+        found.setdefault(models[file.date] or alone, []).append(file)
+    return found
+
+
+def _model(folder: Path, date: str) -> str:
+    """As a results file names it; "" where none does, or it is damaged (which is said elsewhere)."""
+    path = results_file(folder, date)
+    if path is None:
+        return ""
+    try:
+        name = json_text.read_object(path).get("model_name")
+    except (json_text.InvalidJSONError, OSError):
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def results_beside(file: Path) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.harness.files import sample_files, task_name
+from lm_eval_calibration.logs.formats.harness.files import newest, sample_files, task_name
 from lm_eval_calibration.logs.formats.harness.results import groups_of, results_of
 from lm_eval_calibration.logs.runs import find_runs
 
@@ -29,13 +30,14 @@ def folder(tmp_path: Path) -> Path:
 def test_newest_of_each_task_in_each_folder(folder: Path) -> None:
     found = sample_files(folder)
     assert set(found) == {folder / "a", folder / "b"}
-    assert set(found[folder / "a"]) == {"arc_easy", "mmlu_a_b"}
-    assert found[folder / "a"]["arc_easy"].path.name == NEW.format("arc_easy")
+    kept = newest(found[folder / "a"])
+    assert set(kept) == {"arc_easy", "mmlu_a_b"}
+    assert kept["arc_easy"].path.name == NEW.format("arc_easy")
 
 
 def test_a_file_that_is_named_is_the_one_that_is_read(folder: Path) -> None:
     old = folder / "a" / OLD.format("arc_easy")
-    assert sample_files(old)[folder / "a"]["arc_easy"].path == old
+    assert [file.path for file in sample_files(old)[folder / "a"]] == [old]
     (both,) = find_runs([old, folder / "a"])
     assert both.files["arc_easy"].path.name == NEW.format("arc_easy")
 
@@ -70,11 +72,29 @@ def test_paths_that_hold_nothing(tmp_path: Path) -> None:
 
 def test_results_of_the_same_date(folder: Path) -> None:
     files = sample_files(folder)
-    assert results_of(files[folder / "a"].values()) == [{"n": 1}]
-    assert results_of(files[folder / "b"].values()) == []
+    assert results_of(files[folder / "a"]) == [{"n": 1}]
+    assert results_of(files[folder / "b"]) == []
     (folder / "b" / "results_2026-01-01T00-00-00.000001.json").write_text("{")
     with pytest.raises(InvalidInputError, match="not JSON"):
-        results_of(files[folder / "b"].values())
+        results_of(files[folder / "b"])
+
+
+def test_two_models_in_one_folder(tmp_path: Path) -> None:
+    """As `--output_path out/name.json` leaves them: a folder is only where files lie."""
+    for model, day in (("one", 1), ("two", 2), ("two", 3)):
+        date = f"2026-01-0{day}T00-00-00.000001"
+        named = {"model_name": f"org/{model}"}
+        (tmp_path / f"{model}_{date}.json").write_text(json.dumps(named))
+        (tmp_path / f"samples_arc_{date}.jsonl").write_text("{}\n")
+    found = {left.label: left for left in find_runs([tmp_path])}
+    assert set(found) == {"one", "two"}
+    assert found["two"].files["arc"].date.startswith("2026-01-03")
+    one = tmp_path / "samples_arc_2026-01-01T00-00-00.000001.jsonl"
+    again = find_runs([one, tmp_path])
+    assert {left.label for left in again} == {"one", "two"}
+    (unknown,) = (tmp_path / "samples_arc_2026-01-04T00-00-00.000001.jsonl",)
+    unknown.write_text("{}\n")
+    assert {left.label for left in find_runs([tmp_path])} == {"one", "two", tmp_path.name}
 
 
 def test_groups_are_resolved_to_tasks_and_must_be_whole() -> None:
@@ -123,7 +143,7 @@ def test_results_that_lie(folder: Path, text: str, message: str) -> None:
     path = folder / "a" / "results_2026-01-01T00-00-00.000001.json"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(InvalidInputError, match=message) as caught:
-        results_of(sample_files(folder)[folder / "a"].values())
+        results_of(sample_files(folder)[folder / "a"])
     assert str(path) in str(caught.value) and "take the file away" in str(caught.value)
 
 
