@@ -13,6 +13,7 @@ from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, newest, sample_files
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
+from lm_eval_calibration.logs.formats.harness.printed import differences
 from lm_eval_calibration.logs.formats.harness.results import (
     by_model,
     groups_of,
@@ -58,7 +59,7 @@ class HarnessLogs:
             for task, file in left.files.items()
         }
         filters = {str(each.filter_name) for each in begun.values() if isinstance(each, Pending)}
-        return Begun(lambda: _finish(left, asked, begun), filters)
+        return Begun(lambda: _finish(left, asked, begun, beside), filters)
 
     def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
         """From the lines that were read."""
@@ -82,7 +83,12 @@ def _begin(
         return error
 
 
-def _finish(left: Left, asked: Asked, begun: Mapping[str, Pending | OtherTypeError]) -> Read:
+def _finish(
+    left: Left,
+    asked: Asked,
+    begun: Mapping[str, Pending | OtherTypeError],
+    beside: Mapping[str, Mapping[str, Any]],
+) -> Read:
     read: dict[str, Samples] = {}
     reasons = []
     for task, pending in begun.items():
@@ -94,7 +100,8 @@ def _finish(left: Left, asked: Asked, begun: Mapping[str, Pending | OtherTypeErr
         except OtherTypeError as error:
             reasons.append(str(error))
             continue
-        notes = redact(samples.notes, left.secrets)
+        told = differences(samples, beside.get(left.files[task].date, {}))
+        notes = redact((*samples.notes, *told), left.secrets)
         read[task] = replace(samples, notes=notes, secrets=left.secrets)
     if not read:
         raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))

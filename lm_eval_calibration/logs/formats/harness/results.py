@@ -9,7 +9,12 @@ from typing import Any
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
-from lm_eval_calibration.logs.formats.harness.files import date_of, is_named, results_file, task_name
+from lm_eval_calibration.logs.formats.harness.files import (
+    date_of,
+    is_named,
+    results_file,
+    task_name,
+)
 from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
 from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.run import GroupRows
