@@ -17,6 +17,7 @@ from lm_eval_calibration.logs.formats.harness.line import (
 )
 from lm_eval_calibration.logs.formats.harness.reading import (
     BY_VERDICT,
+    NLL,
     PAIRS_ONLY,
     STATED,
     TOLD,
@@ -141,7 +142,7 @@ def _shared(texts: Sequence[str]) -> str:
 def _golds(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[str]:
     """Where the right option may be found: by its text first, if most targets are options."""
     if _mostly(found, lambda line: line[1].in_context):
-        return ["nll"]
+        return [NLL]
     plain = [d for d in delimiters if not d.strip()] or delimiters
     are_texts = [
         any(sample["target"] in [t.removeprefix(d) for t in o.texts] for d in plain)

@@ -125,7 +125,7 @@ def _settled(best: Reading, same: Sequence[Reading], tried: _Tried, told: Told) 
     plain = list(dict.fromkeys(replace(r, norms=()) for r in equals))
     golds = [golds_of(reading, tried.lines) for reading in plain]
     if golds.count(golds[0]) < len(golds):
-        _need_verdicts(tried.lines)
+        _need_verdicts(tried.lines, beside)
         notes += (
             f"the target of a line may be an option's number or its text, the verdicts fit both, and {beside}: "
             "metrics of all options are withheld",
@@ -155,13 +155,13 @@ def _lengths_are_sure(best: Reading, equals: Sequence[Reading], tried: _Tried, t
     return all(row.agree and not row.against for row in rows)
 
 
-def _need_verdicts(lines: Lines) -> None:
+def _need_verdicts(lines: Lines, beside: str) -> None:
     """Refuse lines of which neither the right option nor a verdict is known."""
     for number, sample in lines:
         if verdict(sample, "acc") is None and logged_pair(sample) is None:
             raise BadLineError(
-                f"line {number} logs no `acc`, and its target may be an option's number or its text: which "
-                "option is right is not known; keep the results file of the run beside its samples"
+                f"line {number} logs no `acc`, its target may be an option's number or its text, and {beside}: "
+                "which option is right is not known"
             )
 
 

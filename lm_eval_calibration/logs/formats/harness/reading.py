@@ -37,6 +37,7 @@ BY_VERDICT = "verdict"
 STATED = "stated"
 """Also the field of a line that has them."""
 TOLD = "told"
+NLL = "nll"
 UNTOLD = Told()
 TIE = 1e-9
 """Scores that differ by less, relatively or in all, are equal but for rounding."""
@@ -123,9 +124,13 @@ class Reading:
             gold = self.told.gold_of(sample, texts, found.in_context)
         else:
             gold = GOLD_READERS[self.gold](sample, found, texts)
+        lengths = {n: list(map(NORMALISATIONS[n].length, texts)) for n in self.norms}
+        if self.gold == NLL and len(gold) > 1:
+            gold = [i for i in gold if _fits(sample, found.loglikelihoods, lengths, i)][:1] or gold[
+                :1
+            ]
         right_ones = set(gold)
         mask = [i in right_ones for i in range(len(texts))]
-        lengths = {n: list(map(NORMALISATIONS[n].length, texts)) for n in self.norms}
         return Record(found.loglikelihoods, lengths, mask, self._verdict(sample))
 
     def _texts(self, sample: Sample, found: Options) -> list[str]:
@@ -254,7 +259,7 @@ def _by_verdict(sample: Sample, found: Options, texts: Sequence[str]) -> list[in
 
 
 def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """A twin logs the right option's negative log-probability: the option that has it is right."""
+    """A twin logs the right option's negative log-probability: the options that have it, one of them right."""
     nll = sample.get("nll", "")
     if nll is None:
         return []  # the answer key names no option
@@ -270,7 +275,16 @@ def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     best = found.loglikelihoods.index(max(found.loglikelihoods))
     logged = logged_pair(sample)
     fitting = [i for i in nearest if logged is None or (i == best) is logged[1]]
-    return (fitting or nearest)[:1]
+    return fitting or nearest
+
+
+def _fits(
+    sample: Sample, scores: list[float], lengths: Mapping[str, list[int]], option: int
+) -> bool:
+    """Whether the verdicts by length are those of a document whose one right option this is."""
+    said = {suffix: verdict(sample, NORMALISATIONS[suffix].verdict) for suffix in lengths}
+    best = {n: int(length_normalised(scores, lengths[n]).argmax()) for n in lengths}
+    return all(right is None or (best[n] == option) is right for n, right in said.items())
 
 
 GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] = {
@@ -278,6 +292,6 @@ GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] =
     "text": _by_text,
     "template": _by_template,
     "labels": _by_labels,
-    "nll": _by_nll,
+    NLL: _by_nll,
     BY_VERDICT: _by_verdict,
 }
