@@ -13,7 +13,6 @@ from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, newest, sample_files
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
-from lm_eval_calibration.logs.formats.harness.printed import differences
 from lm_eval_calibration.logs.formats.harness.results import (
     by_model,
     groups_of,
@@ -59,7 +58,7 @@ class HarnessLogs:
             for task, file in left.files.items()
         }
         filters = {str(each.filter_name) for each in begun.values() if isinstance(each, Pending)}
-        return Begun(lambda: _finish(left, asked, begun, beside), filters)
+        return Begun(lambda: _finish(left, asked, begun), filters)
 
     def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
         """From the lines that were read."""
@@ -87,7 +86,6 @@ def _finish(
     left: Left,
     asked: Asked,
     begun: Mapping[str, Pending | OtherTypeError],
-    beside: Mapping[str, Mapping[str, Any]],
 ) -> Read:
     read: dict[str, Samples] = {}
     reasons = []
@@ -100,8 +98,7 @@ def _finish(
         except OtherTypeError as error:
             reasons.append(str(error))
             continue
-        told = differences(samples, beside.get(left.files[task].date, {}))
-        notes = redact((*samples.notes, *told), left.secrets)
+        notes = redact(samples.notes, left.secrets)
         read[task] = replace(samples, notes=notes, secrets=left.secrets)
     if not read:
         raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from lm_eval_calibration.logs.formats.harness.chunk import (
 from lm_eval_calibration.logs.formats.harness.files import task_name
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
+from lm_eval_calibration.logs.formats.harness.printed import differences
 from lm_eval_calibration.logs.formats.harness.reading import BY_VERDICT, PAIRS_ONLY, Reading
 from lm_eval_calibration.logs.formats.harness.results import results_beside
 from lm_eval_calibration.logs.formats.harness.told import told_of
@@ -105,6 +105,7 @@ class Pending:
     filter_name: str | None
     chunks: list[Callable[[], Chunk]]
     sizes: list[int]
+    results: Mapping[str, Any]
 
     def finish(self, run: str, skip_bad: bool, progress: Progress | None) -> Samples:
         """Gather what was read; see `read_samples`."""
@@ -119,8 +120,8 @@ class Pending:
         left_out = LeftOut(whole.lines, sorted(bad + twice), whole.others)
         left_out.check(self.file, skip_bad)
         notes = left_out.notes(self.filter_name) + self.found.notes
-        complete = not left_out.bad and self.filter_name in (None, "none")
-        return _samples(self.file, run, self.found.reading, select(whole, keep), notes, complete)
+        samples = _samples(self.file, run, self.found.reading, select(whole, keep), notes)
+        return replace(samples, notes=samples.notes + differences(samples, self.results))
 
 
 def begin(
@@ -147,7 +148,8 @@ def begin(
         raise refusal(file, bad)
     if not parsed:
         raise InvalidInputError(f"{file} is empty: the run logged no documents.")
-    told = told_of(results_beside(file) if results is None else results, task_name(file))
+    results = results_beside(file) if results is None else results
+    told = told_of(results, task_name(file))
     try:
         found = find_reading(parsed, told)
     except BadLineError as error:
@@ -155,11 +157,12 @@ def begin(
         raise kind(f"{file}, line {parsed[0][0]}: {error}.") from None
     spans = ranges(file)
     chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
-    return Pending(file, found, filter_name, chunks, [stop - start for start, stop in spans])
+    sizes = [stop - start for start, stop in spans]
+    return Pending(file, found, filter_name, chunks, sizes, results)
 
 
 def _samples(
-    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...], whole: bool
+    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...]
 ) -> Samples:
     if not len(chunk.count):
         raise InvalidInputError(f"{file} holds no document that can be read: {notes[0]}.")
@@ -175,8 +178,6 @@ def _samples(
             "two options is taken to be right: the log does not say",
         )
     notes += _warnings(predictions)
-    if whole:
-        notes += _own_acc(reading.told.acc, predictions)
     return Samples(
         run=run,
         task=task_name(file),
@@ -187,17 +188,6 @@ def _samples(
         offset=chunk.offset,
         notes=notes,
         format=FORMAT,
-    )
-
-
-def _own_acc(printed: float | None, predictions: Predictions) -> tuple[str, ...]:
-    """That the run's `acc` is another figure than ours of this name."""
-    ours = float(predictions.correct.mean())
-    if printed is None or math.isclose(printed, ours, rel_tol=1e-9, abs_tol=1e-9):
-        return ()
-    return (
-        f"the run printed `acc` {printed:.4f}, by a scoring of the task's own; {ours:.4f} of the most likely "
-        "options are the answer key's, and that is `acc` here",
     )
 
 

@@ -34,7 +34,6 @@ class Told:
         target, text: `doc_to_target` and `doc_to_text`, where they are no functions; a list as a tuple.
         bare: whether a document's text is all of its prompt.
         own_scoring: whether the task scores documents by a function of its own.
-        acc: the task's, as the run printed it.
     """
 
     known: bool = False
@@ -44,7 +43,6 @@ class Told:
     text: str | int | tuple[Any, ...] | None = None
     bare: bool = False
     own_scoring: str = ""
-    acc: float | None = None
 
     def options_of(self, doc: Any) -> list[str] | None:
         """A document's options, without what stands before them; `None` if that is not known."""
@@ -102,7 +100,6 @@ def told_of(results: Mapping[str, Any], task: str) -> Told:
         return Told()
     chat = _chat_template(results, task)
     scoring = config.get("process_results")
-    acc = _mapping(_mapping(results, "results"), task).get("acc,none")
     return Told(
         known=True,
         delimiters=tuple(dict.fromkeys(_delimiters(config, chat))),
@@ -111,7 +108,6 @@ def told_of(results: Mapping[str, Any], task: str) -> Told:
         text=_given(config.get("doc_to_text")),
         bare=chat is False and _is_bare(results, config, task),
         own_scoring=str(scoring) if scoring else "",
-        acc=float(acc) if isinstance(acc, float) else None,
     )
 
 

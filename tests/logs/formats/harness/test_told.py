@@ -144,5 +144,5 @@ def test_an_acc_of_the_task_s_own_is_said(write: Write) -> None:
     path.with_name(name).write_text(json.dumps(found))
     (note,) = read_samples(path).notes
     assert note.startswith(
-        "the run printed `acc` 0.2500, by a scoring of the task's own; 1.0000 of"
+        "the run printed acc 0.2500, and 1.0000 is how often the likeliest option"
     )
