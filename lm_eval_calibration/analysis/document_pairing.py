@@ -123,7 +123,7 @@ def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:
         predictions=s.predictions.take(rows),
         normalised=normalised,
         doc_hash=s.doc_hash[rows],
-        offset=s.offset[rows],
+        offset=s.offset[rows] if len(s.offset) else s.offset,
     )
 
 

@@ -6,10 +6,12 @@ Another package adds one by an entry point `lm_eval_calibration.formats` that na
 from lm_eval_calibration.logs.contract import Format, what_is_wrong
 from lm_eval_calibration.logs.formats.details import LEADERBOARD, LIGHTEVAL
 from lm_eval_calibration.logs.formats.harness import HARNESS
+from lm_eval_calibration.logs.formats.harness_lists import LISTS
 from lm_eval_calibration.members import Members
 
 OURS: list[Format] = [
     HARNESS,
+    LISTS,
     LIGHTEVAL,
     LEADERBOARD,
 ]

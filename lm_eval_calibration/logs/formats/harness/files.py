@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration.logs.contract import LogFile
+from lm_eval_calibration.logs.formats.json_list import head_of
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl?")
 
@@ -37,6 +38,8 @@ def sample_files(path: Path) -> dict[Path, dict[str, LogFile]]:
     else:
         paths = [path] if path.suffix == ".jsonl" or is_named(path) else []
     for each in paths:
+        if head_of(each):  # a list, as releases before 0.4.3 wrote: `harness_lists`
+            continue
         match = _NAME.fullmatch(each.name)
         found = LogFile(task_name(each), match["date"] if match else "", each)
         tasks = newest.setdefault(each.parent, {})
