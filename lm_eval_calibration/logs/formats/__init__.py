@@ -7,11 +7,13 @@ from lm_eval_calibration.logs.contract import Format, what_is_wrong
 from lm_eval_calibration.logs.formats.details import LEADERBOARD, LIGHTEVAL
 from lm_eval_calibration.logs.formats.harness import HARNESS
 from lm_eval_calibration.logs.formats.harness_lists import LISTS
+from lm_eval_calibration.logs.formats.harness_write_out import WRITE_OUT
 from lm_eval_calibration.members import Members
 
 OURS: list[Format] = [
     HARNESS,
     LISTS,
+    WRITE_OUT,
     LIGHTEVAL,
     LEADERBOARD,
 ]

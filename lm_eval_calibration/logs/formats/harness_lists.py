@@ -114,7 +114,7 @@ class HarnessLists:
 
     def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
         """From the list that was read."""
-        wanted = {int(samples.doc_hash[row]): row for row in rows}
+        wanted: dict[int | None, int] = {int(samples.doc_hash[row]): row for row in rows}
         offset = np.zeros(len(samples), np.int64)
         target = new_folder(str(samples.path.parent)) / "shown.jsonl"
         with target.open("wb") as file:
@@ -135,7 +135,7 @@ def is_list(path: Path) -> bool:
     if path.suffix not in (".json", ".jsonl") or not path.is_file():
         return False
     head = head_of(path)
-    return b'"doc_id"' in head and b'"prompt_0"' not in head or bool(head and is_named(path))
+    return bool(head) and (is_named(path) or (b'"doc_id"' in head and b'"prompt_0"' not in head))
 
 
 def _hash(text: bytes) -> int | None:

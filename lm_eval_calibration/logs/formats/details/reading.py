@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,13 +11,12 @@ from lm_eval_calibration.logs.contract import LogFile
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.details.record import Record, record_of
 from lm_eval_calibration.logs.formats.details.rows import rows_of
+from lm_eval_calibration.logs.formats.details.verdicts import check_verdict
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.left_out import BadRows
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions, length_normalised
 
-TIE = 1e-9
-"""Scores that differ by less, relatively or in all, are equal but for rounding."""
 FEW = 0.01
 """Of a file's rows, so many may lie about `acc_norm`; if it is more, lengths are counted otherwise."""
 LENGTHS: tuple[Callable[[str], int], ...] = (len, lambda text: len(text) - text.startswith(" "))
@@ -71,7 +69,7 @@ def _records(path: Path, bad: BadRows) -> dict[int, Record]:
     for number, row in enumerate(rows_of(path), start=1):
         try:
             record = record_of(row)
-            _check("acc", record.verdict, record.scores, record)
+            check_verdict("acc", record.verdict, record.scores, record.gold)
         except BadLineError as error:
             generated = error if isinstance(error, OtherTypeError) else generated
             bad.bad.append((number, str(error)))
@@ -80,20 +78,6 @@ def _records(path: Path, bad: BadRows) -> dict[int, Record]:
     if generated is not None and not records:
         raise OtherTypeError(f"{path}: {generated}.")
     return records
-
-
-def _check(metric: str, right: bool | None, scores: Sequence[float], record: Record) -> None:
-    """Hold a document against the run's verdict; options that tie may both be the likeliest."""
-    best = max(scores)
-    likeliest = [
-        i for i, s in enumerate(scores) if math.isclose(s, best, rel_tol=TIE, abs_tol=TIE)
-    ]
-    if right is None or any((i in record.gold) is right for i in [scores.index(best), *likeliest]):
-        return
-    raise BadLineError(
-        f"the run logged `{metric}` = {int(right)}, but option {scores.index(best)} (from 0), the most "
-        f"likely one, {'is not' if right else 'is'} among the right ones ({record.gold})"
-    )
 
 
 def _lengths(
@@ -133,7 +117,7 @@ def _against(records: dict[int, Record], count: Callable[[str], int]) -> list[tu
     for number, record in records.items():
         scores = length_normalised(record.scores, [*map(count, record.texts)]).tolist()
         try:
-            _check("acc_norm", record.verdict_norm, scores, record)
+            check_verdict("acc_norm", record.verdict_norm, scores, record.gold)
         except BadLineError as error:
             found.append((number, str(error)))
     return found

@@ -67,7 +67,7 @@ def record_of(row: Row) -> Record:
         BadLineError: it cannot be read.
     """
     fields = _nested(row) if all(name in row for name in NESTED) else _flat(row)
-    scores = _scores(fields.predictions)
+    scores = loglikelihoods(fields.predictions)
     texts = _texts(fields.choices)
     metrics = fields.metrics if isinstance(fields.metrics, Mapping) else {}
     if texts and len(scores) == 2 * len(texts):
@@ -123,8 +123,16 @@ def _text_or_value(cell: Any) -> Any:
         return cell
 
 
-def _scores(predictions: Any) -> list[float]:
-    """The log-likelihoods, of numbers or of (log-likelihood, whether it is the likeliest text) pairs."""
+def loglikelihoods(predictions: Any) -> list[float]:
+    """The options' log-likelihoods.
+
+    Args:
+        predictions: numbers, or (log-likelihood, whether it is the likeliest text) pairs.
+
+    Raises:
+        OtherTypeError: texts, or a single one.
+        BadLineError: something else, or no logarithms of probabilities.
+    """
     if not isinstance(predictions, Sequence) or isinstance(predictions, str) or not predictions:
         raise BadLineError(f"`predictions` are {shown(predictions)}, no log-likelihoods")
     if any(isinstance(each, str) for each in predictions):
@@ -132,6 +140,8 @@ def _scores(predictions: Any) -> list[float]:
     scores = [_number(option, each) for option, each in enumerate(predictions)]
     if len(scores) < 2:
         raise OtherTypeError("there is a single log-likelihood, and nothing to choose between")
+    if max(scores) == -math.inf:
+        raise BadLineError("all options have log-likelihood -inf; no option can be preferred")
     return scores
 
 
