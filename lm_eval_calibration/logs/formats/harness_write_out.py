@@ -161,7 +161,9 @@ def _gold(truth: Any, prompts: Sequence[str]) -> list[int]:
 def _shared(prompts: Sequence[str]) -> str:
     """What all prompts begin with, up to the end of a word."""
     first, last = min(prompts), max(prompts)  # what these two share, all share
-    count = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    count = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
+    )
     return first[: first.rfind(" ", 0, count) + 1]
 
 
