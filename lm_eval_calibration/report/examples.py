@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import Document, read_documents
 from lm_eval_calibration.logs.formats.harness.documents import logs_answers
 from lm_eval_calibration.logs.run import Samples
@@ -52,8 +53,16 @@ class Example:
 def has_texts(samples: Samples) -> bool:
     """Whether the prompts and answers of these samples can be read again."""
     if not len(samples.offset):
-        return False
+        return samples.format != "" and samples.predictions.options is not None and _shown(samples)
     return samples.predictions.options is not None or logs_answers(samples)
+
+
+def _shown(samples: Samples) -> bool:
+    """Whether a format of files that are no JSON lines of the harness shows documents."""
+    try:
+        return bool(read_documents(samples, [0]))
+    except InvalidInputError:
+        return False
 
 
 def over_confident(predictions: Predictions, count: int) -> list[int]:

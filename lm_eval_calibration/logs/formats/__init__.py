@@ -4,9 +4,19 @@ Another package adds one by an entry point `lm_eval_calibration.formats` that na
 """
 
 from lm_eval_calibration.logs.contract import Format, what_is_wrong
+from lm_eval_calibration.logs.formats.details import LEADERBOARD, LIGHTEVAL
 from lm_eval_calibration.logs.formats.harness import HARNESS
+from lm_eval_calibration.logs.formats.harness_lists import LISTS
+from lm_eval_calibration.logs.formats.harness_write_out import WRITE_OUT
 from lm_eval_calibration.members import Members
 
-FORMATS: Members[Format] = Members("lm_eval_calibration.formats", [HARNESS], what_is_wrong)
+OURS: list[Format] = [
+    HARNESS,
+    LISTS,
+    WRITE_OUT,
+    LIGHTEVAL,
+    LEADERBOARD,
+]
+FORMATS: Members[Format] = Members("lm_eval_calibration.formats", OURS, what_is_wrong)
 
 __all__ = ["FORMATS", "HARNESS"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration.logs.contract import LogFile
+from lm_eval_calibration.logs.formats.json_list import head_of
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl?")
 
@@ -43,6 +44,8 @@ def sample_files(path: Path) -> dict[Path, list[LogFile]]:
         paths = [path] if path.suffix == ".jsonl" or is_named(path) else []
     found: dict[Path, list[LogFile]] = {}
     for each in paths:
+        if head_of(each):  # a list, as releases before 0.4.3 wrote: `harness_lists`
+            continue
         found.setdefault(each.parent, []).append(LogFile(task_name(each), date_of(each), each))
     return found
 

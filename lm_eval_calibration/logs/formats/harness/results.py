@@ -180,3 +180,8 @@ def _leaves(name: str, members: Mapping[str, list[str]]) -> tuple[str, ...]:
             seen[this] = None
             ahead += reversed(members.get(this) or [])
     return tuple(each for each in seen if not members.get(each))
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """A results file of the harness, whatever it is called; raises as `results_of`."""
+    return _results(path)
