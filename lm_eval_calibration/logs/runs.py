@@ -198,10 +198,10 @@ def _no_logs(path: Path, formats: Sequence[Format]) -> str:
 
 
 def _merged(found: Iterable[Left]) -> list[Left]:
-    """Of each folder and format one, with the newest file of each task."""
-    merged: dict[tuple[str, Path], Left] = {}
+    """Of each folder, format and model one, with the newest file of each task."""
+    merged: dict[tuple[str, Path, str], Left] = {}
     for left in found:
-        key = left.format, left.folder
+        key = left.format, left.folder, left.model
         if key not in merged:
             merged[key] = left
             continue

@@ -5,8 +5,12 @@ Another package adds one by an entry point `lm_eval_calibration.formats` that na
 
 from lm_eval_calibration.logs.contract import Format, what_is_wrong
 from lm_eval_calibration.logs.formats.harness import HARNESS
+from lm_eval_calibration.logs.formats.helm import HELM
+from lm_eval_calibration.logs.formats.inspect_ai import INSPECT
 from lm_eval_calibration.members import Members
 
-FORMATS: Members[Format] = Members("lm_eval_calibration.formats", [HARNESS], what_is_wrong)
+FORMATS: Members[Format] = Members(
+    "lm_eval_calibration.formats", [HARNESS, HELM, INSPECT], what_is_wrong
+)
 
-__all__ = ["FORMATS", "HARNESS"]
+__all__ = ["FORMATS", "HARNESS", "HELM", "INSPECT"]
