@@ -145,9 +145,8 @@ class TaskFiles(FileByFile):
                     reasons.append(str(error))
                 if asked.progress is not None:
                     asked.progress(file.path.stat().st_size)
-            if not samples:
-                raise InvalidInputError(" ".join(reasons))
-            return Read([Run(left.label, samples, results=left.results)], reasons)
+            runs = [Run(left.label, samples, results=left.results)] if samples else []
+            return Read(runs, reasons)
 
         return Begun(finish)
 

@@ -133,7 +133,8 @@ class _Reader:
             except ValueError as error:  # (a number of over 4,300 digits)
                 raise self._broken(str(error)) from None
             else:
-                if end < len(self._text) or self._ended:  # (else a number may go on)
+                whole = not isinstance(found, (int, float)) or end < len(self._text) - _NEAR
+                if whole or self._ended:  # (else a number may go on: `1`, `.5e-7`)
                     self._move(end)
                     return found
             self._more()

@@ -56,7 +56,7 @@ class HelmLogs(TaskFiles):
         found: dict[tuple[Path, str], dict[str, LogFile]] = {}
         for each in filter(is_run, paths):
             model, file = log_file(each)
-            suite = each.parent.parent if each.parent != path else each.parent
+            suite = each.resolve().parent.parent
             found.setdefault((suite, model), {})[file.task] = file
         return [
             Left(self.name, folder, files, model=model) for (folder, model), files in found.items()

@@ -8,6 +8,7 @@ HELM's own score of an option is the mean log-probability of its last tokens, as
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,15 +20,16 @@ SHIFTS = (0, 1, -1)
 """Tokens that an option may have more than its text shows: HELM counts them with its tokenizer's own
 spaces, the file only tells each token's text. What HELM recorded tells which it is."""
 _UNSHOWN = "\N{REPLACEMENT CHARACTER}"
-"""How a token is shown that is a part of a character; or after `_BYTES`, by its bytes."""
-_BYTES = "bytes:"
+"""How a token is shown that is a part of a character; or by its bytes, `bytes:\\xe2`."""
+_SPECIAL = re.compile(r"<[^<>\s]+>|\[UNK\]")
+"""A token of what the tokenizer does not know."""
 
 
 class Span(NamedTuple):
     """An option at the end of a request: log-probabilities of all tokens, and how many are its own."""
 
     logprobs: list[float]
-    count: int
+    own: int
 
     def total(self, shift: int) -> float:
         """Of the option's tokens."""
@@ -35,7 +37,7 @@ class Span(NamedTuple):
 
     def length(self, shift: int) -> int:
         """How many these are."""
-        return min(max(self.count + shift, 1), len(self.logprobs))
+        return min(max(self.own + shift, 1), len(self.logprobs))
 
 
 def references_of(state: Mapping[str, Any]) -> tuple[list[str], list[int]]:
@@ -93,31 +95,44 @@ def _span(state: Mapping[str, Any], text: str) -> Span:
 def _length(tokens: Sequence[str], text: str) -> int:
     """How many of the last tokens are an option, with the space before it where that is a token.
 
-    White space is not compared, as tokenizers show it or not; a part of a character stands for one that
-    is not ASCII.
+    White space is not compared, as tokenizers show it or not. Where a token does not show what it is, it
+    stands for signs up to the next one that does.
     """
-    left, hidden, count = "".join(text.split()), False, 0
+    left, hidden, count = "".join(text.split()), SHOWN, 0
     for token in reversed(tokens):
-        signs = "" if token.startswith(_BYTES) else "".join(token.split())
-        part = token.startswith(_BYTES) or _UNSHOWN in token
-        if not left or (hidden and not part and _all_hidden(left, signs)):
+        signs, own = _signs(token)
+        if not left or (own == SHOWN and _covers(hidden, left) and signs[-1:] not in [*left]):
             return count + (not token.strip())
         count += 1
         for sign in reversed(signs):
             if sign == _UNSHOWN:
-                hidden = True
+                hidden = max(hidden, PART)
                 continue
-            while hidden and left and left[-1] != sign and not left[-1].isascii():
+            while left and left[-1] != sign and _covers(hidden, left[-1]):
                 left = left[:-1]
             if left[-1:] != sign:
                 raise BadLineError(f"a request does not end with its option {shown(text)}")
-            left, hidden = left[:-1], False
-        hidden = hidden or part
-    if left and not (hidden and _all_hidden(left, "")):
+            left, hidden = left[:-1], SHOWN
+        hidden = hidden if signs else max(hidden, own)
+    if left and not _covers(hidden, left):
         raise BadLineError(f"a request does not end with its option {shown(text)}")
     return count
 
 
-def _all_hidden(left: str, signs: str) -> bool:
-    """Whether what is left of an option was shown by parts of characters that came already."""
-    return not any(sign.isascii() for sign in left) and signs[-1:] not in [*left]
+SHOWN, PART, UNKNOWN = range(3)
+"""What a token's text tells: itself; not which character it is a part of; nothing."""
+
+
+def _signs(token: str) -> tuple[str, int]:
+    """The characters of a token but for white space, and what they tell."""
+    if _SPECIAL.fullmatch(token):
+        return "", UNKNOWN
+    if token.startswith("bytes:"):
+        return "", PART
+    signs = "".join(token.split())
+    return signs, PART if _UNSHOWN in signs else SHOWN
+
+
+def _covers(hidden: int, signs: str) -> bool:
+    """Whether tokens that do not show what they are may be these characters."""
+    return hidden == UNKNOWN or (hidden == PART and not any(sign.isascii() for sign in signs))

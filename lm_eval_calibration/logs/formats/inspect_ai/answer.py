@@ -62,8 +62,8 @@ def asked(content: Any, count: int) -> Asked:
 def _letter(tokens: Sequence[str], count: int) -> tuple[int, int]:
     """Which token gives the letter, and which option it is."""
     text = "".join(tokens)
-    found = [*_LINE.finditer(text)] or [*_ANYWHERE.finditer(text)] or [_ALONE.fullmatch(text)]
-    match = found[-1]
+    found = [*_LINE.finditer(text)] or [*_ANYWHERE.finditer(text)]
+    match = found[-1] if found else _ALONE.fullmatch(text)
     letter = ord(match[1].upper()) - ord("A") if match else count
     if match is None or letter >= count:
         raise BadLineError(f"the answer {shown(text)} gives no letter of an option, so no belief")
