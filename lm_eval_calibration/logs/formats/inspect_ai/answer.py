@@ -20,9 +20,9 @@ MOST_UNKNOWN = 0.01
 """Of the options' probability, what those that are not among the top tokens may hold at most."""
 MOST_OPTIONS = 26
 """Options that have a letter."""
-_LINE = re.compile(r"(?im)^ANSWER\s*:[\s*$(]*([A-Z])\b")
-_ANYWHERE = re.compile(r"(?i)ANSWER\s*:[\s*$(]*([A-Z])(?![A-Za-z])")
-_ALONE = re.compile(r"[\s*$(]*([A-Za-z])[\s*$).]*")
+_LINE = re.compile(r"(?im)^ANSWER\s*:[\s*$(▁Ġ]*([A-Z])\b")
+_ANYWHERE = re.compile(r"(?i)ANSWER\s*:[\s*$(▁Ġ]*([A-Z])(?![A-Za-z])")
+_ALONE = re.compile(r"[\s*$(▁Ġ]*([A-Za-z])[\s*$).]*")
 _AROUND = " \t\r\n*$().,:▁Ġ"
 """What may stand in one token with a letter: spaces, as two kinds of tokenizer write them too."""
 
