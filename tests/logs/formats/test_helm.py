@@ -266,7 +266,7 @@ def test_a_file_that_was_cut_off(run: Path) -> None:
         ('{"adapter_spec": {"method": "multiple_choice_joint"}}', "holds no document"),
         (
             '{"adapter_spec": {"method": "multiple_choice_joint"}, "request_states": 5}',
-            "no request",
+            "holds no document",
         ),
     ],
 )

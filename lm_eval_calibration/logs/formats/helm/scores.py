@@ -26,7 +26,7 @@ _SPECIAL = re.compile(r"<[^<>\s]+>|\[UNK\]")
 
 
 class Span(NamedTuple):
-    """An option at the end of a request: log-probabilities of all tokens, and how many are its own."""
+    """An option at the end of a request: log-probabilities of the last tokens, and how many are its own."""
 
     logprobs: list[float]
     own: int
@@ -86,10 +86,12 @@ def _span(state: Mapping[str, Any], text: str) -> Span:
     tokens = result["completions"][0]["tokens"]
     if not tokens:
         raise BadLineError("a request has no tokens, so no log-probabilities")
-    logprobs = [number(token["logprob"], "logprob", ROUNDING) for token in tokens]
+    own = _length([token["text"] for token in tokens], text)
+    last = tokens[-(own + max(SHIFTS)) :]
+    logprobs = [number(token["logprob"], "logprob", ROUNDING) for token in last]
     if -math.inf in logprobs:
         raise BadLineError("a token has the log-probability -Infinity")
-    return Span(logprobs, _length([token["text"] for token in tokens], text))
+    return Span(logprobs, own)
 
 
 def _length(tokens: Sequence[str], text: str) -> int:
