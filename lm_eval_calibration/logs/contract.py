@@ -72,7 +72,7 @@ class Asked:
 
 
 class Read(NamedTuple):
-    """Runs, and why something was left out."""
+    """Runs, and why something was left out; no run where that is all there was."""
 
     runs: list[Run]
     left_out: list[str]

@@ -155,7 +155,8 @@ def _place(target: Path, name: str) -> Path | None:
     parts = [
         part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", ".")
     ]
-    if not parts or ".." in parts or ":" in parts[0] or parts[-1].startswith("._"):
+    drive = parts[0][1:2] == ":" if parts else False  # (other names of runs hold colons)
+    if not parts or ".." in parts or drive or parts[-1].startswith("._"):
         return None
     whole = is_compressed(parts[-1]) or parts[-1].lower().endswith(LOGS)
     if not whole:

@@ -72,6 +72,8 @@ def read_found(
             read = each.finish()
             runs += read.runs
             left_out += read.left_out
+    if left_out and not runs:
+        raise InvalidInputError(" ".join(left_out))
     return runs, left_out
 
 

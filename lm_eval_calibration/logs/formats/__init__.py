@@ -8,6 +8,8 @@ from lm_eval_calibration.logs.formats.details import LEADERBOARD, LIGHTEVAL
 from lm_eval_calibration.logs.formats.harness import HARNESS
 from lm_eval_calibration.logs.formats.harness_lists import LISTS
 from lm_eval_calibration.logs.formats.harness_write_out import WRITE_OUT
+from lm_eval_calibration.logs.formats.helm import HELM
+from lm_eval_calibration.logs.formats.inspect_ai import INSPECT
 from lm_eval_calibration.members import Members
 
 OURS: list[Format] = [
@@ -16,6 +18,8 @@ OURS: list[Format] = [
     WRITE_OUT,
     LIGHTEVAL,
     LEADERBOARD,
+    HELM,
+    INSPECT,
 ]
 FORMATS: Members[Format] = Members("lm_eval_calibration.formats", OURS, what_is_wrong)
 
