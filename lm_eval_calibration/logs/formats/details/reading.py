@@ -43,10 +43,10 @@ def read_details(file: LogFile, label: str, skip_bad: bool, format_: str) -> Sam
     bad.check(skip_bad, len(records))
     kept = list(records.values())
     gold = [record.gold for record in kept]
-    normalised = None
+    normalised: dict[str, Predictions] = {}
     if lengths is not None:
         scores = [length_normalised(r.scores, [*map(lengths, r.texts)]).tolist() for r in kept]
-        normalised = Predictions.from_options(scores, gold)
+        normalised["_norm"] = Predictions.from_options(scores, gold)
     part = (
         "of TruthfulQA's two questions (mc1 and mc2) this is mc1, which has one right option",
     ) * any(record.first_part for record in kept)
