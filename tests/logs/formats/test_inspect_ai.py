@@ -309,8 +309,11 @@ def test_prompts_of_messages(tmp_path: Path, one: dict[str, Any]) -> None:
 def test_secrets_of_the_model_s_arguments(tmp_path: Path, one: dict[str, Any]) -> None:
     secret = "sk-" + "a1" * 20
     one["eval"]["model_args"] = {"api_key": secret}
+    one["eval"]["task_args_passed"] = {"judge": {"api_key": secret}, "level": "easy"}
     one["samples"][0]["input"] = f"my key is {secret}"
-    (shown,) = read_documents(only(saved(tmp_path, one)), [0])
+    samples = only(saved(tmp_path, one))
+    assert secret not in samples.task and "level=easy" in samples.task
+    (shown,) = read_documents(samples, [0])
     assert secret not in shown.prompt and "my key is" in shown.prompt
 
 

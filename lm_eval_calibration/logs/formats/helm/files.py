@@ -16,6 +16,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
 from lm_eval_calibration.logs.formats.harness.line import BadLineError
 from lm_eval_calibration.logs.json_stream import BrokenJSONError, Value, value_at, values
+from lm_eval_calibration.redact import redact
 
 STATE, SPEC, STATS = "scenario_state.json", "run_spec.json", "per_instance_stats.json"
 STATES = "request_states"
@@ -63,7 +64,7 @@ def log_file(path: Path) -> tuple[str, LogFile]:
     name = name if isinstance(name, str) and name else folder.name
     named = _MODEL.search(name)
     model = said if isinstance(said, str) else named[1] if named else ""
-    return model, LogFile(_MODEL.sub("", name), "", path)
+    return model, LogFile(redact(_MODEL.sub("", name)), "", path)
 
 
 def method_of(path: Path) -> str:

@@ -13,6 +13,7 @@ from lm_eval_calibration.logs.contract import LogFile
 from lm_eval_calibration.logs.formats.harness.line import BadLineError
 from lm_eval_calibration.logs.formats.inspect_ai.members import opened, read_member
 from lm_eval_calibration.logs.json_stream import BrokenJSONError, value_at, values
+from lm_eval_calibration.redact import redact
 
 ZIP, JSON = ".eval", ".json"
 _FIRST = re.compile(
@@ -48,13 +49,13 @@ class Header(NamedTuple):
 
     @property
     def task(self) -> str:
-        """The task with the arguments that it was given, e.g. `mmlu(subject=anatomy)`."""
+        """The task with the arguments that it was given, without secrets: `mmlu(subject=anatomy)`."""
         name, given = self.spec.get("task"), self.spec.get("task_args_passed")
         if not isinstance(name, str):
             return ""
-        listed = given.items() if isinstance(given, Mapping) else ()
+        listed = redact(given).items() if isinstance(given, Mapping) else ()
         arguments = ", ".join(f"{key}={value}" for key, value in listed)
-        return f"{name}({arguments})" if arguments else name
+        return redact(f"{name}({arguments})" if arguments else name)
 
     @property
     def date(self) -> str:
