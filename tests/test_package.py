@@ -25,6 +25,7 @@ MODULES = sorted(
 ROOMS = [
     [
         "_version",
+        "answer_keys",
         "arguments",
         "errors",
         "conversation",
@@ -33,6 +34,7 @@ ROOMS = [
         "members",
         "messages",
         "names",
+        "normalisation",
         "redact",
         "texts",
         "yamls",

@@ -27,6 +27,7 @@ from lm_eval_calibration.logs.formats.harness.results import read_results
 from lm_eval_calibration.logs.formats.json_list import elements, head_of, written_as_lines
 from lm_eval_calibration.logs.packed import new_folder
 from lm_eval_calibration.logs.run import Run, Samples
+from lm_eval_calibration.names import file_name
 
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl?$")
 _MODEL = re.compile(r"(?:^|,)(?:pretrained|model|engine)__([^,]+)")
@@ -76,8 +77,8 @@ class HarnessLists:
     def begin(self, left: Left, asked: Asked) -> Begun:
         """Begin every list of multiple choice; others are left out, with the reason."""
         lines = {}
-        for number, (task, file) in enumerate(left.files.items()):
-            target = new_folder(str(file.path.parent)) / f"{number}.jsonl"
+        for task, file in left.files.items():
+            target = new_folder(str(file.path.parent)) / f"{file_name(task)}.jsonl"
             written_as_lines(file.path, target)
             lines[task] = file._replace(path=target)
         places = [(lines[task].path, file.path) for task, file in left.files.items()]

@@ -45,9 +45,9 @@ def test_figures_are_those_that_lighteval_logged(release: str, tmp_path: Path) -
     for task, samples in run.samples.items():
         said = results[task]
         assert samples.predictions.correct.mean() == said.get("acc", said.get(MC1))
-        if samples.normalised is not None:
+        if samples.normalised:
             compared += 1
-            assert samples.normalised.correct.mean() == said["acc_norm"]
+            assert samples.normalised["_norm"].correct.mean() == said["acc_norm"]
     assert (len(run.samples), compared, len(left_out)) == {
         "0.6.2": (5, 2, 0),
         "0.13.0": (3, 0, 1),
@@ -85,8 +85,7 @@ def test_the_leaderboard(tmp_path: Path) -> None:
     (path,) = folder.rglob("*arc*")
     metrics = parquet.read_table(path).column("metrics").to_pylist()
     assert arc.predictions.correct.tolist() == [m["acc"] for m in metrics]
-    assert arc.normalised is not None
-    assert arc.normalised.correct.tolist() == [m["acc_norm"] for m in metrics]
+    assert arc.normalised["_norm"].correct.tolist() == [m["acc_norm"] for m in metrics]
     assert "gsm8k" in left_out[0]
     assert len(runs["llama"].samples["harness|hendrycksTest-anatomy|5"]) == 12  # gold as text
 

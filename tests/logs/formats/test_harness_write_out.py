@@ -42,7 +42,7 @@ def test_figures_are_those_that_the_run_printed(tmp_path: Path) -> None:
     assert "truthfulqa_mc" in left_out[0] and "a way of its own" in left_out[0]
     for task, each in samples.items():
         assert each.predictions.correct.mean() == results[task]["acc"]
-        assert each.normalised is None and "length-normalised" in each.notes[0]
+        assert not each.normalised and "length-normalised" in each.notes[0]
     shown = read_documents(samples["arc_easy"], [1])[0]
     assert shown.prompt.endswith("Answer:") and len(shown.options) == len(shown.probabilities)
 

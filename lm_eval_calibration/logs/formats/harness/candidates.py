@@ -98,6 +98,7 @@ def _told_golds(found: Sequence[tuple[Sample, Options]], told: Told) -> list[str
 
 
 def options_if_any(sample: Sample) -> Options | None:
+    """A document's options; `None` where its line holds none."""
     try:
         return options(sample)
     except BadLineError:

@@ -49,8 +49,9 @@ class HarnessLogs:
 
     def begin(self, left: Left, asked: Asked) -> Begun:
         """Begin every file of multiple choice; others are left out, with the reason."""
+        alone = left.results[0] if len(left.results) == 1 else {}
         beside = {
-            f.date: results_beside(f.path)
+            f.date: results_beside(f.path) or alone
             for f in {f.date: f for f in left.files.values()}.values()
         }
         begun = {

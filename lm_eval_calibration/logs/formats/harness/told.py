@@ -134,7 +134,9 @@ def _chat_template(results: Mapping[str, Any], task: str) -> bool | None:
                 return said != ""
     if isinstance(results.get("chat_template"), str):
         return True
-    return False if results.get("model_source") is not None else None
+    # (Since 0.4.3 results say so by this name, and no release before it had chat templates.)
+    whole = "chat_template" in results or "git_hash" in results
+    return False if whole or results.get("model_source") is not None else None
 
 
 def _options(given: Any) -> str | tuple[str, ...] | None:
