@@ -5,8 +5,11 @@ Another package adds one by an entry point `lm_eval_calibration.formats` that na
 
 from lm_eval_calibration.logs.contract import Format, what_is_wrong
 from lm_eval_calibration.logs.formats.harness import HARNESS
+from lm_eval_calibration.logs.guarded import GuardedFormat
 from lm_eval_calibration.members import Members
 
-FORMATS: Members[Format] = Members("lm_eval_calibration.formats", [HARNESS], what_is_wrong)
+FORMATS: Members[Format] = Members(
+    "lm_eval_calibration.formats", [HARNESS], what_is_wrong, GuardedFormat
+)
 
 __all__ = ["FORMATS", "HARNESS"]
