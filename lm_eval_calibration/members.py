@@ -181,7 +181,7 @@ def blaming(about: str, doing: str) -> Iterator[None]:
         yield
     except (CalibrationError, KeyboardInterrupt, GeneratorExit, MemoryError):
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever another package does, exits too
+    except BaseException as error:
         raise BrokenMemberError(
             f"{about} failed to {doing}: {type(error).__name__}: {error}. Tell its authors."
         ) from error

@@ -59,7 +59,7 @@ def test_the_harness_s_logs(tmp_path: Path) -> None:
     for model in ("org__a", "org__b"):
         path = tmp_path / model / NAME
         path.parent.mkdir()
-        path.write_text("".join(json.dumps(line(i)) + "\n" for i in range(30)))
+        path.write_text("".join(json.dumps(line(i, doc_hash=None)) + "\n" for i in range(30)))
     own = "samples_arc_easy_2026-01-01T00-00-00.000001.jsonl"
     check_format(HARNESS, tmp_path, foreign=[name for name in FOREIGN if name != own])
 
@@ -87,7 +87,7 @@ def broken(**changes: Any) -> Method:
 @pytest.mark.parametrize(
     ("method", "law"),
     [
-        (broken(apply=lambda b, p: -b.logits), "first largest must stay first"),
+        (broken(apply=lambda b, p: np.abs(b.logits)), "infinity"),
         (broken(check=lambda parameters: None), "`check` must refuse"),
         (broken(fit=lambda b: {"temperature": np.array(1 + abs(b.logits[0]) % 1)}), "order"),
         (broken(fit=lambda b: {"temperature": np.array(1.0)}), "NLL must fall"),

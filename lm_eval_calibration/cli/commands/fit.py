@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
@@ -21,7 +20,7 @@ from lm_eval_calibration.members import BrokenMemberError, package_of, points
 class _Fits(TyperGroup):
     """Its help says what other packages' calibrators are; they are loaded for that alone."""
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         for command in self.commands.values():
             if isinstance(command, _Added):
                 command.tell()
@@ -31,7 +30,7 @@ class _Fits(TyperGroup):
 class _Added(TyperCommand):
     """The command of another package's calibrator."""
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         self.tell()
         super().format_help(ctx, formatter)
 
