@@ -115,7 +115,7 @@ class Members(Mapping[str, T]):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever another package does, exits too
-            wrong = f"{type(error).__name__}: {error}"
+            wrong = _in_a_line(error)
         if wrong:
             self._broken[point.name] = BrokenMemberError(
                 f"{_about(point)} cannot be used: {wrong}. Mend or uninstall that package."
@@ -155,6 +155,10 @@ def _about(point: EntryPoint) -> str:
     return f"`{point.name}` of {package_of(point)} ({point.value}, entry point `{point.group}`)"
 
 
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def wrong_name(name: Any) -> str:
     """Why nobody could name a member so; "" if it can be.
 
@@ -183,5 +187,5 @@ def blaming(about: str, doing: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise BrokenMemberError(
-            f"{about} failed to {doing}: {type(error).__name__}: {error}. Tell its authors."
+            f"{about} failed to {doing}: {_in_a_line(error)}. Tell its authors."
         ) from error

@@ -19,6 +19,7 @@ from lm_eval_calibration.calibrators.contract import (
 from lm_eval_calibration.calibrators.methods import METHODS
 from lm_eval_calibration.calibrators.validity import finite, text
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, unknown_name
+from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
 from lm_eval_calibration.ragged import Block
 
@@ -147,6 +148,8 @@ class Calibrator(Artifact):
         for task, found in parameters.items() or [(ALL, {})]:
             try:
                 method.check(found)
+            except BrokenMemberError:
+                raise
             except InvalidInputError as error:
                 raise InvalidInputError(f"task `{task}`: {error}" if task else str(error)) from None
         return cls(method.name, parameters, training)
