@@ -95,9 +95,9 @@ def test_two_packages_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("error", [LookupError("oh"), SystemExit(1)])
 def test_whatever_is_raised_names_its_package(error: BaseException) -> None:
-    with pytest.raises(BrokenMemberError, match=f"`x` of y failed to fit: {type(error).__name__}"):
-        with blaming("`x` of y", "fit"):
-            raise error
+    why = f"`x` of y failed to fit: {type(error).__name__}"
+    with pytest.raises(BrokenMemberError, match=why), blaming("`x` of y", "fit"):
+        raise error
     for passed in (InvalidInputError("a file"), KeyboardInterrupt()):
         with pytest.raises(type(passed)), blaming("`x` of y", "fit"):
             raise passed

@@ -61,6 +61,8 @@ def test_both_are_there(installed: dict[str, str], tmp_path: Path) -> None:
     call(installed, "compare", tmp_path / "a", tmp_path / "b", "--metrics", "nll")
     with pytest.raises(AssertionError, match="fitted on documents of this evaluation"):
         call(installed, "score", tmp_path / "b", *more)
+    table = tmp_path / "table.csv"
+    table.write_text("p,ok\n0.5,1\n0.7,0\n")
     without = {**installed, "PYTHONPATH": os.environ["PYTHONPATH"]}
     with pytest.raises(AssertionError, match="lm-eval-calibration-example adds: install that"):
-        call(without, "score", tmp_path / "c", *more)
+        call(without, "score", table, "--confidence", "p", "--correct", "ok", *more)

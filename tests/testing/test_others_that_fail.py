@@ -44,9 +44,9 @@ def test_a_calibrator_that_raises(function: str, tmp_path: Path) -> None:
         "apply": lambda: fit("broken", BELIEFS).transform(BELIEFS),
         "check": lambda: Calibrator.from_pretrained(tmp_path / "kept"),
     }
-    with METHODS.added(guarded(broken(**{function: raises}), ABOUT)):
-        with pytest.raises(BrokenMemberError) as caught:
-            uses[function]()
+    method = guarded(broken(**{function: raises}), ABOUT)
+    with METHODS.added(method), pytest.raises(BrokenMemberError) as caught:
+        uses[function]()
     assert str(caught.value) == (
         f"{ABOUT} failed to {function}: RuntimeError: first second. Tell its authors."
     )
@@ -69,9 +69,9 @@ def test_what_is_no_belief_names_its_calibrator(apply: Callable[..., Any], error
             found.option_scores(np.zeros((2, 2)), np.array([2, 2]))
     confidences = Predictions.from_confidences([0.5, 0.6], [0, 1])
     for mapped in (2.0, -1.0):
-        with METHODS.added(broken(apply_pairs=lambda c, p, m=mapped: c * 0 + m)):
-            with pytest.raises(InvalidInputError, match="`broken` gave confidences outside"):
-                fit("broken", confidences).transform(confidences)
+        method = broken(apply_pairs=lambda c, p, m=mapped: c * 0 + m)
+        with METHODS.added(method), pytest.raises(InvalidInputError, match="confidences outside"):
+            fit("broken", confidences).transform(confidences)
 
 
 def test_a_package_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +124,9 @@ def test_a_format_that_cannot_read(example: Any, scores: Path) -> None:
             return "samples"
 
     for kind, why in ((Broken, "failed to read the run in"), (Odd, "`read` must give Samples")):
-        with FORMATS.added(GuardedFormat(kind(), ABOUT)):
-            with pytest.raises(BrokenMemberError, match=why):
-                read_runs([scores])
+        format_ = GuardedFormat(kind(), ABOUT)
+        with FORMATS.added(format_), pytest.raises(BrokenMemberError, match=why):
+            read_runs([scores])
     with FORMATS.added(GuardedFormat(example.scores_json.FORMAT, ABOUT)):
         runs, _ = read_runs([scores])
         assert [one.label for one in runs] == ["a", "b"]
