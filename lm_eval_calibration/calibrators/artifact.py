@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from lm_eval_calibration.files import (
 )
 from lm_eval_calibration.files import TENSORS as TENSOR_FILE
 from lm_eval_calibration.json_text import loads, read_object
+from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.redact import redact
 
@@ -40,6 +42,8 @@ CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = {CONFIG: JSON, TENSORS: TENSOR_FILE}
 SEEN = "documents"
 DIGEST = "tensors_sha256"
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+"""What a repository on the hub may be called; anything else is not asked for there."""
 Tensors = dict[str, NDArray[Any]]
 log = logger(f"lm_eval.{__name__}")
 A = TypeVar("A", bound="Artifact")
@@ -183,6 +187,8 @@ class Artifact(ModelHubMixin):
         config, tensors, training = read(model_id, **hub)
         try:
             return cls.restore(config, tensors, training)
+        except BrokenMemberError:
+            raise
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise _damaged(model_id, why(error)) from error
 
@@ -242,6 +248,12 @@ def _file(name: str, part: str, **hub: Any) -> Path:
                 "Make one with `lm-calib fit ... --output FOLDER`.",
             )
         return folder / part
+    if not REPOSITORY.fullmatch(name):
+        raise invalid(
+            "calibrator",
+            "a folder, or the name of a repository on the hub (OWNER/NAME)",
+            f"`{name}`, which is no folder here",
+        )
     try:
         return Path(hf_hub_download(name, part, **hub))
     except (OSError, ValueError) as error:  # the hub's own errors are of these kinds

@@ -12,12 +12,14 @@ from lm_eval_calibration.calibrators.contract import (
     Method,
     Options,
     Parameters,
+    applied,
     labelled,
     transform,
 )
 from lm_eval_calibration.calibrators.methods import METHODS
 from lm_eval_calibration.calibrators.validity import finite, text
-from lm_eval_calibration.errors import InvalidInputError, unknown_name
+from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, unknown_name
+from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
 from lm_eval_calibration.ragged import Block
 
@@ -87,7 +89,7 @@ class Calibrator(Artifact):
         flat = block.flat(logits)
         gold = np.zeros(len(flat), dtype=bool)
         if self._method.any_constant:
-            found = self._method.apply(Options(flat, num_options, gold), self._for(task))
+            found = applied(self._method, self._for(task), Options(flat, num_options, gold))
         else:
             given = Predictions.from_flat(flat, num_options, gold)
             mapped = self.transform(given, task).options
@@ -105,12 +107,14 @@ class Calibrator(Artifact):
         return found
 
     def describe(self) -> dict[str, Any]:
-        """Nothing beyond its tensors, but small ones are written out for the reader."""
+        """The package that adds its method, if not this one; small tensors, for the reader."""
+        package = METHODS.package(self.method)
         return {
+            **({"package": package} if package else {}),
             "parameters": {
                 task or "all tasks": {k: v.tolist() for k, v in parameters.items() if v.size <= 10}
                 for task, parameters in self.parameters.items()
-            }
+            },
         }
 
     def tensors(self) -> Tensors:
@@ -127,8 +131,15 @@ class Calibrator(Artifact):
 
         Raises:
             InvalidInputError: an unknown method, or parameters that it cannot have found.
+            MissingExtraError: a method of a package that is not installed.
         """
-        method = find(text(config, "method"))
+        name, package = text(config, "method"), config.get("package")
+        if name not in METHODS and package and isinstance(package, str):
+            raise MissingExtraError(
+                f"This calibrator was fitted with `{name}`, which the package {package} adds: install "
+                "that package."
+            )
+        method = find(name)
         finite(tensors)
         parameters: dict[str, Parameters] = {}
         for key, value in tensors.items():
@@ -137,6 +148,8 @@ class Calibrator(Artifact):
         for task, found in parameters.items() or [(ALL, {})]:
             try:
                 method.check(found)
+            except BrokenMemberError:
+                raise
             except InvalidInputError as error:
                 raise InvalidInputError(f"task `{task}`: {error}" if task else str(error)) from None
         return cls(method.name, parameters, training)
@@ -149,7 +162,8 @@ def find(method: str) -> Method:
         UnknownNameError: there is none.
     """
     if method not in METHODS:
-        raise unknown_name("calibrator", method, METHODS)
+        error = unknown_name("calibrator", method, METHODS)
+        raise type(error)(f"{error} If a package of somebody else's adds it, install that.")
     return METHODS[method]
 
 

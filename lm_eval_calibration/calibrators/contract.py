@@ -26,7 +26,15 @@ SMALLEST = 1e-12
 class Options(NamedTuple):
     """Beliefs over all documents' options, T in all, one document after another.
 
-    Log-probabilities (T,), how many of them are each document's (N,), which are gold (T,).
+    Documents may have different numbers of options. To `fit`, every document has a right option;
+    those without one were left out before.
+
+    Attributes:
+        logits: (T,) log-probabilities, float64; -inf is probability 0, which the right option may
+            have, too.
+        num_options: (N,) how many of the T are each document's, at least 1.
+        gold: (T,) a mask: which options are right, one or several of a document; `apply` may not
+            read it.
     """
 
     logits: Floats
@@ -41,14 +49,17 @@ class Method:
     Attributes:
         name: as the command line has it.
         meaning: one line.
-        fit: parameters from beliefs over options.
-        apply: mapped logits (T,) of beliefs, given parameters.
+        fit: parameters from beliefs over options, arrays of float64 by name.
+        apply: mapped logits (T,) of beliefs, given parameters; each document's from its own alone.
+            They need not be normalised: a softmax over each document's options follows.
         check: refuses parameters that `fit` cannot have found, for a file may hold anything.
-        keeps_order: whether the more probable option stays so, and thus `acc` what it was.
-        any_constant: whether logits may carry a constant of their document's own; else they are
-            log-probabilities.
+        keeps_order: whether the more probable option stays so, and thus `acc` what it was. What is
+            then mapped above the option predicted before, by rounding, is cut off at it.
+        any_constant: whether logits may carry a constant of their document's own, as of a map that
+            multiplies them; they are then the log-likelihoods themselves where a model is wrapped,
+            else log-probabilities.
         fit_pairs: parameters from confidences (M,) and verdicts (M,), for confidences alone.
-        apply_pairs: mapped confidences (M,).
+        apply_pairs: mapped confidences (M,), in [0, 1]; given if and only if `fit_pairs` is.
     """
 
     name: str
@@ -115,18 +126,54 @@ def transform(method: Method, parameters: Parameters, predictions: Predictions) 
     if predictions.options is None:
         return _transform_pairs(method, parameters, predictions)
     beliefs = options_of(predictions)
-    logits = method.apply(beliefs, parameters)
+    logits = applied(method, parameters, beliefs)
     if method.keeps_order:
         assert predictions.predicted is not None
         logits = keep_best(logits, beliefs.num_options, predictions.predicted)
-    return Predictions.from_flat(logits, beliefs.num_options, beliefs.gold)
+    return _believed(method, logits, beliefs)
+
+
+def applied(method: Method, parameters: Parameters, beliefs: Options) -> Floats:
+    """What a method maps beliefs to.
+
+    Raises:
+        InvalidInputError: it is not one number for each option.
+    """
+    logits = np.asarray(method.apply(beliefs, parameters))
+    return _numbers(method, logits, beliefs.logits.shape)
+
+
+def _numbers(method: Method, found: Floats, shape: tuple[int, ...]) -> Floats:
+    if found.dtype.kind != "f" or found.shape != shape:
+        got = f"{found.dtype} of shape {found.shape}"
+        raise InvalidInputError(
+            f"The calibrator `{method.name}` must give floating-point numbers of shape {shape}, got {got}."
+        )
+    if np.isnan(found).any():
+        raise InvalidInputError(f"The calibrator `{method.name}` gave NaN.")
+    return found
+
+
+def _believed(method: Method, logits: Floats, beliefs: Options) -> Predictions:
+    """Predictions from what a method gave, which an error names."""
+    try:
+        return Predictions.from_flat(logits, beliefs.num_options, beliefs.gold)
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"The calibrator `{method.name}` gave what are no beliefs: {error}"
+        ) from error
 
 
 def _transform_pairs(
     method: Method, parameters: Parameters, predictions: Predictions
 ) -> Predictions:
     if method.apply_pairs is not None:
-        mapped = method.apply_pairs(predictions.confidence, parameters)
+        given = predictions.confidence
+        mapped = _numbers(method, np.asarray(method.apply_pairs(given, parameters)), given.shape)
+        if not ((mapped >= 0) & (mapped <= 1)).all():
+            raise InvalidInputError(
+                f"The calibrator `{method.name}` gave confidences outside [0, 1]."
+            )
         return replace(predictions, confidence=mapped)
     if not method.keeps_order:
         raise InvalidInputError(
@@ -134,7 +181,7 @@ def _transform_pairs(
             "confidences only."
         )
     beliefs = labelled(predictions)
-    two = Predictions.from_flat(method.apply(beliefs, parameters), *beliefs[1:])
+    two = _believed(method, applied(method, parameters, beliefs), beliefs)
     assert two.options is not None
     return replace(predictions, confidence=np.exp(two.options.values[::2]))
 

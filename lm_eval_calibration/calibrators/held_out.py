@@ -132,11 +132,16 @@ class HeldOut:
         """Stop an evaluation on documents that were fitted on.
 
         Args:
-            documents: by task, the first 64 bits of the harness's hash of each (N,).
+            documents: by task, the first 64 bits of the harness's hash of each (N,); (0,) where
+                they are not known.
 
         Raises:
             SeenDocumentsError: there are some, and they are not allowed.
         """
+        if not self.training.documents.size:
+            self._unknown_documents("the artifact keeps no hashes of those")
+        elif not all(hashes.size for hashes in documents.values()):
+            self._unknown_documents("the logs have no hashes of documents")
         count = {task: int(self.training.seen(d).sum()) for task, d in documents.items()}
         seen = {task: n for task, n in count.items() if n}
         if not seen:
@@ -189,6 +194,12 @@ class HeldOut:
     def _unknown(self, what: str) -> None:
         self._once(
             f"The {self.kind} `{self.path}`: nothing is known of {what}, so that is not compared."
+        )
+
+    def _unknown_documents(self, why: str) -> None:
+        self._once(
+            f"The {self.kind} `{self.path}`: it is not known whether documents of this evaluation are "
+            f"among those that it was fitted on ({why})."
         )
 
     def _once(self, text: str) -> None:

@@ -5,6 +5,8 @@ Another package adds one by an entry point `lm_eval_calibration.calibrators` tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lm_eval_calibration.calibrators import (
@@ -18,21 +20,45 @@ from lm_eval_calibration.calibrators import (
     vector,
 )
 from lm_eval_calibration.calibrators.contract import Method
-from lm_eval_calibration.members import Members
+from lm_eval_calibration.members import Members, blaming, wrong_name
 
 
 def what_is_wrong(found: Any) -> str:
     """Why an object is no recalibrator; "" if it is one."""
-    if isinstance(found, Method):
-        return ""
-    return (
-        f"a calibrator is a `Method` of lm_eval_calibration.calibrators.contract, got {type(found)}"
-    )
+    if not isinstance(found, Method):
+        kind = "lm_eval_calibration.calibrators.contract"
+        return f"a calibrator is a `Method` of {kind}, got {type(found).__name__}"
+    if wrong_name(found.name):
+        return wrong_name(found.name)
+    if (found.fit_pairs is None) != (found.apply_pairs is None):
+        return "`fit_pairs` and `apply_pairs` go together: give both, or none"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """A function of another package: what it raises names that package."""
+
+    function: Callable[..., Any]
+    about: str
+    doing: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        with blaming(self.about, self.doing):
+            return self.function(*arguments)
+
+
+def guarded(method: Method, about: str) -> Method:
+    """A recalibrator of another package, whose functions fail with errors that name it."""
+    names = ("fit", "apply", "check", "fit_pairs", "apply_pairs")
+    given = {name: getattr(method, name) for name in names}
+    changes: dict[str, Any] = {name: f and _Guarded(f, about, name) for name, f in given.items()}
+    return replace(method, **changes)
 
 
 _OURS = (
     temperature, vector, platt, beta, isotonic, histogram, inverse_softmax, resoftmax,
 )  # fmt: skip
 METHODS: Members[Method] = Members(
-    "lm_eval_calibration.calibrators", [module.METHOD for module in _OURS], what_is_wrong
+    "lm_eval_calibration.calibrators", [module.METHOD for module in _OURS], what_is_wrong, guarded
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import typer
 
@@ -33,6 +34,7 @@ def main() -> None:
     terminal's encoding cannot hold is printed in ASCII, or as an escape.
     """
     tolerant()
+    logging.lastResort = _Warnings(logging.WARNING)
     try:
         status = app(standalone_mode=False)
     except CalibrationError as error:
@@ -54,6 +56,18 @@ def main() -> None:
         typer.echo(redact(text, _known()), err=True, nl=False)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+class _Warnings(logging.StreamHandler[TextIO]):
+    """Shows warnings where nobody else does, ours with our name before them."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.setLevel(level)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"lm-calib: {text}" if "lm_eval_calibration" in record.name else text
 
 
 def _stop(why: str) -> NoReturn:

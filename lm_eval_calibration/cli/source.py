@@ -48,18 +48,37 @@ def load(
             runs, left_out = read_found(found, asked, processes=processes())
     else:
         runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
+    say([f"not read: {reason}" for reason in left_out] + _notes(runs))
     if calibrator is not None:
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
+        as_read = runs
         runs = recalibrated(runs, calibrator, allow_other)
-    notes = [
+        say(_more_notes(as_read, runs))
+    return runs
+
+
+def _notes(runs: Sequence[Run]) -> list[str]:
+    """What is to be known of each file."""
+    return [
         f"{redact(str(s.path), s.secrets)}: {note}."
         for run in runs
         for s in run.samples.values()
         for note in s.notes
     ]
-    say([f"not read: {reason}" for reason in left_out] + notes)
-    return runs
+
+
+def _more_notes(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
+    """Notes that were added, each of them once, however many files it is about."""
+    about: dict[str, list[str]] = {}
+    for was, now in zip(before, after, strict=True):
+        for task, s in now.samples.items():
+            for note in s.notes[len(was.samples[task].notes) :]:
+                about.setdefault(note, []).append(redact(str(s.path), s.secrets))
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."
+        for note, paths in about.items()
+    ]
 
 
 def say(texts: Sequence[str]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from lm_eval_calibration.cli.formats import ARROWS
+from lm_eval_calibration.cli.formats import ARROWS, print_tables
+from lm_eval_calibration.logs import FORMATS
+from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, METRICS, Metric
 
 
@@ -24,6 +26,18 @@ def print_metrics() -> None:
         "Suffixes: _null (what a perfectly calibrated model with the same confidences would "
         "score), _norm and _bytes (on probabilities normalised by the options' characters or bytes)."
     )
+
+
+def print_formats() -> None:
+    """Print `FORMATS`: name, package, meaning; and why one cannot be used."""
+    table = Table("format", "package", "meaning", box=None, header_style="bold")
+    for name in FORMATS:
+        try:
+            meaning = FORMATS[name].meaning
+        except BrokenMemberError as error:
+            meaning = str(error)
+        table.add_row(name, FORMATS.package(name) or "lm-eval-calibration", meaning)
+    print_tables([table])
 
 
 def _name(metric: Metric) -> str:

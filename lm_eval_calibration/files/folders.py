@@ -112,7 +112,7 @@ def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:
         )
     if found != kind and not (overwrite and found != WORK):
         raise OutputError(
-            f"`{folder}` holds a {found}, not a {kind}. Name another folder, or replace it with "
+            f"`{folder}` is the folder of `{found}`, not of `{kind}`. Name another folder, or replace it with "
             "--overwrite."
         )
 

@@ -1,7 +1,7 @@
 """What harness runs left behind, found and read: runs, their tasks, and the predictions of each."""
 
 from lm_eval_calibration.logs.contract import Format
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import Document, document_hash
 from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.logs.formats.harness.samples_file import load_samples, read_samples
@@ -16,6 +16,7 @@ __all__ = [
     "Run",
     "Samples",
     "Scope",
+    "document_hash",
     "load_samples",
     "read_documents",
     "read_runs",

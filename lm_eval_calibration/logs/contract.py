@@ -13,19 +13,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.run import Run, Samples
-from lm_eval_calibration.logs.workers import Submit
+from lm_eval_calibration.logs.workers import KilledWorkerError, Submit
+from lm_eval_calibration.members import wrong_name
 
 Progress = Callable[[int], None]
 
 
 class LogFile(NamedTuple):
-    """One file of a run: its task, when the run ended ("": it does not say), and where it lies."""
+    """One file of a run, or what one task has of it.
+
+    Attributes:
+        task: its name; a file of several tasks is listed once for each.
+        date: when the run ended, as text that sorts by time; of one task's files in a folder the last
+            one counts. "": it does not say.
+        path: where it lies.
+        part: which run's, in the format's own words, of a file that holds several runs.
+    """
 
     task: str
     date: str
     path: Path
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,12 +45,14 @@ class Left:
 
     Attributes:
         format: by name.
-        folder: in which it lies; what one folder holds of one format is one run.
+        folder: in which it lies.
         files: by task.
-        label: what tells the run from others; "" for its model's name, or its folder's.
-        model: the model's name, where the files say it.
-        results: what is said of the whole run, e.g. the harness's results files, newest first.
-        secrets: of the run's configuration.
+        label: what tells the run from others; "" for its model's name, or its folder's. What one
+            folder holds of one format, label and model is one run.
+        model: the model's name, where the files say it; `--calibrator` compares it.
+        results: what is said of the whole run as the harness's results files have it, newest first;
+            none where there is nothing of the kind.
+        secrets: of the run's configuration; they are found in `results`, and need not be given.
         sure: whether names or first bytes say that the files are of this format; a claim that is
             not sure gives way to one that is.
     """
@@ -59,7 +72,7 @@ class Asked:
     """How runs are to be read.
 
     Attributes:
-        skip_bad: leave out what cannot be read, and count it in `Samples.notes`.
+        skip_bad: leave out what cannot be read, and count it in `Samples.notes`; else it is an error.
         filter_name: of answers that were logged by several filters, whose are read.
         submit: has a function run in another process, where there are several.
         progress: to be called with the number of bytes read since the last call.
@@ -111,6 +124,8 @@ class Format(Protocol):
     def about(self, left: Left) -> Left:
         """The same, with what is said of the whole run: its model and its results.
 
+        It is called once for each run that was found, and may read, where `finds` may not.
+
         Raises:
             InvalidInputError: that is damaged.
         """
@@ -143,7 +158,12 @@ class FileByFile:
         Args:
             file: one that `finds` found.
             label: the run's; `Samples.run`.
-            skip_bad: as in `Asked`.
+            skip_bad: leave out rows that cannot be read, and say how many in `Samples.notes`. A
+                format that cannot tell rows apart may ignore it: the whole file is left out then.
+
+        Raises:
+            InvalidInputError: the file, or without `skip_bad` a row of it, cannot be read; it names
+                the file.
         """
         raise NotImplementedError
 
@@ -152,19 +172,26 @@ class FileByFile:
         return left
 
     def begin(self, left: Left, asked: Asked) -> Begun:
-        """Have each file read."""
+        """Have each file read; with `skip_bad` those that cannot be are left out, with the reason."""
         begun = [
             (asked.submit(self._read, file.path, file, left.label, asked.skip_bad), file)
             for file in left.files.values()
         ]
 
         def finish() -> Read:
-            samples = {}
+            samples: dict[str, Samples] = {}
+            reasons: list[str] = []
             for result, file in begun:
-                samples[file.task] = result()
+                try:
+                    samples[file.task] = result()
+                except InvalidInputError as error:
+                    if not asked.skip_bad or isinstance(error, KilledWorkerError):
+                        raise
+                    reasons.append(str(error))
                 if asked.progress is not None:
                     asked.progress(file.path.stat().st_size)
-            return Read([Run(left.label, samples, results=left.results)], [])
+            runs = [Run(left.label, samples, results=left.results)] if samples else []
+            return Read(runs, reasons)
 
         return Begun(finish)
 
@@ -173,8 +200,6 @@ class FileByFile:
 
     def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
         """None, unless a format has them."""
-        from lm_eval_calibration.errors import InvalidInputError
-
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
 
 
@@ -189,4 +214,6 @@ def what_is_wrong(found: Any) -> str:
     if isinstance(found, type):
         return "it is a class; name an instance of it"
     missing = ", ".join(texts + calls)
-    return f"a format needs {missing}; see lm_eval_calibration.logs.contract" if missing else ""
+    if missing:
+        return f"a format needs {missing}; see lm_eval_calibration.logs.contract"
+    return wrong_name(found.name)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,18 @@ class Document:
     predicted: int
     confidence: float
     sentences: tuple[tuple[str, float], ...] = ()
+
+
+def document_hash(document: Any) -> int:
+    """The first 64 bits of a document's hash, as the harness makes it, for `Samples.doc_hash`.
+
+    Args:
+        document: what was asked, as JSON has it, and nothing of a model or its answer: a document has the
+            same hash in every run. Of the document that the harness has, it is the harness's hash, so
+            that runs of both are paired.
+
+    >>> document_hash({"question": "Is ice cold?", "options": ["yes", "no"]}) < 2**64
+    True
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return int(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16], 16)

@@ -15,8 +15,12 @@ from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.logs.sources import expanded, labelled
 from lm_eval_calibration.logs.workers import LARGE_BYTES, workers
+from lm_eval_calibration.members import BrokenMemberError
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.names import short_model_name
 from lm_eval_calibration.redact import redact, secrets_in
+
+log = logger(__name__)
 
 
 def read_runs(
@@ -28,11 +32,13 @@ def read_runs(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> tuple[list[Run], list[str]]:
-    """Read runs: one for each folder with logs of one format.
+    """Read runs: one for each folder with logs of one format, or as many as the format tells apart.
 
     Args:
         paths: files of logs, folders searched at any depth, glob patterns; archives and compressed
-            files; addresses (`hf://datasets/...`, `https://...`). `label=path` names a run; otherwise it is called by its model, or by its folder.
+            files; addresses (`hf://datasets/...`, `https://...`). `label=path` names a run, or picks
+            the one of that label or model where the path holds several; otherwise it is called by its
+            model, or by its folder.
         one_each: every path is one run, as when runs are compared, and may not hold several.
         skip_bad: leave out lines that cannot be read; `Samples.notes` counts them.
         filter_name: of tasks with several filters, whose lines are read; the first one's by default.
@@ -72,8 +78,8 @@ def read_found(
             read = each.finish()
             runs += read.runs
             left_out += read.left_out
-    if left_out and not runs:
-        raise InvalidInputError(" ".join(left_out))
+    if not runs and left_out:
+        raise InvalidInputError("Nothing can be read. " + " ".join(left_out))
     return runs, left_out
 
 
@@ -142,7 +148,7 @@ def _found(
     formats: Sequence[Format],
     progress: Progress | None,
 ) -> Iterator[Left]:
-    """What lies under the paths: of one folder and format it is one run, however many named it."""
+    """What lies under the paths: what is one run is so, however many paths named it."""
     apart: list[Left] = []
     together: list[Left] = []
     for argument in map(str, paths):
@@ -151,12 +157,29 @@ def _found(
         if not label and not one_each:
             together += found
             continue
-        if len(found) > 1:
-            several = ", ".join(str(left.folder) for left in found)
-            raise InvalidInputError(f"{argument} holds several runs; name one: {several}.")
-        apart += [replace(left, label=label) for left in found]
+        apart += [replace(left, label=label or left.label) for left in _one(argument, label, found)]
     yield from apart
     yield from _merged(together)
+
+
+def _one(argument: str, label: str, found: list[Left]) -> list[Left]:
+    """The only one, or that of the label.
+
+    Raises:
+        InvalidInputError: several.
+    """
+    named = [left for left in found if label and label in (left.label, left.model)]
+    chosen = named if len(found) > 1 and len(named) == 1 else found
+    if len(chosen) > 1:
+        several = ", ".join(_called(left) for left in found)
+        raise InvalidInputError(f"{argument} holds several runs; name one: {several}.")
+    return chosen
+
+
+def _called(left: Left) -> str:
+    """How a run may be named alone."""
+    called = left.label or left.model
+    return f"{called}={left.folder}" if called else str(left.folder)
 
 
 def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> list[Left]:
@@ -166,7 +189,7 @@ def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> 
         InvalidInputError: nothing that any format knows.
     """
     paths, pattern = expanded(argument, progress)
-    found = {path: _claims([left for f in formats for left in f.finds(path)]) for path in paths}
+    found = {path: _claims([left for f in formats for left in _finds(f, path)]) for path in paths}
     nothing = [path for path, lefts in found.items() if not lefts]
     # A pattern may catch results files beside the samples; only what it names is asked for.
     if nothing and not (pattern and len(nothing) < len(paths)):
@@ -174,13 +197,30 @@ def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> 
     return [left for lefts in found.values() for left in lefts]
 
 
+def _finds(format_: Format, path: Path) -> Sequence[Left]:
+    """What a format finds; one that fails is said to, and is not in the way of others."""
+    try:
+        return format_.finds(path)
+    except BrokenMemberError as error:
+        log.warning("%s", error)
+        return []
+
+
 def _claims(found: list[Left]) -> list[Left]:
-    """Each file once: a sure claim before others, else the first."""
-    claimed: set[Path] = set()
+    """Each file of one format: a sure claim before others, else the first format's."""
+    claimed: dict[Path, str] = {}
     kept = []
     for left in sorted(found, key=lambda left: not left.sure):
-        files = {t: file for t, file in left.files.items() if file.path not in claimed}
-        claimed |= {file.path for file in files.values()}
+        others = {f.path for f in left.files.values() if claimed.get(f.path) != left.format}
+        lost = others & claimed.keys()
+        if lost and left.sure:
+            first = min(lost)
+            log.warning(
+                "%s is of two formats, %s and %s: read as %s.",
+                first, claimed[first], left.format, claimed[first],
+            )  # fmt: skip
+        files = {task: file for task, file in left.files.items() if file.path not in lost}
+        claimed |= {file.path: left.format for file in files.values()}
         if files:
             kept.append(replace(left, files=files))
     return kept
@@ -201,10 +241,10 @@ def _no_logs(path: Path, formats: Sequence[Format]) -> str:
 
 
 def _merged(found: Iterable[Left]) -> list[Left]:
-    """Of each folder, format and model one, with the newest file of each task."""
+    """Of each format, folder, label and model one, with the newest file of each task."""
     merged: dict[tuple[str, Path, str, str], Left] = {}
     for left in found:
-        key = left.format, left.folder, left.model, left.label
+        key = left.format, left.folder, left.label, left.model
         if key not in merged:
             merged[key] = left
             continue

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
-from lm_eval_calibration.calibrators.contract import Method
+from lm_eval_calibration.calibrators.contract import Method, labelled
+from lm_eval_calibration.calibrators.methods import what_is_wrong
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics import evaluate
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.testing.laws import holds
+from lm_eval_calibration.testing.laws import holds, law, one_line
+from lm_eval_calibration.testing.maps import finds_numbers, maps_beliefs_alone
 
 CASES = 25
 LOGITS = (-math.inf, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 3.0, 800.0)
@@ -41,9 +43,12 @@ def check_calibrator(method: Method, *, helps: bool = True, cases: int = CASES) 
     Raises:
         AssertionError: a law is broken; the message says which.
     """
+    is_a_member(method)
     with METHODS.added(method):
+        finds_numbers(method, labelled(overconfident(60)))
         for seed in range(cases):
             drawn = any_documents(np.random.default_rng(seed))
+            maps_beliefs_alone(method, drawn)
             distributions(method, drawn)
             predictions_stay(method, drawn)
             order_is_nothing(method, drawn, np.random.default_rng(seed))
@@ -52,6 +57,15 @@ def check_calibrator(method: Method, *, helps: bool = True, cases: int = CASES) 
         refuses_what_no_fit_finds(method)
         if helps:
             mends(method)
+
+
+@law
+def is_a_member(method: Any) -> None:
+    """It must be a `Method` that can be named, and says what it is."""
+    wrong = what_is_wrong(method)
+    holds(not wrong, wrong)
+    holds(not METHODS.taken(method), f"the name {method.name!r} is that of one of ours")
+    holds(one_line(method.meaning), f"`meaning` must be one line, got {method.meaning!r}")
 
 
 def any_documents(rng: np.random.Generator) -> Predictions:
@@ -74,10 +88,10 @@ def overconfident(
     return Predictions.from_options(z * temperature, gold.tolist())
 
 
+@law
 def distributions(method: Method, before: Predictions) -> None:
     """What it gives are distributions over the same options, with the same right ones."""
-    assert before.options is not None and before.num_options is not None
-    given = before.options.values.copy()
+    assert before.num_options is not None
     after = fit(method.name, before).transform(before)
     p = after.probabilities
     if p is None or after.num_options is None or after.gold is None or before.gold is None:
@@ -87,12 +101,9 @@ def distributions(method: Method, before: Predictions) -> None:
     holds(np.array_equal(after.gold, before.gold), "what is right must stay")
     beyond = np.arange(p.shape[1]) >= after.num_options[:, None]
     holds((p[beyond] == 0).all(), "what is no option must have probability 0")
-    holds(
-        np.array_equal(before.options.values, given),
-        "the beliefs that it is given must not be changed",
-    )
 
 
+@law
 def predictions_stay(method: Method, before: Predictions) -> None:
     """Where `keeps_order` is said, what is predicted stays, in the scores given to the harness too."""
     if not method.keeps_order:
@@ -113,6 +124,7 @@ def predictions_stay(method: Method, before: Predictions) -> None:
         )
 
 
+@law
 def order_is_nothing(method: Method, drawn: Predictions, rng: np.random.Generator) -> None:
     """The fit is the same whatever order the documents come in."""
     shuffled = drawn.take(rng.permutation(len(drawn)))
@@ -121,6 +133,7 @@ def order_is_nothing(method: Method, drawn: Predictions, rng: np.random.Generato
     np.testing.assert_allclose(a, b, atol=CLOSE, err_msg="the order of documents must not matter")
 
 
+@law
 def is_read_back(method: Method, drawn: Predictions) -> None:
     """What a fit finds is kept and loaded to the bit, with what it was fitted on."""
     training = Training({"toy": len(drawn)}, np.arange(len(drawn), dtype=np.uint64), "a model")
@@ -137,6 +150,7 @@ def is_read_back(method: Method, drawn: Predictions) -> None:
     )
 
 
+@law
 def confidences_alone(method: Method) -> None:
     """Of confidences alone it makes confidences, or says that it needs options."""
     rng = np.random.default_rng(0)
@@ -152,6 +166,7 @@ def confidences_alone(method: Method) -> None:
     holds(np.array_equal(after.correct, before.correct), "verdicts must stay")
 
 
+@law
 def refuses_what_no_fit_finds(method: Method) -> None:
     """`check` refuses parameters of other names, types and shapes, and NaN and infinity."""
     found = fit(method.name, overconfident(60)).parameters[""]
@@ -172,6 +187,7 @@ def _wrong(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from ({**whole, key: spoil(value)} for spoil in SPOILT)
 
 
+@law
 def mends(method: Method) -> None:
     """An over-confident model is mended on documents that were not fitted on, by NLL and ECE."""
     before = overconfident(4000, seed=1)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Asked, Format, what_is_wrong
 from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.runs import find_runs, read_found
-from lm_eval_calibration.testing.laws import holds
+from lm_eval_calibration.testing.damage import bears_damage
+from lm_eval_calibration.testing.laws import holds, law, one_line
 
 FOREIGN = {
     "README.md": b"# logs\n",
@@ -26,37 +27,59 @@ FOREIGN = {
     "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(64),
     "data.json": b'{"a": [1, 2, 3]}',
     "broken.parquet": b"PAR1" + bytes(32),
-    "samples_arc_easy_2026-01-01T00-00-00.000001.jsonl": b'{"doc_id": 0}\n',
+    "samples_arc_easy_2026-01-01T00-00-00.000001.jsonl": b"""{"doc_id": 0, "doc": {"question": "Is it?"}, \
+"target": "0", "arguments": {"gen_args_0": {"arg_0": "Is it?", "arg_1": " yes"}, "gen_args_1": \
+{"arg_0": "Is it?", "arg_1": " no"}}, "resps": [[["-1.0", "False"]], [["-2.0", "False"]]], \
+"filtered_resps": [["-1.0", "False"], ["-2.0", "False"]], "filter": "none", "metrics": ["acc"], \
+"doc_hash": "00f1", "prompt_hash": "00f2", "target_hash": "00f3", "acc": 1.0}
+""",
 }
 """Files beside logs that are not of a format, by name and first bytes."""
-CUTS = (0.0, 0.1, 0.5, 0.97)
-"""How much of a file is left when it is cut off."""
 
 
-def check_format(format_: Format, logs: Path, *, foreign: Sequence[str] | None = None) -> None:
+def check_format(
+    format_: Format,
+    logs: Path,
+    *,
+    foreign: Sequence[str] | None = None,
+    expected: Mapping[str, float] | None = None,
+) -> None:
     """Hold a format to its contract.
 
     Args:
         format_: an object as in `logs.contract`.
         logs: a folder with logs of this format, a run or several; it is copied, and not changed.
         foreign: names of `FOREIGN` that are not of this format; all of them by default.
+        expected: what the accuracy is over all documents of a file, by its path in `logs`.
 
     Raises:
         AssertionError: a law is broken; the message says which.
     """
-    wrong = what_is_wrong(format_)
-    holds(not wrong, wrong)
+    is_a_member(format_)
+    holds(Path(logs).is_dir(), f"`logs` must be a folder with logs of the format, got {logs}")
     with FORMATS.added(format_), tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         mine = work / "logs"
         shutil.copytree(logs, mine)
         leaves_others_alone(format_, work / "foreign", [*FOREIGN] if foreign is None else foreign)
+        tells_runs_apart(format_, mine)
         runs = reads(format_, mine)
+        is_as_expected(runs, {mine / path: figure for path, figure in (expected or {}).items()})
         is_the_same_again(format_, mine, runs)
         shows_documents(format_, runs)
         bears_damage(format_, mine, runs)
 
 
+@law
+def is_a_member(format_: Format) -> None:
+    """It must be a `Format` that can be named, and says what it is."""
+    wrong = what_is_wrong(format_)
+    holds(not wrong, wrong)
+    holds(not FORMATS.taken(format_), f"the name {format_.name!r} is that of one of ours")
+    holds(one_line(format_.meaning), f"`meaning` must be one line, got {format_.meaning!r}")
+
+
+@law
 def leaves_others_alone(format_: Format, folder: Path, names: Sequence[str]) -> None:
     """An empty folder and files of others are none of its runs, one by one and together."""
     folder.mkdir()
@@ -68,11 +91,31 @@ def leaves_others_alone(format_: Format, folder: Path, names: Sequence[str]) -> 
     holds(not format_.finds(folder), f"no log of this format is among {', '.join(names)}")
 
 
+@law
+def tells_runs_apart(format_: Format, folder: Path) -> None:
+    """Each run must be found once, in its folder and by each of its files."""
+    found = format_.finds(folder)
+    holds(found, "no run of this format was found in the folder")
+    keys = [(left.folder, left.label, left.model) for left in found]
+    twice = {str(key) for key in keys if keys.count(key) > 1}
+    holds(
+        not twice,
+        "what one folder holds of one label and model is one `Left`; give each run its label, got two of "
+        + ", ".join(sorted(twice)),
+    )
+    kept = find_runs([folder], formats=[format_])
+    holds(len(kept) == len(found), f"of {len(found)} runs that were found, {len(kept)} were kept")
+    for left in found:
+        for file in left.files.values():
+            alone = [f for one in format_.finds(file.path) for f in one.files.values()]
+            holds(file in alone, f"{file.path.name} must be found when it is named itself, too")
+
+
+@law
 def reads(format_: Format, folder: Path) -> list[Run]:
     """Its logs are found in their folder and one by one; the folder stays as it is."""
     before = _digests(folder)
     found = find_runs([folder], formats=[format_])
-    holds(found, "no run was found")
     for left in found:
         holds(left.format == format_.name, "`Left.format` must be the format's name")
         holds(left.files, "a run must have files")
@@ -97,13 +140,27 @@ def _is_sound(samples: Samples, run: Run, task: str, format_: Format) -> None:
     holds(samples.task == task and samples.run == run.label, "samples must name run and task")
     holds(count > 0, f"{task} has no documents")
     holds(samples.path.exists(), f"{samples.path} is not there")
-    holds(len(samples.doc_hash) in (0, count), "`doc_hash` is one number for each document")
+    hashes = samples.doc_hash
+    holds(len(hashes) in (0, count), "`doc_hash` is one number for each document")
+    holds(hashes.dtype == np.uint64, f"`doc_hash` must be of uint64, got {hashes.dtype}")
+    apart = count == 1 or len(hashes) == 0 or len(np.unique(hashes)) > 1
+    holds(apart, f"`doc_hash` must tell documents apart, and is the same for all of {task}")
     holds(len(samples.offset) in (0, count), "`offset` is one number for each document")
     holds(samples.format in ("", format_.name), "`Samples.format` must be the format's name")
     for normalised in samples.normalised.values():
         holds(len(normalised) == count, "normalised beliefs are of the same documents")
 
 
+def is_as_expected(runs: Sequence[Run], expected: Mapping[Path, float]) -> None:
+    """The accuracy of files is what it is said to be."""
+    for path, figure in expected.items():
+        right = [s.predictions.correct for r in runs for s in r.samples.values() if s.path == path]
+        holds(right, f"nothing was read of {path.name}")
+        found = float(np.concatenate(right).mean())
+        holds(np.isclose(found, figure), f"acc of {path.name} must be {figure}, got {found}")
+
+
+@law
 def is_the_same_again(format_: Format, folder: Path, runs: Sequence[Run]) -> None:
     """Read once more, or in another order, the figures are the same."""
     found = find_runs([folder], formats=[format_])
@@ -114,6 +171,7 @@ def is_the_same_again(format_: Format, folder: Path, runs: Sequence[Run]) -> Non
     holds(_alike(runs, last_first[::-1]), "the order in which runs are read must not matter")
 
 
+@law
 def shows_documents(format_: Format, runs: Sequence[Run]) -> None:
     """Documents are shown as they were read, or there is an error that says that there are none."""
     for run in runs:
@@ -130,35 +188,6 @@ def shows_documents(format_: Format, runs: Sequence[Run]) -> None:
                 holds(np.isclose(document.confidence, c), "documents must be those of the rows")
 
 
-def bears_damage(format_: Format, folder: Path, runs: Sequence[Run]) -> None:
-    """A file that is cut off, or full of something else, is refused by name; nothing is read amiss."""
-    whole = {s.path: len(s) for run in runs for s in run.samples.values()}
-    for path, count in whole.items():
-        data = path.read_bytes()
-        spoilt = [data[: int(len(data) * cut)] for cut in CUTS]
-        for broken in (*spoilt, bytes(len(data)), b"\xff" * 100):
-            path.write_bytes(broken)
-            _bears(format_, folder, path, count)
-        path.write_bytes(data)
-
-
-def _bears(format_: Format, folder: Path, path: Path, count: int) -> None:
-    for skip_bad in (False, True):
-        try:
-            found = find_runs([folder], formats=[format_])
-            runs, left_out = read_found(found, Asked(skip_bad), formats=[format_])
-        except CalibrationError as error:
-            holds(len(str(error).splitlines()) == 1, "an error is one line")
-            continue
-        except Exception as error:
-            raise AssertionError(
-                f"a damaged {path.name} must be an InvalidInputError, got {error!r}"
-            ) from error
-        for samples in (s for run in runs for s in run.samples.values() if s.path == path):
-            complete = len(samples) == count or samples.notes or left_out
-            holds(complete or not skip_bad, "what is left out must be said in `notes`")
-
-
 def _digests(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -173,6 +202,11 @@ def _alike(some: Sequence[Run], others: Sequence[Run]) -> bool:
 
 def _figures(run: Run) -> tuple[object, ...]:
     return run.label, tuple(
-        (task, s.predictions.confidence.tobytes(), s.predictions.correct.tobytes())
+        (
+            task,
+            s.predictions.confidence.tobytes(),
+            s.predictions.correct.tobytes(),
+            s.doc_hash.tobytes(),
+        )
         for task, s in run.samples.items()
     )

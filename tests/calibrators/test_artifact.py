@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lm_eval_calibration.calibrators import Calibrator, fit, load
+from lm_eval_calibration.calibrators import Calibrator, artifact, fit, load
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Predictions
 
@@ -37,9 +37,21 @@ def test_missing_file(folder: Path, part: str) -> None:
         load(str(folder))
 
 
-def test_no_folder() -> None:
-    with pytest.raises(InvalidInputError, match="`nowhere/at/all`, which is neither"):
-        load("nowhere/at/all")
+@pytest.mark.parametrize("name", ["nowhere/at/all", "m1", "./m1", "~/m1", "/m1"])
+def test_no_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can be no repository's name is not asked for on the hub."""
+    monkeypatch.setattr(artifact, "hf_hub_download", None)
+    with pytest.raises(InvalidInputError, match=f"`{name}`, which is no folder here"):
+        load(name)
+
+
+def test_no_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object) -> None:
+        raise OSError("no such repository")
+
+    monkeypatch.setattr(artifact, "hf_hub_download", nothing)
+    with pytest.raises(InvalidInputError, match="`no/where`, which is neither"):
+        load("no/where")
 
 
 def test_truncated_tensors(folder: Path) -> None:

@@ -84,10 +84,18 @@ def test_what_is_not_known_is_said_once() -> None:
         found.check_model("org/model", "x:y")
         found.check_prompts({"arc": PLAIN})
     found.check_documents({"arc": np.array([1], np.uint64)})
-    assert [text.partition("nothing is known of ")[2] for text in said] == [
+    *compared, documents = said
+    assert [text.partition("nothing is known of ")[2] for text in compared] == [
         "the model it was fitted on, so that is not compared.",
         "the prompts it was fitted on, so that is not compared.",
     ]
+    assert "it is not known whether documents of this evaluation" in documents
+    assert "the artifact keeps no hashes" in documents
+    found, said = held_out()
+    for _ in range(2):
+        found.check_documents({"arc": np.empty(0, np.uint64)})
+    (documents,) = said
+    assert "the logs have no hashes of documents" in documents
     found, said = held_out()
     found.check_model("", "")
     found.check_prompts({"arc": PromptFormat()})

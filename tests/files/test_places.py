@@ -125,7 +125,7 @@ def test_folders_of_ours_and_of_others(tmp_path: Path) -> None:
     ours = claim_folder(tmp_path / "ours", "temperature")
     claim_folder(ours, "temperature")
     (ours / "config.json").write_text("{}")
-    with pytest.raises(OutputError, match="holds a temperature, not a platt"):
+    with pytest.raises(OutputError, match="is the folder of `temperature`, not of `platt`"):
         claim_folder(ours, "platt")
     claim_folder(ours, "platt", overwrite=True)
     with pytest.raises(OutputError, match=r"config\.json` is there already"):
@@ -147,7 +147,7 @@ def test_folders_of_ours_and_of_others(tmp_path: Path) -> None:
 def test_a_copy_that_lost_its_note_is_known_by_its_configuration(tmp_path: Path) -> None:
     write_text(tmp_path / "config.json", str(stamped({"method": "platt"})).replace("'", '"'), JSON)
     check_folder(tmp_path, "platt")
-    with pytest.raises(OutputError, match="holds a platt"):
+    with pytest.raises(OutputError, match="is the folder of `platt`"):
         check_folder(tmp_path, "vector")
 
 

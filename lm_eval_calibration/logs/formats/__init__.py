@@ -10,6 +10,7 @@ from lm_eval_calibration.logs.formats.harness_lists import LISTS
 from lm_eval_calibration.logs.formats.harness_write_out import WRITE_OUT
 from lm_eval_calibration.logs.formats.helm import HELM
 from lm_eval_calibration.logs.formats.inspect_ai import INSPECT
+from lm_eval_calibration.logs.guarded import GuardedFormat
 from lm_eval_calibration.members import Members
 
 OURS: list[Format] = [
@@ -21,6 +22,8 @@ OURS: list[Format] = [
     HELM,
     INSPECT,
 ]
-FORMATS: Members[Format] = Members("lm_eval_calibration.formats", OURS, what_is_wrong)
+FORMATS: Members[Format] = Members(
+    "lm_eval_calibration.formats", OURS, what_is_wrong, GuardedFormat
+)
 
 __all__ = ["FORMATS", "HARNESS"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 import reprlib
@@ -13,6 +11,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.documents import document_hash
 from lm_eval_calibration.metrics.families import PAIRS
 from lm_eval_calibration.metrics.table import METRICS
 
@@ -289,8 +288,7 @@ def doc_hash(sample: Mapping[str, Any]) -> int:
     """The first 64 bits of the document's hash, made as the harness makes it where it is absent."""
     logged = sample.get("doc_hash")
     if not isinstance(logged, str) or len(logged) < 16:
-        text = json.dumps(sample.get("doc"), indent=2, ensure_ascii=False)
-        logged = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    elif not _HASH.match(logged):
+        return document_hash(sample.get("doc"))
+    if not _HASH.match(logged):
         raise BadLineError(f"`doc_hash` must be hexadecimal, got {shown(logged)}")
     return int(logged[:16], 16)

@@ -1,11 +1,14 @@
-"""`<task>.scores.json`: a list of {"scores": {"A": -6.4, ...}, "gold": "A"}, one file for each task."""
+"""`<task>.scores.json`: a list of {"question": "...", "scores": {"A": -6.4, ...}, "gold": "A"}."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs import document_hash
 from lm_eval_calibration.logs.contract import FileByFile, Left, LogFile
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
@@ -30,12 +33,13 @@ class ScoresJson(FileByFile):
         return [Left(self.name, folder, files) for folder, files in folders.items()]
 
     def read(self, file: LogFile, label: str, skip_bad: bool) -> Samples:
-        """All of it, or nothing."""
+        """All of it, or nothing: where one row is bad, the rest is not to be trusted."""
         try:
             rows = json_text.loads(file.path.read_bytes())
             scores = [list(row["scores"].values()) for row in rows]
             gold = [list(row["scores"]).index(row["gold"]) for row in rows]
             predictions = Predictions.from_options(scores, gold)
+            documents = [[row["question"], list(row["scores"])] for row in rows]
         except (
             json_text.InvalidJSONError,
             LookupError,
@@ -44,7 +48,8 @@ class ScoresJson(FileByFile):
             AttributeError,
         ) as e:
             raise InvalidInputError(f"{file.path} is no list of scores: {e!r}.") from e
-        return Samples(label, file.task, file.path, predictions)
+        hashes = np.array([document_hash(each) for each in documents], dtype=np.uint64)
+        return Samples(label, file.task, file.path, predictions, doc_hash=hashes)
 
 
 FORMAT = ScoresJson()
