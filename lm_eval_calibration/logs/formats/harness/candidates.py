@@ -150,8 +150,13 @@ def _for_texts(
 ) -> Sequence[str]:
     """The delimiters by which a target may be an option's text: white space, if numbers do as well."""
     blank = [d for d in delimiters if d in told.delimiters or not d.strip()]
-    numbers = all(target_indices(sample["target"]) is not None for sample, _ in found)
+    numbers = sum(_is_number(sample["target"]) for sample, _ in found) >= (1 - FEW) * len(found)
     return blank if numbers or any(_are_texts(found, blank)) else delimiters
+
+
+def _is_number(target: object) -> bool:
+    """Whether a target is written as the harness writes an index, or a list of them."""
+    return target_indices(target) is not None and str(target) == str(target).strip()
 
 
 def _are_texts(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[bool]:
