@@ -268,23 +268,33 @@ def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
             "the options stand in the context, and neither `nll` nor `acc` nor a results file beside the log "
             "tells which of them is right; keep the results file of the run beside its samples"
         )
-    p = Predictions.from_options([found.loglikelihoods], [[]])
-    surprise = (-np.asarray(p.log_probabilities)[0]).tolist()
-    near = [abs(s - nll) if s != nll else 0.0 for s in surprise]
-    nearest = [i for i, distance in enumerate(near) if distance == min(near)]
+    nearest = _nearest(found.loglikelihoods, nll)
     best = found.loglikelihoods.index(max(found.loglikelihoods))
     logged = logged_pair(sample)
     fitting = [i for i in nearest if logged is None or (i == best) is logged[1]]
     return fitting or nearest
 
 
+def _nearest(scores: Sequence[float], nll: float) -> list[int]:
+    """The options whose negative log-probability is nearest to one that was logged."""
+    p = Predictions.from_options([scores], [[]])
+    surprise = (-np.asarray(p.log_probabilities)[0]).tolist()
+    distances = [abs(s - nll) if s != nll else 0.0 for s in surprise]
+    return [i for i, distance in enumerate(distances) if distance == min(distances)]
+
+
 def _fits(
     sample: Sample, scores: list[float], lengths: Mapping[str, list[int]], option: int
 ) -> bool:
-    """Whether the verdicts by length are those of a document whose one right option this is."""
-    said = {suffix: verdict(sample, NORMALISATIONS[suffix].verdict) for suffix in lengths}
-    best = {n: int(length_normalised(scores, lengths[n]).argmax()) for n in lengths}
-    return all(right is None or (best[n] == option) is right for n, right in said.items())
+    """Whether what is said by length is that of a document whose one right option this is."""
+    for suffix, of in lengths.items():
+        by_length = length_normalised(scores, of)
+        right, nll = verdict(sample, NORMALISATIONS[suffix].verdict), sample.get("nll" + suffix)
+        if right is not None and (int(by_length.argmax()) == option) is not right:
+            return False
+        if isinstance(nll, float) and option not in _nearest(by_length.tolist(), nll):
+            return False
+    return True
 
 
 GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] = {
