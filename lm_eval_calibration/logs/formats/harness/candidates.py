@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import TypeVar
 
+from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, NLL, Sample, logged_pair
 from lm_eval_calibration.logs.formats.harness.line import (
     BadLineError,
     Options,
@@ -15,16 +16,7 @@ from lm_eval_calibration.logs.formats.harness.line import (
     target_indices,
     verdict,
 )
-from lm_eval_calibration.logs.formats.harness.reading import (
-    BY_VERDICT,
-    NLL,
-    PAIRS_ONLY,
-    STATED,
-    TOLD,
-    Reading,
-    Sample,
-    logged_pair,
-)
+from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, STATED, TOLD, Reading
 from lm_eval_calibration.logs.formats.harness.tally import FEW
 from lm_eval_calibration.logs.formats.harness.told import Told
 from lm_eval_calibration.normalisation import NORMALISATIONS
