@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,13 +63,18 @@ class MadeTask:
         """Whether the options stand in the context, before one continuation (Winogrande)."""
         return self.config["doc_to_target"] == "so it goes on"
 
+    @functools.cached_property
+    def data(self) -> dict[str, Any]:
+        """Its splits."""
+        found = datasets.Dataset.from_list(self.rows)
+        return {"test": found, "train": found.select([0])}
+
     def built(self, kind: type, prefix: str = "") -> Any:
         """The task, or its twin."""
-        rows = self.rows
+        splits = self.data
 
         def data(**_: Any) -> dict[str, Any]:
-            found = datasets.Dataset.from_list(rows)
-            return {"test": found, "train": found.select([0])}
+            return dict(splits)
 
         config = {**self.config, "task": prefix + self.name, "custom_dataset": data}
         return kind(config=config)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import TypeVar
 
+from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, NLL, Sample, logged_pair
 from lm_eval_calibration.logs.formats.harness.line import (
     BadLineError,
     Options,
@@ -15,16 +16,7 @@ from lm_eval_calibration.logs.formats.harness.line import (
     target_indices,
     verdict,
 )
-from lm_eval_calibration.logs.formats.harness.reading import (
-    BY_VERDICT,
-    NLL,
-    PAIRS_ONLY,
-    STATED,
-    TOLD,
-    Reading,
-    Sample,
-    logged_pair,
-)
+from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, STATED, TOLD, Reading
 from lm_eval_calibration.logs.formats.harness.tally import FEW
 from lm_eval_calibration.logs.formats.harness.told import Told
 from lm_eval_calibration.normalisation import NORMALISATIONS
@@ -42,13 +34,14 @@ def keyed(samples: Sequence[Sample], told: Told) -> Iterator[list[Reading]]:
     if not found:
         return
     delimiters, norms = _delimiters(found, told), _norms(found)
-    golds = _golds(found, delimiters)
+    for_texts = _for_texts(found, delimiters, told)
+    golds = _golds(found, for_texts)
     own = bool(told.own_scoring) and any(logged_pair(sample) is not None for sample, _ in found)
     if told_golds := _told_golds(found, told):
         yield _crossed(told_golds, delimiters, norms, told, own)
-    yield _crossed(golds, delimiters, norms, told, own)
+    yield _crossed(golds, delimiters, norms, told, own, for_texts)
     if not own and _mostly(found, lambda line: logged_pair(line[0]) is not None):
-        yield _crossed([*told_golds, *golds], delimiters, norms, told, True)
+        yield _crossed([*told_golds, *golds], delimiters, norms, told, True, for_texts)
 
 
 def last(samples: Sequence[Sample], told: Told, by_key: Sequence[object]) -> list[Reading]:
@@ -62,14 +55,19 @@ def last(samples: Sequence[Sample], told: Told, by_key: Sequence[object]) -> lis
 
 
 def _crossed(
-    golds: Sequence[str], delimiters: Sequence[str], norms: tuple[str, ...], told: Told, own: bool
+    golds: Sequence[str],
+    delimiters: Sequence[str],
+    norms: tuple[str, ...],
+    told: Told,
+    own: bool,
+    for_texts: Sequence[str] = (),
 ) -> list[Reading]:
     return [
         Reading(gold, delimiter, n, told, own)
         for gold in golds
         for n in ([norms, ()] if norms else [()])
         for delimiter in delimiters
-        if gold not in ("text", "template") or delimiter in told.delimiters or not delimiter.strip()
+        if gold not in ("text", "template") or delimiter in for_texts
     ]
 
 
@@ -140,15 +138,33 @@ def _shared(texts: Sequence[str]) -> str:
     return "".join(a for a, _ in shared)
 
 
+def _for_texts(
+    found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str], told: Told
+) -> Sequence[str]:
+    """The delimiters by which a target may be an option's text: white space, if numbers do as well."""
+    blank = [d for d in delimiters if d in told.delimiters or not d.strip()]
+    numbers = sum(_is_number(sample["target"]) for sample, _ in found) >= (1 - FEW) * len(found)
+    return blank if numbers or any(_are_texts(found, blank)) else delimiters
+
+
+def _is_number(target: object) -> bool:
+    """Whether a target is written as the harness writes an index, or a list of them."""
+    return target_indices(target) is not None and str(target) == str(target).strip()
+
+
+def _are_texts(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[bool]:
+    """Of each line, whether its target is an option's text."""
+    return [
+        any(sample["target"] in [t.removeprefix(d) for t in o.texts] for d in delimiters)
+        for sample, o in found
+    ]
+
+
 def _golds(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[str]:
     """Where the right option may be found: by its text first, if most targets are options."""
     if _mostly(found, lambda line: line[1].in_context):
         return [NLL]
-    plain = [d for d in delimiters if not d.strip()] or delimiters
-    are_texts = [
-        any(sample["target"] in [t.removeprefix(d) for t in o.texts] for d in plain)
-        for sample, o in found
-    ]
+    are_texts = _are_texts(found, delimiters)
     numbers = [target_indices(sample["target"]) is not None for sample, _ in found]
     mixed = any(t and not n for t, n in zip(are_texts, numbers, strict=True)) and any(numbers)
     few = sum(are_texts) < (1 - FEW) * len(are_texts)

@@ -19,14 +19,9 @@ from lm_eval_calibration.logs.formats.harness.candidates import (
     last,
     options_if_any,
 )
+from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, logged_pair
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, verdict
-from lm_eval_calibration.logs.formats.harness.reading import (
-    BY_VERDICT,
-    TOLD,
-    UNTOLD,
-    Reading,
-    logged_pair,
-)
+from lm_eval_calibration.logs.formats.harness.reading import TOLD, UNTOLD, Reading
 from lm_eval_calibration.logs.formats.harness.tally import Lines, Tally, golds_of, rows_of, tally_of
 from lm_eval_calibration.logs.formats.harness.told import Told
 from lm_eval_calibration.logs.run import WITHHELD

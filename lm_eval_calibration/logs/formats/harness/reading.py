@@ -9,12 +9,16 @@ them is found on the first lines, see `choosing`; every line is held against its
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from lm_eval_calibration.logs.formats.harness.gold import (
+    GOLD_READERS,
+    NLL,
+    Sample,
+    fits_by_length,
+    logged_pair,
+)
 from lm_eval_calibration.logs.formats.harness.line import (
     BadLineError,
     Options,
@@ -27,17 +31,14 @@ from lm_eval_calibration.logs.formats.harness.line import (
     verdict,
 )
 from lm_eval_calibration.logs.formats.harness.told import Told
-from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.normalisation import NORMALISATIONS
+from lm_eval_calibration.predictions import length_normalised
 from lm_eval_calibration.stated import FLOOR
 
-Sample = Mapping[str, Any]
 PAIRS_ONLY = "pairs"
-BY_VERDICT = "verdict"
 STATED = "stated"
 """Also the field of a line that has them."""
 TOLD = "told"
-NLL = "nll"
 UNTOLD = Told()
 TIE = 1e-9
 """Scores that differ by less, relatively or in all, are equal but for rounding."""
@@ -126,9 +127,9 @@ class Reading:
             gold = GOLD_READERS[self.gold](sample, found, texts)
         lengths = {n: list(map(NORMALISATIONS[n].length, texts)) for n in self.norms}
         if self.gold == NLL and len(gold) > 1:
-            gold = [i for i in gold if _fits(sample, found.loglikelihoods, lengths, i)][:1] or gold[
+            gold = [i for i in gold if fits_by_length(sample, found.loglikelihoods, lengths, i)][
                 :1
-            ]
+            ] or gold[:1]
         right_ones = set(gold)
         mask = [i in right_ones for i in range(len(texts))]
         return Record(found.loglikelihoods, lengths, mask, self._verdict(sample))
@@ -177,14 +178,6 @@ class Reading:
         )
 
 
-def logged_pair(sample: Sample, suffix: str = PLAIN) -> tuple[float, bool] | None:
-    """A twin's (confidence, correct) of a line that has options; `None` where it is absent or damaged."""
-    try:
-        return pair(sample, suffix)
-    except BadLineError:
-        return None
-
-
 def _pair_record(sample: Sample) -> Record:
     """A document of which a confidence and a verdict were logged, as a single option."""
     known = None if asks_options(sample) else pair(sample)
@@ -208,90 +201,3 @@ def _stated_record(sample: Sample) -> Record:
     scores = [math.log(max(value, FLOOR)) for value in p]
     mask = [i in gold for i in range(len(p))]
     return Record(scores, {}, mask, verdict(sample, "acc"))
-
-
-def _by_index(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """The target is an option's number, or a list of them; numbers beyond the options are none."""
-    indices = target_indices(sample["target"])
-    if indices is None:
-        raise BadLineError(f"the target {shown(sample['target'])} is no option's number")
-    return indices
-
-
-def _by_text(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """The target is an option's text; any other text is no option."""
-    target = sample["target"]
-    if not isinstance(target, str):
-        raise BadLineError(f"the target {shown(target)} is no option's text")
-    return [texts.index(target)] if target in texts else []
-
-
-def _by_template(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """As the harness reads what a template gives: a number, or a list of them, is no text."""
-    target = str(sample["target"])
-    number = target.isdigit() or (target[:1] == "[" and target_indices(target) is not None)
-    return (_by_index if number else _by_text)(sample, found, texts)
-
-
-def _by_labels(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """TruthfulQA's mc2: the document labels each of its options true or false."""
-    try:
-        labels = sample["doc"]["mc2_targets"]["labels"]
-    except (KeyError, TypeError):
-        labels = ()
-    if len(labels) != len(texts):
-        raise BadLineError("the document has no label for each option in `mc2_targets`")
-    return [i for i, label in enumerate(labels) if label == 1]
-
-
-def _by_verdict(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """The run's `acc` alone: a right answer is gold, and of two options the other one otherwise."""
-    right = verdict(sample, "acc")
-    if right is None:
-        raise BadLineError(
-            f"the target {shown(sample['target'])} is neither an option's number nor its text, and the "
-            "run logged no `acc` of 0 or 1: which option is right is not known"
-        )
-    best = found.loglikelihoods.index(max(found.loglikelihoods))
-    if right:
-        return [best]
-    return [1 - best] if len(texts) == 2 else []
-
-
-def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
-    """A twin logs the right option's negative log-probability: the options that have it, one of them right."""
-    nll = sample.get("nll", "")
-    if nll is None:
-        return []  # the answer key names no option
-    if not isinstance(nll, float):
-        raise BadLineError(
-            "the options stand in the context, and neither `nll` nor `acc` nor a results file beside the log "
-            "tells which of them is right; keep the results file of the run beside its samples"
-        )
-    p = Predictions.from_options([found.loglikelihoods], [[]])
-    surprise = (-np.asarray(p.log_probabilities)[0]).tolist()
-    near = [abs(s - nll) if s != nll else 0.0 for s in surprise]
-    nearest = [i for i, distance in enumerate(near) if distance == min(near)]
-    best = found.loglikelihoods.index(max(found.loglikelihoods))
-    logged = logged_pair(sample)
-    fitting = [i for i in nearest if logged is None or (i == best) is logged[1]]
-    return fitting or nearest
-
-
-def _fits(
-    sample: Sample, scores: list[float], lengths: Mapping[str, list[int]], option: int
-) -> bool:
-    """Whether the verdicts by length are those of a document whose one right option this is."""
-    said = {suffix: verdict(sample, NORMALISATIONS[suffix].verdict) for suffix in lengths}
-    best = {n: int(length_normalised(scores, lengths[n]).argmax()) for n in lengths}
-    return all(right is None or (best[n] == option) is right for n, right in said.items())
-
-
-GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] = {
-    "index": _by_index,
-    "text": _by_text,
-    "template": _by_template,
-    "labels": _by_labels,
-    NLL: _by_nll,
-    BY_VERDICT: _by_verdict,
-}

@@ -23,6 +23,7 @@ from lm_eval_calibration.logs.formats.harness.chunk import (
     select,
 )
 from lm_eval_calibration.logs.formats.harness.files import task_name
+from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
 from lm_eval_calibration.logs.formats.harness.printed import differences
