@@ -27,7 +27,7 @@ from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
 from lm_eval_calibration.logs.formats.harness.printed import differences
-from lm_eval_calibration.logs.formats.harness.reading import BY_VERDICT, PAIRS_ONLY, Reading
+from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, Reading
 from lm_eval_calibration.logs.formats.harness.results import results_beside
 from lm_eval_calibration.logs.formats.harness.told import told_of
 from lm_eval_calibration.logs.run import Samples
