@@ -25,6 +25,7 @@ MODULES = sorted(
 ROOMS = [
     [
         "_version",
+        "answer_keys",
         "arguments",
         "errors",
         "files",
@@ -32,6 +33,7 @@ ROOMS = [
         "members",
         "messages",
         "names",
+        "normalisation",
         "redact",
         "texts",
         "yamls",
