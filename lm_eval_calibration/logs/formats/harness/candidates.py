@@ -96,7 +96,7 @@ def _told_golds(found: Sequence[tuple[Sample, Options]], told: Told) -> list[str
 
 
 def options_if_any(sample: Sample) -> Options | None:
-    """A document's options; `None` where its line holds none."""
+    """The options of a line; `None` if it has none that can be read."""
     try:
         return options(sample)
     except BadLineError:

@@ -147,7 +147,7 @@ def _lengths_are_sure(best: Reading, equals: Sequence[Reading], tried: _Tried, t
     if known or told.bare:
         return True
     rows = [rows_of(best, tried.lines, suffix) for suffix in best.norms]
-    return all(row.agree and not row.against for row in rows)
+    return not tried[best].norm_against and all(row.agree and not row.against for row in rows)
 
 
 def _need_verdicts(lines: Lines, beside: str) -> None:
