@@ -68,7 +68,7 @@ def _logs_hold_the_figures(
         save_run(folder / task, results)
         (path,) = (folder / task).rglob(f"samples_{task}_2*.jsonl")
         samples = read_samples(path)
-        own = [note for note in samples.notes if "a scoring of the task's own" in note]
+        own = [note for note in samples.notes if "the run printed acc" in note]
         assert len(own) == ("mc2" in name) and samples.notes == tuple(own), task
         assert ("_norm" in samples.normalised) == ("acc_norm,none" in live), task
         for suffix, predictions in {"": samples.predictions, **samples.normalised}.items():

@@ -178,7 +178,7 @@ def test_bad_arguments(tiny_model: Path, thermometer_folder: Path) -> None:
         ThermometerLM(pretrained=str(tiny_model))
     with pytest.raises(InvalidInputError, match="`scope` must be task or instance, got `document`"):
         make(tiny_model, thermometer_folder, scope="document")
-    with pytest.raises(InvalidInputError, match="which is neither"):
+    with pytest.raises(InvalidInputError, match="which is no folder here"):
         make(tiny_model, Path("not/there/it/is"))
 
 
