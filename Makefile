@@ -81,6 +81,7 @@ docs: install-test
 fuzz: install-test
 	FUZZ_EXAMPLES=2500 $(TEST_ENV)/bin/pytest tests/fuzz --numprocesses $(WORKERS) --maxprocesses 8
 	LIVE_EXAMPLES=1000 $(TEST_ENV)/bin/pytest tests/logs/test_offline_is_live.py
+	CONVERSATIONS=3000 $(TEST_ENV)/bin/pytest tests/models/test_conversations.py
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) atheris
 	for parser in replies envelopes samples results; do \
 	    $(TEST_ENV)/bin/python tests/fuzz/guided.py $$parser -runs=100000 -max_total_time=300 -timeout=2 || exit 1; \
