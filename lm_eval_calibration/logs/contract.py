@@ -151,6 +151,8 @@ class FileByFile:
 
     name: str
     meaning: str
+    leaves_out: tuple[type[InvalidInputError], ...] = ()
+    """Errors of `read` after which a file is left out, with the reason, whatever was asked."""
 
     def read(self, file: LogFile, label: str, skip_bad: bool) -> Samples:
         """A task's file.
@@ -185,7 +187,8 @@ class FileByFile:
                 try:
                     samples[file.task] = result()
                 except InvalidInputError as error:
-                    if not asked.skip_bad or isinstance(error, KilledWorkerError):
+                    skipped = asked.skip_bad and not isinstance(error, KilledWorkerError)
+                    if not skipped and not isinstance(error, self.leaves_out):
                         raise
                     reasons.append(str(error))
                 if asked.progress is not None:

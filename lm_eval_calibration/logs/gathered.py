@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.contract import Asked, Begun, FileByFile, Left, Read
+from lm_eval_calibration.logs.contract import FileByFile
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
-from lm_eval_calibration.logs.run import Run, Samples
+from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
 
 
@@ -129,26 +129,7 @@ def _answered(likely: Predictions, answers: Sequence[int | None]) -> Predictions
 class TaskFiles(FileByFile):
     """`FileByFile` of which files of another type (`OtherTypeError`) are left out, with the reason."""
 
-    def begin(self, left: Left, asked: Asked) -> Begun:
-        """Have each file read."""
-        begun = [
-            (asked.submit(self._read, file.path, file, left.label, asked.skip_bad), file)
-            for file in left.files.values()
-        ]
-
-        def finish() -> Read:
-            samples, reasons = {}, []
-            for result, file in begun:
-                try:
-                    samples[file.task] = result()
-                except OtherTypeError as error:
-                    reasons.append(str(error))
-                if asked.progress is not None:
-                    asked.progress(file.path.stat().st_size)
-            runs = [Run(left.label, samples, results=left.results)] if samples else []
-            return Read(runs, reasons)
-
-        return Begun(finish)
+    leaves_out = (OtherTypeError,)
 
 
 def number(value: Any, name: str, most: float = math.inf) -> float:
