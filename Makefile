@@ -4,8 +4,8 @@
 #   make test-all     the suite with every case
 #   make coverage     lines and branches that no test of make test-all reaches
 #   make test-slow    the checks that run a real language model
-#   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides; and 2,000
-#                     made runs read back
+#   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides; 2,000 made
+#                     runs read back, and 3,000 runs of wrappers in which what is asked is compared
 #   make matrix       other versions of Python and of what the package needs: see .ci/matrix
 #   make docs         the documentation as pages, in out/site
 #   make browser      Debian's headless Chromium, in which the suite opens the report's page

@@ -8,7 +8,6 @@ from pathlib import Path
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Asked, Begun, FileByFile, Left, Read
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
-from lm_eval_calibration.logs.run import Run, Samples
 
 
 @dataclass
@@ -69,32 +68,16 @@ class OnlyOptions(FileByFile):
     `read` raises `OtherTypeError` of such a file.
     """
 
+    leaves_out = (OtherTypeError,)
+
     def begin(self, left: Left, asked: Asked) -> Begun:
         """Have each file read."""
-        begun = [
-            (asked.submit(self._read_or_not, file.path, file, left.label, asked.skip_bad), file)
-            for file in left.files.values()
-        ]
+        begun = super().begin(left, asked)
 
         def finish() -> Read:
-            samples: dict[str, Samples] = {}
-            reasons: list[str] = []
-            for result, file in begun:
-                found = result()
-                if isinstance(found, str):
-                    reasons.append(found)
-                else:
-                    samples[file.task] = found
-                if asked.progress is not None:
-                    asked.progress(file.path.stat().st_size)
-            if not samples:
-                raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
-            return Read([Run(left.label, samples, results=left.results)], reasons)
+            read = begun.finish()
+            if not read.runs:
+                raise InvalidInputError("No multiple-choice documents. " + " ".join(read.left_out))
+            return read
 
         return Begun(finish)
-
-    def _read_or_not(self, path: Path, *given: object) -> Samples | str:
-        try:
-            return self._read(path, *given)  # type: ignore[arg-type]
-        except OtherTypeError as error:
-            return str(error)
