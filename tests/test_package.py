@@ -56,7 +56,7 @@ ROOMS = [
     ["logs"],
     ["analysis"],
     ["fitting"],
-    ["report"],
+    ["exports", "report"],
     ["testing"],
     ["cli"],
     ["__main__"],

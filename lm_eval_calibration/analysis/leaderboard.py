@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import rankdata
@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from lm_eval_calibration.analysis.document_pairing import match
 from lm_eval_calibration.analysis.resampled_tasks import Progress, TaskDraws, resampled_tasks
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs.run import Run, Scope
+from lm_eval_calibration.logs.run import Run, Samples, Scope
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
 from lm_eval_calibration.metrics.paired import holm
@@ -28,7 +28,7 @@ _TAILS = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric's mean over tasks, with its 95 % interval."""
+    """A metric on a task, or its mean over tasks, with its 95 % interval."""
 
     value: float
     low: float
@@ -50,17 +50,19 @@ class Standing:
 
     Attributes:
         model: the run's label.
-        figures: by metric.
+        figures: means over tasks, or of all documents, by metric.
         rank: by the metric that the leaderboard is sorted by.
         place: the same for neighbours that cannot be told apart.
         tasks: each metric by task.
+        samples: the documents that were ranked, by task.
     """
 
     model: str
     figures: Mapping[str, Figure]
     rank: Rank
     place: int
-    tasks: Mapping[str, Mapping[str, float]]
+    tasks: Mapping[str, Mapping[str, Figure]]
+    samples: Mapping[str, Samples] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Leaderboard:
         tasks: how many documents of each.
         standings: of the models.
         pooled: whether figures are those of all documents together, and no means over tasks.
+        paired: whether documents were drawn for all models alike.
         notes: what was left out, and what could not be done as usual.
     """
 
@@ -80,6 +83,7 @@ class Leaderboard:
     tasks: Mapping[str, int]
     standings: tuple[Standing, ...]
     pooled: bool
+    paired: bool
     notes: tuple[str, ...]
 
 
@@ -132,10 +136,17 @@ def leaderboard(
         scopes = {"": together}
     parts = resampled_tasks(scopes, bound, replicates, not notes.unpaired, processes, progress)
     table = _Table(parts, bound)
-    standings = table.standings([run.label for run in matched], by)
+    standings = table.standings(matched, by)
     sizes = {task: len(each[0]) for task, each in samples.items()}
-    said = (*notes.texts, *table.notes)
-    return Leaderboard(tuple(b.name for b in bound), by, sizes, tuple(standings), pooled, said)
+    return Leaderboard(
+        metrics=tuple(b.name for b in bound),
+        by=by,
+        tasks=sizes,
+        standings=tuple(standings),
+        pooled=pooled,
+        paired=not notes.unpaired,
+        notes=(*notes.texts, *table.notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -194,9 +205,9 @@ class _Table:
     """Means over tasks of every model, and their errors."""
 
     def __init__(self, parts: Mapping[str, TaskDraws], bound: Sequence[BoundMetric]) -> None:
-        self._bound, self._tasks = bound, list(parts)
-        self._values = np.stack([part.values for part in parts.values()])  # (T, M, K)
-        known = np.isfinite(self._values).all(axis=1)  # (T, K): of all models
+        self._bound, self._parts = bound, parts
+        values = np.stack([part.values for part in parts.values()])  # (T, M, K)
+        known = np.isfinite(values).all(axis=1)  # (T, K): of all models
         self.notes = [
             f"{b.name} is undefined or infinite for a model in {int((~known[:, k]).sum())} of "
             f"{len(parts)} task(s), which it leaves out"
@@ -204,13 +215,13 @@ class _Table:
             if not known[:, k].all()
         ]
         share = known / np.maximum(known.sum(axis=0), 1)
-        self.means = np.einsum("tmk,tk->mk", np.where(known[:, None], self._values, 0.0), share)
+        self.means = np.einsum("tmk,tk->mk", np.where(known[:, None], values, 0.0), share)
         self.means[:, ~known.any(axis=0)] = np.nan
         self.errors = np.zeros(next(iter(parts.values())).errors.shape)
         for part, weight in zip(parts.values(), share, strict=True):
             self.errors += np.nan_to_num(part.errors, nan=0.0) * weight[None, :, None]
 
-    def standings(self, labels: Sequence[str], by: str) -> list[Standing]:
+    def standings(self, runs: Sequence[Run], by: str) -> list[Standing]:
         """The models, the best first."""
         k = [b.name for b in self._bound].index(by)
         sign = -1.0 if bind(by).higher_is_better else 1.0
@@ -221,13 +232,14 @@ class _Table:
         places = self._places(order, k)
         return [
             Standing(
-                labels[i],
+                runs[i].label,
                 {b.name: self._figure(i, j, b) for j, b in enumerate(self._bound)},
                 Rank(
                     int(ranks[i]), min(int(low[i]), int(ranks[i])), max(int(high[i]), int(ranks[i]))
                 ),
                 place,
                 self._by_task(i),
+                runs[i].samples,
             )
             for i, place in zip(order.tolist(), places, strict=True)
         ]
@@ -247,16 +259,21 @@ class _Table:
         return places
 
     def _figure(self, i: int, k: int, bound: BoundMetric) -> Figure:
-        value = float(self.means[i, k])
-        if not math.isfinite(value):
-            return Figure(value, math.nan, math.nan)
-        spread = intervals.bootstrap_spread(
-            value, self.errors[i, k], 0.0, bound.metric.biased_upwards
-        ).within(bound.metric.bounds, value)
-        return Figure(value, spread.low, spread.high)
+        return _figure(float(self.means[i, k]), self.errors[i, k], bound)
 
-    def _by_task(self, i: int) -> dict[str, dict[str, float]]:
+    def _by_task(self, i: int) -> dict[str, dict[str, Figure]]:
         return {
-            b.name: {task: float(self._values[t, i, k]) for t, task in enumerate(self._tasks)}
+            b.name: {
+                task: _figure(float(part.values[i, k]), part.errors[i, k], b)
+                for task, part in self._parts.items()
+            }
             for k, b in enumerate(self._bound)
         }
+
+
+def _figure(value: float, errors: Array, bound: BoundMetric) -> Figure:
+    if not math.isfinite(value):
+        return Figure(value, math.nan, math.nan)
+    spread = intervals.bootstrap_spread(value, errors, 0.0, bound.metric.biased_upwards)
+    _, low, high = spread.within(bound.metric.bounds, value)
+    return Figure(value, low, high)

@@ -99,5 +99,8 @@ def _of_model(
         resampled = family.grouped(columns, groups)(weight)
         for metric in members:
             value = float(metric.value(columns))
-            drawn = resampled.draws(metric.score) - resampled.centre(metric.score)
-            yield metric.name, value, drawn.astype(np.float32)
+            if np.isfinite(value):
+                drawn = resampled.draws(metric.score) - resampled.centre(metric.score)
+                yield metric.name, value, drawn.astype(np.float32)
+            else:  # (nor is any replicate that holds such a document)
+                yield metric.name, value, np.full(len(weight), np.nan, np.float32)

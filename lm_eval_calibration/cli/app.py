@@ -15,6 +15,7 @@ from lm_eval_calibration.cli.commands import (
     fit_networks,
     leaderboards,
     offline,
+    publishing,
     sentences,
     trust,
 )
@@ -24,7 +25,17 @@ from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.redact import clean, redact, secrets_in
 from lm_eval_calibration.texts import printable
 
-__all__ = ["app", "fit", "fit_networks", "leaderboards", "main", "offline", "sentences", "trust"]
+__all__ = [
+    "app",
+    "fit",
+    "fit_networks",
+    "leaderboards",
+    "main",
+    "offline",
+    "publishing",
+    "sentences",
+    "trust",
+]
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -26,12 +27,16 @@ from lm_eval_calibration.cli.formats import (
     print_tables,
 )
 from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.errors import OutputError
+from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.metrics.table import bind
 
 SLOW = 5_000_000
 """Documents times replicates from which ranking takes more than a few seconds."""
+SLOW_MODELS = 8
+"""Drawing so many takes more than a few seconds."""
 LEGEND = (
     "place: shared by neighbours that cannot be told apart (paired bootstrap, Holm over neighbours). rank: "
     "with its 95 % interval. \u00b1: half of a figure's 95 % interval; --markdown, --csv and --json have both "
@@ -64,6 +69,45 @@ def rank_runs(
             processes=processes(),
             progress=progress,
         )
+
+
+def check(output: Path | None, records: Path | None, overwrite: bool) -> None:
+    """Make sure that a page, and a folder of records, can be written.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+        OutputError: something else stands there, or the place cannot be written to.
+    """
+    from lm_eval_calibration.report.pages import template
+
+    if output is not None:
+        check_file(output, PAGE, overwrite=overwrite)
+        template("leaderboard.html")
+    if records is not None and records.exists() and not records.is_dir():
+        raise OutputError(f"`{records}` is no folder: name one for --every-eval-ever.")
+
+
+def write(board: Leaderboard, runs: Sequence[Run], output: Path, overwrite: bool) -> None:
+    """Write the page."""
+    from lm_eval_calibration.report.leaderboard.page import write_leaderboard
+
+    models = len(board.standings)
+    with working("drawing", models, models > SLOW_MODELS) as progress:
+        write_leaderboard(
+            board, runs, output, title=title(board), progress=progress, overwrite=overwrite
+        )
+
+
+def records(
+    board: Leaderboard, runs: Sequence[Run], folder: Path, organization: str, replicates: int
+) -> list[str]:
+    """Write a record of each model, and tell what was left out."""
+    from lm_eval_calibration.exports.every_eval_ever import write_records
+
+    _, left_out = write_records(
+        board, runs, folder, organization=organization, replicates=replicates
+    )
+    return [f"not in the records: {text}." for text in left_out]
 
 
 def render(board: Leaderboard, how: Format) -> str | None:
@@ -128,15 +172,16 @@ def _as_json(board: Leaderboard) -> dict[str, Any]:
                 "model": s.model,
                 "place": s.place,
                 "rank": {"value": s.rank.value, "low": s.rank.low, "high": s.rank.high},
-                "metrics": {
-                    name: {"value": f.value, "low": f.low, "high": f.high}
-                    for name, f in s.figures.items()
-                },
-                "tasks": {name: dict(values) for name, values in s.tasks.items()},
+                "metrics": _figures(s.figures),
+                "tasks": {name: _figures(figures) for name, figures in s.tasks.items()},
             }
             for s in board.standings
         ],
     }
+
+
+def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, float]]:
+    return {name: {"value": f.value, "low": f.low, "high": f.high} for name, f in figures.items()}
 
 
 def _flat(board: Leaderboard, s: Standing) -> Iterator[dict[str, Any]]:

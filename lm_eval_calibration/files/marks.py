@@ -97,6 +97,7 @@ PAGE = Format(
     "a report", _matches(rb'<meta name="generator" content="lm-eval-calibration [^"<>]*">')
 )
 MODEL_CARD = Format("a model card", _matches(rb"\A---\r?\nlibrary_name: lm-eval-calibration\r?\n"))
+RECORD = Format("a record of Every Eval Ever", _matches(rb'"made_by": "lm-eval-calibration [^"]*"'))
 SVG = Format("a figure", _matches(rb'\A<svg [^>]*data-generator="lm-eval-calibration"'))
 PNG = Format("a figure", _matches(rb"\A\x89PNG[\s\S]*tEXtSoftware\x00lm-eval-calibration"))
 PDF = Format("a figure", _pdf)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,11 +103,16 @@ class Artist:
             claim_folder(folder, FIGURES, overwrite=overwrite)
 
     def scope(
-        self, title: str, predictions: Predictions, estimates: Mapping[str, Estimate]
+        self,
+        title: str,
+        predictions: Predictions,
+        estimates: Mapping[str, Estimate],
+        kinds: Iterable[str] = KINDS,
     ) -> list[Drawn]:
-        """All kinds of figures of one task or group."""
+        """Figures of one task or group, of all kinds or of some."""
         drawn = []
-        for name, kind in KINDS.items():
+        for name in kinds:
+            kind = KINDS[name]
             prepared = kind.prepare(predictions)
             text = kind.caption(prepared, estimates)
 
@@ -116,7 +121,7 @@ class Artist:
                 kind.draw(ax, prepared)
                 return figure
 
-            drawn.append(self._make(f"{title} {name}", Drawn(kind.NAME, title, text, ""), draw))
+            drawn.append(self.figure(f"{title} {name}", Drawn(kind.NAME, title, text, ""), draw))
         return drawn
 
     def heat_map(self, title: str, names: Sequence[str], tasks: Sequence[Predictions]) -> Drawn:
@@ -129,9 +134,16 @@ class Artist:
             return figure
 
         text = heatmap.caption(prepared)
-        return self._make(f"{title} heatmap", Drawn(heatmap.NAME, title, text, ""), draw)
+        return self.figure(f"{title} heatmap", Drawn(heatmap.NAME, title, text, ""), draw)
 
-    def _make(self, stem: str, drawn: Drawn, draw: Any) -> Drawn:
+    def figure(self, stem: str, drawn: Drawn, draw: Callable[[float], Figure]) -> Drawn:
+        """What `draw` draws, in the page and, if wanted, in a file named after `stem`.
+
+        Args:
+            stem: of the file's name.
+            drawn: all but the element.
+            draw: given how many pixels to leave above, for title and caption.
+        """
         self._drawn += 1
         label = f"{drawn.name}, {drawn.title}. {drawn.caption}"
         with theme.style():

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.scores import Scored
-from lm_eval_calibration.errors import InvalidInputError, MissingExtraError
-from lm_eval_calibration.files import PAGE, check_file, write_text
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs.run import Run, Scope
-from lm_eval_calibration.logs.secret_places import DATA, RESULTS
 from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.redact import redact, secrets_in
-from lm_eval_calibration.report import acting, pools, provenance, tables, theme, wording
+from lm_eval_calibration.report import acting, pages, pools, provenance, tables, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
 from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
-from lm_eval_calibration.texts import printable
 
 _OPEN = 3
 _FINDINGS = 10
@@ -99,7 +93,7 @@ def write_report(
     if not scored:
         raise InvalidInputError("Nothing to report: no task was scored.")
     check_file(path, PAGE, overwrite=overwrite)
-    template = _template()
+    template = pages.template("report.html")
     several = len({s.scope.run for s in scored}) > 1
     artist = Artist(figures, formats, overwrite=overwrite)
     sections = _sections(scored, several, artist, examples, thresholds_from, progress)
@@ -109,65 +103,23 @@ def write_report(
         for s in group
     }
     views = [view for section in sections for view in section.views]
-    text = template.render(
-        title=_title(runs, scored),
-        read=_read(runs, scored),
-        overview=_overview(scored),
-        findings=_findings(sections),
-        first_findings=_FINDINGS,
-        summary=tables.summary(scored, anchors),
-        second=tables.smooth_or_adaptive(scored),
-        scale=wording.number(tables.forest_scale(scored), 2),
-        heat_maps=_heat_maps(runs, scored, several, artist),
-        sections=sections,
-        accounts={run.label: provenance.accounts(run) for run in runs},
-        definitions=tables.definitions(scored),
-        several=several,
-        pooled=any(view.pooled for view in views),
-        light=theme.LIGHT,
-        dark=theme.DARK,
-        version=__version__,
-    )
-    write_text(Path(path), redact(text, _secrets(runs), DATA), PAGE, overwrite=overwrite)
-    return Path(path)
-
-
-def _secrets(runs: Sequence[Run]) -> set[str]:
-    """What no part of the page may tell, wherever it comes from."""
-    found = {secret for run in runs for s in run.samples.values() for secret in s.secrets}
-    return found.union(*(secrets_in(*run.results, place=RESULTS) for run in runs))
-
-
-def _template() -> Any:
-    """The page's template; everything that is put into it is escaped, figures aside.
-
-    Before that characters that HTML forbids, or that would turn lines round, get a stand-in.
-    """
-    try:
-        import jinja2
-        from markupsafe import Markup, escape
-    except ImportError:
-        raise MissingExtraError(
-            "Reports need jinja2: pip install 'lm-eval-calibration[plots]'."
-        ) from None
-    folder = importlib.resources.files("lm_eval_calibration.report") / "templates"
-
-    def load(name: str) -> str:
-        return (folder / name).read_text(encoding="utf-8")
-
-    def shown(value: Any) -> Any:
-        return printable(value, lines=True) if type(value) is str else value
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, finalize=shown,
-    )  # fmt: skip
-    environment.filters["figure"] = lambda drawn: Markup(drawn.svg)  # our own SVG, escaped there
-    environment.filters["breakable"] = lambda name: Markup("_<wbr>").join(
-        escape(part) for part in printable(name).split("_")
-    )
-    environment.filters["percent"] = wording.percent
-    return environment.get_template("report.html")
+    fields = {
+        "title": _title(runs, scored),
+        "read": _read(runs, scored),
+        "overview": _overview(scored),
+        "findings": _findings(sections),
+        "first_findings": _FINDINGS,
+        "summary": tables.summary(scored, anchors),
+        "second": tables.smooth_or_adaptive(scored),
+        "scale": wording.number(tables.forest_scale(scored), 2),
+        "heat_maps": _heat_maps(runs, scored, several, artist),
+        "sections": sections,
+        "accounts": {run.label: provenance.accounts(run) for run in runs},
+        "definitions": tables.definitions(scored),
+        "several": several,
+        "pooled": any(view.pooled for view in views),
+    }
+    return pages.write(Path(path), template, fields, runs, overwrite=overwrite)
 
 
 def _title(runs: Sequence[Run], scored: Sequence[Scored]) -> str:

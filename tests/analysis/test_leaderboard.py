@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ def test_figures_are_means_of_the_tasks() -> None:
                 t: evaluate(s.predictions, [name], replicates=0)[name].value
                 for t, s in run.samples.items()
             }
-            assert dict(standing.tasks[name]) == each
+            assert {t: f.value for t, f in standing.tasks[name].items()} == each
+            assert all(f.low <= f.value <= f.high for f in standing.tasks[name].values())
             assert figure.value == pytest.approx(np.mean(list(each.values())), rel=1e-12)
             assert figure.low <= figure.value <= figure.high
     assert [s.model for s in board.standings] == ["one", "two"]
@@ -56,7 +58,7 @@ def test_intervals_cover_as_others_do() -> None:
     """Of a mean over tasks: 1.96 of the closed form's standard error on either side, nearly."""
     board = leaderboard([made("one", 1.0), made("two", 0.2)], ["acc"], replicates=2000)
     figure = board.standings[0].figures["acc"]
-    p = np.array(list(board.standings[0].tasks["acc"].values()))
+    p = np.array([f.value for f in board.standings[0].tasks["acc"].values()])
     stderr = np.sqrt((p * (1 - p) / (N - 1)).sum()) / len(p)
     assert (figure.high - figure.low) / 2 == pytest.approx(1.96 * stderr, rel=0.1)
 
@@ -144,3 +146,12 @@ def test_what_cannot_be(given_: dict[str, object], message: str) -> None:
         leaderboard([made("one", 1.0), made("two", 0.2)], ["acc"], **given_)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="at least two runs"):
         leaderboard([made("one", 1.0)], ["acc"])
+
+
+def test_an_infinite_figure_is_said_and_ranks_last() -> None:
+    certain = Predictions.from_options([[0.0, -np.inf]] * N, [1] * N)
+    lost = {t: replace(s, predictions=certain) for t, s in made("lost", 0.0).samples.items()}
+    board = leaderboard([Run("lost", lost), made("one", 1.0)], ["acc", "nll"], **few)
+    assert any("nll is undefined or infinite" in note for note in board.notes)
+    assert [s.model for s in board.standings] == ["one", "lost"]
+    assert np.isinf(board.standings[1].tasks["nll"]["a"].value)

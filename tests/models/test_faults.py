@@ -19,8 +19,8 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.shared.answers import Failed
 from lm_eval_calibration.models.shared.phases import Phases
 
-COUNTS = [300, pytest.param(2000, marks=pytest.mark.exhaustive)]
-BROKEN = (3, 177, 299)
+COUNTS = [60, pytest.param(2000, marks=pytest.mark.exhaustive)]
+BROKEN = (3, 17, 59)
 TASK = """
 task: many
 dataset_path: json

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from in_browser import driven
 from logged_lines import line
 
 from lm_eval_calibration.analysis import Scored
@@ -20,10 +23,23 @@ HOSTILE = [
     "</pre></details></main><script>window.hacked=3</script>",
     '<a href="javascript:alert(1)">here</a>',
     '" onmouseover="window.hacked=4',
-    "{{ 7 * 7 }} {% include 'report.css' %} $x_1$ \u202etfel ot thgir\u0007",
+    "{{ 7 * 7 }} {% include 'page.css' %} $x_1$ \u202etfel ot thgir\u0007",
     "<svg onload=window.hacked=5></svg><style>body{display:none}</style>",
 ]
 METRICS = ["acc", "nll", "brier", "ece", "smece", "auroc", "aurc"]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    yield from driven(tmp_path_factory.mktemp("profile"))
+
+
+@pytest.fixture
+def artefacts(tmp_path: Path) -> Path:
+    """Where screenshots are kept."""
+    folder = Path(os.environ.get("LM_EVAL_CALIBRATION_ARTEFACTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 class Reported(NamedTuple):

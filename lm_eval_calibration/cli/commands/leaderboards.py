@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
 from lm_eval_calibration.cli.commands.root import app
+from lm_eval_calibration.cli.outputs import Overwrite, say_where
 
 
 @app.command()
 def leaderboard(
     runs: options.Runs,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Also write a page, e.g. leaderboard.html.", show_default=False
+        ),
+    ] = None,
+    every_eval_ever: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write a record of each model in the schema of Every Eval Ever.",
+            show_default=False,
+        ),
+    ] = None,
+    organization: Annotated[
+        str, typer.Option(help="Of those records: who provides the figures.")
+    ] = "unknown",
     metrics: options.Metrics = None,
     by: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The metric that ranks; else the first.")
@@ -38,12 +57,14 @@ def leaderboard(
     model: options.ModelColumn = None,
     task: options.TaskColumn = None,
     where: options.Where = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Rank models on the tasks and documents that all have: means, ranks and places, with intervals."""
-    from lm_eval_calibration.cli.formats import choose, print_text
-    from lm_eval_calibration.cli.leaderboard import rank_runs, render
+    from lm_eval_calibration.cli.formats import Format, choose, print_text
+    from lm_eval_calibration.cli.leaderboard import check, rank_runs, records, render, write
     from lm_eval_calibration.cli.source import load, say
 
+    check(output, every_eval_ever, overwrite)
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     chosen = None if tasks is None else [t.strip() for t in tasks.split(",") if t.strip()]
     table = options.table(confidence, correct, model, task, where)
@@ -53,3 +74,9 @@ def leaderboard(
     )
     say([f"{note}." for note in board.notes])
     print_text(render(board, how))
+    if output is not None:
+        write(board, read, output, overwrite)
+        say_where(output, err=how is not Format.TABLE)
+    if every_eval_ever is not None:
+        say(records(board, read, every_eval_ever, organization, replicates))
+        say_where(every_eval_ever, err=how is not Format.TABLE)

@@ -1,0 +1,40 @@
+"""`lm-calib card`: the `model-index` block of a hub model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.analysis.leaderboard import METRICS
+from lm_eval_calibration.cli.score import score_runs
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.exports.model_card import add_to_card, as_yaml, model_index
+from lm_eval_calibration.logs import Run
+
+
+class Block(NamedTuple):
+    """The block, as values and as text."""
+
+    values: list[dict[str, Any]]
+    text: str
+
+
+def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -> Block:
+    """The figures of one run's tasks.
+
+    Raises:
+        InvalidInputError: not one run.
+    """
+    if len(runs) != 1:
+        labels = ", ".join(run.label for run in runs)
+        raise invalid("RUN", "one model's run: a card is of one model", labels)
+    run = runs[0]
+    scored = [s for s in score_runs(runs, metrics or METRICS, replicates) if not s.scope.pooled]
+    index = model_index(run, scored)
+    return Block(index, as_yaml(index))
+
+
+def into(path: Path, found: Block) -> None:
+    """Put the block into a card."""
+    add_to_card(path, found.values)

@@ -1,0 +1,1 @@
+"""Figures in the shapes that other places publish them in."""
