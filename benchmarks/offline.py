@@ -51,12 +51,13 @@ def write_samples(path: Path, size: int) -> None:
             scores = rng.normal(-30, 2, size=(count, 4))
             gold = (scores / 2 + rng.gumbel(size=scores.shape)).argmax(axis=1)
             file.writelines(
-                json.dumps(_sample(start + i, s, int(g)), ensure_ascii=False) + "\n"
+                json.dumps(sample(start + i, s, int(g)), ensure_ascii=False) + "\n"
                 for i, (s, g) in enumerate(zip(scores.tolist(), gold, strict=True))
             )
 
 
-def _sample(doc_id: int, scores: list[float], gold: int) -> dict[str, Any]:
+def sample(doc_id: int, scores: list[float], gold: int) -> dict[str, Any]:
+    """One document as the harness logs it."""
     question = QUESTION.format(doc_id)
     context = f"Question: {question}\nAnswer:"
     best = scores.index(max(scores))

@@ -35,6 +35,7 @@ ROOMS = [
         "messages",
         "names",
         "normalisation",
+        "prompt_format",
         "redact",
         "texts",
         "yamls",

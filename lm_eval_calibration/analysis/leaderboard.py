@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import rankdata
 
 from lm_eval_calibration.analysis.document_pairing import match
 from lm_eval_calibration.analysis.resampled_tasks import Progress, TaskDraws, resampled_tasks
@@ -226,8 +225,9 @@ class _Table:
         k = [b.name for b in self._bound].index(by)
         sign = -1.0 if bind(by).higher_is_better else 1.0
         order = np.argsort(sign * self.means[:, k], kind="stable")
-        ranks = rankdata(sign * self.means[:, k], method="min").astype(int)
-        drawn = rankdata(sign * (self.means[:, k, None] + self.errors[:, k]), axis=0, method="min")
+        ranks = _ranks(sign * self.means[:, k])
+        replicates = sign * (self.means[:, k, None] + self.errors[:, k])
+        drawn = np.stack([_ranks(column) for column in replicates.T], axis=1)
         low, high = np.quantile(drawn, _TAILS, axis=1, method="nearest").astype(int)
         places = self._places(order, k)
         return [
@@ -269,6 +269,11 @@ class _Table:
             }
             for k, b in enumerate(self._bound)
         }
+
+
+def _ranks(values: Array) -> Array:
+    """(M,) ranks from 1, the smallest first; equal values share the lowest of theirs, NaN the last."""
+    return np.searchsorted(np.sort(values), values) + 1
 
 
 def _figure(value: float, errors: Array, bound: BoundMetric) -> Figure:

@@ -13,7 +13,7 @@ from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics.binning import Array
 from lm_eval_calibration.metrics.families import Family
 from lm_eval_calibration.metrics.grouping import Groups, draw_groups, random_groups
-from lm_eval_calibration.metrics.resampling import SEED
+from lm_eval_calibration.metrics.resampling import CELLS, SEED
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 
@@ -73,6 +73,8 @@ def _part(
     rng = np.random.default_rng((SEED, number))
     groups = random_groups(count, rng)
     weight = draw_groups(groups, replicates, rng) if paired else None
+    if weight is not None and groups.total <= CELLS:  # (once for all models, as metrics take it)
+        weight = weight.astype(np.float64)
     values = np.full((len(scopes), len(names)), np.nan)
     errors = np.full((len(scopes), len(names), replicates), np.nan, np.float32)
     for i, scope in enumerate(scopes):

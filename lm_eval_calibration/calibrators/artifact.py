@@ -18,7 +18,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat, of_config, to_config
 from lm_eval_calibration.calibrators.validity import counts, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
@@ -36,6 +35,7 @@ from lm_eval_calibration.files import TENSORS as TENSOR_FILE
 from lm_eval_calibration.json_text import loads, read_object
 from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.messages import logger
+from lm_eval_calibration.prompt_format import PromptFormat, of_config, to_config
 from lm_eval_calibration.redact import redact
 
 CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"

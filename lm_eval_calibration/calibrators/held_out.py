@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators.artifact import Training
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat, nearest
 from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.prompt_format import PromptFormat, nearest
 from lm_eval_calibration.redact import redact
 
 

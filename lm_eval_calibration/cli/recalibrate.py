@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.held_out import AS_OPTIONS, HeldOut
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.prompt_format import PromptFormat
 
 
 def recalibrated(runs: Sequence[Run], folder: str, allow_other: bool = False) -> list[Run]:

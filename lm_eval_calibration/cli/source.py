@@ -54,26 +54,17 @@ def load(
 
         as_read = runs
         runs = recalibrated(runs, calibrator, allow_other)
-        say(_more_notes(as_read, runs))
+        say(_notes(runs, as_read))
     return runs
 
 
-def _notes(runs: Sequence[Run]) -> list[str]:
-    """What is to be known of each file."""
-    return [
-        f"{redact(str(s.path), s.secrets)}: {note}."
-        for run in runs
-        for s in run.samples.values()
-        for note in s.notes
-    ]
-
-
-def _more_notes(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
-    """Notes that were added, each of them once, however many files it is about."""
+def _notes(runs: Sequence[Run], known: Sequence[Run] = ()) -> list[str]:
+    """What is to be known of files, beyond what is known: each of it once, however many they are."""
     about: dict[str, list[str]] = {}
-    for was, now in zip(before, after, strict=True):
-        for task, s in now.samples.items():
-            for note in s.notes[len(was.samples[task].notes) :]:
+    before = {(run.label, task): s.notes for run in known for task, s in run.samples.items()}
+    for run in runs:
+        for task, s in run.samples.items():
+            for note in s.notes[len(before.get((run.label, task), ())) :]:
                 about.setdefault(note, []).append(redact(str(s.path), s.secrets))
     return [
         f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration import json_text
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.bags import Pairs
@@ -31,6 +30,7 @@ from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_
 from lm_eval_calibration.logs.runs import find_runs
 from lm_eval_calibration.models.shared.instances import document_hash
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.prompt_format import PromptFormat
 
 TABLES = (".jsonl", ".csv", ".parquet")
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
 from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.collect import collect
@@ -30,6 +29,7 @@ from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.prompt_format import PromptFormat
 from lm_eval_calibration.redact import hiding, redact, secrets_in
 
 DEVICE = "cuda:0"

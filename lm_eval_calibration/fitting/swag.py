@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import claim_folder, remove_work, write_json
 from lm_eval_calibration.fitting.sharing import refuse_to_share
@@ -32,6 +31,7 @@ from lm_eval_calibration.json_text import read_object
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.shared.instances import documents
+from lm_eval_calibration.prompt_format import PromptFormat
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.swag import Draw, Posterior, artifact, lora
 from lm_eval_calibration.swag.artifact import Member

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.tasks import TaskManager
 from lm_eval_calibration.models.shared.run_prompts import (
@@ -21,6 +20,7 @@ from lm_eval_calibration.models.shared.run_prompts import (
     template_of,
 )
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.prompt_format import PromptFormat
 from lm_eval_calibration.tasks.gold import gold_indices
 
 HELD_BACK = 5

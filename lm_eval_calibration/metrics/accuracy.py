@@ -24,7 +24,7 @@ def acc(confidence: Array, correct: Array, *, weight: Array | None = None) -> An
     w = checks.weights(weight, len(c))
     if w is None:
         return float(np.count_nonzero(y) / len(y))
-    return number((w * y).sum(axis=-1) / total_weight(w, len(y)))
+    return number(w @ y.astype(np.float64) / total_weight(w, len(y)))
 
 
 def acc_stderr(correct: Array) -> float:

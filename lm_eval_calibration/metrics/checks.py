@@ -12,6 +12,10 @@ from lm_eval_calibration.errors import invalid
 Array = NDArray[Any]
 
 
+class Drawn(np.ndarray[Any, np.dtype[np.float64]]):
+    """Weights (B, N) that the package drew itself: replicates need no look at each number."""
+
+
 def pairs(confidence: Array, correct: Array) -> tuple[Array, Array]:
     """Return `confidence` (N,) as float64 in [0, 1] and `correct` (N,) as booleans or 0 and 1.
 
@@ -59,8 +63,8 @@ def weights(weight: Array | None, count: int) -> Array | None:
     Raises:
         InvalidInputError: wrong length, a negative or NaN weight, or a row that sums to 0.
     """
-    if weight is None:
-        return None
+    if weight is None or (isinstance(weight, Drawn) and weight.shape[-1] == count):
+        return weight
     w = np.asarray(weight, dtype=np.float64)
     if w.ndim not in (1, 2) or w.shape[-1] != count:
         raise invalid("weight", f"of shape ({count},) or (B, {count})", w.shape)

@@ -38,7 +38,7 @@ class GroupWeights(NamedTuple):
         cells = self.groups.of_document * num_bins + index
         sums = np.bincount(cells, values, self.groups.total * num_bins).reshape(-1, num_bins)
         blocks = (self.weight[i : i + _BLOCK] for i in range(0, len(self.weight), _BLOCK))
-        return np.concatenate([block.astype(np.float64) @ sums for block in blocks])
+        return np.concatenate([block.astype(np.float64, copy=False) @ sums for block in blocks])
 
 
 def random_groups(count: int, rng: np.random.Generator, limit: int = GROUPS) -> Groups:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.metrics import resampling
+from lm_eval_calibration.metrics import checks, resampling
 from lm_eval_calibration.metrics.binning import Array
 from lm_eval_calibration.metrics.grouping import Groups, GroupWeights, draw_groups, random_groups
 
@@ -43,7 +43,15 @@ def labelled_bootstrap(columns: Columns, replicates: int) -> Resampled:
 
 
 def labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:
-    """Cells again, with the weights that their documents' groups give them."""
+    """Documents as they are, if each is a group and they are few; else cells of them again.
+
+    Cells have the weights that their documents' groups give them.
+    """
+    if groups.total == len(columns[0]) <= resampling.CELLS:
+        once = np.ones((1, groups.total))
+        return lambda weight: Resampled(
+            columns, weight.astype(np.float64, copy=False).view(checks.Drawn), once
+        )
     from scipy.sparse import csr_array
 
     cells = resampling.cells(*columns, separate_up_to=0)
@@ -54,7 +62,9 @@ def labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resa
     def resampled(weight: Array) -> Resampled:
         blocks = np.array_split(weight, max(1, len(weight) // 128))
         drawn = np.concatenate([(held @ block.T).T.astype(np.float64) for block in blocks])
-        return Resampled((cells.confidence, *cells.labels), drawn, cells.counts[None])
+        return Resampled(
+            (cells.confidence, *cells.labels), drawn.view(checks.Drawn), cells.counts[None]
+        )
 
     return resampled
 

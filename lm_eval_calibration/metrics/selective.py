@@ -13,6 +13,9 @@ import numpy as np
 from lm_eval_calibration.metrics import checks
 from lm_eval_calibration.metrics.binning import Array, group_sums, number, tie_groups
 
+_ROWS = 128
+"""Replicates at a time: so many fit a processor's cache."""
+
 
 def auroc(confidence: Array, correct: Array, *, weight: Array | None = None) -> Any:
     """Probability that a right answer is more confident than a wrong one; ties count half.
@@ -23,12 +26,34 @@ def auroc(confidence: Array, correct: Array, *, weight: Array | None = None) -> 
     >>> auroc(np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1]))
     0.5
     """
-    mass, right = _descending_groups(confidence, correct, weight)
-    wrong = mass - right
-    wrong_after = wrong.sum(axis=-1, keepdims=True) - np.cumsum(wrong, axis=-1)
-    won = (right * (wrong_after + 0.5 * wrong)).sum(axis=-1)
+    c, y = checks.pairs(confidence, correct)
+    w = checks.weights(weight, len(c))
+    right, wrong = np.flatnonzero(y), np.flatnonzero(np.logical_not(y))
+    wrong = wrong[np.argsort(-c[wrong])]
+    ahead = [np.searchsorted(-c[wrong], -c[right], side) for side in ("left", "right")]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return number(won / (right.sum(axis=-1) * wrong.sum(axis=-1)))
+        if w is None:
+            pairs = np.float64(len(right) * len(wrong))
+            return float((pairs - 0.5 * (ahead[0].sum() + ahead[1].sum())) / pairs)
+        rows = np.atleast_2d(w)
+        blocks = [rows[i : i + _ROWS] for i in range(0, len(rows), _ROWS)]
+        found = np.concatenate([_won_share(block, right, wrong, *ahead) for block in blocks])
+    return number(found[0] if w.ndim == 1 else found)
+
+
+def _won_share(w: Array, right: Array, wrong: Array, before: Array, upto: Array) -> Array:
+    """AUROC under weights (B, N), given which documents are right, and which wrong, descending.
+
+    `before` and `upto` say of each right one how many wrong ones lie above it, without and with ties.
+    """
+    mass = np.zeros((len(w), len(wrong) + 1))
+    np.cumsum(w[:, wrong], axis=1, out=mass[:, 1:])
+    lost = mass[:, before]
+    if (before != upto).any():
+        lost = 0.5 * (lost + mass[:, upto])
+    won = w[:, right]
+    pairs = won.sum(axis=1) * mass[:, -1]
+    return np.asarray((pairs - np.einsum("bn,bn->b", won, lost)) / pairs)
 
 
 def aurc(confidence: Array, correct: Array, *, weight: Array | None = None) -> Any:

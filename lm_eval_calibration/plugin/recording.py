@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from lm_eval_calibration.calibrators.prompt_format import APPLIED, to_config
 from lm_eval_calibration.models.shared.fingerprint import weights_of
 from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
@@ -22,6 +21,7 @@ from lm_eval_calibration.models.shared.run_prompts import (
     template_of,
 )
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.prompt_format import APPLIED, to_config
 
 log = logging.getLogger("lm_eval_calibration")
 

@@ -24,7 +24,6 @@ from safetensors.torch import load_file, save_file
 
 from lm_eval_calibration.arguments import built
 from lm_eval_calibration.calibrators.artifact import Training
-from lm_eval_calibration.calibrators.prompt_format import of_config, to_config
 from lm_eval_calibration.calibrators.validity import LARGEST, counts, finite, hashes, text, why
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
@@ -38,6 +37,7 @@ from lm_eval_calibration.files import (
     write_text,
 )
 from lm_eval_calibration.json_text import read_object
+from lm_eval_calibration.prompt_format import of_config, to_config
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.moments import Moments, Shapes

@@ -16,7 +16,7 @@ from lm_eval_calibration.calibrators.held_out import (
     OtherPromptsError,
     SeenDocumentsError,
 )
-from lm_eval_calibration.calibrators.prompt_format import PromptFormat
+from lm_eval_calibration.prompt_format import PromptFormat
 
 PLAIN = PromptFormat(0, "", "")
 SHOTS = PromptFormat(2, "a" * 64, "", True)

@@ -8,13 +8,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_calibration.calibrators.prompt_format import (
+from lm_eval_calibration.harness.api import hash_string, simple_parse_args_string
+from lm_eval_calibration.prompt_format import (
     LOG_LIKELIHOODS,
     SERVER,
     PromptFormat,
     option_style,
 )
-from lm_eval_calibration.harness.api import hash_string, simple_parse_args_string
 
 ROOM = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 """What the harness takes for the most tokens of a reply, the first one given."""

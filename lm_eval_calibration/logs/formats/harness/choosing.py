@@ -51,7 +51,7 @@ def find_reading(lines: Lines, told: Told = UNTOLD) -> Found:
     by_key = list(keyed(samples, told))
     without = last(samples, told, by_key)
     every = [*(reading for readings in by_key for reading in readings), *without]
-    unreadable = min(tried[reading].unreadable for reading in every)
+    unreadable = tried.fewest_unreadable(every)
     for readings in by_key:
         for normalised in (True, False):
             same = [reading for reading in readings if bool(reading.norms) is normalised]
@@ -84,6 +84,15 @@ class _Tried:
         if reading not in self._tallies:
             self._tallies[reading] = tally_of(reading, self.lines)
         return self._tallies[reading]
+
+    def fewest_unreadable(self, readings: Sequence[Reading]) -> int:
+        """How many lines cannot be read by any one of the readings."""
+        fewest = len(self.lines)
+        for reading in readings:
+            fewest = min(fewest, self[reading].unreadable)
+            if not fewest:
+                break
+        return fewest
 
     def best(self, readings: Sequence[Reading]) -> Reading | None:
         """The one that most lines can be read by; of equals one by their answer key, then the first."""

@@ -51,6 +51,12 @@ class Options(NamedTuple):
     alone: list[str] | None = None
 
 
+class Line(dict[str, Any]):
+    """A logged document that is to be read in many ways: its options are taken apart once."""
+
+    options: Options | BadLineError | None = None
+
+
 def malformed_is_bad(read: Callable[P, T]) -> Callable[P, T]:
     """Have a function that reads a line refuse whatever it stumbles over, as a bad line."""
 
@@ -119,13 +125,26 @@ def asks_options(sample: Mapping[str, Any]) -> bool:
     return not generated and len(texts) > 1 and all(isinstance(text, str) for text in texts)
 
 
-@malformed_is_bad
 def options(sample: Mapping[str, Any]) -> Options:
     """The options of a multiple-choice document and their log-likelihoods.
 
     Raises:
         BadLineError: the responses are no log-likelihoods, or do not match the logged requests.
     """
+    if not isinstance(sample, Line):
+        return _options(sample)
+    if sample.options is None:
+        try:
+            sample.options = _options(sample)
+        except BadLineError as error:
+            sample.options = error
+    if isinstance(sample.options, BadLineError):
+        raise sample.options
+    return sample.options
+
+
+@malformed_is_bad
+def _options(sample: Mapping[str, Any]) -> Options:
     loglikelihoods = _loglikelihoods(sample["filtered_resps"])
     requests = _requests(sample)
     if len(requests) != len(loglikelihoods) or not requests:

@@ -15,7 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.harness.files import filter_mark, has_filter, other_filters
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, malformed_is_bad, parse
+from lm_eval_calibration.logs.formats.harness.line import (
+    BadLineError,
+    Line,
+    malformed_is_bad,
+    parse,
+)
 
 PROBED_LINES = 200
 Bad = list[tuple[int, str]]
@@ -159,7 +164,7 @@ def probe(file: Path, wanted: str | None = None) -> Probed:
         if not line.strip() or mark not in line:
             continue
         try:
-            parsed.append((number, parse(line)))
+            parsed.append((number, Line(parse(line))))
         except BadLineError as error:
             bad.append((number, str(error)))
         if len(parsed) == PROBED_LINES:

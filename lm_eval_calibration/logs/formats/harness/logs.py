@@ -58,7 +58,9 @@ class HarnessLogs:
             task: _begin(file, asked, left.secrets, beside[file.date])
             for task, file in left.files.items()
         }
-        filters = {str(each.filter_name) for each in begun.values() if isinstance(each, Pending)}
+        pending = [each for each in begun.values() if isinstance(each, Pending)]
+        wanted = pending if asked.filter_name is not None else []
+        filters = {str(each.started().filter_name) for each in wanted}
         return Begun(lambda: _finish(left, asked, begun), filters)
 
     def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:

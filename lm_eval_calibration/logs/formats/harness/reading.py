@@ -32,7 +32,6 @@ from lm_eval_calibration.logs.formats.harness.line import (
 )
 from lm_eval_calibration.logs.formats.harness.told import Told
 from lm_eval_calibration.normalisation import NORMALISATIONS
-from lm_eval_calibration.predictions import length_normalised
 from lm_eval_calibration.stated import FLOOR
 
 PAIRS_ONLY = "pairs"
@@ -114,8 +113,7 @@ class Reading:
             metric = NORMALISATIONS[suffix].verdict
             right = verdict(sample, metric)
             if right is not None:
-                scores = length_normalised(record.scores, lengths).tolist()
-                self._agree(metric, right, scores, record.gold)
+                self._agree(metric, right, _per_length(record.scores, lengths), record.gold)
         return record
 
     def _record(self, sample: Sample) -> Record:
@@ -176,6 +174,13 @@ class Reading:
             f"one, {is_gold} the answer key's, so by its log-likelihoods it is {int(not right)}"
             f"{self.evidence}; the line was changed, or the task scores documents in a way of its own",
         )
+
+
+def _per_length(scores: list[float], lengths: list[int]) -> list[float]:
+    """`length_normalised` of one document, to the bit."""
+    if not any(lengths):
+        return scores
+    return [s / n if n else -math.inf for s, n in zip(scores, lengths, strict=True)]
 
 
 def _pair_record(sample: Sample) -> Record:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lm_eval_calibration.calibrators.prompt_format import (
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.requests import RECORD
+from lm_eval_calibration.models import MODELS
+from lm_eval_calibration.names import model_of_arguments, upstream_name
+from lm_eval_calibration.prompt_format import (
     LOG_LIKELIHOODS,
     PromptFormat,
     of_config,
     option_style,
 )
-from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.harness.requests import RECORD
-from lm_eval_calibration.models import MODELS
-from lm_eval_calibration.names import model_of_arguments, upstream_name
 
 SCORED = ("hf-fast",)
 """Models of ours that state what `hf` would."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refus
 from lm_eval_calibration.logs.formats.harness.printed import differences
 from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, Reading
 from lm_eval_calibration.logs.formats.harness.results import results_beside
-from lm_eval_calibration.logs.formats.harness.told import told_of
+from lm_eval_calibration.logs.formats.harness.told import Told, told_of
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.logs.workers import LARGE_BYTES, Submit, workers
 from lm_eval_calibration.normalisation import NORMALISATIONS
@@ -98,20 +99,27 @@ def read_samples(
 
 
 @dataclass(frozen=True)
-class Pending:
-    """A file whose ranges are being read, by the lines of one filter."""
+class Started:
+    """A file of which it is known how it is read, and whose ranges are being read."""
 
-    file: Path
     found: Found
     filter_name: str | None
     chunks: list[Callable[[], Chunk]]
     sizes: list[int]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file that is being read, by the lines of one filter."""
+
+    file: Path
+    started: Callable[[], Started]
     results: Mapping[str, Any]
 
     def finish(self, run: str, skip_bad: bool, progress: Progress | None) -> Samples:
         """Gather what was read; see `read_samples`."""
-        chunks = []
-        for result, size in zip(self.chunks, self.sizes, strict=True):
+        chunks, started = [], self.started()
+        for result, size in zip(started.chunks, started.sizes, strict=True):
             chunks.append(result())
             if progress:
                 progress(size)
@@ -120,8 +128,8 @@ class Pending:
         keep, twice = first_of_each(whole)
         left_out = LeftOut(whole.lines, sorted(bad + twice), whole.others)
         left_out.check(self.file, skip_bad)
-        notes = left_out.notes(self.filter_name) + self.found.notes
-        samples = _samples(self.file, run, self.found.reading, select(whole, keep), notes)
+        notes = left_out.notes(started.filter_name) + started.found.notes
+        samples = _samples(self.file, run, started.found.reading, select(whole, keep), notes)
         return replace(samples, notes=samples.notes + differences(samples, self.results))
 
 
@@ -132,6 +140,8 @@ def begin(
     results: Mapping[str, Any] | None = None,
 ) -> Pending:
     """Find out how a file is to be read, by which filter's lines, and submit its ranges.
+
+    Of a file of one range all of that is done where the range is read, unless a filter is wanted.
 
     Args:
         file: a samples file.
@@ -144,13 +154,21 @@ def begin(
     """
     if not os.path.isfile(file):
         raise InvalidInputError(f"{file} is no file; give a samples_<task>_<date>.jsonl.")
+    results = results_beside(file) if results is None else results
+    told = told_of(results, task_name(file))
+    if wanted is None and len(ranges(file)) == 1:
+        whole = submit(_whole, file, told)
+        return Pending(file, lambda: _of_whole(*whole()), results)
+    started = _start(file, submit, wanted, told)
+    return Pending(file, lambda: started, results)
+
+
+def _start(file: Path, submit: Submit, wanted: str | None, told: Told) -> Started:
     parsed, bad, filter_name = probe(file, wanted)
     if not parsed and bad:
         raise refusal(file, bad)
     if not parsed:
         raise InvalidInputError(f"{file} is empty: the run logged no documents.")
-    results = results_beside(file) if results is None else results
-    told = told_of(results, task_name(file))
     try:
         found = find_reading(parsed, told)
     except BadLineError as error:
@@ -158,8 +176,23 @@ def begin(
         raise kind(f"{file}, line {parsed[0][0]}: {error}.") from None
     spans = ranges(file)
     chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
-    sizes = [stop - start for start, stop in spans]
-    return Pending(file, found, filter_name, chunks, sizes, results)
+    return Started(found, filter_name, chunks, [stop - start for start, stop in spans])
+
+
+def _whole(file: Path, told: Told) -> tuple[Found, str | None, list[Chunk], list[int]]:
+    """All that is read of a file, as it comes back from another process."""
+    started = _start(file, partial, None, told)
+    return started.found, started.filter_name, [c() for c in started.chunks], started.sizes
+
+
+def _of_whole(
+    found: Found, filter_name: str | None, chunks: list[Chunk], sizes: list[int]
+) -> Started:
+    return Started(found, filter_name, [partial(_same, chunk) for chunk in chunks], sizes)
+
+
+def _same(chunk: Chunk) -> Chunk:
+    return chunk
 
 
 def _samples(

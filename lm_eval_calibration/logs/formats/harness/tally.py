@@ -116,21 +116,25 @@ def rows_of(reading: Reading, lines: Lines, suffix: str = PLAIN) -> Rows:
     """
     agree = against = 0
     for _, sample in lines:
+        if logged_pair(sample, suffix) is None and not _logs_nll(sample, suffix):
+            continue
         try:
             record = reading.record(sample)
         except BadLineError:
             continue
-        said = _agrees(record, sample, suffix)
-        agree += said is True
-        against += said is False
+        agrees = _agrees(record, sample, suffix)
+        agree += agrees
+        against += not agrees
     return Rows(agree, against)
 
 
-def _agrees(record: Record, sample: Sample, suffix: str) -> bool | None:
-    """Whether a line's figures follow from what was read of it; `None` if it has none."""
-    logged, nll = logged_pair(sample, suffix), sample.get("nll" + suffix, "")
-    if logged is None and not isinstance(nll, float | None):
-        return None
+def _logs_nll(sample: Sample, suffix: str) -> bool:
+    return isinstance(sample.get("nll" + suffix, ""), float | None)
+
+
+def _agrees(record: Record, sample: Sample, suffix: str) -> bool:
+    """Whether a line's figures follow from what was read of it."""
+    logged, nll = logged_pair(sample, suffix), sample.get("nll" + suffix)
     scores = np.asarray(record.scores, dtype=np.float64)
     if suffix:
         scores = length_normalised(scores, record.lengths[suffix])
@@ -139,7 +143,7 @@ def _agrees(record: Record, sample: Sample, suffix: str) -> bool | None:
     if logged is not None:
         held.append(math.isclose(logged[0], float(p.confidence[0]), rel_tol=SAME))
         held.append(logged[1] is bool(p.correct[0]))
-    if isinstance(nll, float | None):
+    if _logs_nll(sample, suffix):
         own = float(proper.nll_values(np.asarray(p.log_probabilities), np.asarray(p.gold))[0])
         held.append(math.isnan(own) if nll is None else math.isclose(nll, own, abs_tol=SAME))
     return all(held)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_calibration.calibrators.prompt_format import (
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.prompt_format import (
     APPLIED,
     LOG_LIKELIHOODS,
     SERVER,
@@ -18,7 +19,6 @@ from lm_eval_calibration.calibrators.prompt_format import (
     option_style,
     to_config,
 )
-from lm_eval_calibration.errors import InvalidInputError
 
 HASHES = st.sampled_from(["", "a" * 64, "b" * 64])
 FORMATS = st.builds(
