@@ -74,8 +74,8 @@ def _crossed(
 def _mostly_found(samples: Sequence[Sample]) -> list[tuple[Sample, Options]]:
     """The lines with options, if these are most of them."""
     found = [(sample, o) for sample in samples if (o := options_if_any(sample))]
-    asked = sum(map(asks_options, samples))
-    return found if 2 * max(len(found), asked) >= len(samples) else []
+    most = 2 * len(found) >= len(samples) or _mostly(samples, asks_options)
+    return found if most else []
 
 
 def _norms(found: Sequence[tuple[Sample, Options]]) -> tuple[str, ...]:

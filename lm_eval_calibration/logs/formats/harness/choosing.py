@@ -127,8 +127,8 @@ def _settled(best: Reading, same: Sequence[Reading], tried: _Tried, told: Told) 
         )
         best = replace(best, norms=())
     plain = list(dict.fromkeys(replace(r, norms=()) for r in equals))
-    golds = [golds_of(reading, tried.lines) for reading in plain]
-    if golds.count(golds[0]) < len(golds):
+    golds = [golds_of(reading, tried.lines) for reading in plain] if len(plain) > 1 else []
+    if any(gold != golds[0] for gold in golds):
         _need_verdicts(tried.lines, beside)
         notes += (
             f"the target of a line may be an option's number or its text, the verdicts fit both, and {beside}: "

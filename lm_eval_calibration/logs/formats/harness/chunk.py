@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +55,12 @@ def ranges(path: Path) -> list[tuple[int, int]]:
 
 
 def read_chunk(
-    path: Path, start: int, stop: int, reading: Reading, filter_name: str | None
+    path: Path,
+    start: int,
+    stop: int,
+    reading: Reading,
+    filter_name: str | None,
+    parsed: Mapping[int, Sample] = MappingProxyType({}),
 ) -> Chunk:
     """Read the documents of one range; lines that cannot be read are told apart, not dropped.
 
@@ -63,13 +70,14 @@ def read_chunk(
         stop: byte after the last at which a line may begin.
         reading: how its lines say which option is right.
         filter_name: the filter whose lines are read.
+        parsed: lines that were parsed before, by their numbers in the range.
     """
 
     def read(sample: Sample) -> tuple[Record, int, int]:
         return reading.record(sample), sample["doc_id"], doc_hash(sample)
 
     left_out = LeftOut()
-    found = list(documents(path, filter_name, read, left_out, start, stop))
+    found = list(documents(path, filter_name, read, left_out, start, stop, parsed))
     records = [record for _, (record, _, _) in found]
     return Chunk(
         scores=np.array([v for r in records for v in r.scores], dtype=np.float64),

@@ -8,9 +8,10 @@ never changes how the other lines are read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from lm_eval_calibration.errors import InvalidInputError
@@ -97,6 +98,7 @@ def documents(
     left_out: LeftOut,
     start: int = 0,
     stop: int | None = None,
+    parsed: Mapping[int, Sample] = MappingProxyType({}),
 ) -> Iterator[tuple[Place, T]]:
     """What `read` makes of each line under a filter.
 
@@ -107,6 +109,7 @@ def documents(
         left_out: gathers all that is not read.
         start: first byte.
         stop: byte after the last at which a line may begin.
+        parsed: lines that were parsed before, by their numbers in this range.
     """
     careful = malformed_is_bad(read)
     for number, (offset, line) in enumerate(lines_of(path, start, stop), start=1):
@@ -114,7 +117,7 @@ def documents(
         if not line.strip():
             continue
         try:
-            sample = parse(line)
+            sample = parsed[number] if number in parsed else parse(line)
             if sample.get("filter") != filter_name:
                 left_out.others[str(sample.get("filter"))] += 1
                 continue

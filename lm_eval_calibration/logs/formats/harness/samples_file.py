@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from lm_eval_calibration.logs.formats.harness.chunk import (
 from lm_eval_calibration.logs.formats.harness.files import task_name
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
-from lm_eval_calibration.logs.formats.harness.lines import LeftOut, probe, refusal
+from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Sample, probe, refusal
 from lm_eval_calibration.logs.formats.harness.printed import differences
 from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, Reading
 from lm_eval_calibration.logs.formats.harness.results import results_beside
@@ -164,35 +163,38 @@ def begin(
 
 
 def _start(file: Path, submit: Submit, wanted: str | None, told: Told) -> Started:
+    _, found, filter_name = _first_lines(file, wanted, told)
+    spans = ranges(file)
+    chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
+    return Started(found, filter_name, chunks, [stop - start for start, stop in spans])
+
+
+def _whole(file: Path, told: Told) -> tuple[Found, str | None, Chunk, int]:
+    """All that is read of a file of one range, as it comes back from another process."""
+    parsed, found, filter_name = _first_lines(file, None, told)
+    ((start, stop),) = ranges(file)
+    chunk = read_chunk(file, start, stop, found.reading, filter_name, dict(parsed))
+    return found, filter_name, chunk, stop - start
+
+
+def _first_lines(
+    file: Path, wanted: str | None, told: Told
+) -> tuple[Sequence[tuple[int, Sample]], Found, str | None]:
+    """A file's first lines, how they are read, and by which filter."""
     parsed, bad, filter_name = probe(file, wanted)
     if not parsed and bad:
         raise refusal(file, bad)
     if not parsed:
         raise InvalidInputError(f"{file} is empty: the run logged no documents.")
     try:
-        found = find_reading(parsed, told)
+        return parsed, find_reading(parsed, told), filter_name
     except BadLineError as error:
         kind = OtherTypeError if isinstance(error, OtherTypeError) else BadLineError
         raise kind(f"{file}, line {parsed[0][0]}: {error}.") from None
-    spans = ranges(file)
-    chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
-    return Started(found, filter_name, chunks, [stop - start for start, stop in spans])
 
 
-def _whole(file: Path, told: Told) -> tuple[Found, str | None, list[Chunk], list[int]]:
-    """All that is read of a file, as it comes back from another process."""
-    started = _start(file, partial, None, told)
-    return started.found, started.filter_name, [c() for c in started.chunks], started.sizes
-
-
-def _of_whole(
-    found: Found, filter_name: str | None, chunks: list[Chunk], sizes: list[int]
-) -> Started:
-    return Started(found, filter_name, [partial(_same, chunk) for chunk in chunks], sizes)
-
-
-def _same(chunk: Chunk) -> Chunk:
-    return chunk
+def _of_whole(found: Found, filter_name: str | None, chunk: Chunk, size: int) -> Started:
+    return Started(found, filter_name, [lambda: chunk], [size])
 
 
 def _samples(
