@@ -1,5 +1,6 @@
 """The harness's classes and functions that models, filters and fits are made of, under its names."""
 
+import lm_eval.models  # noqa: F401  (the harness fills its registry only if it finds it empty)
 from lm_eval.api.filter import Filter
 from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import mean

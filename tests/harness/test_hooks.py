@@ -111,3 +111,13 @@ def test_missing_harness_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
     assert hooks.harness_version() == "unknown"
+
+
+def test_importing_one_of_our_models_hides_none_of_the_harness() -> None:
+    code = (
+        "import lm_eval_calibration.models.calibrated\n"
+        "from lm_eval.api.registry import get_model\n"
+        "print(get_model('dummy').__name__, get_model('calibrated').__name__)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["DummyLM", "CalibratedLM"]
