@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 HAS_STRIP = False
 _LONGEST = 22  # characters of a name beside a dot
 _CHARACTER, _LINE, _DOT = 5.2, 11.0, 5.0  # px: a letter's width, a line's height, a dot's radius
-_BESIDE = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
-"""Where a name may stand, seen from its dot, the best place first."""
+_BESIDE = ((1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
+"""Where a name may stand, seen from its dot: first where no error bar runs."""
 
 
 @dataclass(frozen=True)
