@@ -127,7 +127,7 @@ class Kitchen:
     def execute(self, command: str) -> None:
         for pattern, text in STAND_INS.items():
             command = re.sub(pattern, text, command)
-        command = re.sub(r"pretrained=(<[^>]*>|X|\$M)", f"pretrained={self.model}", command)
+        command = re.sub(r"pretrained=(<[^>]*>|X|Y|\$M)", f"pretrained={self.model}", command)
         command = re.sub(r"base_url=(URL|http://\.\.\.)", f"base_url={self.url}", command)
         if command.startswith("lm-calib "):
             run(*words(command))
