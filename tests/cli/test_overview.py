@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import run
+from kinds import kinds
 from logged_lines import NAME, line
 
 from lm_eval_calibration.cli import overview
@@ -94,7 +95,7 @@ def test_what_cannot_be_had_is_said_once(many: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("command", ["score", "compare"])
-@pytest.mark.parametrize("width", ["80", "120"])
+@pytest.mark.parametrize("width", kinds(["80", "120"], few=["80"]))
 def test_nothing_is_cut_off(
     many: list[Path], command: str, width: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
