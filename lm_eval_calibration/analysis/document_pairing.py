@@ -27,7 +27,11 @@ class Match(NamedTuple):
     renamed: list[str]
 
 
-def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
+ALLOWED = "--allow-partial (in Python `allow_partial=True`) compares on what all runs have."
+"""What a comparison advises where documents are not in all runs."""
+
+
+def match(runs: Sequence[Run], *, allow_partial: bool = False, advice: str = ALLOWED) -> Match:
     """Bring runs onto the tasks and documents that all of them have.
 
     A task and its twin (`arc_easy`, `calib_arc_easy`) are one task: their documents are the same.
@@ -37,6 +41,7 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
     Args:
         runs: two or more.
         allow_partial: go on if some documents or tasks are not in all runs.
+        advice: how the reader would allow it.
 
     Raises:
         InvalidInputError: fewer than two runs, nothing in common, or documents that cannot be
@@ -65,7 +70,7 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False) -> Match:
         if len(rows[0]):
             for tasks, s, r in zip(matched, parts, rows, strict=True):
                 tasks[parts[0].task] = _take(s, r, parts[0].task)
-    _check(matched[0], left_out, allow_partial)
+    _check(matched[0], left_out, None if allow_partial else advice)
     groups = {
         group: members
         for group, members in runs[0].groups.items()
@@ -103,17 +108,14 @@ def _partner(wanted: Samples, offered: Sequence[Samples]) -> int | None:
     return likely[0] if len(likely) == 1 else None
 
 
-def _check(matched: dict[str, Samples], left_out: list[str], allow_partial: bool) -> None:
+def _check(matched: dict[str, Samples], left_out: list[str], advice: str | None) -> None:
     if not matched:
         raise InvalidInputError(
             f"The runs have no document in common: {'; '.join(left_out)}. Were they made from the "
             "same data?"
         )
-    if left_out and not allow_partial:
-        raise InvalidInputError(
-            f"Not all documents match: {'; '.join(left_out)}. --allow-partial (in Python "
-            "`allow_partial=True`) compares on what all runs have."
-        )
+    if left_out and advice is not None:
+        raise InvalidInputError(f"Not all documents match: {'; '.join(left_out)}. {advice}")
 
 
 def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:

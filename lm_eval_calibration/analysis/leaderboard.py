@@ -25,6 +25,10 @@ LEVEL = 0.05
 _TAILS = (0.025, 0.975)
 
 
+ALLOWED = "Without --require-all (in Python `require_all=True`) models are ranked on what all have."
+"""What is advised where runs differ in tasks or documents."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A metric on a task, or its mean over tasks, with its 95 % interval."""
@@ -176,7 +180,7 @@ def _matched(runs: list[Run], require_all: bool) -> tuple[list[Run], _Notes]:
     """The runs on common tasks and documents; where documents are unknown, on common tasks."""
     hashed = all(len(s.doc_hash) == len(s) for run in runs for s in run.samples.values())
     if hashed:
-        found = match(runs, allow_partial=not require_all)
+        found = match(runs, allow_partial=not require_all, advice=ALLOWED)
         return found.runs, _Notes((*_shortened(found.left_out), *found.renamed))
     common = [t for t in runs[0].samples if all(t in run.samples for run in runs)]
     missing = [
@@ -185,8 +189,12 @@ def _matched(runs: list[Run], require_all: bool) -> tuple[list[Run], _Notes]:
         for task in run.samples
         if task not in common
     ]
-    if not common or (missing and require_all):
-        raise InvalidInputError(f"Not all runs have the same tasks: {'; '.join(missing)}.")
+    if not common:
+        raise InvalidInputError(f"No task is in all runs: {'; '.join(missing)}.")
+    if missing and require_all:
+        raise InvalidInputError(
+            f"Not all runs have the same tasks: {'; '.join(missing)}. {ALLOWED}"
+        )
     kept = [replace(run, samples={t: run.samples[t] for t in common}) for run in runs]
     unpaired = (
         "which documents are the same is not known: models are compared as if each had documents of "

@@ -85,8 +85,8 @@ def read_pools(
         found += known.values()
     if not found:
         raise InvalidInputError(
-            "No pools of candidates were logged. Run a generation twin, e.g. calib_gsm8k, with "
-            "--model self_correct or self_consistency and --log_samples."
+            "No pools of candidates were logged. They come from generation twins, e.g. `lm_eval --tasks "
+            "calib_gsm8k --log_samples`, with --model self_correct or self_consistency."
         )
     filters = {pools.filter_name for pools in found}
     if filter_name is not None and filter_name not in filters:

@@ -102,7 +102,7 @@ class Calibrator(Artifact):
         if found is None:
             raise InvalidInputError(
                 f"This calibrator was fitted task by task, on {', '.join(self.parameters)}, and has "
-                f"nothing for `{task}`. Fit one without --per-task for other tasks."
+                f"nothing for `{task}`. `lm-calib fit` without --per-task makes one for all."
             )
         return found
 

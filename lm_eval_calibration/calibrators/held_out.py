@@ -154,7 +154,7 @@ class HeldOut:
             raise SeenDocumentsError(
                 f"The {self.kind} `{self.path}` was fitted on documents of this evaluation ({tasks}): "
                 "figures on them would flatter it. Evaluate on other documents, or fit it on others "
-                f"(--split){lift if self._spelled.seen else ''}."
+                f"(`lm-calib fit` has --split){lift if self._spelled.seen else ''}."
             )
         self._once(f"Fitted on documents of this evaluation ({tasks}): the figures flatter it.")
         self.seen |= seen

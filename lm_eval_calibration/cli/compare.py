@@ -10,6 +10,7 @@ from rich.table import Table
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.comparison import DEFAULT_METRICS, Comparison, compare_runs
+from lm_eval_calibration.cli import compare_overview
 from lm_eval_calibration.cli.formats import (
     ARROWS,
     Format,
@@ -20,6 +21,7 @@ from lm_eval_calibration.cli.formats import (
     markdown_table,
     number,
     print_tables,
+    terminal_table,
 )
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import SLOW_DOCUMENTS, score_runs
@@ -54,8 +56,18 @@ def compare_all(
         return compare_runs(runs, names, replicates=replicates, progress=progress)
 
 
-def render(compared: Sequence[Comparison], left_out: Sequence[str], how: Format) -> str | None:
-    """The differences in `how`, as text; `None` for the terminal, where they are printed."""
+def render(
+    compared: Sequence[Comparison],
+    left_out: Sequence[str],
+    how: Format,
+    columns: Sequence[str] | None = None,
+) -> str | None:
+    """The differences in `how`, as text; `None` for the terminal, where they are printed.
+
+    With `columns` a task is a row of these metrics, in a terminal and in Markdown.
+    """
+    if columns is not None:
+        return compare_overview.render(compared, columns, how)
     if how is Format.JSON:
         content = {
             "lm_eval_calibration": __version__,
@@ -118,12 +130,7 @@ def _cells(c: Comparison, d: Difference) -> tuple[str, ...]:
 
 
 def _table(c: Comparison) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column, name in enumerate(_header(c)):
-        table.add_column(name, justify="right" if column > 1 else "left", no_wrap=True)
-    for d in c.differences.values():
-        table.add_row(*_cells(c, d))
-    return table
+    return terminal_table(_header(c), (_cells(c, d) for d in c.differences.values()), texts=(0, 1))
 
 
 def _discordant(c: Comparison) -> list[str]:

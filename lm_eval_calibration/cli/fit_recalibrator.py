@@ -29,9 +29,15 @@ ENDS = {
 METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 
-def from_samples(samples: Sequence[str], table: TableOptions, skip_bad: bool = False) -> Beliefs:
+def from_samples(
+    samples: Sequence[str],
+    table: TableOptions | None,
+    skip_bad: bool = False,
+    filter_name: str | None = None,
+) -> Beliefs:
     """The beliefs of a logged run, or of a table."""
-    beliefs = of_runs(load(list(samples), skip_bad, table, one_each=True))
+    read = load(list(samples), skip_bad, table, one_each=True, filter_name=filter_name)
+    beliefs = of_runs(read)
     say(beliefs.notes)
     return beliefs
 

@@ -7,20 +7,24 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.texts import printable
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 """A metric's direction: which way is better."""
+NARROWEST = 12
+"""Names go on in the next line before they are narrower than this."""
 FEW = 5
 """Names that are listed before the rest is counted."""
 _FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
@@ -67,6 +71,15 @@ def number(value: float, digits: int = 4) -> str:
 def interval(low: float, high: float) -> str:
     """An interval for readers."""
     return "-" if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
+def titled(metric: str) -> str:
+    """A column's name: the metric and which way is better.
+
+    >>> titled("ece")
+    'ece ↓'
+    """
+    return f"{metric} {ARROWS[bind(metric).higher_is_better]}".strip()
 
 
 def dump(value: Any) -> str:
@@ -120,12 +133,47 @@ def print_tables(items: Sequence[Table | str]) -> None:
     A line before a table is its title.
     """
     console = _Plain(highlight=False, markup=False, emoji=False)
-    wide = console.options.update(max_width=10_000)
-    natural = [i.__rich_measure__(console, wide).maximum for i in items if isinstance(i, Table)]
-    console.width = max([console.width, *natural])
+    tables = [item for item in items if isinstance(item, Table)]
+    if console.is_terminal:
+        for table in tables:
+            _fold_names(table, _natural(table, console) - console.width)
+    console.width = max([console.width, *(_natural(table, console) for table in tables)])
     for item, following in zip(items, [*items[1:], ""], strict=True):
         style = "bold" if isinstance(following, Table) else ""
         console.print(item, style=style if isinstance(item, str) else None)
+
+
+def _natural(table: Table, console: Console) -> int:
+    """How wide a table is where there is room for it."""
+    return table.__rich_measure__(console, console.options.update(max_width=10_000)).maximum
+
+
+def _fold_names(table: Table, excess: int) -> None:
+    """Have a table that is too wide by `excess` go on with long names on further lines, where it may."""
+    folding = [column for column in table.columns if column.overflow == "fold"]
+    if excess <= 0 or not folding:
+        return
+    longest = [max(map(cell_len, map(str, (c.header, *c.cells)))) for c in folding]
+    widest = longest.index(max(longest))
+    folding[widest].width = max(NARROWEST, longest[widest] - excess)
+
+
+def terminal_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], texts: Container[int]
+) -> Table:
+    """A table for the terminal, in which the columns at the places `texts` are texts and all others figures.
+
+    Texts are aligned left and go on in the next line where the terminal is narrow; figures never do.
+    """
+    table = Table(box=None, header_style="bold")
+    for place, name in enumerate(header):
+        if place in texts:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:

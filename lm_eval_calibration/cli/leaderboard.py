@@ -17,7 +17,6 @@ from lm_eval_calibration.analysis.leaderboard import (
     leaderboard,
 )
 from lm_eval_calibration.cli.formats import (
-    ARROWS,
     Format,
     csv_table,
     dump,
@@ -25,13 +24,14 @@ from lm_eval_calibration.cli.formats import (
     markdown_table,
     number,
     print_tables,
+    terminal_table,
+    titled,
 )
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.workers import processes
-from lm_eval_calibration.metrics.table import bind
 
 SLOW = 5_000_000
 """Documents times replicates from which ranking takes more than a few seconds."""
@@ -117,7 +117,7 @@ def render(board: Leaderboard, how: Format) -> str | None:
     if how is Format.CSV:
         return csv_table([row for s in board.standings for row in _flat(board, s)])
     if how is Format.MARKDOWN:
-        header = ["model", "place", "rank", *(_titled(name) for name in board.metrics)]
+        header = ["model", "place", "rank", *(titled(name) for name in board.metrics)]
         rows = [_cells(board, standing, both_ends=True) for standing in board.standings]
         return f"**{title(board)}**\n\n{markdown_table(header, rows, texts=1)}"
     print_tables([title(board), _table(board), "", LEGEND])
@@ -134,17 +134,9 @@ def title(board: Leaderboard) -> str:
 
 
 def _table(board: Leaderboard) -> Table:
-    table = Table(box=None, header_style="bold")
-    for name in ("place", "model", "rank", *map(_titled, board.metrics)):
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
-    for standing in board.standings:
-        model, place, *others = _cells(board, standing, both_ends=False)
-        table.add_row(place, model, *others)
-    return table
-
-
-def _titled(name: str) -> str:
-    return f"{name} {ARROWS[bind(name).higher_is_better]}".strip()
+    header = ("place", "model", "rank", *map(titled, board.metrics))
+    cells = [_cells(board, standing, both_ends=False) for standing in board.standings]
+    return terminal_table(header, [(c[1], c[0], *c[2:]) for c in cells], texts=(1,))
 
 
 def _cells(board: Leaderboard, s: Standing, both_ends: bool) -> list[str]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis import Scored
 from lm_eval_calibration.analysis.scores import GroupMeans, default_metrics, score_all, unavailable
+from lm_eval_calibration.cli import overview, score_overview
 from lm_eval_calibration.cli.formats import (
     ARROWS,
     Format,
@@ -20,8 +21,10 @@ from lm_eval_calibration.cli.formats import (
     markdown_table,
     number,
     print_tables,
+    terminal_table,
 )
 from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.cli.score_overview import is_outside
 from lm_eval_calibration.logs import Run, Scope, scopes
 from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.workers import processes
@@ -54,11 +57,17 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
 
 def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
     """Why some of the metrics that were asked for will be missing, task by task."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        for scope in scopes(run):
+            for name, reason in unavailable(scope, metrics or ()).items():
+                lacking.setdefault((name, reason), []).append(scope.name or scope.run)
     return [
-        f"{name} of {scope.name or scope.run}: {reason}"
-        for run in runs
-        for scope in scopes(run)
-        for name, reason in unavailable(scope, metrics or ()).items()
+        f"{name} of {whose}: {reason}"
+        for (name, reason), names in lacking.items()
+        for whose in (
+            names if len(names) <= overview.MANY else [f"{names[0]} and {len(names) - 1} more"]
+        )
     ]
 
 
@@ -68,8 +77,15 @@ def title(scope: Scope, several_runs: bool) -> str:
     return f"{scope.label(several_runs)}{pooled}, {len(scope.predictions):,} documents"
 
 
-def render(scored: Sequence[Scored], how: Format) -> str | None:
-    """The figures in `how`, as text; `None` for the terminal, where they are printed at once."""
+def render(
+    scored: Sequence[Scored], how: Format, columns: Sequence[str] | None = None
+) -> str | None:
+    """The figures in `how`, as text; `None` for the terminal, where they are printed at once.
+
+    With `columns` a task is a row of these metrics, in a terminal and in Markdown.
+    """
+    if columns is not None:
+        return score_overview.render(scored, columns, OUTSIDE, how)
     if how is Format.JSON:
         return dump({"lm_eval_calibration": __version__, "scores": [_as_json(s) for s in scored]})
     if how is Format.CSV:
@@ -85,7 +101,7 @@ def _print(scored: Sequence[Scored]) -> None:
     items: list[Table | str] = []
     for s in scored:
         items += [title(s.scope, several), _table(s), ""]
-    if any(_outside(e) for s in scored for e in s.estimates.values()):
+    if any(is_outside(e) for s in scored for e in s.estimates.values()):
         items.append("* " + OUTSIDE)
     if any(s.means for s in scored):
         items.append(MEANS)
@@ -95,19 +111,17 @@ def _print(scored: Sequence[Scored]) -> None:
 
 
 def _table(s: Scored) -> Table:
-    table = Table(box=None, header_style="bold")
-    means = ("mean of tasks",) if s.means else ()
-    for name in (*HEADER, *means):
-        table.add_column(name, justify="left" if name in ("metric", "") else "right", no_wrap=True)
-    for estimate in s.estimates.values():
-        extra = (_mean(s, estimate.name),) if s.means else ()
-        table.add_row(*_cells(estimate), *extra)
-    return table
+    header = [*HEADER, "mean of tasks"] if s.means else HEADER
+    return terminal_table(header, _rows(s), texts=(0, 1))
+
+
+def _rows(s: Scored) -> list[list[str]]:
+    return [[*_cells(e), *([_mean(s, e.name)] if s.means else [])] for e in s.estimates.values()]
 
 
 def _cells(e: Estimate) -> tuple[str, ...]:
     band = "-" if e.null is None else interval(e.null.low, e.null.high)
-    mark = " *" if _outside(e) else ""
+    mark = " *" if is_outside(e) else ""
     return (
         e.name,
         ARROWS[bind(e.name).higher_is_better],
@@ -115,11 +129,6 @@ def _cells(e: Estimate) -> tuple[str, ...]:
         interval(e.low, e.high),
         band + (mark or "  "),
     )
-
-
-def _outside(e: Estimate) -> bool:
-    """Whether the value lies outside what a calibrated model would score."""
-    return e.null is not None and not e.null.low <= e.value <= e.null.high
 
 
 def _mean(s: Scored, name: str) -> str:
@@ -191,7 +200,7 @@ def _markdown(scored: Sequence[Scored]) -> str:
         f"**{markdown(title(s.scope, several))}**\n\n"
         + markdown_table(
             [*HEADER, "mean of tasks"] if s.means else HEADER,
-            [[*_cells(e), *([_mean(s, e.name)] if s.means else [])] for e in s.estimates.values()],
+            _rows(s),
             texts=2,
         )
         for s in scored

@@ -11,8 +11,9 @@ from lm_eval_calibration.cli.arguments.runs import Table
 from lm_eval_calibration.cli.progress import reading, unpacking
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs import Run
-from lm_eval_calibration.logs.contract import Asked
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.contract import Asked, Left
+from lm_eval_calibration.logs.formats.confidence_table import TABLES, Columns, read_table
+from lm_eval_calibration.logs.nothing import NoLogsError
 from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.runs import find_runs, read_found, size_of
 from lm_eval_calibration.logs.workers import processes
@@ -25,7 +26,7 @@ NO_TABLE = Table()
 def load(
     paths: Sequence[str],
     skip_bad: bool,
-    table: Table = NO_TABLE,
+    table: Table | None = None,
     *,
     one_each: bool = False,
     filter_name: str | None = None,
@@ -34,18 +35,17 @@ def load(
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
-    With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for.
+    A command without options of a `table` reads logs only. With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
     """
-    columns = _columns(table)
+    columns = _columns(table or NO_TABLE)
     if columns is None:
-        with unpacking(paths) as progress:
-            found = find_runs(paths, one_each=one_each, progress=progress)
+        found = _found(paths, one_each, takes_tables=table is not None)
         with reading(size_of(found)) as progress:
             asked = Asked(skip_bad, filter_name, progress=progress)
-            runs, left_out = read_found(found, asked, processes=processes())
+            runs, left_out = read_found(found, asked, processes=processes(), every=one_each)
     else:
         runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
     say([f"not read: {reason}" for reason in left_out] + _notes(runs))
@@ -56,6 +56,22 @@ def load(
         runs = recalibrated(runs, calibrator, allow_other)
         say(_notes(runs, as_read))
     return runs
+
+
+def _found(paths: Sequence[str], one_each: bool, takes_tables: bool) -> list[Left]:
+    """The runs at some paths; of what may be a table, the error says which options read one."""
+    try:
+        with unpacking(paths) as progress:
+            return find_runs(paths, one_each=one_each, progress=progress)
+    except NoLogsError as error:
+        if error.path.suffix.lower() not in TABLES:
+            raise
+        advice = (
+            "If it is a table of confidences, name its columns with --confidence and --correct."
+            if takes_tables
+            else "Tables of confidences are read by `lm-calib score`, with --confidence and --correct."
+        )
+        raise InvalidInputError(f"{error} {advice}") from None
 
 
 def _notes(runs: Sequence[Run], known: Sequence[Run] = ()) -> list[str]:

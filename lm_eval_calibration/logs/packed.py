@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.nothing import check_whole
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst", ".tzst")
 COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
@@ -67,6 +68,7 @@ def unpacked(path: Path, step: Step | None = None, into: Path | None = None) -> 
     Raises:
         InvalidInputError: it is damaged or cut off, or the disk has no room for it.
     """
+    check_whole(path)
     target = (into or new_folder(str(path.parent))) / path.name
     try:
         if path.name.lower().endswith(".zip"):

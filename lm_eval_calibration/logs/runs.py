@@ -10,7 +10,8 @@ from pathlib import Path
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.contract import Asked, Format, Left, Progress
 from lm_eval_calibration.logs.documents import Document
-from lm_eval_calibration.logs.formats import FORMATS, HARNESS
+from lm_eval_calibration.logs.formats import FORMATS
+from lm_eval_calibration.logs.nothing import check_whole, no_logs, nothing_in
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.logs.sources import expanded, labelled
@@ -55,7 +56,7 @@ def read_runs(
     """
     found = find_runs(paths, one_each=one_each)
     asked = Asked(skip_bad, filter_name, progress=progress)
-    return read_found(found, asked, processes=processes)
+    return read_found(found, asked, processes=processes, every=one_each)
 
 
 def read_found(
@@ -64,8 +65,9 @@ def read_found(
     *,
     formats: Sequence[Format] | None = None,
     processes: int = 1,
+    every: bool = False,
 ) -> tuple[list[Run], list[str]]:
-    """Read runs that were found; see `read_runs`."""
+    """Read runs that were found; see `read_runs`. With `every` one that holds nothing to read is an error."""
     by_name = {each.name: each for each in formats or FORMATS.usable()}
     runs: list[Run] = []
     left_out: list[str] = []
@@ -78,14 +80,20 @@ def read_found(
             read = each.finish()
             runs += read.runs
             left_out += read.left_out
+            if every and not read.runs:
+                raise nothing_in(read.left_out)
     if not runs and left_out:
-        raise InvalidInputError("Nothing can be read. " + " ".join(left_out))
+        raise nothing_in(left_out)
     return runs, left_out
 
 
 def _check_filter(wanted: str | None, found: set[str]) -> None:
-    if wanted is not None and wanted not in found:
-        raise invalid("--filter", f"one that the files name, as {', '.join(sorted(found))}", wanted)
+    if wanted is None or wanted in found:
+        return
+    named = sorted(found - {str(None)})
+    if not named:
+        raise invalid("--filter", "left out", wanted, "The files name no filter.")
+    raise invalid("--filter", f"one that the files name, as {', '.join(named)}", wanted)
 
 
 def size_of(found: Iterable[Left]) -> int:
@@ -122,9 +130,11 @@ def find_runs(
     """
     known = list(formats or FORMATS.usable())
     by_name = {each.name: each for each in known}
-    found = [
-        _safe(by_name[left.format].about(left)) for left in _found(paths, one_each, known, progress)
-    ]
+    there = list(_found(paths, one_each, known, progress))
+    for left in there:
+        for file in left.files.values():
+            check_whole(file.path)
+    found = [_safe(by_name[left.format].about(left)) for left in there]
     labels = _told_apart([left.label for left in found], [left.folder for left in found])
     return [replace(left, label=label) for left, label in zip(found, labels, strict=True)]
 
@@ -193,7 +203,7 @@ def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> 
     nothing = [path for path, lefts in found.items() if not lefts]
     # A pattern may catch results files beside the samples; only what it names is asked for.
     if nothing and not (pattern and len(nothing) < len(paths)):
-        raise InvalidInputError(_no_logs(nothing[0], formats))
+        raise no_logs(nothing[0], len(formats) > 1)
     return [left for lefts in found.values() for left in lefts]
 
 
@@ -224,20 +234,6 @@ def _claims(found: list[Left]) -> list[Left]:
         if files:
             kept.append(replace(left, files=files))
     return kept
-
-
-def _no_logs(path: Path, formats: Sequence[Format]) -> str:
-    others = [each for each in formats if each is not HARNESS]
-    known = "".join(f" Nor is it of the format {e.name} ({e.meaning})." for e in others)
-    if path.is_dir():
-        return (
-            f"{path} holds no samples_<task>_<date>.jsonl. Run lm_eval with --log_samples and "
-            f"--output_path.{known}"
-        )
-    return (
-        f"{path} is no samples file (samples_<task>_<date>.jsonl) or folder of a run. For a "
-        f"table of confidences give --confidence and --correct.{known}"
-    )
 
 
 def _merged(found: Iterable[Left]) -> list[Left]:

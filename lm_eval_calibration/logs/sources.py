@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.nothing import check_whole
 from lm_eval_calibration.logs.packed import Step, is_archive, is_compressed, mirrored, unpacked
 from lm_eval_calibration.logs.remote import fetched, is_address
 
@@ -48,6 +49,7 @@ def _plain(path: Path, step: Step | None) -> Path:
     """A path as if nothing there were packed."""
     if path.is_dir():
         return mirrored(path, step)
+    check_whole(path)
     if is_archive(path.name) or is_compressed(path.name):
         return unpacked(path, step)
     return path

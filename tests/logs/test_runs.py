@@ -128,7 +128,7 @@ def test_files_of_one_folder_are_one_run(write: Write) -> None:
 
 def test_nothing_but_generation_is_an_error(write: Write) -> None:
     path = write([line(0, filtered_resps=["words"])])
-    with pytest.raises(InvalidInputError, match=r"No multiple-choice documents.*words"):
+    with pytest.raises(InvalidInputError, match=r"Nothing can be read.*words"):
         read_runs([path])
 
 

@@ -82,6 +82,7 @@ def verbalized(
         bool, typer.Option("--per-task", help="Parameters of each task's own.")
     ] = False,
     skip_bad: shared.SkipBad = False,
+    filter_name: shared.Filter = None,
     overwrite: OverwriteArtifact = False,
 ) -> None:
     """Calibrate probabilities that a model stated (Wang et al., 2024), and compare the methods."""
@@ -91,7 +92,7 @@ def verbalized(
 
     check_method(method)
     check_folder(output, method, FILES, overwrite=overwrite)
-    beliefs = from_samples(samples, shared.Table(), skip_bad)
+    beliefs = from_samples(samples, None, skip_bad, filter_name)
     run(beliefs, output, method, folds, per_task, overwrite)
 
 
@@ -134,6 +135,7 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
             bool, typer.Option("--per-task", help="Parameters of each task's own.")
         ] = False,
         skip_bad: shared.SkipBad = False,
+        filter_name: shared.Filter = None,
         confidence: shared.Confidence = None,
         correct: shared.Correct = None,
         task: shared.TaskColumn = None,
@@ -165,7 +167,7 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
         check_folder(output, method, FILES, overwrite=overwrite)
         if samples:
             table = shared.table(confidence, correct, None, task, where)
-            beliefs = from_samples(samples, table, skip_bad)
+            beliefs = from_samples(samples, table, skip_bad, filter_name)
         else:
             asked = ModelArguments(model, model_args, device, batch_size)
             wanted = options.selection(

@@ -16,6 +16,10 @@ from lm_eval_calibration.cli.outputs import Overwrite, say_where
 def score(
     runs: options.Runs,
     metrics: options.Metrics = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Of many tasks too: every metric, interval and null band."),
+    ] = False,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
@@ -33,10 +37,12 @@ def score(
     """Score runs that were logged with `--log_samples`: every metric, interval and null band.
 
     Any multiple-choice task of any harness run, with or without this package; or, with
-    --confidence and --correct, any table of confidences.
+    --confidence and --correct, any table of confidences. Of more than a dozen tasks each is one row,
+    unless --all is given.
     """
     from lm_eval_calibration.cli.formats import choose, print_text
     from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs
+    from lm_eval_calibration.cli.score_overview import columns
     from lm_eval_calibration.cli.source import load, say
 
     how = choose(as_json, as_csv, as_markdown)
@@ -51,7 +57,8 @@ def score(
         allow_other=allow_other,
     )
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
-    print_text(render(score_runs(read, names, replicates), how))
+    few = columns(read, names, how, everything)
+    print_text(render(score_runs(read, few or names, replicates), how, few))
 
 
 @app.command()
@@ -77,6 +84,7 @@ def compare(
     """Compare runs with the first of them, on the same documents, with paired tests."""
     from lm_eval_calibration.analysis.document_pairing import match
     from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
+    from lm_eval_calibration.cli.compare_overview import columns
     from lm_eval_calibration.cli.formats import Format, choose, print_text
     from lm_eval_calibration.cli.source import load, say
     from lm_eval_calibration.report.figures import check_image
@@ -89,8 +97,9 @@ def compare(
     )
     say([f"paired: {text}." for text in matched.renamed])
     say([f"left out: {text}." for text in matched.left_out])
-    compared = compare_all(matched.runs, names, replicates)
-    print_text(render(compared, matched.left_out, how))
+    few = columns(matched.runs, names, how)
+    compared = compare_all(matched.runs, few or names, replicates)
+    print_text(render(compared, matched.left_out, how, few))
     if trend is not None:
         draw_trend(matched.runs, names, trend, overwrite)
         say_where(trend, err=how is not Format.TABLE)

@@ -20,6 +20,7 @@ def ood(
     as_csv: options.AsCsv = False,
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
     replicates: options.Replicates = 1000,
 ) -> None:
     """Tell unfamiliar documents from familiar ones by a model's uncertainty.
@@ -33,7 +34,8 @@ def ood(
     from lm_eval_calibration.cli.source import load, say
 
     how = choose(as_json, as_csv, as_markdown)
-    found = detect_all(load([inside], skip_bad), load([outside], skip_bad), replicates)
+    one, other = (load([run], skip_bad, filter_name=filter_name) for run in (inside, outside))
+    found = detect_all(one, other, replicates)
     say(cautions(found.inside, found.outside))
     print_text(render(found, how))
 

@@ -16,6 +16,7 @@ from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.formats.harness.lines import lines_of
 from lm_eval_calibration.logs.formats.verdict_cells import VerdictCells
+from lm_eval_calibration.logs.nothing import check_whole
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.redact import redact
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 200_000
 _VERDICTS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+
+
+TABLES = (".csv", ".jsonl", ".parquet")
+"""Endings of tables that are read."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def read_table(
     cells = _cells(columns)
     known: dict[str, None] = {}
     for path in paths:
+        check_whole(path)
         bad: list[str] = []
         for block in _blocks(path, columns.names, bad, known):
             good, wrong = _clean(block, columns, cells)
@@ -145,7 +151,7 @@ def _blocks(
         return _json_lines(path, names, bad, known)
     readers = {".csv": _csv, ".parquet": _parquet}
     if path.suffix not in readers:
-        kinds = ".csv, .jsonl, .parquet"
+        kinds = ", ".join(TABLES)
         raise InvalidInputError(
             f"{path} must be a {kinds} file to have columns, got `{path.suffix}`."
         )

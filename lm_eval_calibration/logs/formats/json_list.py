@@ -101,7 +101,8 @@ def _compact(file: IO[bytes], start: int) -> Iterator[Element]:
                 began = match.start() if depth == 0 else began
                 depth += 1
             elif depth == 0:
-                return  # the list's end
+                yield from _behind(file, start + place, held[place:])
+                return
             else:
                 depth -= 1
                 if depth == 0:
@@ -111,6 +112,16 @@ def _compact(file: IO[bytes], start: int) -> Iterator[Element]:
         keep = began if depth else place
         held, start, place, began = held[keep:], start + keep, place - keep, 0
     yield start + began, held[began:] if depth else b"{"  # cut off
+
+
+def _behind(file: IO[bytes], start: int, held: bytes) -> Iterator[Element]:
+    """What follows the end of the list, where nothing may: an element that is no JSON."""
+    while held.isspace() or not held:
+        start += len(held)
+        held = file.read(BLOCK)
+        if not held:
+            return
+    yield start, b'{"behind the end of the list"}'
 
 
 def written_as_lines(source: Path, target: Path) -> None:

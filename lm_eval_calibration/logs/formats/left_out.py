@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.contract import Asked, Begun, FileByFile, Left, Read
+from lm_eval_calibration.logs.contract import FileByFile
 from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
 
 
@@ -63,21 +63,9 @@ class BadRows:
 
 
 class OnlyOptions(FileByFile):
-    """A format whose files of generated answers are left out, with the reason, and no error of all.
+    """A format whose files of generated answers are left out, with the reason.
 
     `read` raises `OtherTypeError` of such a file.
     """
 
     leaves_out = (OtherTypeError,)
-
-    def begin(self, left: Left, asked: Asked) -> Begun:
-        """Have each file read."""
-        begun = super().begin(left, asked)
-
-        def finish() -> Read:
-            read = begun.finish()
-            if not read.runs:
-                raise InvalidInputError("No multiple-choice documents. " + " ".join(read.left_out))
-            return read
-
-        return Begun(finish)

@@ -85,7 +85,7 @@ def test_bad_documents(change: dict[str, Any], message: str, tmp_path: Path) -> 
 
 def test_generated_answers_and_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, {**DOCUMENT, "logit_0": "4", "logit_1": "5"})
-    with pytest.raises(InvalidInputError, match=r"No multiple-choice documents.*generated"):
+    with pytest.raises(InvalidInputError, match=r"Nothing can be read.*generated"):
         read_runs([path])
     path.write_text("[]")
     with pytest.raises(InvalidInputError, match="is empty"):

@@ -149,7 +149,10 @@ def test_without_log_probabilities() -> None:
     with pytest.raises(InvalidInputError) as caught:
         read_runs([LOGS / "none"])
     message = str(caught.value)
-    assert "no confidence in this file: run it with --logprobs --top-logprobs 20" in message
+    assert (
+        "no confidence in this file: run `inspect eval` with --logprobs --top-logprobs 20"
+        in message
+    )
     assert "essay" in message and "its samples have no options" in message
 
 

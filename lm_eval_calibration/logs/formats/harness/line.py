@@ -98,13 +98,13 @@ def parse(line: bytes) -> dict[str, Any]:
         raise BadLineError(f"{error}; the harness logs one JSON object a line") from None
     if isinstance(sample, list):
         raise BadLineError(
-            "a JSON list, as harness releases before 0.4.3 wrote; make it lines first: jq -c '.[]'"
+            "a JSON list among lines; one that is the whole file is read, as releases before 0.4.3 wrote it"
         )
     if not isinstance(sample, dict):
         raise BadLineError(f"a JSON {type(sample).__name__}, not a logged document")
     for field in ("doc_id", "target", "filtered_resps"):
         if field not in sample:
-            raise BadLineError(f"no field `{field}`; log the run with --log_samples and keep it")
+            raise BadLineError(f"no field `{field}`, which `lm_eval --log_samples` writes")
     number = sample["doc_id"]
     if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= 2**63:
         raise BadLineError(f"`doc_id` must be a whole number, got {shown(number)}")
@@ -221,7 +221,7 @@ def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(context, continuation) of every request, in today's format and that of harness 0.4.0."""
     logged = sample.get("arguments")
     if logged is None:
-        raise BadLineError("no field `arguments`; log the run with --log_samples and keep it")
+        raise BadLineError("no field `arguments`, which `lm_eval --log_samples` writes")
     entries = logged.values() if isinstance(logged, dict) else logged
     try:
         return [(e["arg_0"], e["arg_1"]) if isinstance(e, dict) else (e[0], e[1]) for e in entries]

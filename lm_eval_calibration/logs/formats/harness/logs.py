@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
@@ -104,7 +103,7 @@ def _finish(
         notes = redact(samples.notes, left.secrets)
         read[task] = replace(samples, notes=notes, secrets=left.secrets)
     if not read:
-        raise InvalidInputError("No multiple-choice documents. " + " ".join(reasons))
+        return Read([], reasons)
     groups = groups_of(left.results, read)
     rows = rows_of(left.results, groups)
     return Read([Run(left.label, read, groups, left.results, rows)], reasons)

@@ -17,6 +17,7 @@ from lm_eval_calibration.logs.formats.harness.files import (
 )
 from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
 from lm_eval_calibration.logs.formats.harness.line import shown
+from lm_eval_calibration.logs.nothing import check_whole
 from lm_eval_calibration.logs.run import GroupRows
 
 DEEPEST = 100
@@ -79,6 +80,7 @@ def _results(path: Path) -> dict[str, Any]:
     try:
         results = json_text.read_object(path)
     except (json_text.InvalidJSONError, OSError) as error:
+        check_whole(path)
         raise InvalidInputError(f"{error}; {_MEND}.") from None
     if _depth(results) > DEEPEST:
         raise InvalidInputError(f"{path} is nested deeper than {DEEPEST} levels; {_MEND}.")

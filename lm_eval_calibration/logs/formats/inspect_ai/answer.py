@@ -120,7 +120,7 @@ def _bounded(masses: Sequence[float], listed: Mapping[str, float]) -> list[float
         names = ", ".join(chr(ord("A") + i) for i in missing)
         raise BadLineError(
             f"{names} not among its {len(listed)} most likely tokens, and may hold {share:.1%} of "
-            "the options' probability: run it with --top-logprobs 20"
+            "the options' probability: run `inspect eval` with --top-logprobs 20"
         )
     return [math.log(mass) if mass else _log(bound) for mass in masses]
 

@@ -32,7 +32,7 @@ from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.logs.secret_places import DATA
 from lm_eval_calibration.redact import hiding, redact, secrets_in
 
-NOTHING_HERE = "no confidence in this file: run it with --logprobs --top-logprobs 20"
+NOTHING_HERE = "no confidence in this file: run `inspect eval` with --logprobs --top-logprobs 20"
 
 
 class InspectLogs(TaskFiles):

@@ -61,10 +61,13 @@ def test_paths_that_hold_nothing(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.touch()
     for run, message in (
-        (tmp_path, "holds no samples_<task>_<date>.jsonl. Run lm_eval with --log_samples"),
+        (
+            tmp_path,
+            "holds no logs, such as the samples_<task>_<date>.jsonl of `lm_eval --log_samples",
+        ),
         (tmp_path / "gone", "does not exist"),
         (tmp_path / "gone*", "Nothing matches"),
-        (table, "no samples file .* give --confidence and --correct"),
+        (table, "is no log, and no folder of logs"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             find_runs([run])

@@ -216,7 +216,7 @@ def test_several_bad_lines_are_counted(write: Write) -> None:
         ([], "is empty: the run logged no documents"),
         (["\n", " \n"], "is empty: the run logged no documents"),
         (["\n", "oops\n"], "line 2: not JSON"),
-        (["[{}]\n"], "line 1: a JSON list, as harness releases before 0.4.3 wrote"),
+        (["[{}]\n"], "line 1: a JSON list among lines"),
         ([line(0, filtered_resps=["text"])], "line 1: the responses .* no multiple-choice"),
         ([line(0, texts=["x"], scores=[-1.0])], "a single option, as in tasks of `output_type`"),
     ],
