@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import median
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.resuming import Reported, report
+from lm_eval_calibration.scoring.checking import agree, named_lengths, size, some_of, trusted_length
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
@@ -28,12 +27,6 @@ from lm_eval_calibration.scoring.sequences import Request
 log = logger(f"lm_eval.{__name__}")
 
 TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
-EXACT, HALF = (1e-3, 1e-3), (0.5, 0.15)
-"""How far log-likelihoods may be from `hf`'s when the engine is checked, in nats per root of the
-scored tokens: the farthest, and the median. In bfloat16 `hf` itself moves by 0.15 (farthest) when
-its batch size changes; a wrong mask or position is off by whole nats."""
-SHORT, SHORT_TOKENS = 3, 64
-"""So many of the shortest and of the middle are checked, by so many tokens of their contexts."""
 SMALL_ROWS = 8
 """Rows of so few tokens have the engine cache every context as a prefix."""
 BATCH_TOKENS = {"cpu": 2048}
@@ -66,6 +59,8 @@ class FastHFLM(HFLM):
         self._engine: Engine | EncoderDecoderEngine | None = None
         self._reason: str | None = None
         self._checked_length = 0
+        self._limit = trusted_length(self.model.config)
+        self._told = False
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
         self._shared: SharedPrompts | None = None
@@ -118,29 +113,61 @@ class FastHFLM(HFLM):
         if self._captured is not None:
             self._captured += plain
             return [(0.0, False)] * len(plain)
-        if not plain or not self._trusted(plain):
-            self._refuse_to_observe(self._reason)
-            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
-        assert self._engine is not None
+        mine: dict[int, tuple[float, bool]] = {}
+        if plain and self._trusted(plain):
+            mine = self._engine_scored(requests, plain, disable_tqdm)
+        rest = [number for number in range(len(plain)) if number not in mine]
+        if rest:
+            self._refuse_to_observe(self._reason or f"inputs of over {self._limit} tokens")
+            left = [requests[number] for number in rest]
+            found = super()._loglikelihood_tokens(left, disable_tqdm, override_bs)
+            mine |= dict(zip(rest, found, strict=True))
+        return [mine[number] for number in range(len(plain))]
+
+    def _engine_scored(
+        self, requests: list[TokenRequest], plain: list[Request], disable_tqdm: bool
+    ) -> dict[int, tuple[float, bool]]:
+        """What the engine answers, by number: none beyond its limit, and no more once it fails."""
+        engine = self._engine
+        assert engine is not None
         extra: dict[str, Any] = {}
         if self._observe is not None:
-            if isinstance(self._engine, EncoderDecoderEngine):
+            if isinstance(engine, EncoderDecoderEngine):
                 self._refuse_to_observe("only decoder-only models are supported so far")
             extra["observe"] = self._observe
+        numbers = [n for n, request in enumerate(plain) if self._is_within(request)]
+        answers: dict[int, tuple[float, bool]] = {}
         with tqdm(
-            total=len(requests),
+            total=len(numbers),
             disable=disable_tqdm or self.rank != 0,
             desc="Running loglikelihood requests",
         ) as bar:
 
             def answered(found: Mapping[int, Scored]) -> None:
-                new = {requests[number][0]: tuple(answer) for number, answer in found.items()}
+                here = {numbers[place]: (value, best) for place, (value, best) in found.items()}
+                answers.update(here)
+                new = {requests[number][0]: answer for number, answer in here.items()}
                 new.pop(None, None)  # rolling windows are added up, and kept, by the caller
                 report(self.cache_hook, "loglikelihood", new)
                 bar.update(len(found))
 
-            answers = self._engine.score(plain, answered=answered, **extra)
-        return [tuple(answer) for answer in answers]
+            try:
+                engine.score([plain[n] for n in numbers], answered=answered, **extra)
+            except (torch.OutOfMemoryError, MemoryError):
+                raise
+            except CalibrationError:  # (of whoever observes)
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
+                self._give_up(f"the model failed on a packed pass ({_named(error)})")
+        return answers
+
+    def _is_within(self, request: Request) -> bool:
+        """Whether a request is no longer than what the engine may be trusted with."""
+        return self._limit is None or self._read(request) <= self._limit
+
+    def _give_up(self, reason: str) -> None:
+        self._reason = reason
+        log.warning("hf-fast scores as slowly as hf: %s.", reason)
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """`hf`'s, but that a text is kept once its last window is scored, and no process waits.
@@ -215,17 +242,47 @@ class FastHFLM(HFLM):
 
     def _trusted(self, plain: list[Request]) -> bool:
         """Whether the engine may answer: it has been compared with `hf` on requests so long."""
-        longest = max(min(len(r.context) + len(r.continuation), self.max_length) for r in plain)
+        within = [request for request in plain if self._is_within(request)]
+        longest = max((self._read(request) for request in within), default=0)
         if self._reason is None and longest > self._checked_length:
-            self._reason = self._disagreement(plain)
+            reason = self._disagreement(within, longest)
             self._checked_length = longest
-            if self._reason is not None:
-                log.warning("hf-fast scores as slowly as hf: %s.", self._reason)
-        return self._reason is None
+            if reason is not None:
+                self._give_up(reason)
+        if self._reason is None and not self._told and not all(map(self._is_within, plain)):
+            self._told = True
+            log.warning(
+                "hf-fast scores inputs of over %d tokens as slowly as hf: there this architecture "
+                "computes something else of several together.",
+                self._limit,
+            )
+        return self._reason is None and bool(within)
 
-    def _disagreement(self, plain: list[Request]) -> str | None:
-        """Why the engine cannot be used for these requests, if it cannot."""
-        chosen = _some_of(plain)
+    def _read(self, request: Request) -> int:
+        """How many tokens of a request the model reads."""
+        return min(size(request), self.max_length)
+
+    def _disagreement(self, within: list[Request], longest: int) -> str | None:
+        """Why the engine cannot be used for these requests, if it cannot; else `_limit` says how far."""
+        lengths = named_lengths(self.model.config)
+        chosen = some_of(within, lengths, self.max_length)
+        with self._plain_hf():
+            expected = super()._loglikelihood_tokens([(None, *r) for r in chosen], True)
+        values = [value for value, _ in expected]
+        reason: str | None = None
+        for limit in [longest, *(n for n in reversed(lengths) if n < longest)]:
+            some = [n for n, request in enumerate(chosen) if self._read(request) <= limit]
+            if len(some) < 2:
+                break
+            failed = self._tried([chosen[n] for n in some], [values[n] for n in some])
+            if failed is None:
+                self._limit = self._limit if limit == longest else limit
+                return None
+            reason = reason or failed
+        return reason or "there are too few requests to check it on"
+
+    def _tried(self, chosen: list[Request], expected: list[float]) -> str | None:
+        """What speaks against the engine on some requests of which `hf`'s answers are known."""
         settings = (self.model, self.max_length, self._batch_tokens)
         try:
             if self.backend == "causal":
@@ -236,14 +293,13 @@ class FastHFLM(HFLM):
             else:
                 self._engine = EncoderDecoderEngine(*settings)
                 found = [self._engine.score(chosen)]
-        except (AttributeError, TypeError, ValueError, RuntimeError, KeyError) as error:
-            return f"the model does not take packed inputs ({type(error).__name__}: {error})"
-        with self._plain_hf():
-            expected = super()._loglikelihood_tokens([(None, *r) for r in chosen], True)
-        values = [value for value, _ in expected]
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
+            return f"the model does not take packed inputs ({_named(error)})"
         for scored in found:
             answers, count = [answer.loglikelihood for answer in scored], len(scored)
-            if not agree(chosen[-count:], answers, values[-count:], self._engine.dtype):
+            if not agree(chosen[-count:], answers, expected[-count:], self._engine.dtype):
                 return "packed and separate inputs disagree on this architecture"
         return None
 
@@ -261,22 +317,6 @@ class FastHFLM(HFLM):
                 setattr(self, name, value)
 
 
-def agree(
-    requests: Sequence[Request], ours: Sequence[float], theirs: Sequence[float], dtype: torch.dtype
-) -> bool:
-    """Whether log-likelihoods differ by no more than rounding in `dtype` explains."""
-    farthest, typical = EXACT if dtype in (torch.float32, torch.float64) else HALF
-    errors = [
-        max(abs(a - b) - 1e-5 * abs(b), 0.0) / math.sqrt(len(r.continuation))
-        for r, a, b in zip(requests, ours, theirs, strict=True)
-    ]
-    # (NaN is no agreement)
-    return all(error <= farthest for error in errors) and median(errors) <= typical
-
-
-def _some_of(requests: Sequence[Request]) -> list[Request]:
-    """Requests to check on: the longest, whole, and others by the end of their contexts."""
-    order = sorted(requests, key=lambda r: (len(r.context), tuple(r.context[-8:])), reverse=True)
-    middle = len(order) // 2
-    others = order[1:][-SHORT:] + order[middle : middle + SHORT]
-    return [order[0], *(Request(r.context[-SHORT_TOKENS:], r.continuation) for r in others)]
+def _named(error: Exception) -> str:
+    """An error in a line: some say nothing beside their names."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

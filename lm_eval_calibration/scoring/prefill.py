@@ -55,10 +55,12 @@ class SharedPrompts:
                 self._checked.add(begun.kind)
                 if not self._agrees(tokens, mask, begun):
                     self.reason = "shared and separate prompts disagree on this architecture"
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, MemoryError):
             raise
-        except (AttributeError, TypeError, ValueError, RuntimeError, KeyError) as error:
-            self.reason = f"the model does not continue shared ones ({error})"
+        except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
+            self.reason = (
+                f"the model does not continue shared ones ({type(error).__name__}: {error})"
+            )
         return begun if self.reason is None else None
 
     @torch.inference_mode()

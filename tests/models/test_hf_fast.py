@@ -12,7 +12,8 @@ import torch
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 
-from lm_eval_calibration.models.hf_fast import FastHFLM, agree
+from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.scoring.checking import agree
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.scoring.sequences import Request
 
@@ -160,9 +161,9 @@ def test_longer_requests_are_checked_again(fast: FastHFLM, monkeypatch: pytest.M
     lengths = []
     check = FastHFLM._disagreement
 
-    def counted(self: FastHFLM, plain: Any) -> Any:
-        lengths.append(max(len(r.context) + len(r.continuation) for r in plain))
-        return check(self, plain)
+    def counted(self: FastHFLM, plain: Any, longest: int) -> Any:
+        lengths.append(longest)
+        return check(self, plain, longest)
 
     monkeypatch.setattr(FastHFLM, "_disagreement", counted)
     for pairs in (PAIRS[:3], PAIRS[:2], PAIRS):
