@@ -140,5 +140,7 @@ def test_seen_documents_are_counted_and_refused() -> None:
     documents = {"arc": np.array([2, 3, 4], np.uint64)}
     with pytest.raises(SeenDocumentsError, match=r"2 of 3 of `arc`.*or pass allow_seen=true"):
         held_out()[0].check_documents(documents)
-    with pytest.raises(SeenDocumentsError, match=r"fit it on others \(`lm-calib fit` has --split\)\.$"):
+    with pytest.raises(
+        SeenDocumentsError, match=r"fit it on others \(`lm-calib fit` has --split\)\.$"
+    ):
         held_out(spelled=AS_OPTIONS)[0].check_documents(documents)

@@ -36,13 +36,6 @@ def longrope(vocabulary: int) -> Any:
     return transformers.LlamaForCausalLM(config)
 
 
-def dynamic(vocabulary: int) -> Any:
-    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
-    small = {**SMALL, "max_position_embeddings": 48}
-    config = transformers.LlamaConfig(vocab_size=vocabulary, **small, rope_parameters=rope)
-    return transformers.LlamaForCausalLM(config)
-
-
 def local(vocabulary: int) -> Any:
     """GPT-Neo: half of its layers see 16 tokens, by their place in the row."""
     config = transformers.GPTNeoConfig(
@@ -63,7 +56,7 @@ def hybrid(vocabulary: int) -> Any:
 
 
 KINDS: dict[str, Callable[[int], Any]] = {
-    "longrope": longrope, "dynamic": dynamic, "local": local, "hybrid": hybrid,
+    "longrope": longrope, "local": local, "hybrid": hybrid,
 }  # fmt: skip
 
 
