@@ -12,7 +12,7 @@ import pytest
 from lm_eval.api.registry import register_model
 from scripted_base import Scripted, dice, item, right
 
-from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.scoring.engine import Engine
 
 Told = Callable[[list[str]], None]
@@ -23,7 +23,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, tell: Told) -> None:
 
     Those on which it is only compared with `hf` are not told.
     """
-    answers, compare = Engine._answers, FastHFLM._disagreement
+    answers, compare = Engine._answers, Trust._disagreement
     comparing: list[bool] = []
 
     def told(self: Engine, batch: Any, before: Any, requests: Any) -> Any:
@@ -32,18 +32,18 @@ def watch(monkeypatch: pytest.MonkeyPatch, tell: Told) -> None:
             tell([json.dumps([list(part) for part in requests[n]]) for n in numbers])
         return answers(self, batch, before, requests)
 
-    def untold(self: FastHFLM, plain: Any) -> Any:
+    def untold(self: Trust, *given: Any) -> Any:
         comparing.append(True)
         try:
-            return compare(self, plain)
+            return compare(self, *given)
         finally:
             comparing.pop()
 
     monkeypatch.setattr(Engine, "_answers", told)
-    monkeypatch.setattr(FastHFLM, "_disagreement", untold)
+    monkeypatch.setattr(Trust, "_disagreement", untold)
 
 
-class Cut(Exception):  # noqa: N818
+class Cut(BaseException):
     """What ends a run in its middle."""
 
 

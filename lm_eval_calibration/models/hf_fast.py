@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.resuming import Reported, report
-from lm_eval_calibration.scoring.checking import agree, named_lengths, size, some_of, trusted_length
+from lm_eval_calibration.models.shared.trust import Trust
+from lm_eval_calibration.scoring.checking import agree
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
 from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
@@ -57,10 +58,7 @@ class FastHFLM(HFLM):
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)
         self._engine: Engine | EncoderDecoderEngine | None = None
-        self._reason: str | None = None
-        self._checked_length = 0
-        self._limit = trusted_length(self.model.config)
-        self._told = False
+        self.trust = Trust(self.model.config, self.max_length)
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
         self._shared: SharedPrompts | None = None
@@ -98,7 +96,9 @@ class FastHFLM(HFLM):
             CalibrationError: an encoder-decoder model, or one that must be scored as `hf` does.
         """
         if not self._trusted(requests):
-            raise CalibrationError(f"The model cannot be trained in packed passes: {self._reason}.")
+            raise CalibrationError(
+                f"The model cannot be trained in packed passes: {self.trust.reason}."
+            )
         if not isinstance(self._engine, Engine):
             raise CalibrationError("Only decoder-only models can be trained so far.")
         return self._engine
@@ -118,7 +118,7 @@ class FastHFLM(HFLM):
             mine = self._engine_scored(requests, plain, disable_tqdm)
         rest = [number for number in range(len(plain)) if number not in mine]
         if rest:
-            self._refuse_to_observe(self._reason or f"inputs of over {self._limit} tokens")
+            self._refuse_to_observe(self.trust.why_not())
             left = [requests[number] for number in rest]
             found = super()._loglikelihood_tokens(left, disable_tqdm, override_bs)
             mine |= dict(zip(rest, found, strict=True))
@@ -135,8 +135,11 @@ class FastHFLM(HFLM):
             if isinstance(engine, EncoderDecoderEngine):
                 self._refuse_to_observe("only decoder-only models are supported so far")
             extra["observe"] = self._observe
-        numbers = [n for n, request in enumerate(plain) if self._is_within(request)]
+        numbers = [n for n, request in enumerate(plain) if self.trust.within(request)]
         answers: dict[int, tuple[float, bool]] = {}
+        told = _Told()
+        if "observe" in extra:
+            extra["observe"] = told.passing(extra["observe"])
         with tqdm(
             total=len(numbers),
             disable=disable_tqdm or self.rank != 0,
@@ -152,22 +155,14 @@ class FastHFLM(HFLM):
                 bar.update(len(found))
 
             try:
-                engine.score([plain[n] for n in numbers], answered=answered, **extra)
+                engine.score([plain[n] for n in numbers], answered=told.passing(answered), **extra)
             except (torch.OutOfMemoryError, MemoryError):
                 raise
-            except CalibrationError:  # (of whoever observes)
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
-                self._give_up(f"the model failed on a packed pass ({_named(error)})")
+            except Exception as error:
+                if told.failed:  # (no fault of the model's)
+                    raise
+                self.trust.lose(f"the model failed on a packed pass ({_named(error)})")
         return answers
-
-    def _is_within(self, request: Request) -> bool:
-        """Whether a request is no longer than what the engine may be trusted with."""
-        return self._limit is None or self._read(request) <= self._limit
-
-    def _give_up(self, reason: str) -> None:
-        self._reason = reason
-        log.warning("hf-fast scores as slowly as hf: %s.", reason)
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """`hf`'s, but that a text is kept once its last window is scored, and no process waits.
@@ -236,50 +231,26 @@ class FastHFLM(HFLM):
         with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
             return super()._model_generate(context, max_length, stop, **settings)
 
-    def _refuse_to_observe(self, reason: str | None) -> None:
-        if self._observe is not None and reason is not None:
+    def _refuse_to_observe(self, reason: str) -> None:
+        if self._observe is not None:
             raise CalibrationError(f"The model's hidden states cannot be had: {reason}.")
 
     def _trusted(self, plain: list[Request]) -> bool:
         """Whether the engine may answer: it has been compared with `hf` on requests so long."""
-        within = [request for request in plain if self._is_within(request)]
-        longest = max((self._read(request) for request in within), default=0)
-        if self._reason is None and longest > self._checked_length:
-            reason = self._disagreement(within, longest)
-            self._checked_length = longest
-            if reason is not None:
-                self._give_up(reason)
-        if self._reason is None and not self._told and not all(map(self._is_within, plain)):
-            self._told = True
-            log.warning(
-                "hf-fast scores inputs of over %d tokens as slowly as hf: there this architecture "
-                "computes something else of several together.",
-                self._limit,
-            )
-        return self._reason is None and bool(within)
+        return self.trust.earned(plain, self._as_hf, self._tried)
 
-    def _read(self, request: Request) -> int:
-        """How many tokens of a request the model reads."""
-        return min(size(request), self.max_length)
-
-    def _disagreement(self, within: list[Request], longest: int) -> str | None:
-        """Why the engine cannot be used for these requests, if it cannot; else `_limit` says how far."""
-        lengths = named_lengths(self.model.config)
-        chosen = some_of(within, lengths, self.max_length)
-        with self._plain_hf():
-            expected = super()._loglikelihood_tokens([(None, *r) for r in chosen], True)
-        values = [value for value, _ in expected]
-        reason: str | None = None
-        for limit in [longest, *(n for n in reversed(lengths) if n < longest)]:
-            some = [n for n, request in enumerate(chosen) if self._read(request) <= limit]
-            if len(some) < 2:
-                break
-            failed = self._tried([chosen[n] for n in some], [values[n] for n in some])
-            if failed is None:
-                self._limit = self._limit if limit == longest else limit
-                return None
-            reason = reason or failed
-        return reason or "there are too few requests to check it on"
+    def _as_hf(self, chosen: list[Request]) -> list[float]:
+        """`hf`'s own answers, in batches of one and with its log-softmax in float32."""
+        changed = {"softmax_dtype": torch.float32, "batch_size_per_gpu": 1}
+        saved = {name: getattr(self, name) for name in changed}
+        try:
+            for name, value in changed.items():
+                setattr(self, name, value)
+            found = super()._loglikelihood_tokens([(None, *r) for r in chosen], True)
+        finally:
+            for name, value in saved.items():
+                setattr(self, name, value)
+        return [value for value, _ in found]
 
     def _tried(self, chosen: list[Request], expected: list[float]) -> str | None:
         """What speaks against the engine on some requests of which `hf`'s answers are known."""
@@ -303,18 +274,24 @@ class FastHFLM(HFLM):
                 return "packed and separate inputs disagree on this architecture"
         return None
 
-    @contextlib.contextmanager
-    def _plain_hf(self) -> Iterator[None]:
-        """`hf`'s own path, in batches of one and with its log-softmax in float32."""
-        changed = {"softmax_dtype": torch.float32, "batch_size_per_gpu": 1}
-        saved = {name: getattr(self, name) for name in changed}
-        try:
-            for name, value in changed.items():
-                setattr(self, name, value)
-            yield
-        finally:
-            for name, value in saved.items():
-                setattr(self, name, value)
+
+class _Told:
+    """Functions that are told of answers; `failed` once one of them raised."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def passing(self, function: Callable[[Any], None]) -> Callable[[Any], None]:
+        """The function, whose failure is remembered as its own."""
+
+        def told(value: Any) -> None:
+            try:
+                function(value)
+            except BaseException:
+                self.failed = True
+                raise
+
+        return told
 
 
 def _named(error: Exception) -> str:

@@ -13,6 +13,7 @@ from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.scoring.checking import agree
 from lm_eval_calibration.scoring.engine import Engine
 from lm_eval_calibration.scoring.sequences import Request
@@ -54,7 +55,7 @@ def test_tasks(fast: FastHFLM, tiny_lm: Any, tasks: Any, shots: int, chat: bool)
     for task in TASKS:
         for a, b in zip(*(s[task] for s in samples), strict=True):
             assert_same(a["filtered_resps"], b["filtered_resps"])
-    assert fast._reason is None
+    assert fast.trust.reason is None
 
 
 PAIRS = [
@@ -159,13 +160,13 @@ def test_an_architecture_of_another_kind_is_left_to_hf(
 
 def test_longer_requests_are_checked_again(fast: FastHFLM, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = []
-    check = FastHFLM._disagreement
+    check = Trust._disagreement
 
-    def counted(self: FastHFLM, plain: Any, longest: int) -> Any:
+    def counted(self: Trust, plain: Any, longest: int, *given: Any) -> Any:
         lengths.append(longest)
-        return check(self, plain, longest)
+        return check(self, plain, longest, *given)
 
-    monkeypatch.setattr(FastHFLM, "_disagreement", counted)
+    monkeypatch.setattr(Trust, "_disagreement", counted)
     for pairs in (PAIRS[:3], PAIRS[:2], PAIRS):
         fast.loglikelihood(instances("loglikelihood", pairs))
     assert len(lengths) == 2
@@ -263,7 +264,7 @@ def test_encoder_decoder_models_encode_each_context_once(
     pairs = [p for p in PAIRS if p[0]] + [("What is item 3?", f" option {i}") for i in range(4)]
     asked = instances("loglikelihood", pairs)
     assert_same(fast.loglikelihood(asked), slow.loglikelihood(asked))
-    assert fast._reason is None
+    assert fast.trust.reason is None
     monkeypatch.setattr(EncoderDecoderEngine, "_scored", counted)
     fast.loglikelihood(asked)
     assert len(encoded) == len(set(encoded)) == len({context.rstrip() for context, _ in pairs})

@@ -108,7 +108,7 @@ def test_short_and_long_inputs_are_hfs(
             assert a == pytest.approx(b, abs=1e-3) and greedy == best
     said = [r.getMessage() for r in caplog.records if "as slowly as hf" in r.getMessage()]
     assert len(said) == 1
-    assert (fast._reason is not None) == (kind == "hybrid")
+    assert (fast.trust.reason is not None) == (kind == "hybrid")
 
 
 def test_a_model_that_fails_later_is_left_to_hf(

@@ -290,7 +290,7 @@ def test_a_base_that_cannot_be_packed_is_averaged_all_the_same(
     tiny_model: Path, swag_folder: Path, tasks: Any, averaged: dict[str, Any]
 ) -> None:
     lm = make(tiny_model, swag_folder, samples=3)
-    lm._reason = "packed and separate inputs disagree on this architecture"
+    lm.trust.reason = "packed and separate inputs disagree on this architecture"
     found = evaluate(lm, tasks, ["calib_toy_norm"])
     for a, b in zip(
         logits(found, "calib_toy_norm"), logits(averaged, "calib_toy_norm"), strict=True
@@ -304,12 +304,12 @@ def test_the_engine_is_compared_with_hf_without_the_adapter(
 ) -> None:
     """A LoRA that makes bfloat16 noisy is no reason to distrust packed passes."""
     states = []
-    disagreement = SwagLM._disagreement
+    tried = SwagLM._tried
     monkeypatch.setattr(
         SwagLM,
-        "_disagreement",
-        lambda self, plain: states.append(self._adapted.base_model.model.model.layers[0].self_attn.q_proj.disable_adapters)
-        or disagreement(self, plain),
+        "_tried",
+        lambda self, *given: states.append(self._adapted.base_model.model.model.layers[0].self_attn.q_proj.disable_adapters)
+        or tried(self, *given),
     )  # fmt: skip
     lm = make(tiny_model, swag_folder, samples=1)
     from lm_eval.api.instance import Instance

@@ -194,7 +194,7 @@ def test_a_model_without_hidden_states_is_refused(
     tiny_model: Path, thermometer_folder: Path, tasks: Any
 ) -> None:
     lm = make(tiny_model, thermometer_folder)
-    lm.base._reason = "packed and separate inputs disagree on this architecture"
+    lm.base.trust.reason = "packed and separate inputs disagree on this architecture"
     with pytest.raises(CalibrationError, match="hidden states cannot be had: packed and separate"):
         evaluate(lm, tasks, ["calib_toy_norm"], limit=2)
 

@@ -177,7 +177,7 @@ def test_every_kind_of_request_is_kept_as_it_comes(
     asked = requests(kind, KINDS[kind])
     expected = getattr(lm, kind)(asked)
     if kind == "loglikelihood":
-        lm._reason = "its architecture is not our kind"
+        lm.trust.reason = "its architecture is not our kind"
     owner, name = BATCHES[kind]
     whole, after, batches = getattr(owner, name), 3, [0]
 
