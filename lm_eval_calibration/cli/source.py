@@ -1,25 +1,23 @@
-"""What the commands read: runs of the harness, or tables of confidences."""
+"""What the commands read: runs that were logged, or tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import fields
 
 import typer
 
-from lm_eval_calibration.cli.arguments.runs import Table
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table
 from lm_eval_calibration.cli.progress import reading, unpacking
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs import Columns, Run, read_table
 from lm_eval_calibration.logs.contract import Asked
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.logs.packed import as_given
+from lm_eval_calibration.logs.run import AS_SCORES
 from lm_eval_calibration.logs.runs import find_runs, read_found, size_of
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.texts import printable
-
-NO_TABLE = Table()
 
 
 def load(
@@ -47,8 +45,12 @@ def load(
             asked = Asked(skip_bad, filter_name, progress=progress)
             runs, left_out = read_found(found, asked, processes=processes())
     else:
-        runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
-    say([f"not read: {reason}" for reason in left_out] + _notes(runs))
+        with unpacking(paths) as progress:
+            runs, left_out = read_table(
+                paths, columns, skip_bad=skip_bad, apart=one_each, step=progress
+            )
+    of_reading = [note for note in _notes(runs) if calibrator is None or AS_SCORES not in note]
+    say([f"not read: {reason}" for reason in left_out] + of_reading)
     if calibrator is not None:
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
@@ -79,23 +81,64 @@ def say(texts: Sequence[str]) -> None:
 
 
 def _columns(table: Table) -> Columns | None:
-    """The columns that the options name; `None` if the runs are the harness's."""
-    if table.confidence is None and table.correct is None:
-        if table != NO_TABLE:
-            raise InvalidInputError(
-                "`--model`, `--task` and `--where` name columns of a table: give --confidence and "
-                "--correct as well."
-            )
+    """The columns that the options name; `None` if the runs are no tables."""
+    if table == NO_TABLE:
         return None
-    if table.confidence is None or table.correct is None:
-        raise InvalidInputError("A table of confidences needs both --confidence and --correct.")
-    column, equals, value = table.correct.partition("=")
+    if (table.confidence, table.score, table.options) == (None, None, None):
+        given = [f.name for f in fields(table) if getattr(table, f.name) not in (None, [])]
+        raise InvalidInputError(
+            f"`--{given[0].replace('_', '-')}` names a column of a table: give --confidence or --score with "
+            "--correct, or --options with --gold, as well."
+        )
+    correct, value, equal_to = _verdict(table.correct)
+    gold, first = _gold(table.gold)
+    return Columns(
+        confidence=table.confidence,
+        correct=correct,
+        correct_value=value,
+        run=table.model,
+        task=table.task,
+        where=_kept(table.where or ()),
+        equal_to=equal_to,
+        score=table.score,
+        options=table.options,
+        gold=gold,
+        first_gold=first,
+        scale=table.scale,
+        document=table.document,
+        run_from=table.model_from,
+        task_from=table.task_from,
+    )
+
+
+def _verdict(written: str | None) -> tuple[str | None, str | None, str | None]:
+    """The column of verdicts, the value that means right, and the column that it must be equal to."""
+    if written is None:
+        return None, None, None
+    column, equals, other = written.partition("==")
+    if equals:
+        return column, None, other
+    column, equals, value = written.partition("=")
+    return column, value if equals else None, None
+
+
+def _gold(written: str | None) -> tuple[str | None, int | None]:
+    """The answer key's column, and the number of the first option."""
+    if written is None:
+        return None, None
+    column, equals, first = written.rpartition("=")
+    if not equals:
+        return written, None
+    if first not in ("0", "1"):
+        raise invalid("--gold", "COLUMN, COLUMN=0 or COLUMN=1", f"`{written}`")
+    return column, int(first)
+
+
+def _kept(conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:
     kept: dict[str, tuple[str, ...]] = {}
-    for condition in table.where:
+    for condition in conditions:
         name, sign, wanted = condition.partition("=")
         if not sign:
             raise invalid("--where", "COLUMN=VALUE", f"`{condition}`")
         kept[name] = (*kept.get(name, ()), wanted)
-    return Columns(
-        table.confidence, column, value if equals else None, table.model, table.task, kept
-    )
+    return kept

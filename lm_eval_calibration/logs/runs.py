@@ -236,7 +236,7 @@ def _no_logs(path: Path, formats: Sequence[Format]) -> str:
         )
     return (
         f"{path} is no samples file (samples_<task>_<date>.jsonl) or folder of a run. For a "
-        f"table of confidences give --confidence and --correct.{known}"
+        f"table give --confidence and --correct, or --options and --gold.{known}"
     )
 
 

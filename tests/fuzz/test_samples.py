@@ -17,7 +17,7 @@ from seeds import CHOICES, GENERATED, RESULTS, lines
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.responses import of_samples, of_table
 from lm_eval_calibration.logs import Samples, read_runs, read_samples, scopes
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.formats.tables import Columns, read_table
 from lm_eval_calibration.metrics import METRICS, evaluate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import starts_of

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from lm_eval_calibration.cli.arguments import fitting as options
 from lm_eval_calibration.cli.arguments import runs as shared
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands import root
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError
@@ -91,7 +92,7 @@ def verbalized(
 
     check_method(method)
     check_folder(output, method, FILES, overwrite=overwrite)
-    beliefs = from_samples(samples, shared.Table(), skip_bad)
+    beliefs = from_samples(samples, NO_TABLE, skip_bad)
     run(beliefs, output, method, folds, per_task, overwrite)
 
 
@@ -118,6 +119,7 @@ def _sentence(method: str, meaning: str) -> str:
 
 def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> None:
     @app.command(method, cls=cls, help=_sentence(method, meaning))
+    @takes_tables(without=("model",))
     def command(
         output: options.Output,
         samples: Annotated[
@@ -134,10 +136,7 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
             bool, typer.Option("--per-task", help="Parameters of each task's own.")
         ] = False,
         skip_bad: shared.SkipBad = False,
-        confidence: shared.Confidence = None,
-        correct: shared.Correct = None,
-        task: shared.TaskColumn = None,
-        where: shared.Where = None,
+        table: Table = NO_TABLE,
         tasks: options.Tasks = None,
         model: options.Model = "hf-fast",
         model_args: options.ModelArgs = "",
@@ -164,7 +163,6 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
         find(method)  # (another package's may not be one)
         check_folder(output, method, FILES, overwrite=overwrite)
         if samples:
-            table = shared.table(confidence, correct, None, task, where)
             beliefs = from_samples(samples, table, skip_bad)
         else:
             asked = ModelArguments(model, model_args, device, batch_size)

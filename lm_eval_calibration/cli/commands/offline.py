@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.outputs import Overwrite, say_where
 
 
 @app.command()
+@takes_tables()
 def score(
     runs: options.Runs,
     metrics: options.Metrics = None,
@@ -24,16 +26,12 @@ def score(
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
 ) -> None:
     """Score runs that were logged with `--log_samples`: every metric, interval and null band.
 
     Any multiple-choice task of any harness run, with or without this package; or, with
-    --confidence and --correct, any table of confidences.
+    --confidence, --score or --options, any table.
     """
     from lm_eval_calibration.cli.formats import choose, print_text
     from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs
@@ -41,7 +39,6 @@ def score(
 
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
-    table = options.table(confidence, correct, model, task, where)
     read = load(
         runs,
         skip_bad,
@@ -55,6 +52,7 @@ def score(
 
 
 @app.command()
+@takes_tables()
 def compare(
     runs: options.Runs,
     metrics: options.Metrics = None,
@@ -72,6 +70,7 @@ def compare(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
@@ -84,9 +83,8 @@ def compare(
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     if trend is not None:
         check_image(trend, overwrite=overwrite)
-    matched = match(
-        load(runs, skip_bad, one_each=True, filter_name=filter_name), allow_partial=allow_partial
-    )
+    read = load(runs, skip_bad, table, one_each=True, filter_name=filter_name)
+    matched = match(read, allow_partial=allow_partial)
     say([f"paired: {text}." for text in matched.renamed])
     say([f"left out: {text}." for text in matched.left_out])
     compared = compare_all(matched.runs, names, replicates)
@@ -97,6 +95,7 @@ def compare(
 
 
 @app.command()
+@takes_tables()
 def report(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
@@ -121,11 +120,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page about runs that were logged, and print its path."""
@@ -134,7 +129,6 @@ def report(
 
     check(output, figures, overwrite)
     names = options.names(metrics)
-    table = options.table(confidence, correct, model, task, where)
     read = load(
         runs,
         skip_bad,
@@ -158,6 +152,7 @@ def report(
 
 
 @app.command()
+@takes_tables()
 def diagram(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(
@@ -167,11 +162,7 @@ def diagram(
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the reliability diagrams of runs that were logged, and print the file's path."""
@@ -180,7 +171,6 @@ def diagram(
     from lm_eval_calibration.report.figures import check_image
 
     check_image(output, overwrite=overwrite)
-    table = options.table(confidence, correct, model, task, where)
     read = load(
         runs,
         skip_bad,

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 
 
 @app.command()
+@takes_tables()
 def ood(
     inside: Annotated[str, typer.Option("--in", metavar="RUN", help="Run on familiar documents.")],
     outside: Annotated[
@@ -21,6 +23,7 @@ def ood(
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
     replicates: options.Replicates = 1000,
+    table: Table = NO_TABLE,
 ) -> None:
     """Tell unfamiliar documents from familiar ones by a model's uncertainty.
 
@@ -33,7 +36,9 @@ def ood(
     from lm_eval_calibration.cli.source import load, say
 
     how = choose(as_json, as_csv, as_markdown)
-    found = detect_all(load([inside], skip_bad), load([outside], skip_bad), replicates)
+    found = detect_all(
+        load([inside], skip_bad, table), load([outside], skip_bad, table), replicates
+    )
     say(cautions(found.inside, found.outside))
     print_text(render(found, how))
 
@@ -60,6 +65,7 @@ def pools(
 
 
 @app.command()
+@takes_tables()
 def thresholds(
     fit_on: Annotated[
         str, typer.Option("--fit", metavar="RUN", help="Run on which thresholds are chosen.")
@@ -81,6 +87,7 @@ def thresholds(
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
+    table: Table = NO_TABLE,
 ) -> None:
     """Choose the confidence above which a wanted precision is reached, and judge it elsewhere."""
     from lm_eval_calibration.analysis.thresholds import PRECISIONS
@@ -91,7 +98,12 @@ def thresholds(
     how = choose(as_json, as_csv, as_markdown)
     one, other = (
         load(
-            [run], skip_bad, filter_name=filter_name, calibrator=calibrator, allow_other=allow_other
+            [run],
+            skip_bad,
+            table,
+            filter_name=filter_name,
+            calibrator=calibrator,
+            allow_other=allow_other,
         )
         for run in (fit_on, test)
     )

@@ -1,0 +1,53 @@
+"""Single cells of tables, in words and as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pandas import Series
+
+
+def brief(value: Any) -> str:
+    """A cell for a message.
+
+    >>> brief("a" * 80)[-6:], brief(1.5)
+    ('aaa...', '1.5')
+    """
+    text = str(value)
+    return text if len(text) < 60 else text[:60] + "..."
+
+
+def text_of(value: Any) -> str:
+    """A cell as text without spaces around it, whole numbers without a point; "" if it is empty.
+
+    >>> text_of(" b "), text_of(3.0), text_of(True), text_of(None), text_of(float("nan"))
+    ('b', '3', 'True', '', '')
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if value is None or value != value:
+        return ""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def texts_of(column: Series) -> NDArray[np.object_]:
+    """(N,) `text_of` each cell."""
+    return np.array([text_of(value) for value in column.tolist()], dtype=object)
+
+
+def numbers_of(texts: NDArray[np.object_]) -> NDArray[np.float64]:
+    """(N,) the numbers that texts are, NaN where they are none.
+
+    >>> numbers_of(np.array(["3", "3.0", "b", ""], dtype=object)).tolist()
+    [3.0, 3.0, nan, nan]
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
+    return np.asarray(numbers, dtype=np.float64)
