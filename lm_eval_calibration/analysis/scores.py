@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from lm_eval_calibration.logs.run import AS_SCORES, WITHHELD, GroupMean, Scope
+from lm_eval_calibration.logs.run import WITHHELD, GroupMean, Scope
 from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics.combine import Arithmetic, Mean, mean_of, weighted_mean
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
@@ -195,7 +195,7 @@ def unavailable(scope: Scope, metrics: Sequence[str]) -> dict[str, str]:
             reasons[name] = _without(scope, bound.normalisation)
         elif not applicable(scope.predictions, [_stem(name)]):
             reasons[name] = (
-                AS_SCORES
+                "its scores are no probabilities"
                 if scope.predictions.are_scores
                 else "only a confidence is known of each document"
             )

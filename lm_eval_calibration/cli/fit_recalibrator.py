@@ -32,7 +32,8 @@ METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 def from_samples(samples: Sequence[str], table: TableOptions, skip_bad: bool = False) -> Beliefs:
     """The beliefs of a logged run, or of a table."""
-    beliefs = of_runs(load(list(samples), skip_bad, table, one_each=table == NO_TABLE))
+    runs = load(list(samples), skip_bad, table, one_each=table == NO_TABLE, to_fit=True)
+    beliefs = of_runs(runs)
     say(beliefs.notes)
     return beliefs
 

@@ -54,8 +54,9 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
 
 def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
     """Why some of the metrics that were asked for will be missing, task by task."""
+    several = len(runs) > 1
     return [
-        f"{name} of {scope.name or scope.run}: {reason}"
+        f"{name} of {scope.label(several)}: {reason}"
         for run in runs
         for scope in scopes(run)
         for name, reason in unavailable(scope, metrics or ()).items()

@@ -29,10 +29,12 @@ def load(
     filter_name: str | None = None,
     calibrator: str | None = None,
     allow_other: bool = False,
+    to_fit: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
-    With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for.
+    With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for; neither
+    then nor `to_fit` one is it said that scores are no probabilities.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
@@ -49,8 +51,9 @@ def load(
             runs, left_out = read_table(
                 paths, columns, skip_bad=skip_bad, apart=one_each, step=progress
             )
-    of_reading = [note for note in _notes(runs) if calibrator is None or AS_SCORES not in note]
-    say([f"not read: {reason}" for reason in left_out] + of_reading)
+    mapped = calibrator is not None or to_fit
+    notes = [note for note in _notes(runs) if not (mapped and AS_SCORES in note)]
+    say([f"not read: {reason}" for reason in left_out] + notes)
     if calibrator is not None:
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
@@ -62,14 +65,14 @@ def load(
 
 def _notes(runs: Sequence[Run], known: Sequence[Run] = ()) -> list[str]:
     """What is to be known of files, beyond what is known: each of it once, however many they are."""
-    about: dict[str, list[str]] = {}
+    about: dict[str, dict[str, None]] = {}
     before = {(run.label, task): s.notes for run in known for task, s in run.samples.items()}
     for run in runs:
         for task, s in run.samples.items():
             for note in s.notes[len(before.get((run.label, task), ())) :]:
-                about.setdefault(note, []).append(redact(str(s.path), s.secrets))
+                about.setdefault(note, {})[redact(str(s.path), s.secrets)] = None
     return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."
+        f"{next(iter(paths))}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."
         for note, paths in about.items()
     ]
 

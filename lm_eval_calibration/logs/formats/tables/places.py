@@ -35,13 +35,14 @@ def files_of(paths: Sequence[str], columns: Columns, step: Step | None = None) -
     Raises:
         InvalidInputError: nothing is there, or a path that does not say what it should.
     """
-    found: dict[tuple[Path, str], TableFile] = {}
+    found: dict[tuple[str, str], TableFile] = {}
     for number, argument in enumerate(paths):
         label, place = labelled(argument)
         for path in _tables(place, step):
             model, task = _said(path, columns)
             file = TableFile(path, number, label, model, task)
-            found.setdefault((path, label), file)
+            # (a pattern may name a file beside its compressed copy)
+            found.setdefault((os.path.abspath(as_given(str(path))), label), file)
     return list(found.values())
 
 
