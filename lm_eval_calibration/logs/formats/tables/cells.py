@@ -38,7 +38,25 @@ def text_of(value: Any) -> str:
 
 def texts_of(column: Series) -> NDArray[np.object_]:
     """(N,) `text_of` each cell."""
-    return np.array([text_of(value) for value in column.tolist()], dtype=object)
+    cells = column.tolist()
+    texts = [cell.strip() if isinstance(cell, str) else text_of(cell) for cell in cells]
+    return np.array(texts, dtype=object)
+
+
+def numbers_in(column: Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(N,) the numbers of a column, NaN where a cell is none; and which cells are empty."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return numbers, np.isnan(numbers)
+    if pd.api.types.is_string_dtype(column):  # (of which a file of millions of rows has its time)
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        empty = np.isnan(numbers)
+        empty[empty] = texts_of(column[empty]) == ""
+        return numbers, empty
+    texts = texts_of(column)
+    return numbers_of(texts), np.asarray(texts == "", dtype=np.bool_)
 
 
 def numbers_of(texts: NDArray[np.object_]) -> NDArray[np.float64]:

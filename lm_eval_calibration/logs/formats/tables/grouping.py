@@ -11,7 +11,6 @@ import numpy as np
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.tables.contract import Kind
 from lm_eval_calibration.logs.formats.tables.places import TableFile
-from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.redact import redact
 
@@ -57,28 +56,22 @@ def runs_of(
 
 def _named(rows: DataFrame, files: Sequence[TableFile], apart: bool) -> DataFrame:
     """With the labels that stand before paths, or the files' names where runs are to be told apart."""
-    argument = rows["file"].map(lambda number: files[number].argument)
+    place = np.array([file.place for file in files])[rows["file"]]
     kept = []
-    for number in argument.unique():
-        mine = rows[argument == number]
+    for number in dict.fromkeys(place.tolist()):
+        mine = rows[place == number]
         file = files[int(mine["file"].iloc[0])]
-        models = list(dict.fromkeys(mine["run"]))
+        models = mine["run"].unique().tolist()
         if file.label:
             mine = _of_label(mine, file, models)
         elif apart and models == [""]:
-            mine = mine.assign(run=Path(as_given(str(_whole(file, files)))).stem)
-        kept.append(mine.assign(argument=number))
+            mine = mine.assign(run=file.name)
+        kept.append(mine.assign(place=number))
     if apart:
         _check_apart(kept, files)
     import pandas as pd
 
     return pd.concat(kept)
-
-
-def _whole(file: TableFile, files: Sequence[TableFile]) -> Path:
-    """What an argument named: its only file, or the folder of all."""
-    mine = [each.path for each in files if each.argument == file.argument]
-    return mine[0] if len(mine) == 1 else mine[0].parent
 
 
 def _of_label(rows: DataFrame, file: TableFile, models: Sequence[str]) -> DataFrame:
@@ -96,12 +89,10 @@ def _check_apart(parts: Sequence[DataFrame], files: Sequence[TableFile]) -> None
     """Refuse a model's task that stands in two paths: they are one run, and cannot be compared."""
     first: dict[tuple[str, str], int] = {}
     for part in parts:
-        number = int(part["argument"].iloc[0])
-        for run, task in dict.fromkeys(zip(part["run"], part["task"], strict=True)):
+        number = int(part["place"].iloc[0])
+        for run, task in part[["run", "task"]].drop_duplicates().itertuples(index=False):
             other = first.setdefault((run, task), number)
-            mine, theirs = (
-                next(f for f in files if f.argument == each) for each in (number, other)
-            )
+            mine, theirs = (next(f for f in files if f.place == each) for each in (number, other))
             if other != number and not mine.label:
                 raise InvalidInputError(
                     f"{theirs.path} and {mine.path} both hold the run `{run}`: name each, as "

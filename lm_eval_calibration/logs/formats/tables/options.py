@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.logs.formats.tables import gold, scale
-from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_of, text_of, texts_of
+from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_in, text_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad, Wanted
 from lm_eval_calibration.logs.formats.tables.option_names import columns_of, short_names
@@ -75,11 +75,11 @@ class Options:
 
     def _of_columns(self, block: DataFrame) -> tuple[Floats, list[gold.Names], dict[int, str]]:
         """(N, K) numbers, NaN beyond a row's options; the names of these; and what is wrong."""
-        texts = np.stack([texts_of(block[name]) for name in self._options], axis=1)
-        matrix = np.stack([numbers_of(column) for column in texts.T], axis=1)
-        empty = texts == ""
+        read = [numbers_in(block[name]) for name in self._options]
+        matrix, empty = (np.stack(part, axis=1) for part in zip(*read, strict=True))
         bad = {
-            int(row): f"`{self._options[k]}` must be a number, got `{brief(texts[row, k])}`"
+            int(row): f"`{(name := self._options[k])}` must be a number, got "
+            f"`{brief(block[name].iloc[row])}`"
             for row, k in np.argwhere(np.isnan(matrix) & ~empty)[::-1]
         }
         gaps = empty[:, :-1] & ~empty[:, 1:]

@@ -11,19 +11,20 @@ from typing import NamedTuple
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.files import ENDINGS, is_table
-from lm_eval_calibration.logs.packed import Step, as_given
+from lm_eval_calibration.logs.packed import ARCHIVES, Step, as_given
 from lm_eval_calibration.logs.sources import expanded, labelled
 
 
 class TableFile(NamedTuple):
     """A file with rows.
 
-    argument: the number of the user's argument that it belongs to; label: before it, or ""; model, task:
-    as its path says, or "".
+    place: the number of the file, folder or archive that was meant, one of several where a pattern was given;
+    name: of that; label: before it, or ""; model, task: as its path says, or "".
     """
 
     path: Path
-    argument: int
+    place: int
+    name: str
     label: str
     model: str
     task: str
@@ -36,17 +37,20 @@ def files_of(paths: Sequence[str], columns: Columns, step: Step | None = None) -
         InvalidInputError: nothing is there, or a path that does not say what it should.
     """
     found: dict[tuple[str, str], TableFile] = {}
-    for number, argument in enumerate(paths):
-        label, place = labelled(argument)
-        for path in _tables(place, step):
-            model, task = _said(path, columns)
-            file = TableFile(path, number, label, model, task)
-            # (a pattern may name a file beside its compressed copy)
-            found.setdefault((os.path.abspath(as_given(str(path))), label), file)
+    number = 0
+    for argument in paths:
+        label, meant = labelled(argument)
+        for place, inside in _tables(meant, step):
+            number += 1
+            for path in inside:
+                file = TableFile(path, number, _name(place), label, *_said(path, columns))
+                # (a pattern may name a file beside its compressed copy)
+                found.setdefault((os.path.abspath(as_given(str(path))), label), file)
     return list(found.values())
 
 
-def _tables(argument: str, step: Step | None) -> Iterator[Path]:
+def _tables(argument: str, step: Step | None) -> Iterator[tuple[Path, list[Path]]]:
+    """Each place that an argument means, with the tables there."""
     places, pattern = expanded(argument, step)
     nothing = True
     for place in places:
@@ -55,9 +59,16 @@ def _tables(argument: str, step: Step | None) -> Iterator[Path]:
         else:
             inside = [place] if is_table(place) or not pattern else []
         nothing = nothing and not inside
-        yield from inside
+        yield place, inside
     if nothing:
         raise InvalidInputError(f"{argument} holds no {', '.join(ENDINGS)} file.")
+
+
+def _name(place: Path) -> str:
+    """A file's, a folder's or an archive's name without what says its kind."""
+    name = place.resolve().name if place.is_dir() else place.stem
+    ending = next((end for end in ARCHIVES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(ending)]
 
 
 def _said(path: Path, columns: Columns) -> tuple[str, str]:

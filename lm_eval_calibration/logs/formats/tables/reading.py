@@ -133,13 +133,7 @@ class _Table:
             return np.empty(0, np.uint64), {}
         cells = [_key(cell) for cell in block[column].tolist()]
         missing = {row: f"`{column}` is empty" for row, cell in enumerate(cells) if cell == ""}
-        hashes: dict[Any, int] = {}
-        found = [
-            hashes.setdefault(cell, document_hash(cell))
-            if isinstance(cell, str)
-            else document_hash(cell)
-            for cell in cells
-        ]
+        found = [document_hash(cell) for cell in cells]
         return np.array(found, dtype=np.uint64), missing
 
     def settle(self) -> None:

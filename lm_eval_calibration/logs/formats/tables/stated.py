@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_of, texts_of
+from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_in
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad, Wanted
 from lm_eval_calibration.logs.formats.tables.verdicts import Verdicts
@@ -30,7 +30,7 @@ class Stated:
 
     def take(self, block: DataFrame) -> Bad:
         """Keep the rows whose number is one."""
-        numbers = numbers_of(texts_of(block[self._column]))
+        numbers, _ = numbers_in(block[self._column])
         good = np.isfinite(numbers) if self._scores else (numbers >= 0) & (numbers <= 1)
         self._numbers.append(numbers[good])
         self._verdicts.take(block, good)

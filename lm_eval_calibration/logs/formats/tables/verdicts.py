@@ -41,16 +41,20 @@ class Verdicts:
         self.optional = (self._value,) if self._value is not None else ()
         self._said: list[Floats] = []
         self._equal = _Equal()
-        self._cell: list[np.ndarray] = []
+        self._neither: dict[int, str] = {}
+        self._count = 0
 
     def take(self, block: DataFrame, kept: Bools) -> None:
         """Keep the verdicts of a block's good rows."""
         rows = block[kept]
         if not self._compare:
-            self._said.append(_said(rows[self._column], self._cells))
+            said = _said(rows[self._column], self._cells)
+            for row in np.flatnonzero(np.isnan(said)):
+                self._neither[self._count + int(row)] = brief(rows[self._column].iloc[row])
+            self._said.append(said)
         if self._other is not None and self._other in rows:
             self._equal.take(texts_of(rows[self._column]), texts_of(rows[self._other]))
-        self._cell.append(rows[self._column].astype(object).to_numpy())
+        self._count += len(rows)
 
     def settle(self, columns: Collection[str]) -> Bad:
         """Decide what is compared with what; why rows have no verdict, by number.
@@ -73,13 +77,10 @@ class Verdicts:
             return {int(row): pair for row in missing}
         if self._cells is not None:
             self._cells.check()
-        cells = np.concatenate(self._cell)
         return {
-            int(
-                row
-            ): f"`{self._column}` must be 0 or 1 (or true or false), got `{brief(cells[row])}`; "
+            row: f"`{self._column}` must be 0 or 1 (or true or false), got `{cell}`; "
             f"write --correct {self._column}=VALUE for a value that means right"
-            for row in np.flatnonzero(np.isnan(np.concatenate(self._said)))
+            for row, cell in self._neither.items()
         }
 
     def notes(self) -> tuple[str, ...]:

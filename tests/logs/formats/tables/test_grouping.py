@@ -28,6 +28,10 @@ def test_paths_apart_and_together(tmp_path: Path) -> None:
     a, b = table(tmp_path / "a.csv"), table(tmp_path / "b.csv")
     labels = [run.label for run in read_table([a, b], PLAIN, apart=True)[0]]
     assert labels == ["a", "b"]
+    (tmp_path / "v1.2").mkdir()
+    table(tmp_path / "v1.2" / "c.csv")
+    runs, _ = read_table([f"{tmp_path}/*.csv", tmp_path / "v1.2"], PLAIN, apart=True)
+    assert [run.label for run in runs] == ["a", "b", "v1.2"]
     (run,), _ = read_table([a, b], PLAIN)
     assert (run.label, len(run.samples[""])) == ("", 6)
     runs, _ = read_table([f"x={a}", f"y={a}"], PLAIN, apart=True)
