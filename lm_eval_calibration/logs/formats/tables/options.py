@@ -155,6 +155,9 @@ class Options:
             int(row): gold.why_none(column, texts[row], self._names[row])
             for row in np.flatnonzero(found.positions == gold.NONE)
         }
+        fine = np.flatnonzero(found.positions != gold.NONE)
+        if len(fine):
+            self._notes.append(scale.losses_note(self._logits.take(fine), found.positions[fine]))
         return bad | (self._contradicted(bad) if self._verdicts is not None else {})
 
     def _contradicted(self, bad: Mapping[int, str]) -> dict[int, str]:

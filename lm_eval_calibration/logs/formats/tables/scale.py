@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.predictions import Floats, Ints
 from lm_eval_calibration.ragged import Ragged, starts_of
 
 ROUNDING = 0.005
@@ -94,6 +94,25 @@ def logits(scale: str, values: Floats) -> Floats:
         return values
     with np.errstate(divide="ignore"):
         return np.log(values)
+
+
+def losses_note(logits: Ragged, right: Ints) -> str:
+    """That the smallest number is right more often than the largest, if it is, beyond chance.
+
+    Args:
+        logits: of N rows.
+        right: (N,) positions of the right options.
+    """
+    starts = starts_of(logits.count)[:-1]
+    values = logits.values[starts + right]
+    largest = float((values == np.maximum.reduceat(logits.values, starts)).mean())
+    smallest = float((values == np.minimum.reduceat(logits.values, starts)).mean())
+    if smallest - largest <= 3 / np.sqrt(len(right)):
+        return ""
+    return (
+        f"the smallest number is right in {smallest:.0%} of rows and the largest in {largest:.0%}: if the "
+        "numbers are losses or perplexities, of which less is better, negate them"
+    )
 
 
 def sums_note(scores: Ragged) -> str:

@@ -195,3 +195,18 @@ def test_probabilities_that_do_not_add_up_are_said(tmp_path: Path) -> None:
     assert run.samples[""].notes == (
         "the options' probabilities add up to 0.4 to 0.9, and are divided by their sum",
     )
+
+
+def test_losses_in_the_place_of_scores_are_said(tmp_path: Path) -> None:
+    """Perplexities look like logits; that the smallest one is right tells them."""
+    rng = np.random.default_rng(0)
+    losses = rng.uniform(2, 90, size=(80, 4))
+    path = write(tmp_path / "t.csv", table(losses.tolist(), losses.argmin(axis=1).tolist()))
+    (run,), _ = read_table([path], Columns(options="score_{A..E}", gold="gold"))
+    assert (
+        "the smallest number is right in 100% of rows and the largest in 0%"
+        in run.samples[""].notes[1]
+    )
+    other = write(tmp_path / "u.csv", table((-losses).tolist(), losses.argmin(axis=1).tolist()))
+    (run,), _ = read_table([other], Columns(options="score_{A..E}", gold="gold", scale="logits"))
+    assert run.samples[""].notes == ()
