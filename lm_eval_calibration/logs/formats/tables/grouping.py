@@ -115,5 +115,5 @@ def _twice(documents: np.ndarray) -> tuple[str, ...]:
     again = len(documents) - len(np.unique(documents))
     if not again:
         return ()
-    s = "s" if again > 1 else ""
-    return (f"{again:,} row{s} have a document that stood before: such are paired in their order",)
+    rows = "1 row has" if again == 1 else f"{again:,} rows have"
+    return (f"{rows} a document that stood before: such are paired in their order",)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.documents import document_hash
-from lm_eval_calibration.logs.formats.tables.cells import text_of
+from lm_eval_calibration.logs.formats.tables.cells import text_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad, Kind, Wanted
 from lm_eval_calibration.logs.formats.tables.files import blocks
@@ -105,12 +105,8 @@ class _Table:
     def _take(self, block: DataFrame, file: TableFile) -> list[str]:
         import pandas as pd
 
-        documents, nameless = self._documents(block)
-        if nameless:
-            fine = [row not in nameless for row in range(len(block))]
-            block_good, documents = block[fine], documents[fine]
-        else:
-            block_good = block
+        nameless = self._nameless(block)
+        block_good = block.drop(index=block.index[list(nameless)]) if nameless else block
         wrong = self.kind.take(block_good) if len(block_good) else {}
         good = np.ones(len(block_good), dtype=bool)
         good[list(wrong)] = False
@@ -122,19 +118,20 @@ class _Table:
         ):
             part[target] = kept[column].map(str).to_numpy(dtype=object) if column else said
         if self.columns.document is not None:
-            part["document"] = documents[good]
+            cells = kept[self.columns.document].tolist()
+            part["document"] = np.array([document_hash(_key(cell)) for cell in cells], np.uint64)
         self.parts.append(pd.DataFrame(part, index=range(len(kept))))
         return _in_words(nameless, block) + _in_words(wrong, block_good)
 
-    def _documents(self, block: DataFrame) -> tuple[np.ndarray, dict[int, str]]:
-        """The documents' hashes, and rows without one."""
-        column = self.columns.document
-        if column is None:
-            return np.empty(0, np.uint64), {}
-        cells = [_key(cell) for cell in block[column].tolist()]
-        missing = {row: f"`{column}` is empty" for row, cell in enumerate(cells) if cell == ""}
-        found = [document_hash(cell) for cell in cells]
-        return np.array(found, dtype=np.uint64), missing
+    def _nameless(self, block: DataFrame) -> dict[int, str]:
+        """Rows of no model, task or document, where a column should say it."""
+        columns = (self.columns.run, self.columns.task, self.columns.document)
+        return {
+            int(row): f"`{column}` is empty"
+            for column in columns
+            if column is not None
+            for row in np.flatnonzero(texts_of(block[column]) == "")
+        }
 
     def settle(self) -> None:
         """Decide what all rows decide together, and refuse or count those that are bad then."""

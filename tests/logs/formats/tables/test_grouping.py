@@ -87,7 +87,19 @@ def test_documents_that_are_missing_or_stand_twice(tmp_path: Path) -> None:
     samples = run.samples[""]
     assert samples.predictions.confidence.tolist() == [0.1, 0.3] and "1 row left out" in left_out
     assert len(np.unique(samples.doc_hash)) == 1
-    assert "1 row have a document that stood before" in samples.notes[0].replace("has", "have")
+    assert samples.notes == (
+        "1 row has a document that stood before: such are paired in their order",
+    )
+
+
+@pytest.mark.parametrize("column", ["run", "task"])
+def test_rows_of_no_model_are_not_dropped_in_silence(tmp_path: Path, column: str) -> None:
+    path = table(tmp_path / "t.csv", who=["ada", None, "ada"])
+    columns = Columns("p", "ok", **{column: "who"})
+    with pytest.raises(InvalidInputError, match="row 2: `who` is empty"):
+        read_table([path], columns)
+    (run,), (left_out,) = read_table([path], columns, skip_bad=True)
+    assert len(next(iter(run.samples.values()))) == 2 and "1 row left out" in left_out
 
 
 @pytest.mark.parametrize(
