@@ -206,6 +206,36 @@ def test_tables(suffix: str, file: Path) -> None:
     run()
 
 
+OPTION_ROWS = [
+    {"s": {"A": -0.1 * i, "B": -1.5}, "a": 0.1 * i, "b": -2, "right": "AB"[i % 2], "id": i}
+    for i in range(5)
+]
+
+
+@pytest.mark.parametrize("options", ["s", "a,b"])
+def test_tables_of_options(options: str, file: Path) -> None:
+    columns = Columns(options=options, gold="right", document="id")
+    path = file.with_suffix(".jsonl")
+
+    @given(
+        st.one_of(
+            broken(lines(OPTION_ROWS)),
+            changed(OPTION_ROWS, times=3).map(lambda v: lines(v if isinstance(v, list) else [v])),
+        )
+    )
+    @fuzzing
+    def run(content: bytes) -> None:
+        path.write_bytes(content)
+        for skip_bad in (False, True):
+            with ours():
+                runs, _ = read_table([path], columns, skip_bad=skip_bad)
+                for samples in runs[0].samples.values():
+                    assert np.isfinite(samples.predictions.confidence).all()
+                    assert len(samples.doc_hash) == len(samples)
+
+    run()
+
+
 def test_one_row_that_lies_takes_nothing_from_the_others(file: Path) -> None:
     path, columns = file.with_suffix(".jsonl"), Columns("p", "right")
 
