@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common import machine_facts, markdown_table
+from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 
 from lm_eval_calibration import evaluate
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.metrics import auroc
 
 KEYS = ["prompt_wording", "logit_kind", "dataset", "model"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Predictions:
             that a long one costs itself alone; `None` as above. -inf is probability 0.
         golds: which options are right, likewise. A document may have several, or none when the
             data set's answer key points outside the options; `None` as above.
+        are_scores: whether `confidence` holds scores of any size, higher for surer answers, and no
+            probabilities.
     """
 
     confidence: Floats
@@ -44,6 +46,7 @@ class Predictions:
     predicted: Ints | None = None
     options: Ragged | None = None
     golds: Ragged | None = None
+    are_scores: bool = False
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -76,8 +79,14 @@ class Predictions:
                 return column.take(rows)
             return None if column is None else column[rows]
 
-        columns = (self.confidence, self.correct, self.predicted, self.options, self.golds)
-        return Predictions(*map(part, columns))
+        return Predictions(
+            part(self.confidence),
+            part(self.correct),
+            part(self.predicted),
+            part(self.options),
+            part(self.golds),
+            self.are_scores,
+        )
 
     @classmethod
     def from_options(
@@ -174,10 +183,34 @@ class Predictions:
         return cls(confidence=c, correct=y.astype(bool))
 
     @classmethod
+    def from_scores(cls, scores: ArrayLike, correct: ArrayLike) -> Predictions:
+        """Predictions of which only a score and the verdict are known: they rank, and say no probability.
+
+        Args:
+            scores: (N,) finite numbers, higher for surer answers.
+            correct: (N,) booleans, or 0 and 1.
+
+        Raises:
+            InvalidInputError: lengths differ, a score is not finite, a verdict is neither 0 nor 1, or
+                there are no rows.
+
+        >>> Predictions.from_scores([-3.5, 12.0], [0, 1]).are_scores
+        True
+        """
+        s = np.asarray(scores, dtype=np.float64)
+        if not np.isfinite(s).all():
+            raise invalid("scores", "finite", s[~np.isfinite(s)][0])
+        ranked = cls.from_confidences(np.zeros(s.shape), correct)
+        return replace(ranked, confidence=s, are_scores=True)
+
+    @classmethod
     def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
         """The documents of several predictions, one after another.
 
         If one of the parts holds confidences only, so does the result.
+
+        Raises:
+            InvalidInputError: some are scores, and others probabilities.
 
         >>> a = Predictions.from_options([[0.0, 1.0]], [1])
         >>> b = Predictions.from_options([[0.0, 1.0, 2.0]], [0])
@@ -186,10 +219,12 @@ class Predictions:
         """
         if len(parts) == 1:
             return parts[0]
+        if len({p.are_scores for p in parts}) > 1:
+            raise invalid("predictions", "all scores, or all probabilities", "some of each")
         confidence = np.concatenate([p.confidence for p in parts])
         correct = np.concatenate([p.correct for p in parts])
         if any(p.options is None for p in parts):
-            return cls(confidence, correct)
+            return cls(confidence, correct, are_scores=parts[0].are_scores)
         return cls(
             confidence=confidence,
             correct=correct,

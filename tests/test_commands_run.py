@@ -18,6 +18,7 @@ import pytest
 from command import lm_eval, run
 from documented import PAGES, ROOT, commands, words
 from fake_api import FakeApi
+from made_tables import write_tables
 from scripted_base import dice
 
 PROGRAMS = ("lm_eval ", "lm-calib ")
@@ -183,6 +184,7 @@ def test_page(page: Path, kitchen: Kitchen, data_folder: Path, workspace: Path) 
     (workspace / "docs").mkdir()
     log = pd.read_parquet(data_folder / "confidence_logs" / "confidences.parquet")
     log[log["model"] == log["model"].iloc[0]].to_parquet(workspace / "log.parquet")
+    write_tables(workspace)
     for command in dict.fromkeys(commands(page)):
         if command.startswith(PROGRAMS) and NOT_HERE not in command:
             kitchen.serve(page.name, command)

@@ -85,7 +85,9 @@ def _entropy(options: Ragged) -> Floats:
 
 
 def _logged(samples: Samples) -> dict[str, Floats]:
-    """The scores that stand in every line of the file."""
+    """The scores that stand in every line of the file; none of files that are no lines of the harness."""
+    if not len(samples.offset):
+        return {}
     columns: dict[str, list[float]] = {name: [] for name in LOGGED}
     for sample in again(samples.path, samples.offset):
         for name in list(columns):

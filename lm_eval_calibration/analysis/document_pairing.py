@@ -149,7 +149,10 @@ def pair_rows(samples: Sequence[Samples]) -> Pairing:
     """
     for s in samples:
         if len(s.doc_hash) != len(s):
-            raise InvalidInputError(f"{s.path} holds no document hashes to pair runs by.")
+            raise InvalidInputError(
+                f"{s.path} holds no document hashes to pair runs by. Of a table name the column that tells "
+                "documents apart: --document COLUMN (in Python `document`)."
+            )
     keys = [_numbered(s.doc_hash) for s in samples]
     common = keys[0]
     for other in keys[1:]:

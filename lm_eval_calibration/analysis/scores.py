@@ -194,7 +194,11 @@ def unavailable(scope: Scope, metrics: Sequence[str]) -> dict[str, str]:
         if scope.by(bound.normalisation) is None:
             reasons[name] = _without(scope, bound.normalisation)
         elif not applicable(scope.predictions, [_stem(name)]):
-            reasons[name] = "only a confidence is known of each document"
+            reasons[name] = (
+                "its scores are no probabilities"
+                if scope.predictions.are_scores
+                else "only a confidence is known of each document"
+            )
     return reasons
 
 

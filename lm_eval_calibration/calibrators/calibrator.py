@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.calibrators import scores
 from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
 from lm_eval_calibration.calibrators.contract import (
     Method,
@@ -70,9 +71,12 @@ class Calibrator(Artifact):
 
         Raises:
             InvalidInputError: parameters for other tasks only, or predictions that the method
-                cannot map.
+                cannot map; scores where it was fitted on probabilities, or the other way round.
         """
-        return transform(self._method, self._for(task), predictions)
+        found = self._for(task)
+        if predictions.are_scores or scores.of_scores(found):
+            return scores.transform(self._method, found, predictions)
+        return transform(self._method, found, predictions)
 
     def option_scores(self, logits: Floats, num_options: Ints, task: str = ALL) -> Floats:
         """(N, K) scores of options to put in the place of their log-likelihoods (N, K).
@@ -147,7 +151,8 @@ class Calibrator(Artifact):
             parameters.setdefault(task, {})[name] = value
         for task, found in parameters.items() or [(ALL, {})]:
             try:
-                method.check(found)
+                scores.check(found)
+                method.check(scores.own_parameters(found))
             except BrokenMemberError:
                 raise
             except InvalidInputError as error:
@@ -181,7 +186,8 @@ def fit(
 
     Raises:
         UnknownNameError: there is no such method.
-        InvalidInputError: no document has a right option, or the method needs options.
+        InvalidInputError: no document has a right option, the method needs options, or it needs
+            probabilities and these are scores.
 
     >>> sure = Predictions.from_options([[0.0, 9.0], [0.0, 9.0], [9.0, 0.0]], [1, 1, 1])
     >>> fit("temperature", sure).transform(sure).confidence.round(2).tolist()  # right 2 times in 3
@@ -193,6 +199,8 @@ def fit(
 
 
 def _fit(method: Method, predictions: Predictions) -> Parameters:
+    if predictions.are_scores:
+        return scores.fit(method, predictions)
     if predictions.options is None:
         if method.fit_pairs is not None:
             return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool))

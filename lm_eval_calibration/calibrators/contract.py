@@ -140,10 +140,15 @@ def applied(method: Method, parameters: Parameters, beliefs: Options) -> Floats:
         InvalidInputError: it is not one number for each option.
     """
     logits = np.asarray(method.apply(beliefs, parameters))
-    return _numbers(method, logits, beliefs.logits.shape)
+    return numbers(method, logits, beliefs.logits.shape)
 
 
-def _numbers(method: Method, found: Floats, shape: tuple[int, ...]) -> Floats:
+def numbers(method: Method, found: Floats, shape: tuple[int, ...]) -> Floats:
+    """What a method gave, once it has been looked at.
+
+    Raises:
+        InvalidInputError: it is not as many floating-point numbers.
+    """
     if found.dtype.kind != "f" or found.shape != shape:
         got = f"{found.dtype} of shape {found.shape}"
         raise InvalidInputError(
@@ -169,7 +174,7 @@ def _transform_pairs(
 ) -> Predictions:
     if method.apply_pairs is not None:
         given = predictions.confidence
-        mapped = _numbers(method, np.asarray(method.apply_pairs(given, parameters)), given.shape)
+        mapped = numbers(method, np.asarray(method.apply_pairs(given, parameters)), given.shape)
         if not ((mapped >= 0) & (mapped <= 1)).all():
             raise InvalidInputError(
                 f"The calibrator `{method.name}` gave confidences outside [0, 1]."

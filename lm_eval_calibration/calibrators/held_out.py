@@ -147,7 +147,8 @@ class HeldOut:
         if not seen:
             return
         tasks = ", ".join(
-            f"{n:,} of {len(documents[task]):,} of `{task}`" for task, n in seen.items()
+            f"{n:,} of {len(documents[task]):,}" + (f" of `{task}`" if task else "")
+            for task, n in seen.items()
         )
         if not self.allow_seen:
             lift = f", or pass {self._spelled.seen}, which marks the results"

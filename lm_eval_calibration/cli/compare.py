@@ -103,7 +103,8 @@ def draw_trend(
 def _title(c: Comparison) -> str:
     pooled = f" ({len(c.first.samples)} tasks pooled)" if c.first.pooled else ""
     documents = len(c.first.predictions)
-    return f"{c.second.run} against {c.first.run} · {c.first.name}{pooled}, {documents:,} documents"
+    name = c.first.name or "all documents"
+    return f"{c.second.run} against {c.first.run} · {name}{pooled}, {documents:,} documents"
 
 
 def _header(c: Comparison) -> tuple[str, ...]:

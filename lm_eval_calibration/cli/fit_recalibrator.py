@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from lm_eval_calibration.calibrators import Calibrator, inverse_softmax, resoftmax, temperature
-from lm_eval_calibration.cli.arguments.runs import Table as TableOptions
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE
+from lm_eval_calibration.cli.arguments.tables import Table as TableOptions
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, of_tasks, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
@@ -36,7 +37,10 @@ def from_samples(
     filter_name: str | None = None,
 ) -> Beliefs:
     """The beliefs of a logged run, or of a table."""
-    read = load(list(samples), skip_bad, table, one_each=True, filter_name=filter_name)
+    alone = table in (None, NO_TABLE)
+    read = load(
+        list(samples), skip_bad, table, one_each=alone, filter_name=filter_name, to_fit=True
+    )
     beliefs = of_runs(read)
     say(beliefs.notes)
     return beliefs
@@ -92,9 +96,9 @@ def _temperature(value: float, lowest: float, highest: float) -> str:
 
 
 def _table(found: Recalibrated, folds: int) -> Table:
-    names = applicable(found.before, METRICS)
+    names = applicable(found.held_out, METRICS)  # (which scores have only when they are mapped)
     before, same, held = (
-        evaluate(p, names, replicates=1000 if p is found.held_out else 0)
+        evaluate(p, applicable(p, names), replicates=1000 if p is found.held_out else 0)
         for p in (found.before, found.in_sample, found.held_out)
     )
     table = Table(box=None, pad_edge=False)
@@ -108,7 +112,7 @@ def _table(found: Recalibrated, folds: int) -> Table:
         table.add_row(
             name,
             ARROWS[bind(name).higher_is_better],
-            *(number(values[name].value) for values in (before, same, held)),
+            *(number(v[name].value) if name in v else "-" for v in (before, same, held)),
             interval(row.low, row.high),
             null,
         )

@@ -32,6 +32,7 @@ from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.workers import processes
+from lm_eval_calibration.metrics.evaluate import applicable
 
 SLOW = 5_000_000
 """Documents times replicates from which ranking takes more than a few seconds."""
@@ -60,7 +61,7 @@ def rank_runs(
     with working("ranking", steps, documents * replicates > SLOW) as progress:
         return leaderboard(
             runs,
-            metrics or METRICS,
+            metrics or _defaults(runs),
             by=by,
             tasks=tasks,
             pooled=pooled,
@@ -69,6 +70,13 @@ def rank_runs(
             processes=processes(),
             progress=progress,
         )
+
+
+def _defaults(runs: Sequence[Run]) -> list[str]:
+    """The metrics that are shown if none is asked for: of scores those that need no probabilities."""
+    every = [s.predictions for run in runs for s in run.samples.values()]
+    scores = [p for p in every if p.are_scores]
+    return applicable(scores[0], (*METRICS, "aurc")) if scores else list(METRICS)
 
 
 def check(output: Path | None, records: Path | None, overwrite: bool) -> None:
@@ -129,7 +137,7 @@ def title(board: Leaderboard) -> str:
     documents = f"{sum(board.tasks.values()):,} documents"
     many = len(board.tasks)
     over = "pooled" if board.pooled else f"mean of {many} tasks, each of the same weight"
-    one = over if many > 1 else next(iter(board.tasks))
+    one = over if many > 1 else next(iter(board.tasks)) or "one task"
     return f"{len(board.standings)} models, {one}, {documents}; ranked by {board.by}"
 
 

@@ -108,7 +108,7 @@ def _title(found: Detected) -> str:
 
 
 def _name(run: Run) -> str:
-    tasks = ", ".join(run.samples)
+    tasks = ", ".join(run.samples) or run.label or "all documents"
     return tasks if len(run.samples) < 4 else f"{len(run.samples)} tasks of {run.label}"
 
 

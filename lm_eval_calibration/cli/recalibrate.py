@@ -9,7 +9,7 @@ from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.held_out import AS_OPTIONS, HeldOut
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
-from lm_eval_calibration.logs.run import Samples
+from lm_eval_calibration.logs.run import AS_SCORES, Samples
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.prompt_format import PromptFormat
 
@@ -45,5 +45,5 @@ def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Ru
 def _mapped(samples: Samples, calibrator: Calibrator, said: Sequence[str]) -> Samples:
     predictions = calibrator.transform(samples.predictions, upstream_name(samples.task))
     note = f"its beliefs are those of the model and a calibrator ({calibrator.method})"
-    notes = (*samples.notes, note, *said)
+    notes = (*(text for text in samples.notes if text != AS_SCORES), note, *said)
     return replace(samples, predictions=predictions, normalised={}, notes=notes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import score_runs
-from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import PAGE, check_file, check_folder
 from lm_eval_calibration.logs import Run, scopes
 
@@ -30,6 +30,17 @@ def check(output: Path, figures: Path | None, overwrite: bool) -> None:
         check_folder(figures, FIGURES, overwrite=overwrite)
 
 
+def _refuse_scores(runs: Sequence[Run]) -> None:
+    """Raises `InvalidInputError` if beliefs are scores: there is nothing to draw against accuracy."""
+    for run in runs:
+        for samples in run.samples.values():
+            if samples.predictions.are_scores:
+                raise InvalidInputError(
+                    f"{samples.path} holds scores, which are no probabilities, and a reliability diagram is of "
+                    "these. Give --calibrator, a map that `lm-calib fit platt --samples` made of labelled scores."
+                )
+
+
 def write(
     runs: Sequence[Run],
     metrics: Sequence[str] | None,
@@ -41,6 +52,7 @@ def write(
     overwrite: bool,
 ) -> None:
     """Score the runs and write the page."""
+    _refuse_scores(runs)
     if thresholds_from is not None and len(thresholds_from) != 1:
         raise invalid("--thresholds", "one run", len(thresholds_from))
     from lm_eval_calibration.report.page import write_report
@@ -63,6 +75,7 @@ def diagrams(runs: Sequence[Run], output: Path, overwrite: bool) -> None:
     """One reliability diagram for each task, in one image."""
     from lm_eval_calibration.report.diagram import save_diagrams
 
+    _refuse_scores(runs)
     tasks = [scope for run in runs for scope in scopes(run) if not scope.pooled]
     several = len(runs) > 1
     drawn = {s.label(several): s.predictions for s in tasks}

@@ -57,11 +57,12 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
 
 def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
     """Why some of the metrics that were asked for will be missing, task by task."""
+    several = len(runs) > 1
     lacking: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         for scope in scopes(run):
             for name, reason in unavailable(scope, metrics or ()).items():
-                lacking.setdefault((name, reason), []).append(scope.name or scope.run)
+                lacking.setdefault((name, reason), []).append(scope.label(several))
     return [
         f"{name} of {whose}: {reason}"
         for (name, reason), names in lacking.items()

@@ -1,26 +1,25 @@
-"""What the commands read: runs of the harness, or tables of confidences."""
+"""What the commands read: runs that were logged, or tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import fields
 
 import typer
 
-from lm_eval_calibration.cli.arguments.runs import Table
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table
 from lm_eval_calibration.cli.progress import reading, unpacking
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs import Columns, Run, read_table
 from lm_eval_calibration.logs.contract import Asked, Left
-from lm_eval_calibration.logs.formats.confidence_table import TABLES, Columns, read_table
+from lm_eval_calibration.logs.formats.tables.files import ENDINGS
 from lm_eval_calibration.logs.nothing import NoLogsError
 from lm_eval_calibration.logs.packed import as_given
+from lm_eval_calibration.logs.run import AS_SCORES
 from lm_eval_calibration.logs.runs import find_runs, read_found, size_of
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.texts import printable
-
-NO_TABLE = Table()
 
 
 def load(
@@ -32,10 +31,13 @@ def load(
     filter_name: str | None = None,
     calibrator: str | None = None,
     allow_other: bool = False,
+    to_fit: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
-    A command without options of a `table` reads logs only. With a `calibrator` their beliefs are mapped by it, with `allow_other` whatever it was fitted for.
+    A command without options of a `table` reads logs only. With a `calibrator` their beliefs are mapped by it, with
+    `allow_other` whatever it was fitted for; neither then nor `to_fit` one is it said that scores are no
+    probabilities.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
@@ -47,8 +49,13 @@ def load(
             asked = Asked(skip_bad, filter_name, progress=progress)
             runs, left_out = read_found(found, asked, processes=processes(), every=one_each)
     else:
-        runs, left_out = read_table([Path(p) for p in paths], columns, skip_bad=skip_bad)
-    say([f"not read: {reason}" for reason in left_out] + _notes(runs))
+        with unpacking(paths) as progress:
+            runs, left_out = read_table(
+                paths, columns, skip_bad=skip_bad, apart=one_each, step=progress
+            )
+    mapped = calibrator is not None or to_fit
+    notes = [note for note in _notes(runs) if not (mapped and AS_SCORES in note)]
+    say([f"not read: {reason}" for reason in left_out] + notes)
     if calibrator is not None:
         from lm_eval_calibration.cli.recalibrate import recalibrated
 
@@ -64,26 +71,26 @@ def _found(paths: Sequence[str], one_each: bool, takes_tables: bool) -> list[Lef
         with unpacking(paths) as progress:
             return find_runs(paths, one_each=one_each, progress=progress)
     except NoLogsError as error:
-        if error.path.suffix.lower() not in TABLES:
+        if error.path.suffix.lower() not in ENDINGS:
             raise
         advice = (
-            "If it is a table of confidences, name its columns with --confidence and --correct."
+            "If it is a table, name its columns: --confidence and --correct, or --options and --gold."
             if takes_tables
-            else "Tables of confidences are read by `lm-calib score`, with --confidence and --correct."
+            else "Tables are read by `lm-calib score`, with --confidence and --correct."
         )
         raise InvalidInputError(f"{error} {advice}") from None
 
 
 def _notes(runs: Sequence[Run], known: Sequence[Run] = ()) -> list[str]:
     """What is to be known of files, beyond what is known: each of it once, however many they are."""
-    about: dict[str, list[str]] = {}
+    about: dict[str, dict[str, None]] = {}
     before = {(run.label, task): s.notes for run in known for task, s in run.samples.items()}
     for run in runs:
         for task, s in run.samples.items():
             for note in s.notes[len(before.get((run.label, task), ())) :]:
-                about.setdefault(note, []).append(redact(str(s.path), s.secrets))
+                about.setdefault(note, {})[redact(str(s.path), s.secrets)] = None
     return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."
+        f"{next(iter(paths))}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."
         for note, paths in about.items()
     ]
 
@@ -95,23 +102,64 @@ def say(texts: Sequence[str]) -> None:
 
 
 def _columns(table: Table) -> Columns | None:
-    """The columns that the options name; `None` if the runs are the harness's."""
-    if table.confidence is None and table.correct is None:
-        if table != NO_TABLE:
-            raise InvalidInputError(
-                "`--model`, `--task` and `--where` name columns of a table: give --confidence and "
-                "--correct as well."
-            )
+    """The columns that the options name; `None` if the runs are no tables."""
+    if table == NO_TABLE:
         return None
-    if table.confidence is None or table.correct is None:
-        raise InvalidInputError("A table of confidences needs both --confidence and --correct.")
-    column, equals, value = table.correct.partition("=")
+    if (table.confidence, table.score, table.options) == (None, None, None):
+        given = [f.name for f in fields(table) if getattr(table, f.name) not in (None, [])]
+        raise InvalidInputError(
+            f"`--{given[0].replace('_', '-')}` names a column of a table: give --confidence or --score with "
+            "--correct, or --options with --gold, as well."
+        )
+    correct, value, equal_to = _verdict(table.correct)
+    gold, first = _gold(table.gold)
+    return Columns(
+        confidence=table.confidence,
+        correct=correct,
+        correct_value=value,
+        run=table.model,
+        task=table.task,
+        where=_kept(table.where or ()),
+        equal_to=equal_to,
+        score=table.score,
+        options=table.options,
+        gold=gold,
+        first_gold=first,
+        scale=table.scale,
+        document=table.document,
+        run_from=table.model_from,
+        task_from=table.task_from,
+    )
+
+
+def _verdict(written: str | None) -> tuple[str | None, str | None, str | None]:
+    """The column of verdicts, the value that means right, and the column that it must be equal to."""
+    if written is None:
+        return None, None, None
+    column, equals, other = written.partition("==")
+    if equals:
+        return column, None, other
+    column, equals, value = written.partition("=")
+    return column, value if equals else None, None
+
+
+def _gold(written: str | None) -> tuple[str | None, int | None]:
+    """The answer key's column, and the number of the first option."""
+    if written is None:
+        return None, None
+    column, equals, first = written.rpartition("=")
+    if not equals:
+        return written, None
+    if first not in ("0", "1"):
+        raise invalid("--gold", "COLUMN, COLUMN=0 or COLUMN=1", f"`{written}`")
+    return column, int(first)
+
+
+def _kept(conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:
     kept: dict[str, tuple[str, ...]] = {}
-    for condition in table.where:
+    for condition in conditions:
         name, sign, wanted = condition.partition("=")
         if not sign:
             raise invalid("--where", "COLUMN=VALUE", f"`{condition}`")
         kept[name] = (*kept.get(name, ()), wanted)
-    return Columns(
-        table.confidence, column, value if equals else None, table.model, table.task, kept
-    )
+    return kept

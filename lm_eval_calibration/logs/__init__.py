@@ -3,8 +3,8 @@
 from lm_eval_calibration.logs.contract import Format
 from lm_eval_calibration.logs.documents import Document, document_hash
 from lm_eval_calibration.logs.formats import FORMATS
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
 from lm_eval_calibration.logs.formats.harness.samples_file import load_samples, read_samples
+from lm_eval_calibration.logs.formats.tables import Columns, read_table
 from lm_eval_calibration.logs.run import Run, Samples, Scope, scopes
 from lm_eval_calibration.logs.runs import read_documents, read_runs
 

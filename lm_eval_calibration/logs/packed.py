@@ -52,7 +52,7 @@ def new_folder(given: str) -> Path:
 
 def as_given(text: str) -> str:
     """A text in which what was unpacked is called by what it was unpacked from."""
-    for root, given in _ROOTS.items():
+    for root, given in reversed(_ROOTS.items()):  # (what was unpacked may lie in what was copied)
         text = text.replace(root, given)
     return text
 

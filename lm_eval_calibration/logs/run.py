@@ -18,6 +18,12 @@ from lm_eval_calibration.predictions import Predictions
 WITHHELD = "metrics of length-normalised beliefs"
 """What notes say that it is withheld, where nothing tells how long options are."""
 
+AS_SCORES = (
+    "its scores are no probabilities, so that metrics of calibration are withheld; `lm-calib fit platt` (or "
+    "isotonic) on labelled scores makes a map for --calibrator"
+)
+"""What notes say of a table of scores."""
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:

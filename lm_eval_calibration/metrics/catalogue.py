@@ -36,6 +36,7 @@ class Metric:
             lies above the truth, and a replicate as far above the estimate.
         calibration_error: whether it is 0 for a perfectly calibrated model, and above else.
         null: columns, `replicates` and the options in, null draws out: where its family has none.
+        ranks: whether it sees the order of confidences alone, which may then be scores of any size.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Metric:
     biased_upwards: bool = False
     calibration_error: bool = False
     null: Callable[..., Any] | None = None
+    ranks: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -86,11 +88,11 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "auroc", selective.auroc, families.PAIRS, True,
-            "chance that a right answer is more confident than a wrong one",
+            "chance that a right answer is more confident than a wrong one", ranks=True,
         ),
         Metric(
             "aurc", selective.aurc, families.PAIRS, False,
-            "area under the risk-coverage curve",
+            "area under the risk-coverage curve", ranks=True,
         ),
         Metric(
             "rmsce", binned.rmsce, families.PAIRS, False,
@@ -120,15 +122,17 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "eaurc", selective.eaurc, families.PAIRS, False,
-            "AURC in excess of a perfect ranking's",
+            "AURC in excess of a perfect ranking's", ranks=True,
         ),
         Metric(
             "acc_at_coverage", selective.acc_at_coverage, families.PAIRS, True,
             "accuracy on the most confident fraction", parameter="coverage", default=0.8,
+            ranks=True,
         ),
         Metric(
             "coverage_at_acc", selective.coverage_at_acc, families.PAIRS, True,
             "largest fraction answered at an accuracy", parameter="acc", default=0.9,
+            ranks=True,
         ),
         Metric(
             "brier_reliability", proper.brier_reliability, families.PAIRS, False,
@@ -148,8 +152,9 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 
 ACC = Metric(
-    "acc", accuracy.acc, families.ACCURACY, True, "accuracy; its null is the mean confidence"
-)
+    "acc", accuracy.acc, families.ACCURACY, True, "accuracy; its null is the mean confidence",
+    ranks=True,
+)  # fmt: skip
 """Accuracy beside the others. Not in `METRICS`: in a task's `metric_list` it is the harness's own."""
 
 KNOWN = {ACC.name: ACC, **METRICS}

@@ -84,7 +84,8 @@ def evaluate(
     for bound in [bind_plain(name) for name in metrics]:
         family = bound.metric.family
         if family not in read:
-            read[family] = Documents(family, family.read(predictions), replicates)
+            columns, drawn = family.read(predictions), not predictions.are_scores
+            read[family] = Documents(family, columns, replicates, drawn)
         found[bound.name] = _estimate(bound, read[family])
         if progress is not None:
             progress(bound.name)
@@ -94,11 +95,16 @@ def evaluate(
 def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> list[str]:
     """Those of `names` that `predictions` allow: without options no `nll`, `brier`, `tl_ece`...
 
+    Of scores that are no probabilities those that rank them.
+
     >>> applicable(Predictions.from_confidences([0.9], [1]), ["acc", "nll", "ece"])
     ['acc', 'ece']
     """
     has_options = predictions.options is not None
-    return [name for name in names if has_options or not bind(name).metric.family.needs_options]
+    bound = [(name, bind(name)) for name in names]
+    if predictions.are_scores:
+        return [name for name, b in bound if b.metric.ranks and not b.null]
+    return [name for name, b in bound if has_options or not b.metric.family.needs_options]
 
 
 def bind_plain(name: str) -> BoundMetric:

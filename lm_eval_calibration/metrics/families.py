@@ -69,10 +69,20 @@ class Family:
 
 
 class Documents:
-    """The documents of one family, resampled once for all its metrics."""
+    """The documents of one family, resampled once for all its metrics.
 
-    def __init__(self, family: Family, columns: Columns, replicates: int) -> None:
+    Args:
+        family: how they are read.
+        columns: what it read.
+        replicates: of them.
+        drawn: whether their beliefs are probabilities, by which a calibrated model can be drawn.
+    """
+
+    def __init__(
+        self, family: Family, columns: Columns, replicates: int, drawn: bool = True
+    ) -> None:
         self.family, self.columns, self.replicates = family, columns, replicates
+        self._drawn = drawn
 
     @functools.cached_property
     def bootstrap(self) -> Resampled:
@@ -82,7 +92,7 @@ class Documents:
     @functools.cached_property
     def null(self) -> Draws | None:
         """Draws of a calibrated model, where the family has them."""
-        return self.family.null(self.columns, self.replicates)
+        return self.family.null(self.columns, self.replicates) if self._drawn else None
 
 
 def _read_options(predictions: Predictions) -> Columns:
@@ -211,6 +221,14 @@ def _read_top_label(predictions: Predictions) -> Columns:
     return predictions.confidence, predictions.correct, predictions.predicted
 
 
+def _read_pairs(predictions: Predictions) -> Columns:
+    """Confidences and verdicts; in the place of scores their ranks, from 0 to 1, equal ones as they were."""
+    if not predictions.are_scores:
+        return predictions.confidence, predictions.correct
+    different, rank = np.unique(predictions.confidence, return_inverse=True)
+    return rank / max(len(different) - 1, 1), predictions.correct
+
+
 TOP_LABEL = Family(
     _read_top_label,
     _pair_rows,
@@ -222,7 +240,7 @@ TOP_LABEL = Family(
 )
 PAIRS = replace(
     TOP_LABEL,
-    read=lambda p: (p.confidence, p.correct),
+    read=_read_pairs,
     example=[[0.5, 1], [0.4, 0]],
     needs_options=False,
 )

@@ -122,7 +122,7 @@ def test_tables_of_confidences(tmp_path: Path) -> None:
     assert "all documents, 4 documents" in run("score", path, *table).stdout
     for arguments, message in (
         (("--confidence", "p"), "needs both --confidence and --correct"),
-        (("--model", "who"), "name columns of a table"),
+        (("--model", "who"), "`--model` names a column of a table: give --confidence or"),
         ((*table, "--where", "who"), "`--where` must be COLUMN=VALUE, got `who`"),
     ):
         with pytest.raises(InvalidInputError, match=message):

@@ -17,7 +17,7 @@ from seeds import CHOICES, GENERATED, RESULTS, lines
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.responses import of_samples, of_table
 from lm_eval_calibration.logs import Samples, read_runs, read_samples, scopes
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.formats.tables import Columns, read_table
 from lm_eval_calibration.metrics import METRICS, evaluate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import starts_of
@@ -202,6 +202,36 @@ def test_tables(suffix: str, file: Path) -> None:
                     for samples in r.samples.values():
                         p = samples.predictions.confidence
                         assert ((p >= 0) & (p <= 1)).all() and np.isfinite(p).all()
+
+    run()
+
+
+OPTION_ROWS = [
+    {"s": {"A": -0.1 * i, "B": -1.5}, "a": 0.1 * i, "b": -2, "right": "AB"[i % 2], "id": i}
+    for i in range(5)
+]
+
+
+@pytest.mark.parametrize("options", ["s", "a,b"])
+def test_tables_of_options(options: str, file: Path) -> None:
+    columns = Columns(options=options, gold="right", document="id")
+    path = file.with_suffix(".jsonl")
+
+    @given(
+        st.one_of(
+            broken(lines(OPTION_ROWS)),
+            changed(OPTION_ROWS, times=3).map(lambda v: lines(v if isinstance(v, list) else [v])),
+        )
+    )
+    @fuzzing
+    def run(content: bytes) -> None:
+        path.write_bytes(content)
+        for skip_bad in (False, True):
+            with ours():
+                runs, _ = read_table([path], columns, skip_bad=skip_bad)
+                for samples in runs[0].samples.values():
+                    assert np.isfinite(samples.predictions.confidence).all()
+                    assert len(samples.doc_hash) == len(samples)
 
     run()
 

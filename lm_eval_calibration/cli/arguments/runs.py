@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
-
-_TABLE = "Tables of confidences"
 
 Runs = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN...",
-        help="Samples files, folders of runs made with --log_samples, or quoted globs; "
+        help="Samples files, folders of runs made with --log_samples, quoted globs, or tables; "
         "`label=path` names a run.",
         show_default=False,
     ),
@@ -40,54 +37,6 @@ Filter = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
-Confidence = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="RUN are .csv, .jsonl or .parquet tables; this column holds confidences in [0, 1].",
-        rich_help_panel=_TABLE,
-        show_default=False,
-    ),
-]
-Correct = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN[=VALUE]",
-        help="Column of 0 and 1, or the column and the value that means right.",
-        rich_help_panel=_TABLE,
-        show_default=False,
-    ),
-]
-ModelColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="COLUMN",
-        help="Column that names the model: one run each.",
-        rich_help_panel=_TABLE,
-        show_default=False,
-    ),
-]
-TaskColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        metavar="COLUMN",
-        help="Column that names the task.",
-        rich_help_panel=_TABLE,
-        show_default=False,
-    ),
-]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="COLUMN=VALUE",
-        help="Keep only such rows; may be given several times, and several values of a column "
-        "are alternatives.",
-        rich_help_panel=_TABLE,
-        show_default=False,
-    ),
-]
 CalibratorFolder = Annotated[
     str | None,
     typer.Option(
@@ -107,27 +56,6 @@ AllowOther = Annotated[
 Replicates = Annotated[
     int, typer.Option(min=2, help="Bootstrap replicates and null draws.", show_default=True)
 ]
-
-
-class Table(NamedTuple):
-    """The options that describe a table of confidences, as given."""
-
-    confidence: str | None = None
-    correct: str | None = None
-    model: str | None = None
-    task: str | None = None
-    where: Sequence[str] = ()
-
-
-def table(
-    confidence: str | None,
-    correct: str | None,
-    model: str | None,
-    task: str | None,
-    where: Sequence[str] | None,
-) -> Table:
-    """The options of a table, gathered."""
-    return Table(confidence, correct, model, task, where or ())
 
 
 def names(metrics: str | None) -> list[str] | None:

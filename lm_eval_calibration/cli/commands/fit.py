@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from lm_eval_calibration.cli.arguments import fitting as options
 from lm_eval_calibration.cli.arguments import runs as shared
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands import root
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError
@@ -119,6 +120,7 @@ def _sentence(method: str, meaning: str) -> str:
 
 def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> None:
     @app.command(method, cls=cls, help=_sentence(method, meaning))
+    @takes_tables(without=("model",))
     def command(
         output: options.Output,
         samples: Annotated[
@@ -136,10 +138,7 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
         ] = False,
         skip_bad: shared.SkipBad = False,
         filter_name: shared.Filter = None,
-        confidence: shared.Confidence = None,
-        correct: shared.Correct = None,
-        task: shared.TaskColumn = None,
-        where: shared.Where = None,
+        table: Table = NO_TABLE,
         tasks: options.Tasks = None,
         model: options.Model = "hf-fast",
         model_args: options.ModelArgs = "",
@@ -166,7 +165,6 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
         find(method)  # (another package's may not be one)
         check_folder(output, method, FILES, overwrite=overwrite)
         if samples:
-            table = shared.table(confidence, correct, None, task, where)
             beliefs = from_samples(samples, table, skip_bad, filter_name)
         else:
             asked = ModelArguments(model, model_args, device, batch_size)

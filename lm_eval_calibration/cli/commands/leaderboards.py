@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.outputs import Overwrite, say_where
 
 
 @app.command()
+@takes_tables()
 def leaderboard(
     runs: options.Runs,
     output: Annotated[
@@ -52,11 +54,7 @@ def leaderboard(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 1000,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Rank models on the tasks and documents that all have: means, ranks and places, with intervals."""
@@ -67,7 +65,6 @@ def leaderboard(
     check(output, every_eval_ever, overwrite)
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     chosen = None if tasks is None else [t.strip() for t in tasks.split(",") if t.strip()]
-    table = options.table(confidence, correct, model, task, where)
     read = load(runs, skip_bad, table, filter_name=filter_name)
     board = rank_runs(
         read, names, by, chosen, pooled=pooled, require_all=require_all, replicates=replicates

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.outputs import Overwrite, say_where
 
 
 @app.command()
+@takes_tables()
 def score(
     runs: options.Runs,
     metrics: options.Metrics = None,
@@ -28,17 +30,13 @@ def score(
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
     replicates: options.Replicates = 1000,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
 ) -> None:
     """Score runs that were logged with `--log_samples`: every metric, interval and null band.
 
     Any multiple-choice task of any harness run, with or without this package; or, with
-    --confidence and --correct, any table of confidences. Of more than a dozen tasks each is one row,
-    unless --all is given.
+    --confidence, --score or --options, any table. Of more than a dozen tasks each is one row, unless --all
+    is given.
     """
     from lm_eval_calibration.cli.formats import choose, print_text
     from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs
@@ -47,7 +45,6 @@ def score(
 
     how = choose(as_json, as_csv, as_markdown)
     names = options.names(metrics)
-    table = options.table(confidence, correct, model, task, where)
     read = load(
         runs,
         skip_bad,
@@ -62,6 +59,7 @@ def score(
 
 
 @app.command()
+@takes_tables()
 def compare(
     runs: options.Runs,
     metrics: options.Metrics = None,
@@ -79,6 +77,7 @@ def compare(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
@@ -92,9 +91,8 @@ def compare(
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     if trend is not None:
         check_image(trend, overwrite=overwrite)
-    matched = match(
-        load(runs, skip_bad, one_each=True, filter_name=filter_name), allow_partial=allow_partial
-    )
+    read = load(runs, skip_bad, table, one_each=True, filter_name=filter_name)
+    matched = match(read, allow_partial=allow_partial)
     say([f"paired: {text}." for text in matched.renamed])
     say([f"left out: {text}." for text in matched.left_out])
     few = columns(matched.runs, names, how)
@@ -106,6 +104,7 @@ def compare(
 
 
 @app.command()
+@takes_tables()
 def report(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
@@ -130,11 +129,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page about runs that were logged, and print its path."""
@@ -143,7 +138,6 @@ def report(
 
     check(output, figures, overwrite)
     names = options.names(metrics)
-    table = options.table(confidence, correct, model, task, where)
     read = load(
         runs,
         skip_bad,
@@ -167,6 +161,7 @@ def report(
 
 
 @app.command()
+@takes_tables()
 def diagram(
     runs: options.Runs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Image file.")] = Path(
@@ -176,11 +171,7 @@ def diagram(
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
-    confidence: options.Confidence = None,
-    correct: options.Correct = None,
-    model: options.ModelColumn = None,
-    task: options.TaskColumn = None,
-    where: options.Where = None,
+    table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the reliability diagrams of runs that were logged, and print the file's path."""
@@ -189,7 +180,6 @@ def diagram(
     from lm_eval_calibration.report.figures import check_image
 
     check_image(output, overwrite=overwrite)
-    table = options.table(confidence, correct, model, task, where)
     read = load(
         runs,
         skip_bad,

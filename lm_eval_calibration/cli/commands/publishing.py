@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.outputs import say_where
 
 
 @app.command()
+@takes_tables()
 def card(
     runs: options.Runs,
     add: Annotated[
@@ -27,13 +29,14 @@ def card(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 1000,
+    table: Table = NO_TABLE,
 ) -> None:
     """Print the `model-index` block of a hub model card, with intervals; of one model's run."""
     from lm_eval_calibration.cli.card import block, into
     from lm_eval_calibration.cli.source import load
 
     names = options.names(metrics)
-    found = block(load(runs, skip_bad, filter_name=filter_name), names, replicates)
+    found = block(load(runs, skip_bad, table, filter_name=filter_name), names, replicates)
     if add is None:
         typer.echo(found.text, nl=False)
     else:

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 
 
 @app.command()
+@takes_tables()
 def ood(
     inside: Annotated[str, typer.Option("--in", metavar="RUN", help="Run on familiar documents.")],
     outside: Annotated[
@@ -22,6 +24,7 @@ def ood(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 1000,
+    table: Table = NO_TABLE,
 ) -> None:
     """Tell unfamiliar documents from familiar ones by a model's uncertainty.
 
@@ -34,7 +37,9 @@ def ood(
     from lm_eval_calibration.cli.source import load, say
 
     how = choose(as_json, as_csv, as_markdown)
-    one, other = (load([run], skip_bad, filter_name=filter_name) for run in (inside, outside))
+    one, other = (
+        load([run], skip_bad, table, filter_name=filter_name) for run in (inside, outside)
+    )
     found = detect_all(one, other, replicates)
     say(cautions(found.inside, found.outside))
     print_text(render(found, how))
@@ -62,6 +67,7 @@ def pools(
 
 
 @app.command()
+@takes_tables()
 def thresholds(
     fit_on: Annotated[
         str, typer.Option("--fit", metavar="RUN", help="Run on which thresholds are chosen.")
@@ -83,6 +89,7 @@ def thresholds(
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
+    table: Table = NO_TABLE,
 ) -> None:
     """Choose the confidence above which a wanted precision is reached, and judge it elsewhere."""
     from lm_eval_calibration.analysis.thresholds import PRECISIONS
@@ -93,7 +100,12 @@ def thresholds(
     how = choose(as_json, as_csv, as_markdown)
     one, other = (
         load(
-            [run], skip_bad, filter_name=filter_name, calibrator=calibrator, allow_other=allow_other
+            [run],
+            skip_bad,
+            table,
+            filter_name=filter_name,
+            calibrator=calibrator,
+            allow_other=allow_other,
         )
         for run in (fit_on, test)
     )

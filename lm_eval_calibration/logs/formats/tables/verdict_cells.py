@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lm_eval_calibration.errors import InvalidInputError
@@ -45,11 +44,13 @@ class VerdictCells:
                 self._count[str(text)] += int(times)
         return right
 
-    def check(self, columns: Iterable[str]) -> None:
-        """Refuse a value that no cell was: every answer would count as wrong.
+    @property
+    def occurs(self) -> bool:
+        """Whether a cell was the value."""
+        return bool(self._right_ones)
 
-        Args:
-            columns: of the table.
+    def check(self) -> None:
+        """Refuse a value that no cell was: every answer would count as wrong.
 
         Raises:
             InvalidInputError: there were cells, and none was right.
@@ -58,7 +59,7 @@ class VerdictCells:
             return
         raise InvalidInputError(
             f"--correct {self._column}={self._right}: no cell of `{self._column}` is "
-            f"{self._right!r}; it holds {self._values()}. {self._what_to_do(set(columns))}"
+            f"{self._right!r}; it holds {self._values()}. {self._what_to_do()}"
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -80,17 +81,12 @@ class VerdictCells:
     def _near(self) -> list[str]:
         return [text for text in self._count if _folded(text) == _folded(self._right)]
 
-    def _what_to_do(self, columns: set[str]) -> str:
+    def _what_to_do(self) -> str:
         if near := self._near():
             choice = max(near, key=lambda text: self._count[text])
             return (
                 f"{shown(choice)} differs only by case or spaces: write --correct "
                 f"'{self._column}={choice}' if it means right."
-            )
-        if self._right in columns:
-            return (
-                f"`{self._right}` is a column of the table, and --correct compares a column with one value: "
-                f"add a column that says whether `{self._column}` and `{self._right}` are equal, and name that."
             )
         return f"Write --correct '{self._column}=VALUE' with the one of them that means right."
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.logs.formats import confidence_table as pairs
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.formats.tables import Columns, files, read_table
 
 ROWS = {
     "p": [0.1, 0.9, 0.5, 1.0, 0.0],
@@ -43,7 +42,7 @@ def suffix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=[1, 2, 100])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "BLOCK_ROWS", request.param)
+    monkeypatch.setattr(files, "BLOCK_ROWS", request.param)
 
 
 @pytest.mark.usefixtures("block")
@@ -110,7 +109,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     lines.write_text('{"p": 0.5, "ok": 1}\n[1]\n')
     for path, message in (
         (tmp_path / "gone.csv", "does not exist"),
-        (odd, r"must be a .csv, .jsonl, .parquet file to have columns, got `.xlsx`"),
+        (odd, r"must be a .csv, .tsv, .jsonl, .parquet file to have columns, got `.xlsx`"),
         (empty, "cannot be read as CSV"),
         (broken, "cannot be read as Parquet"),
         (lines, "line 2: no JSON object"),

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats import confidence_table
-from lm_eval_calibration.logs.formats.confidence_table import Columns, read_table
+from lm_eval_calibration.logs.formats.tables import Columns, files, read_table
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -34,7 +33,6 @@ def table(folder: Path, suffix: str, cells: list[Any]) -> Path:
         (["Yes", "no", "Yes"], "yes", r"is 'yes'; it holds 'Yes' \(2\), 'no' \(1\)\. 'Yes' differs only by case "
          r"or spaces: write --correct 'ok=Yes'"),
         (["is right", "wrong"], "Is  Right", "'is right' differs only by case or spaces"),
-        (["x", "y"], "answer", "`answer` is a column of the table, .* add a column that says whether `ok` and"),
         (["x", "y"], "good", r"'x' \(1\), 'y' \(1\)\. Write --correct 'ok=VALUE'"),
         ([0, 1, 1], "2", r"it holds '1(\.0)?' \(2\), '0(\.0)?' \(1\)"),
         ([f"v{i}" for i in range(20)], "w", "and 12 more values"),
@@ -68,7 +66,7 @@ def test_one_value_in_several_writings(
 def test_what_differs_by_case_beside_the_value_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(confidence_table, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 2)
     path = table(tmp_path, ".csv", ["no", "no", "Yes", "yes", "YES"])
     (run,), _ = read_table([path], Columns("p", "ok", "yes"))
     (samples,) = run.samples.values()
