@@ -185,7 +185,7 @@ def test_a_list_is_read_where_it_is_the_whole_file(tmp_path: Path) -> None:
 def test_tables(table: Path, a: Path) -> None:
     """Commands that read tables say how; others say which do."""
     asked = ("--confidence", "p", "--correct", "grade=Right", *QUICK)
-    assert "name its columns with --confidence" in said("score", table)
+    assert "name its columns: --confidence and --correct" in said("score", table)
     run("score", table, *asked)
     for command in ("compare", "card"):
         text = said(command, table, *((table,) if command == "compare" else ()))
