@@ -191,11 +191,10 @@ def test_tables(table: Path, a: Path) -> None:
         text = said(command, table, *((table,) if command == "compare" else ()))
         takes = "--confidence" in COMMANDS[command]
         assert ("`lm-calib score`, with --confidence" in text) is not takes
-    assert "`lm-calib score`" in said("thresholds", "--fit", table, "--test", table)
-    assert "give --confidence and --correct as well" in said("score", table, "--model", "who")
+    assert "give --confidence or --score with --correct" in said("score", table, "--model", "who")
     run("score", table, "--model", "who", *asked)
-    for option in ("--confidence", "--correct"):
-        assert "needs both" in said("score", table, option, "p")
+    assert "needs both" in said("score", table, "--confidence", "p")
+    assert "give --confidence" in said("score", table, "--correct", "p")
     assert "Unknown column" in said("score", table, "--confidence", "q", "--correct", "c")
 
 
