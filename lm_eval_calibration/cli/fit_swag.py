@@ -20,6 +20,7 @@ from lm_eval_calibration.fitting.swag import fit, material
 from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.swag import PRESETS, Member, Settings
 from lm_eval_calibration.swag.settings import SCALES
+from lm_eval_calibration.swag.targets import targets_of
 
 
 def settings_of(preset: str, **given: Any) -> Settings:
@@ -50,6 +51,8 @@ def run(
     lm = model.create()
     found = material(lm, selection)
     say(found.notes)
+    if not settings.target_modules:
+        say([f"LoRA is put on {targets_of(lm.model).said}; --target_modules names other layers."])
     trained = fit(lm, found, settings, output, counting, members=members, seed=seed)
     tasks = ", ".join(found.training.tasks)
     title = (

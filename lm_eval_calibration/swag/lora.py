@@ -12,6 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.swag.settings import Settings
+from lm_eval_calibration.swag.targets import targets_of
 
 ADAPTER = "default"
 OURS = ("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "task_type")
@@ -29,12 +30,13 @@ def adapt(model: Any, settings: Settings, seed: int) -> PeftModel:
     Raises:
         InvalidInputError: the model has no layers of those names.
     """
-    targets = [name.strip() for name in settings.target_modules.split(",") if name.strip()]
+    named = [name.strip() for name in settings.target_modules.split(",") if name.strip()]
+    targets = named or targets_of(model).names
     config = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
-        target_modules=targets or None,
+        target_modules=targets,
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -46,7 +48,7 @@ def adapt(model: Any, settings: Settings, seed: int) -> PeftModel:
             raise invalid(
                 "--target_modules",
                 "names of the model's linear layers, e.g. q_proj,v_proj",
-                f"`{settings.target_modules}` ({error})",
+                f"`{settings.target_modules or targets}` ({error})",
             ) from error
 
 

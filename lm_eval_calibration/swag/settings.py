@@ -18,7 +18,8 @@ class Settings:
     Attributes:
         lora_rank, lora_alpha, lora_dropout: of `peft.LoraConfig`.
         target_modules: names of the layers that are adapted, comma-separated; "" for those that
-            peft adapts in this architecture (q and v of Llama and Qwen).
+            peft adapts in this architecture (q and v of Llama and Qwen), or those that are found, see
+            `targets_of`.
         batch_size: documents a step.
         epochs, swag_epochs: passes over the documents.
         learning_rate: after the warm-up.

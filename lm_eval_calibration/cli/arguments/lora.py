@@ -37,7 +37,7 @@ TargetModules = Annotated[
     str | None,
     _option(
         "--target_modules",
-        "Layers that are adapted; by default what peft adapts in the architecture.",
+        "Layers that are adapted; by default what peft adapts in the architecture, else its attention.",
         metavar="NAME,...",
     ),
 ]

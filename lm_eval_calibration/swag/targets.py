@@ -1,0 +1,68 @@
+"""Which of a model's layers LoRA is put on where nobody says: the attention projections of any family."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+
+_FUSED = {"out_proj", "conv1d"}
+"""Of recurrent layers: their fused kernels pass LoRA by, and peft refuses them."""
+_ATTENTION = re.compile(r"attention|attn", re.IGNORECASE)
+_QUERY_OR_VALUE = re.compile(
+    r"(?:^|_)(?:q|v|qv|kv|qkv|query|value)(?:_|$)|query_key_value|wqkv|qkv|^c_attn$|^wq$|^wv$",
+    re.IGNORECASE,
+)
+_ELSEWHERE = re.compile(r"(?:^|\.)(?:vision|visual|audio|image|speech|encoder)", re.IGNORECASE)
+
+
+class Targets(NamedTuple):
+    """Names as peft takes them (`None` for its own table's), and in words where they come from."""
+
+    names: list[str] | None
+    said: str
+
+
+def targets_of(model: Any) -> Targets:
+    """The layers to adapt of a transformers model.
+
+    peft's own table where it has the model's family; else the projections to queries and values (or to
+    both at once) of its attention, in the text model of one that also sees or hears; else its linear layers.
+    """
+    kind = str(getattr(model.config, "model_type", ""))
+    if kind in KNOWN:
+        return Targets(None, f"those that peft has for {kind}")
+    found = dict(_attention_layers(model))
+    chosen = {name: leaf for name, leaf in found.items() if _QUERY_OR_VALUE.search(leaf)} or found
+    if not chosen:
+        head = model.get_output_embeddings()
+        linear = {n.rpartition(".")[2] for n, m in _linear_layers(model) if m is not head}
+        names = sorted(linear - _FUSED or linear)
+        return Targets(names, f"{', '.join(names)}, for no attention was found in it")
+    leaves = sorted(set(chosen.values()))
+    said = f"{', '.join(leaves)} of its attention"
+    alike = {name for name, _ in _linear_layers(model) if name.rpartition(".")[2] in leaves}
+    return Targets(leaves if alike <= set(chosen) else sorted(chosen), said)
+
+
+def _attention_layers(model: Any) -> Iterator[tuple[str, str]]:
+    """Linear layers that stand in a module of attention: in full, and their own names."""
+    inside = [
+        name
+        for name, module in model.named_modules()
+        if name and _ATTENTION.search(type(module).__name__) and not _ELSEWHERE.search(name)
+    ]
+    for name, _ in _linear_layers(model):
+        if any(name.startswith(f"{outer}.") for outer in inside):
+            yield name, name.rpartition(".")[2]
+
+
+def _linear_layers(model: Any) -> Iterator[tuple[str, Any]]:
+    """Modules that multiply by a matrix, by their full names, quantised ones too."""
+    for name, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        kind = type(module).__name__
+        if name and weight is not None and ("Linear" in kind or kind == "Conv1D"):
+            yield name, module
