@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,18 +16,19 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.resuming import Reported, report
+from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
+from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.scoring.checking import agree
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
-from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
+from lm_eval_calibration.scoring.engine import Answers, Engine
+from lm_eval_calibration.scoring.plain import PlainEngine
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
-TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
 SMALL_ROWS = 8
 """Rows of so few tokens have the engine cache every context as a prefix."""
 BATCH_TOKENS = {"cpu": 2048}
@@ -70,8 +71,10 @@ class FastHFLM(HFLM):
     ) -> list[tuple[float, bool]]:
         """`loglikelihood`, of whose passes `observe` sees the hidden states too.
 
+        What cannot be packed is computed request by request.
+
         Raises:
-            CalibrationError: an encoder-decoder model, or one that must be scored as `hf` does.
+            CalibrationError: an encoder-decoder model, or one without a head.
         """
         self._observe = observe
         try:
@@ -109,60 +112,47 @@ class FastHFLM(HFLM):
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
-        plain = [Request(context, continuation) for _, context, continuation in requests]
+        quiet = disable_tqdm or self.rank != 0
+        answering = Answering(requests, self.cache_hook, self._observe, quiet)
+        plain = answering.plain
         if self._captured is not None:
             self._captured += plain
             return [(0.0, False)] * len(plain)
-        mine: dict[int, tuple[float, bool]] = {}
         if plain and self._trusted(plain):
-            mine = self._engine_scored(requests, plain, disable_tqdm)
-        rest = [number for number in range(len(plain)) if number not in mine]
-        if rest:
-            self._refuse_to_observe(self.trust.why_not())
+            assert self._engine is not None
+            self._check_observed(self._engine)
+            within = [n for n, request in enumerate(plain) if self.trust.within(request)]
+            error = answering.by(self._engine, within)
+            if error is not None:
+                self.trust.lose(f"the model failed on a packed pass ({_named(error)})")
+        rest = answering.left
+        if rest and self._observe is not None:
+            self._observe_plainly(answering, rest)
+        elif rest:
             left = [requests[number] for number in rest]
             found = super()._loglikelihood_tokens(left, disable_tqdm, override_bs)
-            mine |= dict(zip(rest, found, strict=True))
-        return [mine[number] for number in range(len(plain))]
+            answering.answers |= dict(zip(rest, found, strict=True))
+        return [answering.answers[number] for number in range(len(plain))]
 
-    def _engine_scored(
-        self, requests: list[TokenRequest], plain: list[Request], disable_tqdm: bool
-    ) -> dict[int, tuple[float, bool]]:
-        """What the engine answers, by number: none beyond its limit, and no more once it fails."""
-        engine = self._engine
-        assert engine is not None
-        extra: dict[str, Any] = {}
-        if self._observe is not None:
-            if isinstance(engine, EncoderDecoderEngine):
-                self._refuse_to_observe("only decoder-only models are supported so far")
-            extra["observe"] = self._observe
-        numbers = [n for n, request in enumerate(plain) if self.trust.within(request)]
-        answers: dict[int, tuple[float, bool]] = {}
-        told = _Told()
-        if "observe" in extra:
-            extra["observe"] = told.passing(extra["observe"])
-        with tqdm(
-            total=len(numbers),
-            disable=disable_tqdm or self.rank != 0,
-            desc="Running loglikelihood requests",
-        ) as bar:
+    def _check_observed(self, engine: Any) -> None:
+        if self._observe is not None and isinstance(engine, EncoderDecoderEngine):
+            raise CalibrationError(
+                "The model's hidden states cannot be had: only decoder-only models are supported so far."
+            )
 
-            def answered(found: Mapping[int, Scored]) -> None:
-                here = {numbers[place]: (value, best) for place, (value, best) in found.items()}
-                answers.update(here)
-                new = {requests[number][0]: answer for number, answer in here.items()}
-                new.pop(None, None)  # rolling windows are added up, and kept, by the caller
-                report(self.cache_hook, "loglikelihood", new)
-                bar.update(len(found))
-
-            try:
-                engine.score([plain[n] for n in numbers], answered=told.passing(answered), **extra)
-            except (torch.OutOfMemoryError, MemoryError):
-                raise
-            except Exception as error:
-                if told.failed:  # (no fault of the model's)
-                    raise
-                self.trust.lose(f"the model failed on a packed pass ({_named(error)})")
-        return answers
+    def _observe_plainly(self, answering: Answering, rest: list[int]) -> None:
+        """What cannot be packed, request by request, with the states that the head reads."""
+        try:
+            if self.backend != "causal":
+                raise TypeError("only decoder-only models are supported so far")
+            error = answering.by(PlainEngine(self.model, self.max_length), rest)
+        except TypeError as lacking:
+            error = lacking
+        if error is not None:
+            raise CalibrationError(
+                f"The model's hidden states cannot be had: {self.trust.why_not()}, and one by one: "
+                f"{_named(error)}."
+            ) from error
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """`hf`'s, but that a text is kept once its last window is scored, and no process waits.
@@ -231,10 +221,6 @@ class FastHFLM(HFLM):
         with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
             return super()._model_generate(context, max_length, stop, **settings)
 
-    def _refuse_to_observe(self, reason: str) -> None:
-        if self._observe is not None:
-            raise CalibrationError(f"The model's hidden states cannot be had: {reason}.")
-
     def _trusted(self, plain: list[Request]) -> bool:
         """Whether the engine may answer: it has been compared with `hf` on requests so long."""
         return self.trust.earned(plain, self._as_hf, self._tried)
@@ -273,25 +259,6 @@ class FastHFLM(HFLM):
             if not agree(chosen[-count:], answers, expected[-count:], self._engine.dtype):
                 return "packed and separate inputs disagree on this architecture"
         return None
-
-
-class _Told:
-    """Functions that are told of answers; `failed` once one of them raised."""
-
-    def __init__(self) -> None:
-        self.failed = False
-
-    def passing(self, function: Callable[[Any], None]) -> Callable[[Any], None]:
-        """The function, whose failure is remembered as its own."""
-
-        def told(value: Any) -> None:
-            try:
-                function(value)
-            except BaseException:
-                self.failed = True
-                raise
-
-        return told
 
 
 def _named(error: Exception) -> str:

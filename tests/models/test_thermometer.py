@@ -190,12 +190,26 @@ def test_a_nan_state_is_named(tiny_model: Path, thermometer_folder: Path, tasks:
         evaluate(lm, tasks, ["calib_toy_norm"], limit=2)
 
 
-def test_a_model_without_hidden_states_is_refused(
+def test_a_model_that_cannot_be_packed_has_the_same_temperature(
     tiny_model: Path, thermometer_folder: Path, tasks: Any
+) -> None:
+    packed, plain = (make(tiny_model, thermometer_folder) for _ in range(2))
+    plain.base.trust.reason = "packed and separate inputs disagree on this architecture"
+    one, other = (
+        evaluate(lm, tasks, ["calib_toy_norm"], limit=4)["results"]["calib_toy_norm"]
+        for lm in (packed, plain)
+    )
+    for name in ("nll,none", "ece,none", "acc,none"):
+        assert one[name] == pytest.approx(other[name], abs=1e-4)
+
+
+def test_a_model_without_a_head_is_refused(
+    tiny_model: Path, thermometer_folder: Path, tasks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lm = make(tiny_model, thermometer_folder)
     lm.base.trust.reason = "packed and separate inputs disagree on this architecture"
-    with pytest.raises(CalibrationError, match="hidden states cannot be had: packed and separate"):
+    monkeypatch.setattr(type(lm.base.model), "get_output_embeddings", lambda self: None)
+    with pytest.raises(CalibrationError, match=r"cannot be had: packed and .* names no output"):
         evaluate(lm, tasks, ["calib_toy_norm"], limit=2)
 
 
