@@ -100,8 +100,9 @@ def test_every_document_has_an_answer_or_a_reason(
     assert again["results"]["calib_many"]["invalid_rate,none"] == 0
 
 
+@pytest.mark.parametrize("count", [120], indirect=True)
 def test_a_server_that_is_gone_ends_the_run_and_loses_nothing(
-    many: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    many: Any, count: int, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     cache = str(tmp_path / "cache")
@@ -114,11 +115,11 @@ def test_a_server_that_is_gone_ends_the_run_and_loses_nothing(
         return ""
 
     with FakeApi(faults=dies) as api, pytest.raises(Exception, match="500"):
-        evaluate(api, many, retries=1, use_cache=cache, limit=120)
+        evaluate(api, many, retries=1, use_cache=cache)
     with FakeApi() as mended:
-        results = evaluate(mended, many, use_cache=cache, limit=120)
+        results = evaluate(mended, many, use_cache=cache)
     asked = {number(json.dumps(p["messages"])) for p in mended.payloads}
-    assert not asked & answered and len(asked) == 80
+    assert not asked & answered and len(asked) == count - 40
     assert results["results"]["calib_many"]["invalid_rate,none"] == 0
 
 
