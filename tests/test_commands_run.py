@@ -182,7 +182,9 @@ def test_page(page: Path, kitchen: Kitchen, data_folder: Path, workspace: Path) 
     for source in data_folder.iterdir():
         (workspace / source.name).symlink_to(source)
     (workspace / "docs").mkdir()
-    log = pd.read_parquet(data_folder / "confidence_logs" / "confidences.parquet")
+    published = data_folder / "confidence_logs" / "confidences.parquet"
+    (workspace / published.name).symlink_to(published)
+    log = pd.read_parquet(published)
     log[log["model"] == log["model"].iloc[0]].to_parquet(workspace / "log.parquet")
     write_tables(workspace)
     for command in dict.fromkeys(commands(page)):
