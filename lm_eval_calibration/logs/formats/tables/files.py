@@ -95,7 +95,7 @@ def _json_lines(
         if not checked:
             fields |= dict.fromkeys(row)
         rows[number] = {
-            name: row.get(name) if name in wanted.structured else _value(row.get(name))
+            name: _whole(row.get(name)) if name in wanted.structured else _value(row.get(name))
             for name in names
         }
         if len(rows) == BLOCK_ROWS:
@@ -137,6 +137,13 @@ def _value(value: Any) -> Any:
     if isinstance(value, int) and value.bit_length() > 1000:
         return math.copysign(math.inf, value)
     return value if isinstance(value, (int, float, type(None))) else shown(value)
+
+
+def _whole(value: Any) -> Any:
+    """A cell of which lists and dictionaries stay, but for what is in them."""
+    if isinstance(value, dict):
+        return {_value(name): _whole(each) for name, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list) else _value(value)
 
 
 def _found(path: Path, wanted: Wanted, there: list[str], known: dict[str, None]) -> list[str]:
