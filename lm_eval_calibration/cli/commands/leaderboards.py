@@ -70,10 +70,12 @@ def leaderboard(
         read, names, by, chosen, pooled=pooled, require_all=require_all, replicates=replicates
     )
     say([f"{note}." for note in board.notes])
-    print_text(render(board, how))
+    # Files first: whoever reads the table may close the pipe.
     if output is not None:
         write(board, read, output, overwrite)
-        say_where(output, err=how is not Format.TABLE)
     if every_eval_ever is not None:
         say(records(board, read, every_eval_ever, organization, replicates))
-        say_where(every_eval_ever, err=how is not Format.TABLE)
+    print_text(render(board, how))
+    for place in (output, every_eval_ever):
+        if place is not None:
+            say_where(place, err=how is not Format.TABLE)
