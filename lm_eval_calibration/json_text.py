@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ def loads(text: str | bytes) -> Any:
         raise InvalidJSONError("JSON nested deeper than any that is written for use") from None
     except ValueError as error:  # of its syntax, its encoding, and of numbers of over 4,300 digits
         raise InvalidJSONError(f"not JSON ({error})") from None
+
+
+def part(found: Any, key: str) -> Mapping[str, Any]:
+    """The object under a key of an object; empty where there is none, or something else."""
+    inner = found.get(key) if isinstance(found, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from lm_eval_calibration.json_text import part
 from lm_eval_calibration.logs.run import Run
 from lm_eval_calibration.names import upstream_name
 
@@ -50,7 +51,7 @@ def origin(run: Run) -> Origin:
     if not run.results:
         return Origin(run.label, library or UNKNOWN, UNKNOWN, None, None, {})
     results = run.results[0]
-    config = _mapping(results.get("config"))
+    config = part(results, "config")
     kind = str(config.get("model") or "")
     known = {
         name: str(config[f"model_{name}"])
@@ -71,7 +72,7 @@ def origin(run: Run) -> Origin:
 def dataset(run: Run, task: str) -> Dataset:
     """What the documents of a task were read from, as the run's results have it."""
     for results in run.results:
-        for name, config in _mapping(results.get("configs")).items():
+        for name, config in part(results, "configs").items():
             if upstream_name(name) == task and isinstance(config, Mapping):
                 return _dataset(config)
     return Dataset(None, None, None, None)
@@ -79,7 +80,7 @@ def dataset(run: Run, task: str) -> Dataset:
 
 def _dataset(config: Mapping[str, Any]) -> Dataset:
     path = str(config.get("dataset_path") or "")
-    arguments = _mapping(config.get("dataset_kwargs"))
+    arguments = part(config, "dataset_kwargs")
     revision = arguments.get("revision")
     return Dataset(
         path if HUB.fullmatch(path) else None,
@@ -93,7 +94,3 @@ def _model(run: Run, results: Mapping[str, Any]) -> str:
     """The hub's name of the model, else the run's own label: never a folder of somebody's machine."""
     name = str(results.get("model_name") or "")
     return name if HUB.fullmatch(name) else run.label
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

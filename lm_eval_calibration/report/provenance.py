@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from lm_eval_calibration.json_text import part
 from lm_eval_calibration.logs.run import Run
 from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.redact import redact
@@ -64,7 +65,7 @@ def date_of(run: Run) -> str:
 
 
 def _account(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> Account:
-    config = _mapping(results.get("config"))
+    config = part(results, "config")
     facts = [(label, config.get(key)) for key, label in _CONFIG]
     facts += [(label, results.get(key)) for key, label in _RESULTS]
     facts += [("chat template", _template(results)), ("date", _date(results))]
@@ -80,8 +81,8 @@ def _account(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> Account:
 
 def _tasks(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """The tasks that were read, and those alone."""
-    versions, shots = _mapping(results.get("versions")), _mapping(results.get("n-shot"))
-    configs = _mapping(results.get("configs"))
+    versions, shots = part(results, "versions"), part(results, "n-shot")
+    configs = part(results, "configs")
     return [
         (
             name,
@@ -94,10 +95,6 @@ def _tasks(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> list[tuple[s
         for name in tasks
         if name in versions or name in configs
     ]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _template(results: Mapping[str, Any]) -> str | None:

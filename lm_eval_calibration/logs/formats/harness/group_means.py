@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lm_eval_calibration.json_text import part
 from lm_eval_calibration.logs.run import GroupMean
 from lm_eval_calibration.metrics.combine import Arithmetic, mean_of
 
@@ -65,8 +66,8 @@ def means_of(
     Returns:
         By metric; `None` for a row that is none of the means that a run prints.
     """
-    rows = _mapping(results, "results")
-    own = _mapping(rows, group)
+    rows = part(results, "results")
+    own = part(rows, group)
     found: dict[str, GroupMean | None] = {}
     for key in own:
         metric, comma, _ = key.partition(",")
@@ -79,7 +80,7 @@ def means_of(
 
 def _having(rows: Mapping[str, Any], tasks: Sequence[str], key: str) -> Iterator[tuple[str, _Row]]:
     for task in tasks:
-        row = _row(_mapping(rows, task), key)
+        row = _row(part(rows, task), key)
         if row is not None:
             yield task, row
 
@@ -88,7 +89,7 @@ def _mean(
     row: _Row, known: Mapping[str, _Row], tasks: Sequence[str], rows: Mapping[str, Any]
 ) -> GroupMean | None:
     """The arithmetic that gives a row, to the last digit if there is one that does."""
-    logged = [_mapping(rows, task).get("sample_len") for task in tasks]
+    logged = [part(rows, task).get("sample_len") for task in tasks]
     sizes = [size for size in logged if type(size) is int and 0 < size < 2**53]
     if not tasks or len(sizes) < len(tasks):
         return None
@@ -127,8 +128,3 @@ def _same(a: float, b: float) -> bool:
 
 def _close(a: float, b: float) -> bool:
     return _same(a, b) or math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
-
-
-def _mapping(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    inner = found.get(key)
-    return inner if isinstance(inner, Mapping) else {}

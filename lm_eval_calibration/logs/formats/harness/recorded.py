@@ -7,6 +7,7 @@ from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.requests import RECORD
+from lm_eval_calibration.json_text import part
 from lm_eval_calibration.models import MODELS
 from lm_eval_calibration.names import model_of_arguments, upstream_name
 from lm_eval_calibration.prompt_format import (
@@ -66,7 +67,7 @@ def _recorded(results: Mapping[str, Any], task: str) -> PromptFormat | None:
 
 def _of_harness(results: Mapping[str, Any], task: str) -> PromptFormat | None:
     """By what the harness logs of any run."""
-    shots = _mapping(results, "n-shot").get(task)
+    shots = part(results, "n-shot").get(task)
     if type(shots) is not int:
         return None
     said = results.get("model_source") is not None  # (else nobody told the file of the prompts)
@@ -75,7 +76,7 @@ def _of_harness(results: Mapping[str, Any], task: str) -> PromptFormat | None:
         for key in ("chat_template_sha", "system_instruction_sha")
     )
     turns = results.get("fewshot_as_multiturn") if shots and chat else None
-    config = _mapping(_mapping(results, "configs"), task)
+    config = part(part(results, "configs"), task)
     options = config.get("doc_to_choice")
     listed = isinstance(options, list) and all(isinstance(option, str) for option in options)
     return PromptFormat(
@@ -84,7 +85,7 @@ def _of_harness(results: Mapping[str, Any], task: str) -> PromptFormat | None:
         system,
         turns if isinstance(turns, bool) else None,
         option_style(options) if listed and isinstance(options, list) else None,
-        _beliefs(_mapping(results, "config").get("model"), config.get("output_type")),
+        _beliefs(part(results, "config").get("model"), config.get("output_type")),
     )
 
 
@@ -95,14 +96,9 @@ def _beliefs(model: Any, output_type: Any) -> str | None:
 
 
 def _name(results: Mapping[str, Any]) -> str:
-    config = _mapping(results, "config")
+    config = part(results, "config")
     given = config.get("model_args")
     if isinstance(given, str):
         given = {k: v for k, _, v in (part.partition("=") for part in given.split(","))}
     arguments = given if isinstance(given, Mapping) else {}
     return model_of_arguments(arguments) or str(results.get("model_name") or "")
-
-
-def _mapping(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    inner = found.get(key)
-    return inner if isinstance(inner, Mapping) else {}

@@ -13,6 +13,7 @@ from typing import Any
 
 from lm_eval_calibration.answer_keys import indices_of
 from lm_eval_calibration.harness.requests import RECORD
+from lm_eval_calibration.json_text import part
 from lm_eval_calibration.logs.formats.harness.line import BadLineError, shown, target_indices
 from lm_eval_calibration.names import upstream_name
 
@@ -95,7 +96,7 @@ def told_of(results: Mapping[str, Any], task: str) -> Told:
         results: the file.
         task: its name as logged.
     """
-    config = _mapping(_mapping(results, "configs"), task)
+    config = part(part(results, "configs"), task)
     if not config:
         return Told()
     chat = _chat_template(results, task)
@@ -126,7 +127,7 @@ def _delimiters(config: Config, chat: bool | None) -> Iterable[str]:
 
 def _chat_template(results: Mapping[str, Any], task: str) -> bool | None:
     """Whether the prompts were put into a chat template, by our record or the harness's own."""
-    entries = _mapping(results, RECORD).get("prompts")
+    entries = part(results, RECORD).get("prompts")
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, Mapping) and upstream_name(task) in (entry.get("tasks") or ()):
             said = entry.get("chat_template")
@@ -156,15 +157,10 @@ def _given(given: Any) -> Any:
 
 
 def _is_bare(results: Mapping[str, Any], config: Config, task: str) -> bool:
-    shots = _mapping(results, "n-shot").get(task)
+    shots = part(results, "n-shot").get(task)
     around = (
         config.get("description"),
         config.get("gen_prefix"),
         results.get("system_instruction"),
     )
     return shots == 0 and not any(around)
-
-
-def _mapping(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    inner = found.get(key)
-    return inner if isinstance(inner, Mapping) else {}
