@@ -180,18 +180,19 @@ def test_results_beside_the_samples(file: Path) -> None:
 ROWS = [{"p": 0.1 * i, "right": i % 2, "model": "m", "task": "t"} for i in range(5)]
 
 
+def damaged(whole: bytes, rows: list[dict[str, Any]]) -> st.SearchStrategy[bytes]:
+    """A table's bytes, broken; or the lines of its rows, changed."""
+    odd = changed(rows, times=3).map(lambda v: lines(v if isinstance(v, list) else [v]))
+    return st.one_of(broken(whole), odd)
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
 def test_tables(suffix: str, file: Path) -> None:
     columns = Columns("p", "right", run="model", task="task")
     path = file.with_suffix(suffix)
     whole = lines(ROWS) if suffix == ".jsonl" else b"p,right,model,task\n0.5,1,m,t\n0.25,0,m,t\n"
 
-    @given(
-        st.one_of(
-            broken(whole),
-            changed(ROWS, times=3).map(lambda v: lines(v if isinstance(v, list) else [v])),
-        )
-    )
+    @given(damaged(whole, ROWS))
     @fuzzing
     def run(content: bytes) -> None:
         path.write_bytes(content)
@@ -217,12 +218,7 @@ def test_tables_of_options(options: str, file: Path) -> None:
     columns = Columns(options=options, gold="right", document="id")
     path = file.with_suffix(".jsonl")
 
-    @given(
-        st.one_of(
-            broken(lines(OPTION_ROWS)),
-            changed(OPTION_ROWS, times=3).map(lambda v: lines(v if isinstance(v, list) else [v])),
-        )
-    )
+    @given(damaged(lines(OPTION_ROWS), OPTION_ROWS))
     @fuzzing
     def run(content: bytes) -> None:
         path.write_bytes(content)

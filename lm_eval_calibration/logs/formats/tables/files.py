@@ -135,7 +135,7 @@ def _value(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, int) and value.bit_length() > 1000:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
     return value if isinstance(value, (int, float, type(None))) else shown(value)
 
 
