@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from frames import written
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.tables import Columns, files, read_table
@@ -16,14 +17,7 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 def table(folder: Path, suffix: str, cells: list[Any]) -> Path:
     frame = pd.DataFrame({"p": [0.5] * len(cells), "ok": cells, "answer": ["x"] * len(cells)})
-    path = folder / f"table{suffix}"
-    if suffix == ".csv":
-        frame.to_csv(path, index=False)
-    elif suffix == ".jsonl":
-        frame.to_json(path, orient="records", lines=True)
-    else:
-        frame.to_parquet(path)
-    return path
+    return written(frame, folder, suffix)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from frames import written
 
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs.formats.tables import Columns, files, read_table
@@ -18,14 +19,7 @@ EXPLICIT = Columns("p", "predicted", equal_to="gold")
 
 def table(folder: Path, suffix: str, predicted: list[Any], gold: list[Any]) -> Path:
     frame = pd.DataFrame({"p": [0.5] * len(gold), "predicted": predicted, "gold": gold})
-    path = folder / f"table{suffix}"
-    if suffix == ".csv":
-        frame.to_csv(path, index=False)
-    elif suffix == ".jsonl":
-        frame.to_json(path, orient="records", lines=True)
-    else:
-        frame.to_parquet(path)
-    return path
+    return written(frame, folder, suffix)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
