@@ -13,7 +13,7 @@ from lm_eval.api.registry import register_model
 from scripted_base import Scripted, dice, item, right
 
 from lm_eval_calibration.models.shared.trust import Trust
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.packed import Packed
 
 Told = Callable[[list[str]], None]
 
@@ -23,14 +23,19 @@ def watch(monkeypatch: pytest.MonkeyPatch, tell: Told) -> None:
 
     Those on which it is only compared with `hf` are not told.
     """
-    answers, compare = Engine._answers, Trust._disagreement
+    computing, compare = Packed.computing, Trust._disagreement
     comparing: list[bool] = []
 
-    def told(self: Engine, batch: Any, before: Any, requests: Any) -> Any:
-        if not comparing:
-            numbers = [n for row in batch for tokens in row.inputs for n in tokens.requests]
-            tell([json.dumps([list(part) for part in requests[n]]) for n in numbers])
-        return answers(self, batch, before, requests)
+    def told(self: Packed, requests: Any) -> Any:
+        compute = computing(self, requests)
+
+        def telling(batch: Any) -> Any:
+            if not comparing:
+                numbers = [n for row in batch for tokens in row.inputs for n in tokens.requests]
+                tell([json.dumps([list(part) for part in requests[n]]) for n in numbers])
+            return compute(batch)
+
+        return telling
 
     def untold(self: Trust, *given: Any) -> Any:
         comparing.append(True)
@@ -39,7 +44,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, tell: Told) -> None:
         finally:
             comparing.pop()
 
-    monkeypatch.setattr(Engine, "_answers", told)
+    monkeypatch.setattr(Packed, "computing", told)
     monkeypatch.setattr(Trust, "_disagreement", untold)
 
 

@@ -24,7 +24,7 @@ from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.shared.instances import Document, documents
 from lm_eval_calibration.redact import redact
-from lm_eval_calibration.scoring.engine import Answers
+from lm_eval_calibration.scoring.contract import Answers
 
 PART_DOCUMENTS = 64
 """A part of so many documents is one process's, and is written at once; a run that is killed loses

@@ -32,7 +32,7 @@ from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
 from lm_eval_calibration.models.shared.instances import documents
 from lm_eval_calibration.prompt_format import PromptFormat
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.swag import Draw, Posterior, artifact, lora
 from lm_eval_calibration.swag.artifact import Member
 from lm_eval_calibration.swag.questions import Question, cross_entropy, evaluate
@@ -153,7 +153,7 @@ def fit(
         InvalidInputError: the folder holds members of other documents, settings or another model.
         OutputError: the folder holds something else, or cannot be written to.
     """
-    engine = lm.packed([option for question in found.learn for option in question.options])
+    executor = lm.trained([option for question in found.learn for option in question.options])
     total = steps(settings, len(found.learn)).total
     claim_folder(output, artifact.METHOD, artifact.FILES, work=WORK)
     trained = []
@@ -167,11 +167,11 @@ def fit(
         title = f"member {number + 1} of {members}, steps" if members > 1 else "steps"
         with counting(title, total) as progress:
             member = _member(
-                lm, engine, found, settings, output / WORK / str(number), seed + number, progress
+                lm, executor, found, settings, output / WORK / str(number), seed + number, progress
             )
         passes = sum(TUNING_DRAWS if scale else 1 for scale in _scales(settings))
         with counting("validation passes", passes) as progress:
-            _judge(lm, engine, found, member, output / WORK / str(number), progress)
+            _judge(lm, executor, found, member, output / WORK / str(number), progress)
         member.about["digest"] = digest
         member.save(folder)
         trained.append(member)
@@ -183,7 +183,7 @@ def fit(
 
 def _member(
     lm: FastHFLM,
-    engine: Engine,
+    executor: Executor[Any],
     found: Material,
     settings: Settings,
     work: Path,
@@ -195,7 +195,7 @@ def _member(
     try:
         result = train(
             adapted,
-            replace(engine, model=adapted),
+            replace(executor, model=adapted),
             found.learn,
             found.judge,
             settings,
@@ -221,7 +221,7 @@ def _member(
 
 def _judge(
     lm: FastHFLM,
-    engine: Engine,
+    executor: Executor[Any],
     found: Material,
     member: Member,
     work: Path,
@@ -235,7 +235,7 @@ def _judge(
     nll: dict[str, float] = read_object(kept)["nll"] if kept.exists() else {}
     adapted = lora.adapt(lm.model, member.settings, 0)
     adapted.eval()
-    judging = replace(engine, model=adapted)
+    judging = replace(executor, model=adapted)
     try:
         for scale in _scales(member.settings):
             if str(scale) not in nll:
@@ -254,7 +254,7 @@ def _scales(settings: Settings) -> list[float]:
 
 def _nll(
     adapted: Any,
-    engine: Engine,
+    executor: Executor[Any],
     questions: Sequence[Question],
     member: Member,
     scale: float,
@@ -266,7 +266,7 @@ def _nll(
     draws = TUNING_DRAWS if scale else 1
     for number in range(draws):
         lora.put(adapted, posterior.sample(number))
-        mean = mean + evaluate(engine, questions).softmax(dim=1) / draws
+        mean = mean + evaluate(executor, questions).softmax(dim=1) / draws
         if progress:
             progress(1)
     return float(cross_entropy(mean.log(), questions).double().mean())

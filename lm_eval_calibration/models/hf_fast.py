@@ -18,19 +18,19 @@ from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
 from lm_eval_calibration.models.shared.resuming import Reported
-from lm_eval_calibration.models.shared.trust import Trust
-from lm_eval_calibration.scoring.checking import agree
-from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
-from lm_eval_calibration.scoring.engine import Answers, Engine
-from lm_eval_calibration.scoring.plain import PlainEngine
+from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
+from lm_eval_calibration.scoring.checking import unmasked_length, unswitched_length
+from lm_eval_calibration.scoring.continued import Continued, Stepwise
+from lm_eval_calibration.scoring.contract import Answers, Executor
+from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
+from lm_eval_calibration.scoring.one_by_one import OneByOne
+from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
-SMALL_ROWS = 8
-"""Rows of so few tokens have the engine cache every context as a prefix."""
 BATCH_TOKENS = {"cpu": 2048}
 DEVICE_BATCH_TOKENS = 16_384
 
@@ -58,8 +58,7 @@ class FastHFLM(HFLM):
         super().__init__(*args, **kwargs)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)
-        self._engine: Engine | EncoderDecoderEngine | None = None
-        self.trust = Trust(self.model.config, self.max_length)
+        self.trust = Trust(self.model.config, self.max_length, self._candidates())
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
         self._shared: SharedPrompts | None = None
@@ -92,19 +91,48 @@ class FastHFLM(HFLM):
             self._captured = None
         return captured
 
-    def packed(self, requests: list[Request]) -> Engine:
-        """The engine of this model, once it has been compared with `hf` on some of `requests`.
+    def trained(self, requests: list[Request]) -> Executor[Any]:
+        """What the gradients of `requests` are computed by: packed passes, or one request at a time.
 
         Raises:
-            CalibrationError: an encoder-decoder model, or one that must be scored as `hf` does.
+            CalibrationError: an encoder-decoder model, or one without a head.
         """
-        if not self._trusted(requests):
-            raise CalibrationError(
-                f"The model cannot be trained in packed passes: {self.trust.reason}."
-            )
-        if not isinstance(self._engine, Engine):
+        if self.backend != "causal":
             raise CalibrationError("Only decoder-only models can be trained so far.")
-        return self._engine
+        shares = self._shares(requests)
+        if (
+            len(shares) == 1
+            and isinstance(shares[0][0], Packed)
+            and len(shares[0][1]) == len(requests)
+        ):
+            return shares[0][0]
+        reason = self.trust.candidates[0].reason or self.trust.why_not()
+        log.warning("The model is trained one option at a time, slowly: %s.", reason)
+        return self._one_by_one()
+
+    def _shares(self, plain: list[Request]) -> list[tuple[Executor[Any], list[int]]]:
+        """Which executors may answer which requests; those that are left are `hf`'s."""
+        found = self.trust.shares(plain, self._as_hf)
+        return [(candidate.executor, numbers) for candidate, numbers in found]
+
+    def _candidates(self) -> list[Candidate]:
+        """What may answer in `hf`'s place, the fastest first."""
+        config, precision = self.model.config, self.softmax_dtype or torch.float32
+
+        def candidate(kind: str, executor: type[Executor[Any]], *limits: int | None) -> Candidate:
+            def make() -> Executor[Any]:
+                return executor(self.model, self.max_length, self._batch_tokens, precision)
+
+            return Candidate(kind, make, min((n for n in limits if n is not None), default=None))
+
+        if self.backend != "causal":
+            return [candidate("inputs that share an encoder's pass", EncoderDecoder)]
+        switch = unswitched_length(config)
+        return [
+            candidate("packed inputs", Packed, switch, unmasked_length(config)),
+            candidate("inputs continued from a cache", Continued, switch),
+            candidate("inputs continued token by token", Stepwise, switch),
+        ]
 
     def _loglikelihood_tokens(
         self,
@@ -118,40 +146,49 @@ class FastHFLM(HFLM):
         if self._captured is not None:
             self._captured += plain
             return [(0.0, False)] * len(plain)
-        if plain and self._trusted(plain):
-            assert self._engine is not None
-            self._check_observed(self._engine)
-            within = [n for n, request in enumerate(plain) if self.trust.within(request)]
-            error = answering.by(self._engine, within)
-            if error is not None:
-                self.trust.lose(f"the model failed on a packed pass ({_named(error)})")
+        if self._observe is not None and self.backend != "causal":
+            raise CalibrationError(
+                "The model's hidden states cannot be had: only decoder-only models are supported so far."
+            )
+        while answering.left:
+            left = answering.left
+            shares = self.trust.shares([plain[n] for n in left], self._as_hf)
+            if not shares:
+                break
+            for candidate, numbers in shares:
+                error = answering.by(candidate.executor, [left[n] for n in numbers])
+                if error is not None:
+                    self.trust.lose(
+                        candidate, f"the model failed on {candidate.kind} ({named(error)})"
+                    )
+            if all(candidate.reason is None for candidate, _ in shares):
+                break
         rest = answering.left
         if rest and self._observe is not None:
             self._observe_plainly(answering, rest)
         elif rest:
-            left = [requests[number] for number in rest]
-            found = super()._loglikelihood_tokens(left, disable_tqdm, override_bs)
+            others = [requests[number] for number in rest]
+            found = super()._loglikelihood_tokens(others, disable_tqdm, override_bs)
             answering.answers |= dict(zip(rest, found, strict=True))
         return [answering.answers[number] for number in range(len(plain))]
 
-    def _check_observed(self, engine: Any) -> None:
-        if self._observe is not None and isinstance(engine, EncoderDecoderEngine):
+    def _one_by_one(self) -> OneByOne:
+        """Raises a CalibrationError where the model has no head."""
+        try:
+            return OneByOne(self.model, self.max_length)
+        except TypeError as lacking:
             raise CalibrationError(
-                "The model's hidden states cannot be had: only decoder-only models are supported so far."
-            )
+                f"The model's hidden states cannot be had: {self.trust.why_not()}, and one by one: "
+                f"{named(lacking)}."
+            ) from lacking
 
     def _observe_plainly(self, answering: Answering, rest: list[int]) -> None:
-        """What cannot be packed, request by request, with the states that the head reads."""
-        try:
-            if self.backend != "causal":
-                raise TypeError("only decoder-only models are supported so far")
-            error = answering.by(PlainEngine(self.model, self.max_length), rest)
-        except TypeError as lacking:
-            error = lacking
+        """What nothing faster may compute, request by request, with the states that the head reads."""
+        error = answering.by(self._one_by_one(), rest)
         if error is not None:
             raise CalibrationError(
                 f"The model's hidden states cannot be had: {self.trust.why_not()}, and one by one: "
-                f"{_named(error)}."
+                f"{named(error)}."
             ) from error
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
@@ -221,13 +258,10 @@ class FastHFLM(HFLM):
         with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
             return super()._model_generate(context, max_length, stop, **settings)
 
-    def _trusted(self, plain: list[Request]) -> bool:
-        """Whether the engine may answer: it has been compared with `hf` on requests so long."""
-        return self.trust.earned(plain, self._as_hf, self._tried)
-
     def _as_hf(self, chosen: list[Request]) -> list[float]:
-        """`hf`'s own answers, in batches of one and with its log-softmax in float32."""
-        changed = {"softmax_dtype": torch.float32, "batch_size_per_gpu": 1}
+        """`hf`'s own answers, in batches of one and with its log-softmax in float32 at least."""
+        precision = self.softmax_dtype or torch.float32
+        changed = {"softmax_dtype": precision, "batch_size_per_gpu": 1}
         saved = {name: getattr(self, name) for name in changed}
         try:
             for name, value in changed.items():
@@ -237,30 +271,3 @@ class FastHFLM(HFLM):
             for name, value in saved.items():
                 setattr(self, name, value)
         return [value for value, _ in found]
-
-    def _tried(self, chosen: list[Request], expected: list[float]) -> str | None:
-        """What speaks against the engine on some requests of which `hf`'s answers are known."""
-        settings = (self.model, self.max_length, self._batch_tokens)
-        try:
-            if self.backend == "causal":
-                self._engine = causal = Engine(*settings)
-                # (as rows without the longest, which costs as much as all the others)
-                small = causal.plan(chosen, row_tokens=SMALL_ROWS)
-                found = [causal.score(chosen, rows=small), causal.score(chosen[1:])]
-            else:
-                self._engine = EncoderDecoderEngine(*settings)
-                found = [self._engine.score(chosen)]
-        except (torch.OutOfMemoryError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
-            return f"the model does not take packed inputs ({_named(error)})"
-        for scored in found:
-            answers, count = [answer.loglikelihood for answer in scored], len(scored)
-            if not agree(chosen[-count:], answers, expected[-count:], self._engine.dtype):
-                return "packed and separate inputs disagree on this architecture"
-        return None
-
-
-def _named(error: Exception) -> str:
-    """An error in a line: some say nothing beside their names."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -25,7 +25,7 @@ from lm_eval_calibration.models.shared.resuming import (
     report,
     reporting_to,
 )
-from lm_eval_calibration.scoring.engine import Answers, Engine, Scored
+from lm_eval_calibration.scoring.contract import Answers, Executor, Scored
 from lm_eval_calibration.scoring.sequences import Request
 from lm_eval_calibration.swag import Draw, load, lora
 from lm_eval_calibration.swag.averaging import States, averaged
@@ -162,36 +162,49 @@ class SwagLM(FastHFLM):
             for number, (mean, count) in enumerate(zip(values.mean(axis=0), greedy, strict=True))
         ]
 
-    def _trusted(self, plain: list[Request]) -> bool:
-        """Of the base alone: LoRA mixes no tokens, and strong weights make bfloat16 noisier."""
+    def _shares(self, plain: list[Request]) -> list[tuple[Executor[Any], list[int]]]:
+        """By the base alone: LoRA mixes no tokens, and strong weights make bfloat16 noisier."""
         with self._adapted.disable_adapter():
-            return super()._trusted(plain)
+            return super()._shares(plain)
 
     def _scoring(self, plain: list[Request], requests: list[TokenRequest]) -> Score:
-        """What scores requests under the weights in place: packed, planned once, or as `hf`."""
-        if not self._trusted(plain) or not isinstance(self._engine, Engine):
-            slowly = super()._loglikelihood_tokens
+        """What scores requests under the weights in place: planned once, or as `hf`."""
+        shares = [
+            (executor, numbers, executor.plan([plain[n] for n in numbers]))
+            for executor, numbers in self._shares(plain)
+        ]
+        slowly = super()._loglikelihood_tokens
 
-            def as_hf(numbers: list[int], progress: Any, _: Any) -> list[Any]:
-                found = slowly([requests[number] for number in numbers], True)
-                progress(len(found))
-                return list(found)
+        def score(numbers: list[int], progress: Any, observe: Any) -> list[Any]:
+            answers: dict[int, tuple[float, bool]] = {}
 
-            return as_hf
-        engine, all_rows = self._engine, self._engine.plan(plain)
+            def by(executor: Executor[Any], asked: list[int], plan: Any) -> None:
+                def answered(found: Mapping[int, Scored]) -> None:
+                    new = {asked[n]: (value, best) for n, (value, best) in found.items()}
+                    report(self.cache_hook, "loglikelihood", {requests[n][0]: new[n] for n in new})
+                    answers.update(new)
+                    progress(len(found))
 
-        def packed(numbers: list[int], progress: Any, observe: Any) -> list[Any]:
-            def answered(found: Mapping[int, Scored]) -> None:
-                new = {requests[numbers[n]][0]: tuple(answer) for n, answer in found.items()}
-                report(self.cache_hook, "loglikelihood", new)
-                progress(len(found))
+                def seen(found: Answers) -> None:
+                    observe(found._replace(requests=[asked[n] for n in found.requests]))
 
-            rows = all_rows if len(numbers) == len(plain) else None
-            return engine.score(
-                [plain[number] for number in numbers], rows=rows, answered=answered, observe=observe
-            )
+                some = [plain[n] for n in asked]
+                executor.score(some, plan=plan, answered=answered, observe=seen)
 
-        return packed
+            wanted = set(numbers)
+            for executor, own, plan in shares:
+                asked = [n for n in own if n in wanted]
+                by(executor, asked, plan if len(asked) == len(own) else None)
+            rest = [n for n in numbers if n not in answers]
+            if rest and self._observe is not None:
+                by(self._one_by_one(), rest, None)
+            elif rest:
+                found = slowly([requests[n] for n in rest], True)
+                answers.update(zip(rest, found, strict=True))
+                progress(len(rest))
+            return [answers[n] for n in numbers]
+
+        return score
 
     def _drawn(
         self,

@@ -31,7 +31,7 @@ from lm_eval_calibration.models.shared.run_prompts import beliefs_of
 from lm_eval_calibration.models.shared.wrapper import Wrapper
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.predictions import Floats
-from lm_eval_calibration.scoring.engine import Answers
+from lm_eval_calibration.scoring.contract import Answers
 
 log = logger(f"lm_eval.{__name__}")  # with the harness's level and format
 

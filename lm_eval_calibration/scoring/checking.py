@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lm_eval_calibration.scoring.head import text_config
 from lm_eval_calibration.scoring.sequences import Request
 
 EXACT, HALF = (1e-3, 1e-3), (0.5, 0.15)
@@ -82,14 +83,23 @@ def named_lengths(config: Any) -> list[int]:
     return sorted(set(_named(config.to_dict(), LENGTHS)))
 
 
-def trusted_length(config: Any) -> int | None:
-    """Up to which length trees of several inputs are computed as each input alone; `None` for any.
+def unmasked_length(config: Any) -> int | None:
+    """Up to which length all layers attend by masks alone; `None` for any.
 
-    Beyond it attention may go by where tokens stand in a row, as local attention does that is no sliding
-    window; or rotary positions, of the kinds "longrope" and "dynamic", by the batch's longest input.
+    Beyond it attention may go by where tokens stand in a row, as local attention does that is no
+    sliding window: then trees are no longer computed as each input alone.
     """
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    found = list(_named(config.to_dict(), UNMASKED))
+    return min(_named(config.to_dict(), UNMASKED), default=None)
+
+
+def unswitched_length(config: Any) -> int | None:
+    """Up to which length rotary positions stay the same, whatever else is in a batch; `None` for any.
+
+    Beyond it those of the kinds "longrope" and "dynamic" go by the batch's longest input, and what
+    was computed of a beginning is not what a longer input has there.
+    """
+    text = text_config(config)
+    found = []
     for name in ("rope_parameters", "rope_scaling"):
         for rope in _mappings(getattr(text, name, None)):
             if rope.get("rope_type", rope.get("type")) in _SWITCHING:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from lm_eval_calibration.scoring.head import text_config
 from lm_eval_calibration.scoring.plan import Prefix, Row
 
 KeyValues = list[tuple[torch.Tensor, torch.Tensor]]
@@ -47,7 +48,7 @@ class PrefixCache(DynamicCache):
 
 
 class Network:
-    """The decoder and the vocabulary matrix of a causal language model.
+    """The decoder of a causal language model.
 
     Args:
         model: e.g. a `LlamaForCausalLM`; in evaluation mode for evaluation.
@@ -61,14 +62,12 @@ class Network:
         self.model = model
         decoder = model.get_decoder()
         self.decoder = model.base_model if decoder is model else decoder  # (transformers 4, GPT-2)
-        self.head = model.get_output_embeddings()
         self.windows = _windows(model.config)
-        self.softcap = getattr(model.config, "final_logit_softcapping", None)
         known = inspect.signature(self.decoder.forward).parameters
         self.cache_argument = "cache" if "cache" in known else "past_key_values"
         missing = {"position_ids", "attention_mask", self.cache_argument} - set(known)
-        if missing or self.head is None:
-            raise TypeError(f"its decoder takes no {', '.join(sorted(missing)) or 'head'}")
+        if missing:
+            raise TypeError(f"its decoder takes no {', '.join(sorted(missing))}")
         parameter = next(self.decoder.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
 
@@ -87,11 +86,6 @@ class Network:
         cache = PrefixCache(before, keep=True)
         self._forward(tokens, positions, everything <= positions[0, :, None], cache)
         return cache.kept
-
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(N, V) logits in float32 of hidden states (N, H)."""
-        logits = self.head(hidden).float()
-        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
     def _forward(
         self, tokens: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, cache: Any
@@ -144,11 +138,14 @@ class Network:
 
 def _windows(config: Any) -> dict[str, int | None]:
     """How far back each kind of layer sees; `None` for all the way."""
+    config = text_config(config)
     window = getattr(config, "sliding_window", None)
     if not getattr(config, "use_sliding_window", True):
         window = None
     kinds = getattr(config, "layer_types", None)
     kinds = set(kinds or ["sliding_attention" if window else "full_attention"])
+    if others := kinds - {"full_attention", "sliding_attention"}:
+        raise TypeError(f"some of its layers are of the kind {', '.join(sorted(others))}")
     return {kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)}
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.scoring.sequences import Input, Tokens, common_lengths
+from lm_eval_calibration.scoring.sequences import Input, Request, Tokens, common_lengths
+
+Item = TypeVar("Item")
 
 ROW_TOKENS = 256
 """Inputs are put into one row up to so many tokens that they do not all share."""
@@ -77,7 +80,7 @@ def plan_rows(
 
     Args:
         inputs: as `inputs_of` gives them.
-        row_tokens: most tokens of a row that its inputs do not all share.
+        row_tokens: most tokens of a row that its inputs do not all share; -1 for rows of one input.
         min_prefix: fewest tokens that are worth a prefix.
     """
     shared = common_lengths(inputs)
@@ -124,6 +127,21 @@ def _split(
     return [_Part(a, b, prefix, done) for a, b in pairwise(bounds)]
 
 
+def split_row(tokens: Input, prefixes: int) -> Row:
+    """An input as a row of its own, after prefixes that are a half, a quarter, ... of its context.
+
+    Args:
+        tokens: the input.
+        prefixes: how many, if the context is long enough.
+    """
+    prefix: Prefix | None = None
+    done = 0
+    for end in sorted({tokens.first >> n for n in range(1, prefixes + 1)} - {0}):
+        prefix = Prefix(tokens.tokens[done:end], prefix)
+        done = end
+    return _row(_Part(0, 1, prefix, done), [tokens], np.zeros(1, dtype=np.intp))
+
+
 def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
     tokens, depths, paths, ends = [], [], [], []
     path = np.empty(0, dtype=np.intp)
@@ -153,23 +171,64 @@ def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
 def batches(
     rows: Sequence[Row], tokens: Callable[[], int], padding: float = 0.1
 ) -> Iterator[list[Row]]:
-    """Rows of one prefix and of nearly one length, `tokens()` in all at most (but one row at least).
-
-    The longest come first, so that memory runs out at once or never. A row that would make more
-    than `padding` of a batch's tokens padding waits for the next one.
-    """
+    """Rows of one prefix and of nearly one length; see `of_a_length`."""
     by_prefix: dict[int, list[Row]] = {}
     for row in rows:
         by_prefix.setdefault(id(row.prefix), []).append(row)
     for group in by_prefix.values():
-        group.sort(key=len, reverse=True)
-        batch: list[Row] = []
-        real = 0
-        for row in group:
-            size = (len(batch) + 1) * len(batch[0]) if batch else 0
-            if size > tokens() or (1 - padding) * size > real + len(row):
-                yield batch
-                batch, real = [], 0
-            batch.append(row)
-            real += len(row)
+        yield from of_a_length(group, len, tokens, padding)
+
+
+def of_a_length(
+    items: Sequence[Item], size: Callable[[Item], int], tokens: Callable[[], int], padding: float
+) -> Iterator[list[Item]]:
+    """Items of nearly one length, `tokens()` in all at most (but one item at least).
+
+    The longest come first, so that memory runs out at once or never. An item that would make more
+    than `padding` of a batch's tokens padding waits for the next one.
+    """
+    batch: list[Item] = []
+    longest = real = 0
+    for item in sorted(items, key=size, reverse=True):
+        padded = (len(batch) + 1) * longest
+        if batch and (padded > tokens() or (1 - padding) * padded > real + size(item)):
+            yield batch
+            batch = []
+        if not batch:
+            longest, real = size(item), 0
+        batch.append(item)
+        real += size(item)
+    if batch:
         yield batch
+
+
+def targets_of(
+    batch: Sequence[Row],
+    requests: Sequence[Request],
+    width: int,
+    before: Sequence[int] | None = None,
+) -> tuple[list[int], NDArray[np.int64], NDArray[np.int64], list[int]]:
+    """What a batch's R requests score.
+
+    Args:
+        batch: padded to rows of `width`.
+        requests: all, by number.
+        width: of a row.
+        before: tokens that stand in each row before its own.
+
+    Returns:
+        The requests' numbers; flat places (T,) whose next tokens are scored; these tokens (T,); and
+        how many of the T each request has.
+    """
+    numbers, places, targets, counts = [], [], [], []
+    for b, row in enumerate(batch):
+        start = b * width + (before[b] if before else 0)
+        for tokens, path in zip(row.inputs, row.paths, strict=True):
+            for number in tokens.requests:
+                continuation = requests[number].continuation
+                count = min(len(continuation), len(tokens))
+                numbers.append(number)
+                places.append(start + path[-count:])
+                targets.append(np.asarray(continuation[-count:], dtype=np.int64))
+                counts.append(count)
+    return numbers, np.concatenate(places), np.concatenate(targets), counts

@@ -10,7 +10,7 @@ import torch
 from scipy.special import log_softmax, logsumexp
 
 from lm_eval_calibration.predictions import Floats
-from lm_eval_calibration.scoring.engine import Answers
+from lm_eval_calibration.scoring.contract import Answers
 
 
 def averaged(drawn: list[Any], options: list[list[int]]) -> Floats:

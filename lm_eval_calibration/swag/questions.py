@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.sequences import Request
 
 
@@ -18,10 +18,10 @@ class Question(NamedTuple):
     gold: tuple[int, ...]
 
 
-def option_scores(engine: Engine, questions: Sequence[Question]) -> torch.Tensor:
+def option_scores(executor: Executor[Any], questions: Sequence[Question]) -> torch.Tensor:
     """(N, K) log-likelihoods of options in nats, -inf beyond a document's; differentiable."""
     requests = [option for question in questions for option in question.options]
-    found = list(engine.passes(requests))
+    found = list(executor.passes(requests))
     values = torch.cat([answers.loglikelihood for answers in found])
     order = torch.tensor([number for answers in found for number in answers.requests])
     return _padded(values[order.argsort().to(values.device)], questions)
@@ -36,10 +36,10 @@ def cross_entropy(scores: torch.Tensor, questions: Sequence[Question]) -> torch.
 
 
 @torch.inference_mode()
-def evaluate(engine: Engine, questions: Sequence[Question]) -> torch.Tensor:
+def evaluate(executor: Executor[Any], questions: Sequence[Question]) -> torch.Tensor:
     """(N, K) log-likelihoods of options without a graph, for documents of any number."""
     requests = [option for question in questions for option in question.options]
-    scored = engine.score(requests)
+    scored = executor.score(requests)
     return _padded(torch.tensor([answer.loglikelihood for answer in scored]), questions)
 
 

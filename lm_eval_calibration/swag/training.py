@@ -16,7 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.files import write_tensors
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.swag import lora
 from lm_eval_calibration.swag.moments import Moments
 from lm_eval_calibration.swag.questions import Question, cross_entropy, evaluate, option_scores
@@ -48,7 +48,7 @@ class Trained:
 
 def train(
     model: PeftModel,
-    engine: Engine,
+    executor: Executor[Any],
     learn: Sequence[Question],
     judge: Sequence[Question],
     settings: Settings,
@@ -63,7 +63,7 @@ def train(
 
     Args:
         model: as `lora.adapt` gives it.
-        engine: of that model.
+        executor: of that model.
         learn: documents to train on.
         judge: documents to validate on after each epoch.
         settings: how.
@@ -83,7 +83,7 @@ def train(
     optimizer = optimizer_of(list(lora.parameters(model).values()), settings)
     trainer = _OptionTrainer(
         model=model,
-        args=_arguments(settings, plan, folder, seed, engine.network.device),
+        args=_arguments(settings, plan, folder, seed, executor.device),
         train_dataset=list(range(len(learn))),
         eval_dataset=list(range(len(judge))),
         data_collator=lambda numbers: {"numbers": torch.tensor(numbers)},
@@ -91,7 +91,7 @@ def train(
         callbacks=[_Snapshots(found, model, plan, settings, progress)],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.engine, trainer.learn, trainer.judge = engine, learn, judge
+    trainer.executor, trainer.learn, trainer.judge = executor, learn, judge
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     model.eval()
     found.log = [dict(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
@@ -134,7 +134,7 @@ def _arguments(
 class _OptionTrainer(Trainer):
     """Cross-entropy over the options of each document, all of a batch's in one packed pass."""
 
-    engine: Engine
+    executor: Executor[Any]
     learn: Sequence[Question]
     judge: Sequence[Question]
     control: Any
@@ -142,12 +142,12 @@ class _OptionTrainer(Trainer):
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *_: Any, **__: Any) -> Any:
         """Mean over the batch's documents."""
         batch = [self.learn[number] for number in inputs["numbers"].tolist()]
-        return cross_entropy(option_scores(self.engine, batch), batch).mean()
+        return cross_entropy(option_scores(self.executor, batch), batch).mean()
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The mean NLL of the validation documents."""
         self.model.eval()
-        loss = cross_entropy(evaluate(self.engine, self.judge), self.judge).mean()
+        loss = cross_entropy(evaluate(self.executor, self.judge), self.judge).mean()
         metrics = {"eval_loss": float(loss)}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(

@@ -15,7 +15,9 @@ from lm_eval.api.instance import Instance
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.scoring.checking import agree
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.continued import Continued
+from lm_eval_calibration.scoring.contract import Executor
+from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.scoring.sequences import Request
 
 TASKS = ["toy_norm", "toy_several", "toy_mutual", "toy_inputs", "calib_toy_plain"]
@@ -108,22 +110,22 @@ def test_answers_are_cached_as_hf_caches_them(fast: FastHFLM) -> None:
 def test_an_engine_that_disagrees_is_not_used(
     fast: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = Engine.score
+    whole = Executor.score
 
-    def wrong(self: Engine, requests: Any, **options: Any) -> Any:
+    def wrong(self: Executor[Any], requests: Any, **options: Any) -> Any:
         return [
             a._replace(loglikelihood=a.loglikelihood - 0.1)
             for a in whole(self, requests, **options)
         ]
 
-    monkeypatch.setattr(Engine, "score", wrong)
+    monkeypatch.setattr(Executor, "score", wrong)
     asked = instances("loglikelihood", PAIRS)
     with caplog.at_level(logging.WARNING):
         assert_same(fast.loglikelihood(asked), tiny_lm.loglikelihood(asked))
         fast.loglikelihood(asked)
     said = [r.message for r in caplog.records if "hf-fast" in r.message]
     assert len(said) == 1
-    assert "packed and separate inputs disagree" in said[0]
+    assert "packed inputs and separate ones disagree" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -148,10 +150,11 @@ def test_what_rounding_explains(errors: list[float], exact: bool, half: bool) ->
 def test_an_architecture_of_another_kind_is_left_to_hf(
     fast: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(self: Engine) -> None:
+    def refuse(self: Any) -> None:
         raise TypeError("its decoder takes no position_ids")
 
-    monkeypatch.setattr(Engine, "__post_init__", refuse)
+    for kind in (Packed, Continued):
+        monkeypatch.setattr(kind, "__post_init__", refuse)
     asked = instances("loglikelihood", PAIRS)
     with caplog.at_level(logging.WARNING):
         assert_same(fast.loglikelihood(asked), tiny_lm.loglikelihood(asked))
@@ -162,9 +165,9 @@ def test_longer_requests_are_checked_again(fast: FastHFLM, monkeypatch: pytest.M
     lengths = []
     check = Trust._disagreement
 
-    def counted(self: Trust, plain: Any, longest: int, *given: Any) -> Any:
+    def counted(self: Trust, one: Any, plain: Any, longest: int, *given: Any) -> Any:
         lengths.append(longest)
-        return check(self, plain, longest, *given)
+        return check(self, one, plain, longest, *given)
 
     monkeypatch.setattr(Trust, "_disagreement", counted)
     for pairs in (PAIRS[:3], PAIRS[:2], PAIRS):
@@ -207,13 +210,13 @@ def test_the_harnesss_cache(
     options = {"tasks": ["toy_norm"], "task_manager": tasks, "use_cache": str(workspace / "cache")}
     first = simple_evaluate(model=fast, limit=5, bootstrap_iters=0, **options)
     asked: list[int] = []
-    score = Engine.score
+    score = Executor.score
 
-    def counted(self: Engine, requests: Any, **rest: Any) -> Any:
+    def counted(self: Executor[Any], requests: Any, **rest: Any) -> Any:
         asked.append(len(requests))
         return score(self, requests, **rest)
 
-    monkeypatch.setattr(Engine, "score", counted)
+    monkeypatch.setattr(Executor, "score", counted)
     again = simple_evaluate(model=fast, limit=5, bootstrap_iters=0, **options)
     assert not asked
     more = simple_evaluate(model=fast, limit=8, bootstrap_iters=0, **options)
@@ -249,22 +252,22 @@ def test_encoder_decoder_models_encode_each_context_once(
 ) -> None:
     from lm_eval.models.huggingface import HFLM
 
-    from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoderEngine
+    from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
 
     arguments = {"pretrained": str(tiny_t5), "device": "cpu", "batch_size": 4, "dtype": "float32"}
     fast, slow = FastHFLM(**arguments, batch_tokens=300), HFLM(**arguments)
     assert fast.backend == "seq2seq"
     encoded = []
-    scored = EncoderDecoderEngine._scored
+    scored = EncoderDecoder._answers
 
     def counted(self: Any, batch: Any, requests: Any) -> Any:
-        encoded.extend(context for context, _ in batch)
+        encoded.extend(context for context, _, _ in batch)
         return scored(self, batch, requests)
 
     pairs = [p for p in PAIRS if p[0]] + [("What is item 3?", f" option {i}") for i in range(4)]
     asked = instances("loglikelihood", pairs)
     assert_same(fast.loglikelihood(asked), slow.loglikelihood(asked))
     assert fast.trust.reason is None
-    monkeypatch.setattr(EncoderDecoderEngine, "_scored", counted)
+    monkeypatch.setattr(EncoderDecoder, "_answers", counted)
     fast.loglikelihood(asked)
     assert len(encoded) == len(set(encoded)) == len({context.rstrip() for context, _ in pairs})

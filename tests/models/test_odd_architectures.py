@@ -14,8 +14,14 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
-from lm_eval_calibration.scoring import engine
-from lm_eval_calibration.scoring.checking import named_lengths, some_of, trusted_length
+from lm_eval_calibration.scoring import continued, packed
+from lm_eval_calibration.scoring.checking import (
+    named_lengths,
+    size,
+    some_of,
+    unmasked_length,
+    unswitched_length,
+)
 from lm_eval_calibration.scoring.sequences import Request
 
 SMALL = {
@@ -101,32 +107,42 @@ def test_short_and_long_inputs_are_hfs(
         "pretrained": made(kind), "device": "cpu", "dtype": "float32", "max_length": 512
     }  # fmt: skip
     fast, plain = FastHFLM(**options, batch_size=1), HFLM(**options, batch_size=1)
+    longest = 0
     for pairs in (questions(2, 2), questions(25, 2), questions(5, 1) + questions(20, 1)):
+        longest = max(longest, *(size(request) for request in fast.encoded(asked(pairs))))
         found = fast.loglikelihood(asked(pairs), disable_tqdm=True)
         expected = plain.loglikelihood(asked(pairs), disable_tqdm=True)
         for (a, greedy), (b, best) in zip(found, expected, strict=True):
             assert a == pytest.approx(b, abs=1e-3) and greedy == best
     said = [r.getMessage() for r in caplog.records if "as slowly as hf" in r.getMessage()]
-    assert len(said) == 1
-    assert (fast.trust.reason is not None) == (kind == "hybrid")
+    assert len(said) == (kind == "longrope")  # (what cannot be packed goes on from a cache)
+    packed, continued, _ = fast.trust.candidates
+    assert (packed.reason is not None) == (kind == "hybrid")
+    assert continued.reason is None and continued.checked == (0 if kind == "longrope" else longest)
 
 
-def test_a_model_that_fails_later_is_left_to_hf(
-    tiny_model: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("takes_caches", [True, False])
+def test_a_model_that_fails_later_is_left_to_others(
+    takes_caches: bool,
+    tiny_model: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the engine answered before stays; the rest is `hf`'s, with one line; so are later requests."""
+    """What was answered before stays; the rest goes on from caches, or is `hf`'s, with one line."""
+    if not takes_caches:
+        monkeypatch.setattr(continued, "CACHES", ())
     options = {"pretrained": str(tiny_model), "device": "cpu", "dtype": "float32"}
     fast, plain = FastHFLM(**options, batch_tokens=96), HFLM(**options, batch_size=1)
     fast.loglikelihood(asked(questions(30, 1)), disable_tqdm=True)  # (checked)
     passes = iter(range(100))
-    whole = engine.Engine._answers
+    whole = packed.Network.hidden
 
     def failing(self: Any, *given: Any) -> Any:
         if next(passes) == 1:
             raise IndexError
         return whole(self, *given)
 
-    monkeypatch.setattr(engine.Engine, "_answers", failing)
+    monkeypatch.setattr(packed.Network, "hidden", failing)
     pairs = questions(20, 8)
     expected = plain.loglikelihood(asked(pairs), disable_tqdm=True)
     caplog.set_level(logging.WARNING)
@@ -135,27 +151,25 @@ def test_a_model_that_fails_later_is_left_to_hf(
         assert [v for v, _ in found] == pytest.approx([v for v, _ in expected], abs=1e-4)
     assert next(passes) == 2
     said = [r.getMessage() for r in caplog.records if "as slowly as hf" in r.getMessage()]
-    assert said == [
-        "hf-fast scores as slowly as hf: the model failed on a packed pass (IndexError)."
-    ]
+    left_to_hf = (
+        "hf-fast scores as slowly as hf: the model failed on packed inputs (IndexError); the model "
+        "does not take inputs continued from a cache (TypeError: the model takes no cache); the model "
+        "does not take inputs continued token by token (TypeError: the model takes no cache)."
+    )
+    assert said == ([] if takes_caches else [left_to_hf])
 
 
 def test_lengths_that_a_configuration_names() -> None:
-    neo = transformers.GPTNeoConfig(window_size=256)
-    assert (named_lengths(neo), trusted_length(neo)) == ([256], 256)
-    gemma = transformers.Gemma3TextConfig(sliding_window=512)
-    assert (named_lengths(gemma), trusted_length(gemma)) == ([512], None)
+    def lengths(config: Any) -> tuple[list[int], int | None, int | None]:
+        return named_lengths(config), unmasked_length(config), unswitched_length(config)
+
+    assert lengths(transformers.GPTNeoConfig(window_size=256)) == ([256], 256, None)
+    assert lengths(transformers.Gemma3TextConfig(sliding_window=512)) == ([512], None, None)
     llama = transformers.LlamaConfig(
         rope_parameters=LONGROPE, original_max_position_embeddings=48, max_position_embeddings=512
     )
-    assert (named_lengths(llama), trusted_length(llama)) == ([48], 48)
-    assert (
-        named_lengths(transformers.LlamaConfig()),
-        trusted_length(transformers.LlamaConfig()),
-    ) == (
-        [],
-        None,
-    )
+    assert lengths(llama) == ([48], None, 48)
+    assert lengths(transformers.LlamaConfig()) == ([], None, None)
 
 
 def test_checked_are_both_sides_of_each_length() -> None:

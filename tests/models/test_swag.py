@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from command import lm_eval, run
+from distrust import distrust
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from scipy.special import log_softmax, softmax
@@ -21,6 +22,7 @@ from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.logs import load_samples
 from lm_eval_calibration.models.calibrated import CalibratedLM
 from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.models.thermometer import ThermometerLM
 from lm_eval_calibration.swag import Draw, Posterior, load, lora
@@ -290,7 +292,7 @@ def test_a_base_that_cannot_be_packed_is_averaged_all_the_same(
     tiny_model: Path, swag_folder: Path, tasks: Any, averaged: dict[str, Any]
 ) -> None:
     lm = make(tiny_model, swag_folder, samples=3)
-    lm.trust.reason = "packed and separate inputs disagree on this architecture"
+    distrust(lm, "packed inputs and separate ones disagree on this architecture")
     found = evaluate(lm, tasks, ["calib_toy_norm"])
     for a, b in zip(
         logits(found, "calib_toy_norm"), logits(averaged, "calib_toy_norm"), strict=True
@@ -304,16 +306,16 @@ def test_the_engine_is_compared_with_hf_without_the_adapter(
 ) -> None:
     """A LoRA that makes bfloat16 noisy is no reason to distrust packed passes."""
     states = []
-    tried = SwagLM._tried
-    monkeypatch.setattr(
-        SwagLM,
-        "_tried",
-        lambda self, *given: states.append(self._adapted.base_model.model.model.layers[0].self_attn.q_proj.disable_adapters)
-        or tried(self, *given),
-    )  # fmt: skip
     lm = make(tiny_model, swag_folder, samples=1)
+    inner = lm._adapted.base_model.model.model.layers[0].self_attn.q_proj
+    compare = Trust._disagreement
+    monkeypatch.setattr(
+        Trust,
+        "_disagreement",
+        lambda self, *given: states.append(inner.disable_adapters) or compare(self, *given),
+    )
     from lm_eval.api.instance import Instance
 
     lm.loglikelihood([Instance("loglikelihood", {}, ("ab", "cd"), 0, metadata=("t", 0, 1))])
     assert states == [True]
-    assert not lm._adapted.base_model.model.model.layers[0].self_attn.q_proj.disable_adapters
+    assert not inner.disable_adapters

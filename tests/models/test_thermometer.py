@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from distrust import distrust
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
@@ -194,7 +195,7 @@ def test_a_model_that_cannot_be_packed_has_the_same_temperature(
     tiny_model: Path, thermometer_folder: Path, tasks: Any
 ) -> None:
     packed, plain = (make(tiny_model, thermometer_folder) for _ in range(2))
-    plain.base.trust.reason = "packed and separate inputs disagree on this architecture"
+    distrust(plain.base, "packed inputs and separate ones disagree on this architecture")
     one, other = (
         evaluate(lm, tasks, ["calib_toy_norm"], limit=4)["results"]["calib_toy_norm"]
         for lm in (packed, plain)
@@ -207,9 +208,9 @@ def test_a_model_without_a_head_is_refused(
     tiny_model: Path, thermometer_folder: Path, tasks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lm = make(tiny_model, thermometer_folder)
-    lm.base.trust.reason = "packed and separate inputs disagree on this architecture"
+    distrust(lm.base, "packed inputs and separate ones disagree on this architecture")
     monkeypatch.setattr(type(lm.base.model), "get_output_embeddings", lambda self: None)
-    with pytest.raises(CalibrationError, match=r"cannot be had: packed and .* names no output"):
+    with pytest.raises(CalibrationError, match=r"cannot be had: packed .* names no output"):
         evaluate(lm, tasks, ["calib_toy_norm"], limit=2)
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.swag import Draw, Member, Posterior, Settings, artifact, load, lora
 from lm_eval_calibration.swag.mixture import METHODS, Mixture
 from lm_eval_calibration.swag.training import train
@@ -23,7 +23,7 @@ from lm_eval_calibration.swag.training import train
 
 def member(fresh: Any, learn: Any, judge: Any, settings: Settings, work: Path, seed: int) -> Member:
     adapted = lora.adapt(fresh(), settings, seed)
-    found = train(adapted, Engine(adapted, 64), learn, judge, settings, work, seed=seed)
+    found = train(adapted, Packed(adapted, 64), learn, judge, settings, work, seed=seed)
     config = artifact.adapter_config(adapted.peft_config[lora.ADAPTER])
     documents = np.array([7, 2**63 + 5], dtype=np.uint64)
     training = Training({"toy": 42}, documents, "tiny", "abc")

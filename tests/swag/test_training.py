@@ -12,7 +12,7 @@ import torch
 from kinds import kinds
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.scoring.engine import Engine
+from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.swag import PRESETS, Settings, lora, training
 from lm_eval_calibration.swag.questions import cross_entropy, evaluate, option_scores
 from lm_eval_calibration.swag.schedule import learning_rates, optimizer_of, steps
@@ -56,9 +56,9 @@ def test_the_published_schedule() -> None:
 def test_packed_scores_and_loss(fresh: Any, learn: Any) -> None:
     """Options one at a time, with the model's own forward."""
     model = fresh()
-    scores = option_scores(Engine(model, 64, 200), learn)
+    scores = option_scores(Packed(model, 64, 200), learn)
     assert scores.shape == (30, 4) and scores.requires_grad
-    torch.testing.assert_close(scores, evaluate(Engine(model, 64), learn), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scores, evaluate(Packed(model, 64), learn), atol=1e-4, rtol=1e-4)
     losses = []
     for row, question in zip(scores, learn, strict=True):
         one = []
@@ -77,7 +77,7 @@ def test_packed_scores_and_loss(fresh: Any, learn: Any) -> None:
 
 def trained(model: Any, learn: Any, judge: Any, settings: Settings, folder: Path, **more: Any):
     adapted = lora.adapt(model, settings, 0)
-    return adapted, train(adapted, Engine(adapted, 64), learn, judge, settings, folder, **more)
+    return adapted, train(adapted, Packed(adapted, 64), learn, judge, settings, folder, **more)
 
 
 def test_it_learns_and_takes_its_snapshots(
@@ -92,10 +92,10 @@ def test_it_learns_and_takes_its_snapshots(
     )
     model = fresh()
     before = {n: p.clone() for n, p in model.named_parameters()}
-    first = float(cross_entropy(evaluate(Engine(model, 64), learn), learn).mean())
+    first = float(cross_entropy(evaluate(Packed(model, 64), learn), learn).mean())
     done: list[int] = []
     adapted, found = trained(model, learn, judge, quick, tmp_path, progress=done.append)
-    last = float(cross_entropy(evaluate(Engine(adapted, 64), learn), learn).mean())
+    last = float(cross_entropy(evaluate(Packed(adapted, 64), learn), learn).mean())
     assert last < 0.7 * first
     assert sum(done) == 40 and found.moments.count == len(snapshots) == 9
     flat = torch.stack([found.moments.flatten(s) for s in snapshots])
@@ -107,7 +107,7 @@ def test_it_learns_and_takes_its_snapshots(
     assert len(validation) == 5 and found.best_loss == min(validation)
     assert any(entry.get("learning_rate") == quick.swag_learning_rate for entry in found.log)
     lora.put(adapted, found.best)
-    scores = evaluate(Engine(adapted, 64), judge)
+    scores = evaluate(Packed(adapted, 64), judge)
     assert float(cross_entropy(scores, judge).mean()) == pytest.approx(found.best_loss, abs=1e-5)
     for name, parameter in adapted.unload().named_parameters():
         assert torch.equal(parameter, before[name])  # the base is as it was
@@ -188,7 +188,7 @@ def test_dropout_is_on_where_it_is_wanted_only(fresh: Any, judge: Any, quick: Se
     with torch.no_grad():
         for parameter in lora.parameters(adapted).values():
             parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
-    engine = Engine(adapted, 64)
+    engine = Packed(adapted, 64)
     plain = evaluate(engine, judge)
     with lora.dropout(adapted, 1):
         a = evaluate(engine, judge)

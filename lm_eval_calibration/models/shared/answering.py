@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from lm_eval_calibration.models.shared.resuming import report
-from lm_eval_calibration.scoring.engine import Answers, Scored
+from lm_eval_calibration.scoring.contract import Answers, Scored
 from lm_eval_calibration.scoring.sequences import Request
 
 TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]

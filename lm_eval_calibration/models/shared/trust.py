@@ -1,79 +1,142 @@
-"""Whether, and up to which length, an engine may answer in the place of the harness's own code."""
+"""Which executors, and up to which lengths, may answer in the place of the harness's own code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.scoring.checking import named_lengths, size, some_of, trusted_length
+from lm_eval_calibration.scoring.checking import agree, named_lengths, size, some_of
+from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
 Expected = Callable[[list[Request]], list[float]]
 """`hf`'s log-likelihoods of some requests."""
-Tried = Callable[[list[Request], list[float]], str | None]
-"""What speaks against the engine on some requests of which `hf`'s answers are given."""
+
+
+@dataclass
+class Candidate:
+    """An executor on one model: it is compared with `hf` on its first requests, and on longer ones.
+
+    Attributes:
+        kind: as messages name what it computes, e.g. "packed inputs".
+        make: builds it; may raise whatever the model stumbles over.
+        limit: up to how many tokens it may answer; `None` for any.
+        reason: why it may not answer at all, if it may not.
+        checked: up to how many tokens it was compared.
+    """
+
+    kind: str
+    make: Callable[[], Executor[Any]]
+    limit: int | None
+    reason: str | None = None
+    checked: int = 0
+    made: list[Executor[Any]] = field(default_factory=list)
+
+    @property
+    def executor(self) -> Executor[Any]:
+        """Built when it is first needed."""
+        if not self.made:
+            self.made.append(self.make())
+        return self.made[0]
 
 
 class Trust:
-    """An engine's, on one model: it is compared with `hf` on its first requests, and on longer ones.
+    """In the executors for one model; the first that may answer a request is asked.
 
     Args:
         config: the model's.
         max_length: most tokens that the model reads.
-
-    Attributes:
-        reason: why the engine may not answer at all, if it may not.
-        limit: up to how many tokens it may; `None` for any.
+        candidates: the fastest first.
     """
 
-    def __init__(self, config: Any, max_length: int) -> None:
-        self.config, self.max_length = config, max_length
-        self.reason: str | None = None
-        self.limit = trusted_length(config)
-        self._checked = 0
-        self._told = False
+    def __init__(self, config: Any, max_length: int, candidates: Sequence[Candidate]) -> None:
+        self.config, self.max_length, self.candidates = config, max_length, list(candidates)
+        self._told: set[str] = set()
 
-    def within(self, request: Request) -> bool:
-        """Whether a request is no longer than the limit."""
-        return self.limit is None or self._read(request) <= self.limit
+    @property
+    def reason(self) -> str | None:
+        """Why no executor may answer, if none may."""
+        reasons = [candidate.reason for candidate in self.candidates]
+        if any(reason is None for reason in reasons):
+            return None
+        return "; ".join(dict.fromkeys(str(reason) for reason in reasons))
 
-    def earned(self, requests: Sequence[Request], expected: Expected, tried: Tried) -> bool:
-        """Whether the engine may answer those requests that are within the limit; some are tried."""
-        within = [request for request in requests if self.within(request)]
-        longest = max(map(self._read, within), default=0)
-        if self.reason is None and longest > self._checked:
-            reason = self._disagreement(within, longest, expected, tried)
-            self._checked = longest
-            if reason is not None:
-                self.lose(reason)
-        if self.reason is None and not self._told and not all(map(self.within, requests)):
-            self._told = True
-            log.warning(
-                "hf-fast scores inputs of over %d tokens as slowly as hf: there this architecture "
-                "computes something else of several together.",
-                self.limit,
-            )
-        return self.reason is None and bool(within)
+    @property
+    def limit(self) -> int | None:
+        """Up to how many tokens some executor may answer; `None` for any."""
+        limits = [c.limit for c in self.candidates if c.reason is None]
+        return None if None in limits or not limits else max(n for n in limits if n is not None)
 
-    def lose(self, reason: str) -> None:
-        """From now on `hf` answers; it is said once."""
-        self.reason = reason
-        log.warning("hf-fast scores as slowly as hf: %s.", reason)
+    def shares(
+        self, requests: Sequence[Request], expected: Expected
+    ) -> list[tuple[Candidate, list[int]]]:
+        """Who may answer which requests, by number; those that are left are `hf`'s."""
+        found = []
+        left = list(range(len(requests)))
+        for candidate in self.candidates:
+            if not left:
+                break
+            within = self._within(candidate, requests, left)
+            self._earn(candidate, [requests[n] for n in within], expected)
+            within = self._within(candidate, requests, within)  # (its limit may be lower now)
+            if candidate.reason is None and within:
+                found.append((candidate, within))
+                left = sorted(set(left) - set(within))
+        self._tell(bool(left))
+        return found
+
+    def lose(self, candidate: Candidate, reason: str) -> None:
+        """From now on another answers."""
+        candidate.reason = reason
+        self._tell(False)
 
     def why_not(self) -> str:
         """Why a request was left to `hf`."""
         return self.reason or f"inputs of over {self.limit} tokens are left to `hf`"
 
+    def _tell(self, some_are_left: bool) -> None:
+        """Once, that `hf` answers, and why."""
+        if self.reason is not None:
+            self._say(f"hf-fast scores as slowly as hf: {self.reason}.")
+        elif some_are_left:
+            self._say(
+                f"hf-fast scores inputs of over {self.limit} tokens as slowly as hf: there this "
+                "architecture computes something else of several together."
+            )
+
+    def _say(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            log.warning("%s", text)
+
+    def _within(
+        self, candidate: Candidate, requests: Sequence[Request], numbers: Sequence[int]
+    ) -> list[int]:
+        if candidate.reason is not None:
+            return []
+        limit = candidate.limit
+        return [n for n in numbers if limit is None or self._read(requests[n]) <= limit]
+
     def _read(self, request: Request) -> int:
         return min(size(request), self.max_length)
 
+    def _earn(self, candidate: Candidate, within: list[Request], expected: Expected) -> None:
+        """Try a candidate where there are longer requests than it was tried on."""
+        longest = max(map(self._read, within), default=0)
+        if candidate.reason is None and longest > candidate.checked:
+            candidate.reason = self._disagreement(candidate, within, longest, expected)
+            candidate.checked = longest
+
     def _disagreement(
-        self, within: list[Request], longest: int, expected: Expected, tried: Tried
+        self, candidate: Candidate, within: list[Request], longest: int, expected: Expected
     ) -> str | None:
-        """Why the engine cannot be used for these requests, if it cannot; the limit may be lowered."""
+        """What speaks against a candidate on these requests, if anything does; its limit may be lowered."""
         lengths = named_lengths(self.config)
         chosen = some_of(within, lengths, self.max_length)
         values = expected(chosen)
@@ -82,9 +145,33 @@ class Trust:
             some = [n for n, request in enumerate(chosen) if self._read(request) <= limit]
             if len(some) < 2:
                 break
-            failed = tried([chosen[n] for n in some], [values[n] for n in some])
+            failed = tried(candidate, [chosen[n] for n in some], [values[n] for n in some])
             if failed is None:
-                self.limit = self.limit if limit == longest else limit
+                candidate.limit = candidate.limit if limit == longest else limit
                 return None
             reason = reason or failed
         return reason
+
+
+def tried(
+    candidate: Candidate, requests: Sequence[Request], expected: Sequence[float]
+) -> str | None:
+    """What speaks against a candidate on some requests of which `hf`'s answers are given."""
+    try:
+        executor = candidate.executor
+        for numbers, plan in executor.trials(requests):
+            asked = [requests[n] for n in numbers]
+            answers = [answer.loglikelihood for answer in executor.score(asked, plan=plan)]
+            if not agree(asked, answers, [expected[n] for n in numbers], executor.dtype):
+                return f"{candidate.kind} and separate ones disagree on this architecture"
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
+        return f"the model does not take {candidate.kind} ({named(error)})"
+    return None
+
+
+def named(error: BaseException) -> str:
+    """An error in a line: some say nothing beside their names."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

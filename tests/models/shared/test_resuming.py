@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from distrust import distrust
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM, hash_args
@@ -177,7 +178,7 @@ def test_every_kind_of_request_is_kept_as_it_comes(
     asked = requests(kind, KINDS[kind])
     expected = getattr(lm, kind)(asked)
     if kind == "loglikelihood":
-        lm.trust.reason = "its architecture is not our kind"
+        distrust(lm, "its architecture is not our kind")
     owner, name = BATCHES[kind]
     whole, after, batches = getattr(owner, name), 3, [0]
 

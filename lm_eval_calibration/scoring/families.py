@@ -1,0 +1,68 @@
+"""Which inputs are computed side by side where each goes on from a cache: families of one prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from lm_eval_calibration.scoring.plan import Prefix, Row, of_a_length
+
+PADDING = 0.25
+"""So much of the tokens after a cache may be padding."""
+TWICE = 0.15
+"""So much of a batch's tokens may be computed twice, so that several prefixes have one length."""
+
+
+class Family(NamedTuple):
+    """A prefix and the rows, of one input each, that follow it."""
+
+    prefix: Prefix
+    rows: list[Row]
+
+    @property
+    def least(self) -> int:
+        """Tokens of the prefix and of its rows."""
+        return len(self.prefix.tokens) + sum(map(len, self.rows))
+
+    def cost(self, length: int) -> int:
+        """Tokens that are computed if so many of the prefix's are computed once."""
+        return self.least + (len(self.rows) - 1) * (len(self.prefix.tokens) - length)
+
+
+def batches(plan: Sequence[Row], tokens: Callable[[], int]) -> Iterator[list[Row]]:
+    """Rows of one prefix, or of none; or whole families of siblings.
+
+    A prefix without children of its own, whose rows are few, is computed beside its siblings, of
+    each as many tokens as the shortest has.
+
+    Args:
+        plan: rows of one input each.
+        tokens: of a batch at most, but one row or family at least.
+    """
+    rows: dict[Prefix | None, list[Row]] = {}
+    for row in plan:
+        rows.setdefault(row.prefix, []).append(row)
+    parents = {prefix.parent for prefix in rows if prefix}
+    siblings: dict[Prefix | None, list[Family]] = {}
+    for prefix, own in rows.items():
+        family = None if prefix is None or prefix in parents else Family(prefix, own)
+        if family is not None and 2 * family.least <= tokens():
+            siblings.setdefault(family.prefix.parent, []).append(family)
+        else:
+            yield from of_a_length(own, len, tokens, PADDING)
+    for families in siblings.values():
+        yield from _together(families, tokens)
+
+
+def _together(families: list[Family], tokens: Callable[[], int]) -> Iterator[list[Row]]:
+    """The longest prefixes first."""
+    batch: list[Family] = []
+    for family in sorted(families, key=lambda f: len(f.prefix.tokens), reverse=True):
+        joined = [*batch, family]
+        cost = sum(member.cost(len(family.prefix.tokens)) for member in joined)
+        least = sum(member.least for member in joined)
+        if batch and (cost > tokens() or cost > (1 + TWICE) * least):
+            yield [row for member in batch for row in member.rows]
+            joined = [family]
+        batch = joined
+    yield [row for member in batch for row in member.rows]

@@ -1,0 +1,47 @@
+"""Trees of inputs in one pass, each token that requests share computed once: for models of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from lm_eval_calibration.scoring.chain import Chain
+from lm_eval_calibration.scoring.contract import Answers, Executor
+from lm_eval_calibration.scoring.head import Head
+from lm_eval_calibration.scoring.network import KeyValues, Network
+from lm_eval_calibration.scoring.plan import Row, batches, plan_rows, targets_of
+from lm_eval_calibration.scoring.sequences import Request, inputs_of
+
+SMALL_ROWS = 8
+"""Rows of so few tokens have every context cached as a prefix."""
+
+
+class Packed(Executor[Row]):
+    """Rows that are trees, each token of which sees its own ancestors alone."""
+
+    def __post_init__(self) -> None:
+        self.head = Head(self.model, self.precision)
+        self.network = Network(self.model)
+
+    def plan(self, requests: Sequence[Request], **options: int) -> list[Row]:
+        """Rows and prefixes; options are those of `plan_rows`."""
+        return plan_rows(inputs_of(requests, self.max_length), **options)
+
+    def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[Row]]]:
+        """With every context as a prefix; and as rows, without the longest, which costs most."""
+        yield list(range(len(requests))), self.plan(requests, row_tokens=SMALL_ROWS)
+        rest = list(range(1, len(requests)))
+        yield rest, self.plan([requests[n] for n in rest])
+
+    def batches(self, plan: Sequence[Row]) -> Iterator[list[Row]]:
+        """Rows of one prefix and of nearly one length."""
+        return batches(plan, lambda: self.batch_tokens)
+
+    def computing(self, requests: Sequence[Request]) -> Callable[[list[Row]], Answers]:
+        """With the keys and values of the prefix at hand and of its parents."""
+        cached: Chain[KeyValues] = Chain([], self.network.key_values)
+
+        def compute(batch: list[Row]) -> Answers:
+            hidden = self.network.hidden(batch, cached.of(batch[0].prefix)).flatten(0, 1)
+            return self.head.answers(hidden, *targets_of(batch, requests, max(map(len, batch))))
+
+        return compute
