@@ -127,9 +127,12 @@ class FastHFLM(HFLM):
 
         if self.backend != "causal":
             return [candidate("inputs that share an encoder's pass", EncoderDecoder)]
-        switch = unswitched_length(config)
+        switch, unmasked = unswitched_length(config), unmasked_length(config)
+        packed = candidate("packed inputs", Packed, switch)
+        if unmasked is not None and unmasked < self.max_length:
+            packed.reason = f"layers attend to places in a row beyond {unmasked} tokens"
         return [
-            candidate("packed inputs", Packed, switch, unmasked_length(config)),
+            packed,
             candidate("inputs continued from a cache", Continued, switch),
             candidate("inputs continued token by token", Stepwise, switch),
         ]

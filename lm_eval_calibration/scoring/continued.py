@@ -54,11 +54,14 @@ class Continued(Executor[Row]):
         return plan_rows(inputs_of(requests, self.max_length), row_tokens=-1, **options)
 
     def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[Row]]]:
-        """From each context's middle, twice; and from the middles of several side by side."""
+        """From each context's middle and its end; and from the ends of several side by side.
+
+        A model that drops its state shows it right behind the end.
+        """
         every = list(range(len(requests)))
         inputs = inputs_of(requests, self.max_length)
-        yield every, [split_row(tokens, 2) for tokens in inputs]
-        yield every, [split_row(tokens, 1) for tokens in inputs]
+        yield every, [split_row(tokens, tokens.first // 2, tokens.first) for tokens in inputs]
+        yield every, [split_row(tokens, tokens.first) for tokens in inputs]
 
     def batches(self, plan: Sequence[Row]) -> Iterator[list[Row]]:
         """Rows of one prefix, or of several prefixes with the same parent."""

@@ -127,16 +127,11 @@ def _split(
     return [_Part(a, b, prefix, done) for a, b in pairwise(bounds)]
 
 
-def split_row(tokens: Input, prefixes: int) -> Row:
-    """An input as a row of its own, after prefixes that are a half, a quarter, ... of its context.
-
-    Args:
-        tokens: the input.
-        prefixes: how many, if the context is long enough.
-    """
+def split_row(tokens: Input, *ends: int) -> Row:
+    """An input as a row of its own, after prefixes that end at some of its positions."""
     prefix: Prefix | None = None
     done = 0
-    for end in sorted({tokens.first >> n for n in range(1, prefixes + 1)} - {0}):
+    for end in sorted(set(ends) - {0}):
         prefix = Prefix(tokens.tokens[done:end], prefix)
         done = end
     return _row(_Part(0, 1, prefix, done), [tokens], np.zeros(1, dtype=np.intp))

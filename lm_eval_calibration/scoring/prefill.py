@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+
+from lm_eval_calibration.scoring.checking import unmasked_length
+from lm_eval_calibration.scoring.head import arguments_of, text_config
 
 LEAST = 16
 """Tokens at the beginning that are worth a pass of their own."""
@@ -20,14 +22,14 @@ class Prefilled(NamedTuple):
     """A batch as `generate` continues it.
 
     tokens, mask: [row, position], padded between what the rows share and the rest; cache: keys and
-    values of all positions but the last; kind: whether the rows share a beginning, and whether
-    some are equal.
+    values of all positions but the last; kind: whether the rows share a beginning, whether some are
+    equal, and whether some are padded (which some models count).
     """
 
     tokens: Tensor
     mask: Tensor
     cache: Any
-    kind: tuple[bool, bool]
+    kind: tuple[bool, bool, bool]
 
 
 class SharedPrompts:
@@ -41,9 +43,9 @@ class SharedPrompts:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        whole = reaches_back(model.config)
+        whole = reaches_back(model.config) and unmasked_length(model.config) is None
         self.reason = None if whole else "some of its layers do not attend to all positions"
-        self._checked: set[tuple[bool, bool]] = set()
+        self._checked: set[tuple[bool, bool, bool]] = set()
 
     def begin(self, tokens: Tensor, mask: Tensor) -> Prefilled | None:
         """`prefill`, or `None` where it does not apply."""
@@ -98,7 +100,9 @@ def prefill(model: Any, tokens: Tensor, mask: Tensor) -> Prefilled | None:
         cache = _computed(model, tokens[first], mask[first], shared)
     if len(first) < len(tokens):
         cache.batch_select_indices(place)
-    return Prefilled(tokens, mask, cache, (bool(shared), len(first) < len(tokens)))
+    return Prefilled(
+        tokens, mask, cache, (bool(shared), len(first) < len(tokens), not bool(mask.all()))
+    )
 
 
 def _distinct(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,13 +119,12 @@ def _distinct(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def cache_argument(model: Any) -> str:
     """What a model calls the keys and values that it is given, by the version of transformers."""
-    known = inspect.signature(model.forward).parameters
-    return "cache" if "cache" in known else "past_key_values"
+    return "cache" if "cache" in arguments_of(model) else "past_key_values"
 
 
 def reaches_back(config: Any) -> bool:
     """Whether every layer attends to all positions, wherever the padding is."""
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    text = text_config(config)
     kinds = getattr(text, "layer_types", None)
     if kinds is not None:
         return set(kinds) == {"full_attention"}
@@ -141,7 +144,7 @@ def _computed(model: Any, tokens: Tensor, mask: Tensor, shared: int) -> Any:
 
 def _forward(model: Any, tokens: Tensor, mask: Tensor, cache: Any, start: int) -> Tensor:
     """[row, vocabulary] logits of the last position; the cache holds those before `start`."""
-    known = inspect.signature(model.forward).parameters
+    known = arguments_of(model)
     given = {
         "attention_mask": mask,
         "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)[:, start:],

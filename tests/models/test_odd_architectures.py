@@ -117,7 +117,7 @@ def test_short_and_long_inputs_are_hfs(
     said = [r.getMessage() for r in caplog.records if "as slowly as hf" in r.getMessage()]
     assert len(said) == (kind == "longrope")  # (what cannot be packed goes on from a cache)
     packed, continued, _ = fast.trust.candidates
-    assert (packed.reason is not None) == (kind == "hybrid")
+    assert (packed.reason is not None) == (kind != "longrope")
     assert continued.reason is None and continued.checked == (0 if kind == "longrope" else longest)
 
 
