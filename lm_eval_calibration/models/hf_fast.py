@@ -24,7 +24,7 @@ from lm_eval_calibration.scoring.continued import Continued, Stepwise
 from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
 from lm_eval_calibration.scoring.one_by_one import OneByOne
-from lm_eval_calibration.scoring.packed import Packed
+from lm_eval_calibration.scoring.packed import Packed, SharedPacked
 from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
@@ -128,11 +128,15 @@ class FastHFLM(HFLM):
         if self.backend != "causal":
             return [candidate("inputs that share an encoder's pass", EncoderDecoder)]
         switch, unmasked = unswitched_length(config), unmasked_length(config)
-        packed = candidate("packed inputs", Packed, switch)
+        packed = [
+            candidate("packed inputs that read a prefix together", SharedPacked, switch),
+            candidate("packed inputs", Packed, switch),
+        ]
         if unmasked is not None and unmasked < self.max_length:
-            packed.reason = f"layers attend to places in a row beyond {unmasked} tokens"
+            for one in packed:
+                one.reason = f"layers attend to places in a row beyond {unmasked} tokens"
         return [
-            packed,
+            *packed,
             candidate("inputs continued from a cache", Continued, switch),
             candidate("inputs continued token by token", Stepwise, switch),
         ]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lm_eval_calibration.scoring import families
 from lm_eval_calibration.scoring.branches import Cached, branches, bytes_of
 from lm_eval_calibration.scoring.chain import Chain
+from lm_eval_calibration.scoring.chunks import short_chunks
 from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.head import Head, arguments_of
 from lm_eval_calibration.scoring.plan import (
@@ -31,6 +32,9 @@ from lm_eval_calibration.scoring.sequences import Request, inputs_of
 
 CACHE_BYTES = 1 << 30
 """What the copies of a cache may take."""
+SPARE = {"cpu": 48}
+DEVICE_SPARE = 1024
+"""Tokens that cost about as much as a further pass: its weights are read, its kernels launched."""
 CACHES = ("cache", "past_key_values", "cache_params", "state")
 """What models call their caches, in their arguments and outputs."""
 
@@ -42,7 +46,7 @@ class Continued(Executor[Row]):
         self.head = Head(self.model, self.precision)
         known = arguments_of(self.model)
         self.cache_argument = next((name for name in CACHES if name in known), "")
-        if not self.cache_argument or not {"use_cache", "input_ids"} <= known:
+        if not self.cache_argument or "input_ids" not in known:
             raise TypeError("the model takes no cache")
         self.takes_positions = "position_ids" in known
 
@@ -65,7 +69,11 @@ class Continued(Executor[Row]):
 
     def batches(self, plan: Sequence[Row]) -> Iterator[list[Row]]:
         """Rows of one prefix, or of several prefixes with the same parent."""
-        return families.batches(plan, lambda: self.batch_tokens)
+        return families.batches(plan, lambda: self.batch_tokens, self._spare)
+
+    @property
+    def _spare(self) -> int:
+        return SPARE.get(self.device.type, DEVICE_SPARE)
 
     def computing(self, requests: Sequence[Request]) -> Callable[[list[Row]], Answers]:
         """With the caches of the prefix at hand and of its parents."""
@@ -103,7 +111,10 @@ class Continued(Executor[Row]):
         """Branches of about one length, as many as copies of the cache have room."""
         room = CACHE_BYTES * begun.size // max(bytes_of(begun.cache), 1)
         for part in of_a_length(
-            begun.branches, lambda b: len(b.rest), lambda: self.batch_tokens, families.PADDING
+            begun.branches,
+            lambda b: len(b.rest),
+            lambda: self.batch_tokens,
+            lambda _: self._spare,
         ):
             for start in range(0, len(part), max(room, 1)):
                 yield part[start : start + max(room, 1)]
@@ -127,7 +138,8 @@ class Continued(Executor[Row]):
         if self.takes_positions:  # (some count from 0 after any cache)
             given["position_ids"] = torch.arange(start, end, device=self.device)[None]
         inputs = torch.as_tensor(tokens, dtype=torch.long, device=self.device)
-        hidden, output = self.head.read(input_ids=inputs, use_cache=True, **given)
+        with short_chunks(self.model, inputs.shape[1]):
+            hidden, output = self.head.read(input_ids=inputs, use_cache=True, **given)
         found = [output[name] for name in CACHES if output.get(name) is not None]
         if not found:
             raise TypeError("the model returns no cache")

@@ -7,11 +7,6 @@ from typing import NamedTuple
 
 from lm_eval_calibration.scoring.plan import Prefix, Row, of_a_length
 
-PADDING = 0.25
-"""So much of the tokens after a cache may be padding."""
-TWICE = 0.15
-"""So much of a batch's tokens may be computed twice, so that several prefixes have one length."""
-
 
 class Family(NamedTuple):
     """A prefix and the rows, of one input each, that follow it."""
@@ -29,7 +24,7 @@ class Family(NamedTuple):
         return self.least + (len(self.rows) - 1) * (len(self.prefix.tokens) - length)
 
 
-def batches(plan: Sequence[Row], tokens: Callable[[], int]) -> Iterator[list[Row]]:
+def batches(plan: Sequence[Row], tokens: Callable[[], int], spare: int) -> Iterator[list[Row]]:
     """Rows of one prefix, or of none; or whole families of siblings.
 
     A prefix without children of its own, whose rows are few, is computed beside its siblings, of
@@ -38,6 +33,7 @@ def batches(plan: Sequence[Row], tokens: Callable[[], int]) -> Iterator[list[Row
     Args:
         plan: rows of one input each.
         tokens: of a batch at most, but one row or family at least.
+        spare: tokens that may be padding or computed twice, as many as a further pass costs.
     """
     rows: dict[Prefix | None, list[Row]] = {}
     for row in plan:
@@ -49,19 +45,19 @@ def batches(plan: Sequence[Row], tokens: Callable[[], int]) -> Iterator[list[Row
         if family is not None and 2 * family.least <= tokens():
             siblings.setdefault(family.prefix.parent, []).append(family)
         else:
-            yield from of_a_length(own, len, tokens, PADDING)
+            yield from of_a_length(own, len, tokens, lambda _: spare)
     for families in siblings.values():
-        yield from _together(families, tokens)
+        yield from _together(families, tokens, spare)
 
 
-def _together(families: list[Family], tokens: Callable[[], int]) -> Iterator[list[Row]]:
+def _together(families: list[Family], tokens: Callable[[], int], spare: int) -> Iterator[list[Row]]:
     """The longest prefixes first."""
     batch: list[Family] = []
     for family in sorted(families, key=lambda f: len(f.prefix.tokens), reverse=True):
         joined = [*batch, family]
         cost = sum(member.cost(len(family.prefix.tokens)) for member in joined)
         least = sum(member.least for member in joined)
-        if batch and (cost > tokens() or cost > (1 + TWICE) * least):
+        if batch and (cost > tokens() or cost > least + spare):
             yield [row for member in batch for row in member.rows]
             joined = [family]
         batch = joined

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.head import text_config
 from lm_eval_calibration.scoring.plan import Prefix, Row
 
@@ -17,11 +18,17 @@ KeyValues = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class PrefixCache(DynamicCache):
-    """A cache that puts a prefix's keys and values before those of every row, and keeps none."""
+    """A cache that has a prefix's keys and values stand before those of every row.
 
-    def __init__(self, before: KeyValues, keep: bool) -> None:
+    Args:
+        before: the prefix's.
+        keep: whether to keep those of both, at `kept`.
+        joined: whether to put them into one tensor, or to leave the prefix's to `attention`.
+    """
+
+    def __init__(self, before: KeyValues, keep: bool = False, joined: bool = True) -> None:
         super().__init__()
-        self.before, self.keep = before, keep
+        self.before, self.keep, self.joined = before, keep, joined
         self.kept: KeyValues = []
 
     def update(
@@ -32,8 +39,10 @@ class PrefixCache(DynamicCache):
         *_: Any,
         **__: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of the prefix and of the rows (B, heads, P + L, size)."""
-        if self.before:
+        """Keys and values of the prefix and of the rows (B, heads, P + L, size), or of the rows."""
+        if not self.joined:
+            setattr(key_states, attention.PREFIX, self.before[layer_idx])
+        elif self.before:
             keys, values = self.before[layer_idx]
             size = (len(key_states), -1, -1, -1)
             key_states = torch.cat([keys.expand(size), key_states], dim=2)
@@ -52,14 +61,15 @@ class Network:
 
     Args:
         model: e.g. a `LlamaForCausalLM`; in evaluation mode for evaluation.
+        shared: whether rows read the prefix together, by the attention of ours.
 
     Raises:
         AttributeError, TypeError: the model has no decoder that takes positions, a mask and a
             cache; the engine then leaves it to the harness.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, shared: bool = False) -> None:
+        self.model, self.shared = model, shared
         decoder = model.get_decoder()
         self.decoder = model.base_model if decoder is model else decoder  # (transformers 4, GPT-2)
         self.windows = _windows(model.config)
@@ -73,8 +83,13 @@ class Network:
 
     def hidden(self, rows: Sequence[Row], before: KeyValues) -> torch.Tensor:
         """(B, L, H) last hidden states of rows that follow the same prefix, padded at the right."""
-        tokens, depth, visible = self._padded(rows, len_before(before))
-        return self._forward(tokens, depth, visible, PrefixCache(before, keep=False))
+        tokens, depth, tree = self._padded(rows)
+        start = len_before(before)
+        if start and self.shared and self._reaches(depth):
+            cache = PrefixCache(before, joined=False)
+            return self._forward(tokens, depth, tree, cache, attention.SHARED)
+        seen = torch.ones((*tree.shape[:2], start), dtype=torch.bool, device=self.device)
+        return self._forward(tokens, depth, torch.cat([seen, tree], dim=2), PrefixCache(before))
 
     def key_values(self, prefix: Prefix, before: KeyValues) -> KeyValues:
         """Keys and values of a prefix and all before it, from those before it."""
@@ -87,17 +102,28 @@ class Network:
         self._forward(tokens, positions, everything <= positions[0, :, None], cache)
         return cache.kept
 
+    def _reaches(self, depth: torch.Tensor) -> bool:
+        """Whether every layer sees the whole prefix from everywhere, and no gradients are asked for."""
+        narrow = min((w for w in self.windows.values() if w is not None), default=None)
+        return not torch.is_grad_enabled() and (narrow is None or int(depth.max()) < narrow)
+
     def _forward(
-        self, tokens: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, cache: Any
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        visible: torch.Tensor,
+        cache: Any,
+        attend: str | None = None,
     ) -> torch.Tensor:
         """Run the decoder; `visible` (..., L, P + L) says which tokens each token sees."""
-        output = self.decoder(
-            input_ids=tokens,
-            position_ids=positions,
-            attention_mask=self._masks(positions, visible),
-            use_cache=True,
-            **{self.cache_argument: cache},
-        )
+        with attention.implementation(self.decoder, attend):
+            output = self.decoder(
+                input_ids=tokens,
+                position_ids=positions,
+                attention_mask=self._masks(positions, visible),
+                use_cache=True,
+                **{self.cache_argument: cache},
+            )
         return output.last_hidden_state
 
     def _masks(self, positions: torch.Tensor, visible: torch.Tensor) -> Any:
@@ -116,10 +142,8 @@ class Network:
         mask = torch.zeros(visible.shape, dtype=self.dtype, device=self.device)
         return mask.masked_fill_(~visible, torch.finfo(self.dtype).min)[:, None]
 
-    def _padded(
-        self, rows: Sequence[Row], start: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Tokens and positions (B, L), and which tokens are seen (B, L, P + L), of a batch."""
+    def _padded(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Tokens and positions (B, L), and which of its row each token sees (B, L, L), of a batch."""
         longest = max(map(len, rows))
         shape = (len(rows), longest)
         tokens = torch.zeros(shape, dtype=torch.long)
@@ -131,9 +155,7 @@ class Network:
             end[b, : len(row)] = torch.as_tensor(row.end)
         tokens, depth, end = (t.to(self.device) for t in (tokens, depth, end))
         i = torch.arange(longest, device=self.device)
-        tree = (i <= i[:, None]) & (i[:, None] < end[:, None, :])
-        seen = torch.ones((len(rows), longest, start), dtype=torch.bool, device=self.device)
-        return tokens, depth, torch.cat([seen, tree], dim=2)
+        return tokens, depth, (i <= i[:, None]) & (i[:, None] < end[:, None, :])
 
 
 def _windows(config: Any) -> dict[str, int | None]:

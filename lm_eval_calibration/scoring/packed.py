@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.contract import Answers, Executor
@@ -16,11 +17,16 @@ SMALL_ROWS = 8
 
 
 class Packed(Executor[Row]):
-    """Rows that are trees, each token of which sees its own ancestors alone."""
+    """Rows that are trees, each token of which sees its own ancestors alone.
+
+    Each row has a copy of its prefix's keys and values.
+    """
+
+    shared: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.head = Head(self.model, self.precision)
-        self.network = Network(self.model)
+        self.network = Network(self.model, self.shared)
 
     def plan(self, requests: Sequence[Request], **options: int) -> list[Row]:
         """Rows and prefixes; options are those of `plan_rows`."""
@@ -45,3 +51,9 @@ class Packed(Executor[Row]):
             return self.head.answers(hidden, *targets_of(batch, requests, max(map(len, batch))))
 
         return compute
+
+
+class SharedPacked(Packed):
+    """The same, but that all rows read one prefix together: for models that let attention be replaced."""
+
+    shared = True

@@ -166,27 +166,38 @@ def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
 def batches(
     rows: Sequence[Row], tokens: Callable[[], int], padding: float = 0.1
 ) -> Iterator[list[Row]]:
-    """Rows of one prefix and of nearly one length; see `of_a_length`."""
+    """Rows of one prefix and of nearly one length; see `of_a_length`.
+
+    A row that would make more than `padding` of a batch's tokens padding waits for the next one.
+    """
     by_prefix: dict[int, list[Row]] = {}
     for row in rows:
         by_prefix.setdefault(id(row.prefix), []).append(row)
     for group in by_prefix.values():
-        yield from of_a_length(group, len, tokens, padding)
+        yield from of_a_length(group, len, tokens, lambda padded: padding * padded)
 
 
 def of_a_length(
-    items: Sequence[Item], size: Callable[[Item], int], tokens: Callable[[], int], padding: float
+    items: Sequence[Item],
+    size: Callable[[Item], int],
+    tokens: Callable[[], int],
+    padding: Callable[[int], float],
 ) -> Iterator[list[Item]]:
     """Items of nearly one length, `tokens()` in all at most (but one item at least).
 
-    The longest come first, so that memory runs out at once or never. An item that would make more
-    than `padding` of a batch's tokens padding waits for the next one.
+    The longest come first, so that memory runs out at once or never.
+
+    Args:
+        items: in any order.
+        size: tokens of an item.
+        tokens: of a batch, padding included.
+        padding: how much of so many tokens may be padding.
     """
     batch: list[Item] = []
     longest = real = 0
     for item in sorted(items, key=size, reverse=True):
         padded = (len(batch) + 1) * longest
-        if batch and (padded > tokens() or (1 - padding) * padded > real + size(item)):
+        if batch and (padded > tokens() or padded - real - size(item) > padding(padded)):
             yield batch
             batch = []
         if not batch:

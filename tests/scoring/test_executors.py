@@ -19,13 +19,14 @@ from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.one_by_one import OneByOne
-from lm_eval_calibration.scoring.packed import Packed
+from lm_eval_calibration.scoring.packed import Packed, SharedPacked
 from lm_eval_calibration.scoring.sequences import Request
 
 PACKED = ["llama", "qwen2", "gpt2", "gemma3", "mistral"]
 RECURRENT = ["mamba2", "bamba", "qwen3_next", "lfm2"]
 TAKEN = [
     *((Packed, name) for name in PACKED),
+    *((SharedPacked, name) for name in PACKED),
     *((Continued, name) for name in ["llama", "gemma3", "bloom", "cohere", *RECURRENT]),
     *((Stepwise, name) for name in ["llama", "mamba", "bamba"]),
     *((OneByOne, name) for name in ["llama", "bamba"]),
