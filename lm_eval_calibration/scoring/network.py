@@ -13,8 +13,8 @@ from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.head import text_config
 from lm_eval_calibration.scoring.plan import Prefix, Row
 
-KeyValues = list[tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values (1, heads, P, size) of every layer."""
+KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values (1, heads, P, size) by the number under which a layer keeps them."""
 
 
 class PrefixCache(DynamicCache):
@@ -29,7 +29,7 @@ class PrefixCache(DynamicCache):
     def __init__(self, before: KeyValues, keep: bool = False, joined: bool = True) -> None:
         super().__init__()
         self.before, self.keep, self.joined = before, keep, joined
-        self.kept: KeyValues = []
+        self.kept: KeyValues = {}
 
     def update(
         self,
@@ -48,12 +48,12 @@ class PrefixCache(DynamicCache):
             key_states = torch.cat([keys.expand(size), key_states], dim=2)
             value_states = torch.cat([values.expand(size), value_states], dim=2)
         if self.keep:
-            self.kept.append((key_states, value_states))
+            self.kept[layer_idx] = (key_states, value_states)
         return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """How many tokens the prefix has."""
-        return self.before[0][0].shape[2] if self.before else 0
+        return len_before(self.before)
 
 
 class Network:
@@ -173,4 +173,4 @@ def _windows(config: Any) -> dict[str, int | None]:
 
 def len_before(before: KeyValues) -> int:
     """How many tokens cached keys and values are of."""
-    return before[0][0].shape[2] if before else 0
+    return next(iter(before.values()))[0].shape[2] if before else 0

@@ -9,9 +9,10 @@ from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import KeyValues, Network
-from lm_eval_calibration.scoring.plan import Row, batches, plan_rows, targets_of
+from lm_eval_calibration.scoring.plan import Row, batches, plan_rows, split_row, targets_of
 from lm_eval_calibration.scoring.sequences import Request, inputs_of
 
+SHORT = 6
 SMALL_ROWS = 8
 """Rows of so few tokens have every context cached as a prefix."""
 
@@ -33,10 +34,13 @@ class Packed(Executor[Row]):
         return plan_rows(inputs_of(requests, self.max_length), **options)
 
     def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[Row]]]:
-        """With every context as a prefix; and as rows, without the longest, which costs most."""
-        yield list(range(len(requests))), self.plan(requests, row_tokens=SMALL_ROWS)
-        rest = list(range(1, len(requests)))
-        yield rest, self.plan([requests[n] for n in rest])
+        """With every context as a prefix; as rows, without the longest; short ones after two prefixes."""
+        every = list(range(len(requests)))
+        yield every, self.plan(requests, row_tokens=SMALL_ROWS)
+        yield every[1:], self.plan([requests[n] for n in every[1:]])
+        short = every[-SHORT:]
+        inputs = inputs_of([requests[n] for n in short], self.max_length)
+        yield short, [split_row(tokens, tokens.first // 2, tokens.first) for tokens in inputs]
 
     def batches(self, plan: Sequence[Row]) -> Iterator[list[Row]]:
         """Rows of one prefix and of nearly one length."""
@@ -44,7 +48,7 @@ class Packed(Executor[Row]):
 
     def computing(self, requests: Sequence[Request]) -> Callable[[list[Row]], Answers]:
         """With the keys and values of the prefix at hand and of its parents."""
-        cached: Chain[KeyValues] = Chain([], self.network.key_values)
+        cached: Chain[KeyValues] = Chain({}, self.network.key_values)
 
         def compute(batch: list[Row]) -> Answers:
             hidden = self.network.hidden(batch, cached.of(batch[0].prefix)).flatten(0, 1)
