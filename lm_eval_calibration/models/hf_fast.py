@@ -157,19 +157,8 @@ class FastHFLM(HFLM):
             raise CalibrationError(
                 "The model's hidden states cannot be had: only decoder-only models are supported so far."
             )
-        while answering.left:
-            left = answering.left
-            shares = self.trust.shares([plain[n] for n in left], self._as_hf)
-            if not shares:
-                break
-            for candidate, numbers in shares:
-                error = answering.by(candidate.executor, [left[n] for n in numbers])
-                if error is not None:
-                    self.trust.lose(
-                        candidate, f"the model failed on {candidate.kind} ({named(error)})"
-                    )
-            if all(candidate.reason is None for candidate, _ in shares):
-                break
+        with self._autocast():
+            self._answer(answering)
         rest = answering.left
         if rest and self._observe is not None:
             self._observe_plainly(answering, rest)
@@ -178,6 +167,24 @@ class FastHFLM(HFLM):
             found = super()._loglikelihood_tokens(others, disable_tqdm, override_bs)
             answering.answers |= dict(zip(rest, found, strict=True))
         return [answering.answers[number] for number in range(len(plain))]
+
+    def _answer(self, answering: Answering) -> None:
+        """Have executors answer what they may; when one fails, the next goes on."""
+        while answering.left:
+            left = answering.left
+            shares = self.trust.shares([answering.plain[n] for n in left], self._as_hf)
+            for candidate, numbers in shares:
+                error = answering.by(candidate.executor, [left[n] for n in numbers])
+                if error is not None:
+                    why = f"the model failed on {candidate.kind} ({named(error)})"
+                    self.trust.lose(candidate, why)
+            if all(candidate.reason is None for candidate, _ in shares):
+                break
+
+    def _autocast(self) -> torch.autocast:
+        """As `hf` computes."""
+        dtype = self.mixed_precision_dtype
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def _one_by_one(self) -> OneByOne:
         """Raises a CalibrationError where the model has no head."""

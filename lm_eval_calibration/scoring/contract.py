@@ -68,13 +68,14 @@ class Executor(ABC, Generic[Part]):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
-        device: torch.device = next(self.model.parameters()).device
-        return device
+        """Where the model reads tokens."""
+        return device_of(self.model)
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in."""
+        """What it computes in, under autocast too."""
+        if torch.is_autocast_enabled(self.device.type):
+            return torch.get_autocast_dtype(self.device.type)
         dtype: torch.dtype = next(self.model.parameters()).dtype
         return dtype
 
@@ -156,3 +157,10 @@ class Executor(ABC, Generic[Part]):
                 yield from self._halving(part, compute)
             return
         yield answers
+
+
+def device_of(model: Any) -> torch.device:
+    """Where a model reads tokens: of one that `accelerate` has spread, where its first part runs."""
+    embeddings = model.get_input_embeddings()
+    device = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
+    return torch.device(next(model.parameters()).device if device is None else device)

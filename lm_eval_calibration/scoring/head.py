@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lm_eval_calibration.scoring.contract import Answers
+from lm_eval_calibration.scoring.contract import Answers, device_of
 
 LOGIT_ELEMENTS = 1 << 24
 """Elements of the logits that are made at a time: 64 MB in float32."""
@@ -130,7 +130,7 @@ class Head:
         """What the logits are multiplied with, and their soft cap, as one short pass shows."""
         raw: list[torch.Tensor] = []
         handle = self.matrix.register_forward_hook(lambda *given: raw.append(given[2]))
-        device = self.matrix.weight.device
+        device = device_of(self._model)
         tokens = (
             torch.arange(1, 1 + SHORT_PASS, device=device) % self._vocabulary
         )  # 0: may be padding

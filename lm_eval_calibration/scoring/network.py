@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from lm_eval_calibration.scoring import attention
+from lm_eval_calibration.scoring.contract import device_of
 from lm_eval_calibration.scoring.head import text_config
 from lm_eval_calibration.scoring.plan import Prefix, Row
 
@@ -78,8 +79,7 @@ class Network:
         missing = {"position_ids", "attention_mask", self.cache_argument} - set(known)
         if missing:
             raise TypeError(f"its decoder takes no {', '.join(sorted(missing))}")
-        parameter = next(self.decoder.parameters())
-        self.device, self.dtype = parameter.device, parameter.dtype
+        self.device, self.dtype = device_of(model), next(self.decoder.parameters()).dtype
 
     def hidden(self, rows: Sequence[Row], before: KeyValues) -> torch.Tensor:
         """(B, L, H) last hidden states of rows that follow the same prefix, padded at the right."""
