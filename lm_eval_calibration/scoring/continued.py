@@ -18,7 +18,7 @@ from lm_eval_calibration.scoring import families
 from lm_eval_calibration.scoring.branches import Cached, branches, bytes_of
 from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.chunks import short_chunks
-from lm_eval_calibration.scoring.contract import Answers, Executor
+from lm_eval_calibration.scoring.contract import Answers, Executor, cheap
 from lm_eval_calibration.scoring.head import Head, arguments_of
 from lm_eval_calibration.scoring.plan import (
     Prefix,
@@ -58,14 +58,15 @@ class Continued(Executor[Row]):
         return plan_rows(inputs_of(requests, self.max_length), row_tokens=-1, **options)
 
     def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[Row]]]:
-        """From each context's middle and its end; and from the ends of several side by side.
+        """As they will be; then from each context's middle and end, and from several ends side by side.
 
         A model that drops its state shows it right behind the end.
         """
-        every = list(range(len(requests)))
-        inputs = inputs_of(requests, self.max_length)
-        yield every, [split_row(tokens, tokens.first // 2, tokens.first) for tokens in inputs]
-        yield every, [split_row(tokens, tokens.first) for tokens in inputs]
+        yield list(range(len(requests))), self.plan(requests)
+        rest = cheap(requests)
+        inputs = inputs_of([requests[n] for n in rest], self.max_length)
+        yield rest, [split_row(tokens, tokens.first // 2, tokens.first) for tokens in inputs]
+        yield rest, [split_row(tokens, tokens.first) for tokens in inputs]
 
     def batches(self, plan: Sequence[Row]) -> Iterator[list[Row]]:
         """Rows of one prefix, or of several prefixes with the same parent."""

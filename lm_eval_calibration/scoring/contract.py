@@ -12,6 +12,8 @@ import torch
 from lm_eval_calibration.scoring.sequences import Request
 
 BATCH_TOKENS = 2048
+LONG = 512
+"""Contexts of more tokens are tried once."""
 
 Part = TypeVar("Part")
 """What an executor computes with others in a batch: a row, a context with its options, a request."""
@@ -157,6 +159,13 @@ class Executor(ABC, Generic[Part]):
                 yield from self._halving(part, compute)
             return
         yield answers
+
+
+def cheap(requests: Sequence[Request]) -> list[int]:
+    """Numbers of requests to try again in other ways: all but those of a long first context, if any."""
+    first = requests[0].context if requests else []
+    rest = [n for n, request in enumerate(requests) if request.context != first]
+    return rest if rest and len(first) > LONG else list(range(len(requests)))
 
 
 def device_of(model: Any) -> torch.device:

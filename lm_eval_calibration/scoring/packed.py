@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from lm_eval_calibration.scoring.chain import Chain
-from lm_eval_calibration.scoring.contract import Answers, Executor
+from lm_eval_calibration.scoring.contract import Answers, Executor, cheap
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import KeyValues, Network
 from lm_eval_calibration.scoring.plan import Row, batches, plan_rows, split_row, targets_of
@@ -34,11 +34,11 @@ class Packed(Executor[Row]):
         return plan_rows(inputs_of(requests, self.max_length), **options)
 
     def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[Row]]]:
-        """With every context as a prefix; as rows, without the longest; short ones after two prefixes."""
-        every = list(range(len(requests)))
-        yield every, self.plan(requests, row_tokens=SMALL_ROWS)
-        yield every[1:], self.plan([requests[n] for n in every[1:]])
-        short = every[-SHORT:]
+        """As they will be; then with every context as a prefix; then short ones after two prefixes."""
+        yield list(range(len(requests))), self.plan(requests)
+        rest = cheap(requests)
+        yield rest, self.plan([requests[n] for n in rest], row_tokens=SMALL_ROWS)
+        short = rest[-SHORT:]
         inputs = inputs_of([requests[n] for n in short], self.max_length)
         yield short, [split_row(tokens, tokens.first // 2, tokens.first) for tokens in inputs]
 

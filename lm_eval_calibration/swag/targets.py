@@ -10,7 +10,7 @@ from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPP
 
 _FUSED = {"out_proj", "conv1d"}
 """Of recurrent layers: their fused kernels pass LoRA by, and peft refuses them."""
-_ATTENTION = re.compile(r"attention|attn", re.IGNORECASE)
+_ATTENTION = re.compile(r"[Aa]ttention|[Aa]ttn|MLA")
 _QUERY_OR_VALUE = re.compile(
     r"(?:^|_)(?:q|v|qv|kv|qkv|query|value)(?:_|$)|query_key_value|wqkv|qkv|^c_attn$|^wq$|^wv$",
     re.IGNORECASE,
@@ -19,9 +19,9 @@ _ELSEWHERE = re.compile(r"(?:^|\.)(?:vision|visual|audio|image|speech|encoder)",
 
 
 class Targets(NamedTuple):
-    """Names as peft takes them (`None` for its own table's), and in words where they come from."""
+    """Names as peft takes them, and in words where they come from."""
 
-    names: list[str] | None
+    names: list[str]
     said: str
 
 
@@ -32,8 +32,9 @@ def targets_of(model: Any) -> Targets:
     both at once) of its attention, in the text model of one that also sees or hears; else its linear layers.
     """
     kind = str(getattr(model.config, "model_type", ""))
-    if kind in KNOWN:
-        return Targets(None, f"those that peft has for {kind}")
+    leaves = {name.rpartition(".")[2] for name, _ in _linear_layers(model)}
+    if set(KNOWN.get(kind) or ["?"]) <= leaves:
+        return Targets(list(KNOWN[kind]), f"{', '.join(KNOWN[kind])}, as peft has it for {kind}")
     found = dict(_attention_layers(model))
     chosen = {name: leaf for name, leaf in found.items() if _QUERY_OR_VALUE.search(leaf)} or found
     if not chosen:
@@ -41,10 +42,10 @@ def targets_of(model: Any) -> Targets:
         linear = {n.rpartition(".")[2] for n, m in _linear_layers(model) if m is not head}
         names = sorted(linear - _FUSED or linear)
         return Targets(names, f"{', '.join(names)}, for no attention was found in it")
-    leaves = sorted(set(chosen.values()))
-    said = f"{', '.join(leaves)} of its attention"
-    alike = {name for name, _ in _linear_layers(model) if name.rpartition(".")[2] in leaves}
-    return Targets(leaves if alike <= set(chosen) else sorted(chosen), said)
+    names = sorted(set(chosen.values()))
+    alike = {name for name, _ in _linear_layers(model) if name.rpartition(".")[2] in names}
+    said = f"{', '.join(names)} of its attention"
+    return Targets(names if alike <= set(chosen) else sorted(chosen), said)
 
 
 def _attention_layers(model: Any) -> Iterator[tuple[str, str]]:
@@ -64,5 +65,6 @@ def _linear_layers(model: Any) -> Iterator[tuple[str, Any]]:
     for name, module in model.named_modules():
         weight = getattr(module, "weight", None)
         kind = type(module).__name__
-        if name and weight is not None and ("Linear" in kind or kind == "Conv1D"):
+        matrix = weight is not None and weight.ndim > 1
+        if name and matrix and ("Linear" in kind or kind == "Conv1D"):
             yield name, module
