@@ -57,8 +57,8 @@ def test_attention_is_found(kind: str) -> None:
 
 
 def test_pefts_table_comes_first() -> None:
-    assert targets_of(made("llama", {})).names is None
-    assert "peft has for llama" in targets_of(made("llama", {})).said
+    assert targets_of(made("llama", {})).names == ["q_proj", "v_proj"]
+    assert "as peft has it for llama" in targets_of(made("llama", {})).said
 
 
 def test_without_attention_linear_layers_are_adapted() -> None:
