@@ -24,6 +24,8 @@ PIECE = 256
 """Requests that are asked at a time where there is a cache: what a kill may cost."""
 GIVE_UP = 3
 """Requests in a row on which the base gives up, before the run does."""
+FEW = 0.1
+"""Of a piece: fewer than these without an answer are bad requests, no server that is gone."""
 SEEDED = ("TemplateAPI", "VLLM", "SGLangLM")
 """Models to which a sample's seed must be told, for they would give equal samples else."""
 
@@ -52,6 +54,7 @@ class Phases:
         self.cache: Kept | None = None
         self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
         self._in_a_row, self._heard = 0, False
+        self._piece: list[int] = []
 
     def samples(
         self,
@@ -165,6 +168,7 @@ class Phases:
             if len(piece) < len(requests):
                 end = f"{start + len(piece):,} of {len(missing):,}"
                 log.info("%s: %s, %d to %s", self.name, title, start + 1, end)
+            self._piece = piece
             self._answer(pending, piece)
             self._refuse_silence(pending)
         self._say(pending, title)
@@ -194,7 +198,7 @@ class Phases:
             self._in_a_row += 1
             reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
             log.warning("%s: a request was given up (%s).", self.name, reason)
-            if self._in_a_row >= GIVE_UP:
+            if self._in_a_row >= GIVE_UP and self._silent(pending):
                 raise error
             pending.answers[left[0]] = Failed(reason)
             return
@@ -202,6 +206,12 @@ class Phases:
         for part in (left[:half], left[half:]):
             if part:
                 self._answer(pending, part)
+
+    def _silent(self, pending: Pending) -> bool:
+        """Whether more of the piece at hand is without an answer than a few bad requests explain."""
+        answered = (pending.answers.get(i) for i in self._piece)
+        lacking = sum(a is None or isinstance(a, Failed) for a in answered)
+        return lacking >= FEW * len(self._piece)
 
     def _refuse_silence(self, pending: Pending) -> None:
         """End a run whose base answers nothing at all.
