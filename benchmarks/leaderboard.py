@@ -67,7 +67,8 @@ def write_logs(folder: Path, models: int, tasks: int, documents: int) -> None:
     for model in range(models):
         path = folder / f"model-{model:03d}" / f"results_{DATE}.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"model_name": path.parent.name, "configs": configs}))
+        told = {"model_name": path.parent.name, "chat_template": None, "configs": configs}
+        path.write_text(json.dumps(told))
     for task in range(tasks):
         lines = templates(task, documents)
         rng = np.random.default_rng(task)

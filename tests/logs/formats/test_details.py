@@ -18,6 +18,8 @@ from lm_eval_calibration.logs.formats.details.literal import value_of
 from lm_eval_calibration.report.examples import examples, has_texts
 from lm_eval_calibration.testing import check_format
 
+RELEASES = {"0.6.2": (5, 2, 0), "0.8.1": (5, 2, 0), "0.10.0": (5, 2, 0), "0.13.0": (3, 0, 1)}
+"""Tasks that are read of each release's run, those with length-normalised beliefs, and tasks left out."""
 DATE = "2024-01-02T03-04-05.000006"
 FILE = f"details_harness|arc:challenge|25_{DATE}.parquet"
 MC1 = "truthfulqa_mc1"
@@ -35,7 +37,7 @@ def write(folder: Path, *rows: dict[str, Any], name: str = FILE) -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("release", ["0.6.2", "0.13.0"])
+@pytest.mark.parametrize("release", RELEASES)
 def test_figures_are_those_that_lighteval_logged(release: str, tmp_path: Path) -> None:
     folder = unpacked(f"lighteval-{release}", tmp_path)
     results = logged(folder, "results_*.json")
@@ -48,10 +50,7 @@ def test_figures_are_those_that_lighteval_logged(release: str, tmp_path: Path) -
         if samples.normalised:
             compared += 1
             assert samples.normalised["_norm"].correct.mean() == said["acc_norm"]
-    assert (len(run.samples), compared, len(left_out)) == {
-        "0.6.2": (5, 2, 0),
-        "0.13.0": (3, 0, 1),
-    }[release]
+    assert (len(run.samples), compared, len(left_out)) == RELEASES[release]
 
 
 def test_both_releases_say_the_same_of_the_same_model(tmp_path: Path) -> None:
@@ -69,7 +68,7 @@ def test_both_releases_say_the_same_of_the_same_model(tmp_path: Path) -> None:
     assert has_texts(other) and examples(other, 2)
 
 
-@pytest.mark.parametrize("release", ["0.6.2", "0.13.0"])
+@pytest.mark.parametrize("release", RELEASES)
 def test_laws_of_lighteval_s_details(release: str, tmp_path: Path) -> None:
     folder = unpacked(f"lighteval-{release}", tmp_path)
     for path in [*folder.rglob("*winogrande*"), *folder.rglob("*hellaswag*")]:
