@@ -20,6 +20,8 @@ from lm_eval_calibration.ragged import Ragged, blocks
 MEANINGS = {
     "entropy": "of the (averaged) option probabilities, nats",
     "max_probability": "1 less the most probable option's",
+    "confidence": "1 less the one that was logged, of documents without options",
+    "score": "its negative, of tables of scores",
     "mutual_information": "between the answer and the draw, nats",
     "expected_entropy": "of the single draws, nats",
     "disagreement": "share of draws that prefer another option",
@@ -34,10 +36,15 @@ def scores(run: Run) -> dict[str, Floats]:
     Those of single draws only where the run logged them for every document.
 
     Raises:
-        InvalidInputError: a task logged confidences alone, or a file is gone.
+        InvalidInputError: some tasks logged options and others confidences or scores, or a file is gone.
     """
     parts = [_of_task(samples) for samples in run.samples.values()]
     common = [name for name in MEANINGS if all(name in part for part in parts)]
+    if not common:
+        kinds = [f"`{upstream_name(s.task)}` ({_kind(s)})" for s in run.samples.values()]
+        raise InvalidInputError(
+            f"The tasks of a run must have one kind of belief, got {', '.join(kinds)}: name the files of one kind."
+        )
     return {name: np.concatenate([part[name] for part in parts]) for name in common}
 
 
@@ -64,16 +71,20 @@ def cautions(inside: Run, outside: Run) -> list[str]:
 
 def _of_task(samples: Samples) -> dict[str, Floats]:
     p = samples.predictions
+    if p.are_scores:
+        return {"score": -p.confidence}
     if p.options is None:
-        raise InvalidInputError(
-            f"`{upstream_name(samples.task)}` ({samples.path}) logged a confidence of each document "
-            "and no options; entropy needs these."
-        )
+        return {"confidence": 1 - p.confidence}
     found = {
         "entropy": _entropy(p.options),
         "max_probability": 1 - p.confidence,
     }
     return {**found, **_logged(samples)}
+
+
+def _kind(samples: Samples) -> str:
+    p = samples.predictions
+    return "scores" if p.are_scores else "confidences" if p.options is None else "options"
 
 
 def _entropy(options: Ragged) -> Floats:

@@ -59,13 +59,17 @@ def detect_all(inside: Sequence[Run], outside: Sequence[Run], replicates: int) -
     """Tell the documents of `outside` from those of `inside` by every score that both have.
 
     Raises:
-        InvalidInputError: several runs where one is wanted.
+        InvalidInputError: several runs where one is wanted, or nothing that both have.
     """
     for name, runs in (("--in", inside), ("--out", outside)):
         if len(runs) != 1:
             labels = ", ".join(run.label for run in runs)
             raise InvalidInputError(f"`{name}` must be one run, got {len(runs)}: {labels}.")
     a, b = scores(inside[0]), scores(outside[0])
+    if not set(a) & set(b):
+        raise InvalidInputError(
+            f"`--out` must have the kind of belief that `--in` has: one has {', '.join(a)}, the other {', '.join(b)}."
+        )
     rows = [
         Row(
             name,

@@ -91,5 +91,16 @@ def test_what_is_refused(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     for one in lines:
         one |= {"filtered_resps": ["x"], "ece": [0.5, 1], "arguments": {}}
     file.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    with pytest.raises(InvalidInputError, match="no options; entropy needs these"):
+    with pytest.raises(InvalidInputError, match="one has entropy.*, the other confidence"):
         run("ood", "--in", pair[0], "--out", alone)
+    said = json.loads(run("ood", "--in", alone, "--out", alone, "--json").stdout)["scores"]
+    assert list(said) == ["confidence"] and said["confidence"]["auroc"]["value"] == 0.5
+
+
+def test_scores_are_ranked_as_they_are(tmp_path: Path) -> None:
+    for name, scores in (("in", "5 3 4"), ("out", "-1 2 3.5")):
+        rows = "".join(f"{score},1\n" for score in scores.split())
+        (tmp_path / f"{name}.csv").write_text("s,right\n" + rows)
+    table = ["--score", "s", "--correct", "right"]
+    found = run("ood", "--in", tmp_path / "in.csv", "--out", tmp_path / "out.csv", *table, "--json")
+    assert json.loads(found.stdout)["scores"]["score"]["auroc"]["value"] == pytest.approx(8 / 9)

@@ -28,8 +28,9 @@ def ood(
 ) -> None:
     """Tell unfamiliar documents from familiar ones by a model's uncertainty.
 
-    By entropy and the largest probability of any run that was logged with `--log_samples`; by
-    mutual information and disagreement too where it was one of `--model swag`.
+    By entropy and the largest probability of any run that was logged with `--log_samples` (of answers
+    without options by their confidence); by mutual information and disagreement too where it was one of
+    `--model swag`.
     """
     from lm_eval_calibration.analysis.detection import cautions
     from lm_eval_calibration.cli.formats import choose, print_text
