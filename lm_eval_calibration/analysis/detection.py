@@ -57,6 +57,9 @@ def cautions(inside: Run, outside: Run) -> list[str]:
     both = len(np.intersect1d(mine, theirs))
     if both:
         found.append(f"{both:,} document(s) are in both runs.")
+    paths = [{s.path for s in run.samples.values()} for run in (inside, outside)]
+    if not both and paths[0] & paths[1]:
+        found.append("both runs are of the same file.")
     options = [sorted(_option_counts(run)) for run in (inside, outside)]
     if options[0] != options[1]:
         found.append(

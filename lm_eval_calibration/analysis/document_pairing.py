@@ -63,7 +63,7 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False, advice: str = ALL
         parts = [tasks[name] for tasks in named]
         rows, missing = pair_rows(parts)
         left_out += [
-            f"{s.run}: {count:,} of the {len(s):,} documents of {s.task} are not in all runs"
+            f"{s.run}: {count:,} of the {len(s):,} documents{f' of {s.task}' if s.task else ''} are not in all runs"
             for s, count in zip(parts, missing, strict=True)
             if count
         ]
@@ -112,7 +112,7 @@ def _check(matched: dict[str, Samples], left_out: list[str], advice: str | None)
     if not matched:
         raise InvalidInputError(
             f"The runs have no document in common: {'; '.join(left_out)}. Were they made from the "
-            "same data?"
+            "same data, by the same framework? (Documents are known by what a framework logs of them.)"
         )
     if left_out and advice is not None:
         raise InvalidInputError(f"Not all documents match: {'; '.join(left_out)}. {advice}")

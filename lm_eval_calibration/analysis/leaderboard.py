@@ -74,7 +74,7 @@ class Leaderboard:
 
     Attributes:
         metrics: in the order asked for; `by`: the one that ranks.
-        tasks: how many documents of each.
+        tasks: how many documents of each; `counted`: of each metric, the tasks that its mean is over.
         standings: of the models.
         pooled: whether figures are those of all documents together, and no means over tasks.
         paired: whether documents were drawn for all models alike.
@@ -84,6 +84,7 @@ class Leaderboard:
     metrics: tuple[str, ...]
     by: str
     tasks: Mapping[str, int]
+    counted: Mapping[str, tuple[str, ...]]
     standings: tuple[Standing, ...]
     pooled: bool
     paired: bool
@@ -121,9 +122,10 @@ def leaderboard(
 
     Raises:
         InvalidInputError: fewer than two runs, nothing in common, a metric or task that there is
-            not, or with `require_all` something that is missing.
+            not, a metric to rank by that no task defines for all models, or with `require_all` something
+            that is missing.
     """
-    bound = [bind(name) for name in metrics]
+    bound = [bind(name) for name in dict.fromkeys(metrics)]
     by = by or bound[0].name
     if by not in [b.name for b in bound]:
         raise invalid("by", f"one of the metrics {', '.join(b.name for b in bound)}", f"`{by}`")
@@ -138,13 +140,14 @@ def leaderboard(
         together = [Scope(run.label, "", tuple(run.samples.values()), True) for run in matched]
         scopes = {"": together}
     parts = resampled_tasks(scopes, bound, replicates, not notes.unpaired, processes, progress)
-    table = _Table(parts, bound)
+    table = _Table([run.label for run in matched], parts, bound)
     standings = table.standings(matched, by)
     sizes = {task: len(each[0]) for task, each in samples.items()}
     return Leaderboard(
         metrics=tuple(b.name for b in bound),
         by=by,
         tasks=sizes,
+        counted=table.counted,
         standings=tuple(standings),
         pooled=pooled,
         paired=not notes.unpaired,
@@ -209,28 +212,62 @@ def _shortened(texts: Sequence[str], few: int = 8) -> list[str]:
 
 
 class _Table:
-    """Means over tasks of every model, and their errors."""
+    """Means over tasks of every model, and their errors.
 
-    def __init__(self, parts: Mapping[str, TaskDraws], bound: Sequence[BoundMetric]) -> None:
+    A task counts for a metric where it is defined for all models. An infinite value (of `nll`, where a right
+    option was given a probability of 0) is one: so is its model's mean then, and no other is as bad.
+    """
+
+    def __init__(
+        self, models: Sequence[str], parts: Mapping[str, TaskDraws], bound: Sequence[BoundMetric]
+    ) -> None:
         self._bound, self._parts = bound, parts
-        values = np.stack([part.values for part in parts.values()])  # (T, M, K)
-        known = np.isfinite(values).all(axis=1)  # (T, K): of all models
-        self.notes = [
-            f"{b.name} is undefined or infinite for a model in {int((~known[:, k]).sum())} of "
-            f"{len(parts)} task(s), which it leaves out"
-            for k, b in enumerate(bound)
-            if not known[:, k].all()
-        ]
-        share = known / np.maximum(known.sum(axis=0), 1)
-        self.means = np.einsum("tmk,tk->mk", np.where(known[:, None], values, 0.0), share)
-        self.means[:, ~known.any(axis=0)] = np.nan
+        self._values = np.stack([part.values for part in parts.values()])  # (T, M, K)
+        self._known = ~np.isnan(self._values).any(axis=1)  # (T, K): of all models
+        self._share = self._known / np.maximum(self._known.sum(axis=0), 1)
+        counts = self._known[:, None] & np.ones_like(self._values, bool)
+        weighted = np.multiply(
+            self._values, self._share[:, None], where=counts, out=np.zeros_like(self._values)
+        )
+        self.means = weighted.sum(axis=0)
+        self.means[:, ~self._known.any(axis=0)] = np.nan
         self.errors = np.zeros(next(iter(parts.values())).errors.shape)
-        for part, weight in zip(parts.values(), share, strict=True):
+        for part, weight in zip(parts.values(), self._share, strict=True):
             self.errors += np.nan_to_num(part.errors, nan=0.0) * weight[None, :, None]
+        names = list(parts)
+        self.counted = {
+            b.name: tuple(names[t] for t in np.flatnonzero(self._known[:, k]))
+            for k, b in enumerate(bound)
+        }
+        self.notes = [note for k in range(len(bound)) for note in self._said(models, k)]
+
+    def _said(self, models: Sequence[str], k: int) -> list[str]:
+        """What a reader must know of a metric's tasks."""
+        name, tasks = self._bound[k].name, list(self._parts)
+        notes = []
+        if not self._known[:, k].all():
+            out = [f"`{tasks[t]}`" for t in np.flatnonzero(~self._known[:, k]).tolist()]
+            undefined = np.isnan(self._values[:, :, k]).any(axis=0)
+            whose = [models[m] for m in np.flatnonzero(undefined).tolist()]
+            whose = ["all models"] if len(whose) == len(models) else whose
+            notes.append(
+                f"{name} is over {len(self.counted[name])} of {len(tasks)} task(s), without "
+                f"{', '.join(_shortened(out, 4))}, where it is undefined for {', '.join(_shortened(whose, 4))}"
+            )
+        for m in np.flatnonzero(np.isinf(self.means[:, k])).tolist():
+            at = [f"`{tasks[t]}`" for t in np.flatnonzero(np.isinf(self._values[:, m, k])).tolist()]
+            where = f" on {', '.join(_shortened(at, 4))}" if at != ["``"] else ""
+            notes.append(f"{name} of {models[m]} is infinite{where}")
+        return notes
 
     def standings(self, runs: Sequence[Run], by: str) -> list[Standing]:
         """The models, the best first."""
         k = [b.name for b in self._bound].index(by)
+        if np.isnan(self.means[:, k]).all():
+            raise InvalidInputError(
+                f"Models cannot be ranked by `{by}`: in no task is it defined for all of them. Rank by another "
+                "metric, or see what `lm-calib score` says of each."
+            )
         sign = -1.0 if bind(by).higher_is_better else 1.0
         order = np.argsort(sign * self.means[:, k], kind="stable")
         ranks = _ranks(sign * self.means[:, k])
@@ -255,24 +292,43 @@ class _Table:
     def _places(self, order: Array, k: int) -> list[int]:
         """From 1; a model shares its neighbour's unless the two differ (Holm over neighbours)."""
         pairs = list(itertools.pairwise(order.tolist()))
-        p = [
-            intervals.p_value(
-                float(self.means[a, k] - self.means[b, k]), self.errors[a, k] - self.errors[b, k]
-            )
-            for a, b in pairs
-        ]
+        p = [self._p_value(a, b, k) for a, b in pairs]
         places = [1]
         for number, adjusted in enumerate(holm(p), start=2):
             places.append(number if adjusted < LEVEL else places[-1])
         return places
 
+    def _p_value(self, a: int, b: int, k: int) -> float:
+        one, other = self.means[a, k], self.means[b, k]
+        if np.isinf(one) or np.isinf(other):  # (no replicate says anything of such a model)
+            return float(one == other)
+        return intervals.p_value(float(one - other), self.errors[a, k] - self.errors[b, k])
+
     def _figure(self, i: int, k: int, bound: BoundMetric) -> Figure:
-        return _figure(float(self.means[i, k]), self.errors[i, k], bound)
+        """A mean's interval; where no replicate differs (all answers right), that of the tasks' own."""
+        value, errors = float(self.means[i, k]), self.errors[i, k]
+        tasks = list(self._parts.values())
+        counting = np.flatnonzero(self._share[:, k]).tolist()
+        own = np.array([tasks[t].ends[i, k] for t in counting]).reshape(-1, 2)
+        if not math.isfinite(value) or np.isnan(own).any():
+            return Figure(value, math.nan, math.nan)
+        if len(counting) == 1:
+            return Figure(value, *own[0].tolist())
+        if errors.any():
+            spread = intervals.bootstrap_spread(
+                value, errors.astype(np.float64), 0.0, bound.metric.biased_upwards
+            )
+            _, low, high = spread.within(bound.metric.bounds, value)
+            return Figure(value, low, high)
+        weights = self._share[counting, k, None]
+        away = own - np.array([[tasks[t].values[i, k]] for t in counting])
+        down, up = np.sqrt(((weights * away) ** 2).sum(axis=0)).tolist()
+        return Figure(value, value - down, value + up)
 
     def _by_task(self, i: int) -> dict[str, dict[str, Figure]]:
         return {
             b.name: {
-                task: _figure(float(part.values[i, k]), part.errors[i, k], b)
+                task: Figure(float(part.values[i, k]), *part.ends[i, k].tolist())
                 for task, part in self._parts.items()
             }
             for k, b in enumerate(self._bound)
@@ -282,11 +338,3 @@ class _Table:
 def _ranks(values: Array) -> Array:
     """(M,) ranks from 1, the smallest first; equal values share the lowest of theirs, NaN the last."""
     return np.searchsorted(np.sort(values), values) + 1
-
-
-def _figure(value: float, errors: Array, bound: BoundMetric) -> Figure:
-    if not math.isfinite(value):
-        return Figure(value, math.nan, math.nan)
-    spread = intervals.bootstrap_spread(value, errors, 0.0, bound.metric.biased_upwards)
-    _, low, high = spread.within(bound.metric.bounds, value)
-    return Figure(value, low, high)

@@ -10,8 +10,9 @@ import numpy as np
 from lm_eval_calibration.analysis.scores import readable
 from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.logs.workers import workers
+from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.families import Family
+from lm_eval_calibration.metrics.families import Columns, Family
 from lm_eval_calibration.metrics.grouping import Groups, draw_groups, random_groups
 from lm_eval_calibration.metrics.resampling import CELLS, SEED
 from lm_eval_calibration.metrics.table import BoundMetric, bind
@@ -22,10 +23,14 @@ Progress = Callable[[object], None]
 
 @dataclass(frozen=True)
 class TaskDraws:
-    """A task's values (M, K) of M models and K metrics, and the replicates' errors (M, K, B)."""
+    """A task's values (M, K) of M models and K metrics, and the replicates' errors (M, K, B).
+
+    ends: (M, K, 2) of the 95 % intervals, as they are of a run that is scored alone.
+    """
 
     values: Array
     errors: Array
+    ends: Array
 
 
 def resampled_tasks(
@@ -77,6 +82,7 @@ def _part(
         weight = weight.astype(np.float64)
     values = np.full((len(scopes), len(names)), np.nan)
     errors = np.full((len(scopes), len(names), replicates), np.nan, np.float32)
+    ends = np.full((len(scopes), len(names), 2), np.nan)
     for i, scope in enumerate(scopes):
         if weight is None or len(scope.predictions) != count:
             own = random_groups(len(scope.predictions), rng)
@@ -84,15 +90,15 @@ def _part(
         else:
             own, drawn = groups, weight
         for suffix, predictions, stems in readable(scope, names):
-            for stem, value, error in _of_model(predictions, stems, own, drawn):
+            for stem, value, error, low_high in _of_model(predictions, stems, own, drawn):
                 k = names.index(stem + suffix)
-                values[i, k], errors[i, k] = value, error
-    return TaskDraws(values, errors)
+                values[i, k], errors[i, k], ends[i, k] = value, error, low_high
+    return TaskDraws(values, errors, ends)
 
 
 def _of_model(
     predictions: Predictions, stems: Sequence[str], groups: Groups, weight: Array
-) -> Iterable[tuple[str, float, Array]]:
+) -> Iterable[tuple[str, float, Array, tuple[float, float]]]:
     by_family: dict[Family, list[BoundMetric]] = {}
     for metric in (bind(stem) for stem in stems):
         by_family.setdefault(metric.metric.family, []).append(metric)
@@ -103,6 +109,21 @@ def _of_model(
             value = float(metric.value(columns))
             if np.isfinite(value):
                 drawn = resampled.draws(metric.score) - resampled.centre(metric.score)
-                yield metric.name, value, drawn.astype(np.float32)
+                ends = _ends(metric, columns, value, drawn)
+                yield metric.name, value, drawn.astype(np.float32), ends
             else:  # (nor is any replicate that holds such a document)
-                yield metric.name, value, np.full(len(weight), np.nan, np.float32)
+                missing = np.full(len(weight), np.nan, np.float32)
+                yield metric.name, value, missing, (np.nan, np.nan)
+
+
+def _ends(metric: BoundMetric, columns: Columns, value: float, drawn: Array) -> tuple[float, float]:
+    """The interval of a task alone; one document says nothing of others."""
+    if len(columns[0]) < 2:
+        return np.nan, np.nan
+    closed_form = metric.metric.family.closed_form
+    if closed_form is not None:
+        spread = closed_form(columns, value)
+    else:
+        spread = intervals.bootstrap_spread(value, drawn, 0.0, metric.metric.biased_upwards)
+    _, low, high = spread.within(metric.metric.bounds, value)
+    return low, high

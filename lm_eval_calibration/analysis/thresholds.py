@@ -103,6 +103,8 @@ def few_classes(samples: Samples) -> tuple[str, ...] | None:
 def refuse_shared(a: Samples, b: Samples) -> None:
     """Raises `InvalidInputError` if a document is in both."""
     both = len(np.intersect1d(a.doc_hash, b.doc_hash))
+    if a.path == b.path and not len(a.doc_hash):
+        both = len(b)  # (a table's rows against themselves)
     if both:
         raise InvalidInputError(
             f"{both:,} document(s) of `{b.task}` are in both runs: a threshold that was chosen on "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,11 @@ from lm_eval_calibration.logs import Run
 
 
 class Block(NamedTuple):
-    """The block, as values and as text."""
+    """The block, as values and as text, and which figures it has not."""
 
     values: list[dict[str, Any]]
     text: str
+    left_out: list[str]
 
 
 def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -> Block:
@@ -32,7 +34,13 @@ def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -
     run = runs[0]
     scored = [s for s in score_runs(runs, metrics or METRICS, replicates) if not s.scope.pooled]
     index = model_index(run, scored)
-    return Block(index, as_yaml(index))
+    left_out = [
+        f"{name} of {s.scope.name or 'all documents'} is {e.value}"
+        for s in scored
+        for name, e in s.estimates.items()
+        if not math.isfinite(e.value)
+    ]
+    return Block(index, as_yaml(index), left_out)
 
 
 def into(path: Path, found: Block) -> None:

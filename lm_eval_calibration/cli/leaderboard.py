@@ -27,9 +27,9 @@ from lm_eval_calibration.cli.formats import (
     terminal_table,
     titled,
 )
+from lm_eval_calibration.cli.outputs import check_page
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.errors import OutputError
-from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.metrics.evaluate import applicable
@@ -73,10 +73,11 @@ def rank_runs(
 
 
 def _defaults(runs: Sequence[Run]) -> list[str]:
-    """The metrics that are shown if none is asked for: of scores those that need no probabilities."""
+    """The metrics that are shown if none is asked for: those that all runs' beliefs allow."""
     every = [s.predictions for run in runs for s in run.samples.values()]
-    scores = [p for p in every if p.are_scores]
-    return applicable(scores[0], (*METRICS, "aurc")) if scores else list(METRICS)
+    scores = [p for p in every if p.are_scores] or [p for p in every if p.options is None]
+    listed = (*METRICS, "aurc") if scores and scores[0].are_scores else METRICS
+    return applicable(scores[0], listed) if scores else list(listed)
 
 
 def check(output: Path | None, records: Path | None, overwrite: bool) -> None:
@@ -89,7 +90,7 @@ def check(output: Path | None, records: Path | None, overwrite: bool) -> None:
     from lm_eval_calibration.report.pages import template
 
     if output is not None:
-        check_file(output, PAGE, overwrite=overwrite)
+        check_page(output, overwrite=overwrite)
         template("leaderboard.html")
     if records is not None and records.exists() and not records.is_dir():
         raise OutputError(f"`{records}` is no folder: name one for --every-eval-ever.")
@@ -166,6 +167,7 @@ def _as_json(board: Leaderboard) -> dict[str, Any]:
         "by": board.by,
         "pooled": board.pooled,
         "tasks": dict(board.tasks),
+        "counted": {name: list(tasks) for name, tasks in board.counted.items()},
         "notes": list(board.notes),
         "models": [
             {
@@ -196,5 +198,5 @@ def _flat(board: Leaderboard, s: Standing) -> Iterator[dict[str, Any]]:
             "value": figure.value,
             "low": figure.low,
             "high": figure.high,
-            "tasks": len(board.tasks),
+            "tasks": len(board.counted[name]),
         }

@@ -112,7 +112,9 @@ def _title(found: Detected) -> str:
 
 
 def _name(run: Run) -> str:
-    tasks = ", ".join(run.samples) or run.label or "all documents"
+    named = [name for name in run.samples if name]
+    files = dict.fromkeys(s.path.name for s in run.samples.values())
+    tasks = ", ".join(named) or run.label or ", ".join(files)
     return tasks if len(run.samples) < 4 else f"{len(run.samples)} tasks of {run.label}"
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_calibration.files import is_stream
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.files import PAGE, check_file, is_stream
 from lm_eval_calibration.texts import printable
 
 Overwrite = Annotated[
@@ -23,3 +24,15 @@ def say_where(path: Path, err: bool = False) -> None:
     """Print where something was written, unless it went to whoever reads standard output."""
     if not is_stream(path):
         typer.echo(printable(str(path.resolve())), err=err)
+
+
+def check_page(path: Path, *, overwrite: bool = False) -> None:
+    """Make sure that a page can be written.
+
+    Raises:
+        InvalidInputError: the path's ending is that of something else.
+        OutputError: something else stands there, or the place cannot be written to.
+    """
+    if path.suffix.lower() not in ("", ".html", ".htm"):
+        raise invalid("--output", "a file that ends in .html: it is a page", f"`{path}`")
+    check_file(path, PAGE, overwrite=overwrite)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lm_eval_calibration.cli.outputs import check_page
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import PAGE, check_file, check_folder
+from lm_eval_calibration.files import check_folder
 from lm_eval_calibration.logs import Run, scopes
 
 SLOW_SCOPES = 8
@@ -23,7 +24,7 @@ def check(output: Path, figures: Path | None, overwrite: bool) -> None:
     """
     from lm_eval_calibration.report.figures import FIGURES
 
-    check_file(output, PAGE, overwrite=overwrite)
+    check_page(output, overwrite=overwrite)
     if figures is not None:
         if figures.resolve() == output.resolve():
             raise invalid("--figures", "another place than --output", f"`{figures}` for both")

@@ -89,4 +89,4 @@ def _is_marked(e: Estimate) -> bool:
 
 def is_outside(e: Estimate) -> bool:
     """Whether the value lies outside what a calibrated model would score."""
-    return e.null is not None and not e.null.low <= e.value <= e.null.high
+    return e.null is not None and (e.value < e.null.low or e.value > e.null.high)

@@ -51,7 +51,12 @@ def load(
     else:
         with unpacking(paths) as progress:
             runs, left_out = read_table(
-                paths, columns, skip_bad=skip_bad, apart=one_each, step=progress
+                paths,
+                columns,
+                skip_bad=skip_bad,
+                apart=one_each,
+                by_file=not to_fit,
+                step=progress,
             )
     mapped = calibrator is not None or to_fit
     notes = [note for note in _notes(runs) if not (mapped and AS_SCORES in note)]

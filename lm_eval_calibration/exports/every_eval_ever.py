@@ -124,7 +124,7 @@ def _results(
                     "evaluation_name": task or "all tasks pooled",
                     "source_data": _source(run, task, count),
                     "metric_config": _metric(metric),
-                    "score_details": _score(figure, count, replicates),
+                    "score_details": _score(figure, count, replicates, _closed_form(metric, task)),
                 }
             )
     return found, left_out
@@ -163,16 +163,22 @@ def _bound(value: float) -> float | str:
     return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _score(figure: Figure, count: int, replicates: int) -> dict[str, Any]:
+def _closed_form(metric: str, task: str) -> bool:
+    """Whether a figure's interval needs no replicates."""
+    return bool(task) and bind(metric).metric.family.closed_form is not None
+
+
+def _score(figure: Figure, count: int, replicates: int, closed_form: bool) -> dict[str, Any]:
     uncertainty: dict[str, Any] = {"num_samples": count}
     if math.isfinite(figure.low) and math.isfinite(figure.high):
         uncertainty["confidence_interval"] = {
             "lower": figure.low,
             "upper": figure.high,
             "confidence_level": 0.95,
-            "method": "bootstrap over documents",
+            "method": "closed form" if closed_form else "bootstrap over documents",
         }
-        uncertainty["num_bootstrap_samples"] = replicates
+        if not closed_form:
+            uncertainty["num_bootstrap_samples"] = replicates
     return {"score": figure.value, "uncertainty": uncertainty}
 
 
@@ -199,4 +205,6 @@ def _place(model: str) -> Path:
 
 def _portable(name: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9._+ -]+", "_", name).strip(". ")[:150] or "model"
+    if not name.isascii():  # (names that differ must not become one)
+        safe += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return f"{safe}_" if _RESERVED.fullmatch(safe.split(".")[0]) else safe

@@ -37,12 +37,17 @@ def model_index(run: Run, scored: Sequence[Scored]) -> list[dict[str, Any]]:
     """
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
-    name, found = origin(run).model.rpartition("/")[2], []
+    name, found = origin(run).model.rpartition("/")[2] or _of_file(run), []
     for s in scored:
         if results := _eval_results(run, s):
             # (one by one: the hub's own merges tasks that were made of the same data)
             found += eval_results_to_model_index(name, results)[0]["results"]
     return [{"name": name, "results": found}]
+
+
+def _of_file(run: Run) -> str:
+    """What a run that names no model is called by."""
+    return next((s.path.stem for s in run.samples.values()), "")
 
 
 def _eval_results(run: Run, s: Scored) -> list[Any]:

@@ -73,7 +73,7 @@ def dataset(run: Run, task: str) -> Dataset:
     """What the documents of a task were read from, as the run's results have it."""
     for results in run.results:
         for name, config in part(results, "configs").items():
-            if upstream_name(name) == task and isinstance(config, Mapping):
+            if upstream_name(name) == upstream_name(task) and isinstance(config, Mapping):
                 return _dataset(config)
     return Dataset(None, None, None, None)
 

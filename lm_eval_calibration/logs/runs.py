@@ -12,6 +12,7 @@ from lm_eval_calibration.logs.contract import Asked, Format, Left, Progress
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.nothing import check_whole, no_logs, nothing_in
+from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.secret_places import RESULTS
 from lm_eval_calibration.logs.sources import expanded, labelled
@@ -252,15 +253,22 @@ def _merged(found: Iterable[Left]) -> list[Left]:
     return list(merged.values())
 
 
+def _longer(label: str, place: Path) -> str:
+    """A label with where its folder is; of one that is named by the model only what is above it."""
+    return str(place.parent / label if short_model_name(place.name) == label else place)
+
+
 def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:
     """The labels, with as much of the folder, or a number, as makes each of them unique."""
     twice = {label for label in labels if labels.count(label) > 1}
     if not twice:
         return labels
-    places = [folder.resolve() for folder in folders]
+    places = [Path(os.path.abspath(as_given(str(folder.resolve())))) for folder in folders]
     shared = Path(os.path.commonpath(places))
     longer = [
-        redact(str(place.relative_to(shared))) if label in twice and place != shared else label
+        redact(_longer(label, place.relative_to(shared)))
+        if label in twice and place != shared
+        else label
         for label, place in zip(labels, places, strict=True)
     ]
     return [

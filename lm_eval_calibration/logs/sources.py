@@ -15,8 +15,10 @@ from lm_eval_calibration.logs.remote import fetched, is_address
 def labelled(argument: str) -> tuple[str, str]:
     """`label=path` taken apart; a path that exists under the whole name is a path."""
     label, equals, path = argument.partition("=")
-    if not equals or not label or "/" in label or os.path.exists(argument):
+    if not equals or not label or os.path.exists(argument):
         return "", argument
+    if "/" in label and not (os.path.exists(path) or is_address(path) or glob.has_magic(path)):
+        return "", argument  # (a path that has such a sign in it)
     return label, path
 
 

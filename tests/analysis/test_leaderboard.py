@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm_eval_calibration.analysis.leaderboard import Leaderboard, Rank, leaderboard
+from lm_eval_calibration.analysis.leaderboard import Figure, Leaderboard, Rank, leaderboard
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.metrics import evaluate
@@ -126,7 +126,9 @@ def test_what_is_undefined_in_a_task_is_left_out_of_the_mean() -> None:
     easy = Samples("one", "z", Path("z"), sure, doc_hash=np.arange(50, dtype=np.uint64))
     runs = [Run(r.label, {**r.samples, "z": easy}) for r in (made("one", 1.0), made("two", 0.2))]
     board = leaderboard(runs, ["acc", "auroc"], **few)
-    assert any("auroc is undefined" in note and "1 of 4" in note for note in board.notes)
+    (note,) = [note for note in board.notes if note.startswith("auroc")]
+    assert note == "auroc is over 3 of 4 task(s), without `z`, where it is undefined for all models"
+    assert board.counted == {"acc": ("a", "b", "c", "z"), "auroc": ("a", "b", "c")}
     of_three = leaderboard([made("one", 1.0), made("two", 0.2)], ["auroc"], **few)
     assert board.standings[0].figures["auroc"].value == pytest.approx(
         of_three.standings[0].figures["auroc"].value
@@ -152,6 +154,48 @@ def test_an_infinite_figure_is_said_and_ranks_last() -> None:
     certain = Predictions.from_options([[0.0, -np.inf]] * N, [1] * N)
     lost = {t: replace(s, predictions=certain) for t, s in made("lost", 0.0).samples.items()}
     board = leaderboard([Run("lost", lost), made("one", 1.0)], ["acc", "nll"], **few)
-    assert any("nll is undefined or infinite" in note for note in board.notes)
+    assert "nll of lost is infinite on `a`, `b`, `c`" in board.notes
     assert [s.model for s in board.standings] == ["one", "lost"]
     assert np.isinf(board.standings[1].tasks["nll"]["a"].value)
+
+
+def test_one_infinite_task_is_an_infinite_mean() -> None:
+    best, other = made("best", 3.0), made("other", 0.2)
+    certain = Predictions.from_options([[0.0, -np.inf]] * N, [1] * N)
+    lost = {**best.samples, "b": replace(best.samples["b"], predictions=certain)}
+    board = leaderboard([Run("best", lost), other], ["acc", "nll"], by="nll", **few)
+    assert [(s.model, s.place, s.rank.value) for s in board.standings] == [
+        ("other", 1, 1),
+        ("best", 2, 2),
+    ]
+    assert np.isinf(board.standings[1].figures["nll"].value)
+    means = [board.standings[0].tasks["nll"][t].value for t in "abc"]
+    assert board.standings[0].figures["nll"].value == pytest.approx(np.mean(means))
+    assert "nll of best is infinite on `b`" in board.notes
+
+
+def test_a_metric_that_is_named_twice_is_one() -> None:
+    runs = [made("one", 1.0), made("two", 0.2)]
+    twice = leaderboard(runs, ["acc", "ece", "acc"], **few)
+    assert twice.metrics == ("acc", "ece")
+    assert twice.standings == leaderboard(runs, ["acc", "ece"], **few).standings
+
+
+def test_all_right_is_no_certainty() -> None:
+    sure = Predictions.from_options([[9.0, 0.0]] * N, [0] * N)
+    right = {t: replace(s, predictions=sure) for t, s in made("right", 0.0).samples.items()}
+    board = leaderboard([Run("right", right), made("one", 1.0)], ["acc"], **few)
+    alone = evaluate(sure, ["acc"])["acc"]
+    (first, _) = board.standings
+    assert first.tasks["acc"]["a"] == Figure(1.0, alone.low, 1.0)
+    assert alone.low < first.figures["acc"].low < 1.0 == first.figures["acc"].high
+
+
+def test_what_no_task_defines_ranks_nobody() -> None:
+    sure = Predictions.from_options([[9.0, 0.0]] * N, [0] * N)
+    runs = [
+        Run(label, {t: replace(s, predictions=sure) for t, s in made(label, 0.0).samples.items()})
+        for label in ("one", "two")
+    ]
+    with pytest.raises(InvalidInputError, match="cannot be ranked by `auroc`"):
+        leaderboard(runs, ["acc", "auroc"], by="auroc", **few)

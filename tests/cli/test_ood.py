@@ -91,7 +91,7 @@ def test_what_is_refused(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     for one in lines:
         one |= {"filtered_resps": ["x"], "ece": [0.5, 1], "arguments": {}}
     file.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    with pytest.raises(InvalidInputError, match="one has entropy.*, the other confidence"):
+    with pytest.raises(InvalidInputError, match=r"one has entropy.*, the other confidence"):
         run("ood", "--in", pair[0], "--out", alone)
     said = json.loads(run("ood", "--in", alone, "--out", alone, "--json").stdout)["scores"]
     assert list(said) == ["confidence"] and said["confidence"]["auroc"]["value"] == 0.5

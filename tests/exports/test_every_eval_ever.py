@@ -66,8 +66,17 @@ def test_what_the_results_tell_is_in_it(tmp_path: Path, runs: list[Run]) -> None
         "hf_split": "test", "samples_number": 40,
     }  # fmt: skip
     assert second["source_data"] == {"dataset_name": "mine", "source_type": "other"}
+    twin = replace(runs[0], samples={f"calib_{t}": s for t, s in runs[0].samples.items()})
+    (beside, _) = written(tmp_path, [twin, runs[1]], organization="Mine")
+    assert beside["evaluation_results"][0]["source_data"]["hf_repo"] == "allenai/ai2_arc"
     assert unknown["eval_library"]["version"] == "unknown"
     assert "evaluation_timestamp" not in unknown
+
+
+def test_models_of_any_script_have_a_place_each(tmp_path: Path, runs: list[Run]) -> None:
+    named = [replace(run, label=label, results=()) for run, label in zip(runs, "甲乙", strict=True)]
+    written(tmp_path, named)
+    assert len({path.parent for path in tmp_path.rglob("*.json")}) == 2
 
 
 def test_figures_are_the_leaderboards(tmp_path: Path, runs: list[Run]) -> None:

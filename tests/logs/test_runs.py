@@ -95,6 +95,8 @@ def test_labels(write: Write, tmp_path: Path) -> None:
     named, _ = read_runs([f"before={first}", f"after={second}"])
     assert [run.label for run in named] == ["before", "after"]
     assert named[0].samples["toy"].run == "before"
+    (owned,), _ = read_runs([f"org/tiny={first}"])
+    assert owned.label == "org/tiny"
     same, _ = read_runs([f"x={first}", f"x={first}"])
     assert len({run.label for run in same}) == 2
 

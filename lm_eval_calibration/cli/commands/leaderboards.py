@@ -11,6 +11,7 @@ from lm_eval_calibration.cli.arguments import runs as options
 from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.outputs import Overwrite, say_where
+from lm_eval_calibration.errors import invalid
 
 
 @app.command()
@@ -65,6 +66,8 @@ def leaderboard(
     check(output, every_eval_ever, overwrite)
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     chosen = None if tasks is None else [t.strip() for t in tasks.split(",") if t.strip()]
+    if chosen == []:
+        raise invalid("--tasks", "names of tasks, separated by commas", "none")
     read = load(runs, skip_bad, table, filter_name=filter_name)
     board = rank_runs(
         read, names, by, chosen, pooled=pooled, require_all=require_all, replicates=replicates

@@ -33,10 +33,11 @@ def card(
 ) -> None:
     """Print the `model-index` block of a hub model card, with intervals; of one model's run."""
     from lm_eval_calibration.cli.card import block, into
-    from lm_eval_calibration.cli.source import load
+    from lm_eval_calibration.cli.source import load, say
 
     names = options.names(metrics)
     found = block(load(runs, skip_bad, table, filter_name=filter_name), names, replicates)
+    say([f"not in the card: {text}." for text in found.left_out])
     if add is None:
         typer.echo(found.text, nl=False)
     else:

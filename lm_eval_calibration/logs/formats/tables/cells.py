@@ -21,6 +21,15 @@ def brief(value: Any) -> str:
     return text if len(text) < 60 else text[:60] + "..."
 
 
+def got(value: Any) -> str:
+    """What came, for a message.
+
+    >>> got("b"), got(None)
+    ('`b`', 'an empty cell')
+    """
+    return f"`{brief(value)}`" if text_of(value) else "an empty cell"
+
+
 def text_of(value: Any) -> str:
     """A cell as text without spaces around it, whole numbers without a point; "" if it is empty.
 

@@ -13,6 +13,7 @@ from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.formats.harness.lines import lines_of
 from lm_eval_calibration.logs.formats.tables.contract import Wanted
+from lm_eval_calibration.logs.formats.tables.csv_rows import csv_rows
 from lm_eval_calibration.logs.nothing import check_whole
 
 if TYPE_CHECKING:
@@ -48,23 +49,9 @@ def blocks(
         )
     if ending == ".jsonl":
         return _json_lines(path, wanted, bad, known)
-    return (_parquet if ending == ".parquet" else _csv)(path, wanted, known)
-
-
-def _csv(path: Path, wanted: Wanted, known: dict[str, None]) -> Iterator[DataFrame]:
-    import pandas as pd
-
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        names = _found(path, wanted, list(pd.read_csv(path, nrows=0, sep=separator).columns), known)
-        with pd.read_csv(
-            path, usecols=names, dtype=str, chunksize=BLOCK_ROWS, sep=separator
-        ) as parts:
-            for block in parts:
-                block.index += 1
-                yield block
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path} cannot be read as CSV: {error}.") from None
+    if ending == ".parquet":
+        return _parquet(path, wanted, known)
+    return csv_rows(path, lambda there: _found(path, wanted, there, known), bad, BLOCK_ROWS)
 
 
 def _parquet(path: Path, wanted: Wanted, known: dict[str, None]) -> Iterator[DataFrame]:

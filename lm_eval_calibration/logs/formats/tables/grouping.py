@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def runs_of(
-    rows: DataFrame, files: Sequence[TableFile], kind: Kind, *, apart: bool = False
+    rows: DataFrame,
+    files: Sequence[TableFile],
+    kind: Kind,
+    *,
+    apart: bool = False,
+    by_file: bool = False,
 ) -> list[Run]:
     """The runs, in the order of the rows.
 
@@ -29,11 +34,14 @@ def runs_of(
         files: by number.
         kind: which makes predictions of them.
         apart: see `read_table`.
+        by_file: likewise.
 
     Raises:
         InvalidInputError: a label before several models, or a model's task in two paths.
     """
-    rows = _named(rows, files, apart)
+    rows = _named(rows, files, apart or by_file)
+    if apart:
+        _check_apart(rows, files)
     predictions = kind.predictions(rows.index.to_numpy(dtype=np.intp))
     rows = rows.reset_index(drop=True)
     labels, notes = _labels(rows["run"].unique()), kind.notes()
@@ -54,7 +62,7 @@ def runs_of(
     return [Run(label, samples) for label, samples in runs.items()]
 
 
-def _named(rows: DataFrame, files: Sequence[TableFile], apart: bool) -> DataFrame:
+def _named(rows: DataFrame, files: Sequence[TableFile], by_file: bool) -> DataFrame:
     """With the labels that stand before paths, or the files' names where runs are to be told apart."""
     place = np.array([file.place for file in files])[rows["file"]]
     kept = []
@@ -64,11 +72,9 @@ def _named(rows: DataFrame, files: Sequence[TableFile], apart: bool) -> DataFram
         models = mine["run"].unique().tolist()
         if file.label:
             mine = _of_label(mine, file, models)
-        elif apart and models == [""]:
+        elif by_file and models == [""]:
             mine = mine.assign(run=file.name)
         kept.append(mine.assign(place=number))
-    if apart:
-        _check_apart(kept, files)
     import pandas as pd
 
     return pd.concat(kept)
@@ -85,11 +91,10 @@ def _of_label(rows: DataFrame, file: TableFile, models: Sequence[str]) -> DataFr
     return rows.assign(run=file.label)
 
 
-def _check_apart(parts: Sequence[DataFrame], files: Sequence[TableFile]) -> None:
+def _check_apart(rows: DataFrame, files: Sequence[TableFile]) -> None:
     """Refuse a model's task that stands in two paths: they are one run, and cannot be compared."""
     first: dict[tuple[str, str], int] = {}
-    for part in parts:
-        number = int(part["place"].iloc[0])
+    for number, part in rows.groupby("place", sort=False):
         for run, task in part[["run", "task"]].drop_duplicates().itertuples(index=False):
             other = first.setdefault((run, task), number)
             mine, theirs = (next(f for f in files if f.place == each) for each in (number, other))

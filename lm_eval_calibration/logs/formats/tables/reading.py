@@ -32,6 +32,7 @@ def read_table(
     *,
     skip_bad: bool = False,
     apart: bool = False,
+    by_file: bool = False,
     step: Step | None = None,
 ) -> tuple[list[Run], list[str]]:
     """Read tables as runs, one for each model.
@@ -43,6 +44,8 @@ def read_table(
         skip_bad: leave out rows that cannot be read, and say how many.
         apart: whether what several paths hold is several runs, as when they are compared; those of which
             no column and no path names the model are called by their file.
+        by_file: whether several paths of which no column and no path names the model are called by their
+            files, as with `apart`.
         step: called with the number of bytes unpacked or copied since the last call.
 
     Returns:
@@ -58,7 +61,7 @@ def read_table(
     for file in files_of([str(path) for path in paths], columns, step):
         table.read(file)
     table.settle()
-    runs = runs_of(table.rows(), table.files, kind, apart=apart)
+    runs = runs_of(table.rows(), table.files, kind, apart=apart, by_file=by_file and len(paths) > 1)
     return runs, table.left_out
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_in
+from lm_eval_calibration.logs.formats.tables.cells import got, numbers_in, numbers_of, text_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad, Wanted
 from lm_eval_calibration.logs.formats.tables.verdicts import Verdicts
@@ -37,9 +37,18 @@ class Stated:
         must = "a finite number" if self._scores else "in [0, 1]"
         cells = block[self._column].tolist()
         return {
-            int(row): f"`{self._column}` must be {must}, got `{brief(cells[row])}`"
+            int(
+                row
+            ): f"`{self._column}` must be {must}, got {got(cells[row])}{self._hint(cells[row])}"
             for row in np.flatnonzero(~good)
         }
+
+    def _hint(self, cell: object) -> str:
+        """What to do about percentages."""
+        text = text_of(cell)
+        number = numbers_of(np.array([text.removesuffix("%")], dtype=object))[0]
+        percent = not self._scores and (text.endswith("%") or 1 < number <= 100)
+        return ": if these are percentages, divide them by 100" if percent else ""
 
     def settle(self, columns: Collection[str]) -> Bad:
         """Decide what a verdict is."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.harness.line import shown
-from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_of, texts_of
+from lm_eval_calibration.logs.formats.tables.cells import got, numbers_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad
 from lm_eval_calibration.logs.formats.tables.verdict_cells import VerdictCells
@@ -50,7 +50,7 @@ class Verdicts:
         if not self._compare:
             said = _said(rows[self._column], self._cells)
             for row in np.flatnonzero(np.isnan(said)):
-                self._neither[self._count + int(row)] = brief(rows[self._column].iloc[row])
+                self._neither[self._count + int(row)] = got(rows[self._column].iloc[row])
             self._said.append(said)
         if self._other is not None and self._other in rows:
             self._equal.take(texts_of(rows[self._column]), texts_of(rows[self._other]))
@@ -78,7 +78,7 @@ class Verdicts:
         if self._cells is not None:
             self._cells.check()
         return {
-            row: f"`{self._column}` must be 0 or 1 (or true or false), got `{cell}`; "
+            row: f"`{self._column}` must be 0 or 1 (or true or false), got {cell}; "
             f"write --correct {self._column}=VALUE for a value that means right"
             for row, cell in self._neither.items()
         }
