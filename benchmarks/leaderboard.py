@@ -95,9 +95,9 @@ def row(
         f"{size:.2f}",
         what,
         f"{seconds:.1f}",
-        verdict(seconds, TARGET_SECONDS) if aimed else "",
+        verdict(seconds, below=TARGET_SECONDS) if aimed else "",
         f"{peak:.2f}",
-        verdict(peak, TARGET_GB) if aimed else "",
+        verdict(peak, below=TARGET_GB) if aimed else "",
     ]
 
 
