@@ -3,6 +3,7 @@
 CalibrationError
 ├── InvalidInputError (also a ValueError)
 │   └── UnknownNameError
+├── HarnessError
 ├── OutputError (also an OSError)
 └── MissingExtraError (also an ImportError)
 """
@@ -43,6 +44,10 @@ class InvalidInputError(CalibrationError, ValueError):
 
 class UnknownNameError(InvalidInputError):
     """A name (metric, option, task) that nothing answers to."""
+
+
+class HarnessError(CalibrationError):
+    """The installed harness is none that this package knows."""
 
 
 class OutputError(CalibrationError, OSError):

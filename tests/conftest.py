@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from release import OLD
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -126,9 +127,13 @@ metric_list:
 """
     norm = metrics + "  - {metric: acc_norm, aggregation: mean, higher_is_better: true}\n"
     mutual = metrics + "  - {metric: acc_mutual_info, aggregation: mean, higher_is_better: true}\n"
-    inputs = base.replace('doc_to_text: "Question: {{question}}\\nAnswer:"', "doc_to_text: answer")
-    inputs = inputs.replace("doc_to_choice: options", "doc_to_choice: contexts")
-    inputs = inputs.replace("doc_to_target: answer", 'doc_to_target: "so on"')
+    without = "\n".join(line for line in base.splitlines() if not line.startswith("doc_to_"))
+    if OLD:
+        shape = "doc_to_text: answer\ndoc_to_choice: contexts\ndoc_to_target: so on\n"
+    else:
+        shape = "doc_to_text: contexts\ndoc_to_choice: [so on]\ndoc_to_target: answer\nmultiple_inputs: true\n"
+    inputs = f"{without}\n{shape}"
+    several = "" if OLD else "multiple_targets: true\n"
     generation = f"""
 task: toy_generate
 dataset_path: json
@@ -146,7 +151,7 @@ metric_list:
         "toy_norm": f"task: toy_norm\ntag: toy_tag\ntask_alias: norm{base}{norm}",
         "toy_plain": f"task: toy_plain\ntag: toy_tag{base}{metrics}",
         "toy_default": f"task: toy_default{base}",
-        "toy_several": f"task: toy_several{base}{norm}".replace(
+        "toy_several": f"task: toy_several{base}{several}{norm}".replace(
             "doc_to_target: answer",
             'doc_to_target: answers\nfewshot_config: {doc_to_target: "{{options[0]}}"}',
         ),

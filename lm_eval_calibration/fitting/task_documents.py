@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.tasks import TaskManager
+from lm_eval_calibration.harness.tasks import options_of as listed_options
 from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
     beliefs_of,
@@ -129,7 +130,7 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
         tokenizer_name=lm.tokenizer_name if chat else "",
     )
     gold = {
-        request.doc_id: gold_indices(task, request.doc, task.doc_to_choice(request.doc))
+        request.doc_id: gold_indices(task, request.doc, listed_options(task, request.doc))
         for request in task.instances
         if request.idx == 0
     }

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import ClassVar
 
+from lm_eval_calibration.errors import HarnessError
+from lm_eval_calibration.harness.lines import TESTED, harness_version, line_of, refusal
 from lm_eval_calibration.harness.plugin import Plugin
 from lm_eval_calibration.messages import logger
+from lm_eval_calibration.names import PREFIX
 
 log = logger("lm_eval_calibration")
 
-KNOWN_VERSIONS = ("0.4.13",)
-"""Harness releases that the test suite runs against."""
-
 PATCHES: dict[str, tuple[str, ...]] = {
-    "lm_eval.api.metrics": ("register_components",),
+    "lm_eval.api.metrics": ("register_components", "patch_stderr_for_metric"),
     "lm_eval.api.group": ("patch_group_aggregate",),
     "lm_eval.api.model": ("patch_caching", "patch_caching_lm"),
     "lm_eval.evaluator": ("patch_simple_evaluate", "patch_evaluate"),
@@ -58,7 +59,9 @@ class PatchOnImport:
         try:
             spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
         except AttributeError:  # a loader that cannot be wrapped: the harness works, without us
-            _warn_once(f"{name} comes from {spec.loader!r}, which cannot be patched. {_FALLBACK}")
+            _warn_once(
+                f"{name} comes from {spec.loader!r}, which cannot be patched: twins may be missing."
+            )
         return spec
 
 
@@ -73,40 +76,62 @@ def install(plugin: Plugin) -> None:
 
 
 def apply_patches(module: ModuleType, plugin: Plugin) -> None:
-    """Apply the patches of one harness module; a failure is one warning, never a traceback."""
-    _check_version()
+    """Apply the patches of one harness module.
+
+    A harness of no known line, and one of another release that a patch does not fit, is left as it is: a
+    run that asks for something of ours ends with one error, any other one is warned.
+    """
+    if _state.given_up:
+        return
+    _check_version(plugin)
     patches = importlib.import_module("lm_eval_calibration.harness.patches")
-    for patch in PATCHES[module.__name__]:
+    for patch in () if _state.given_up else PATCHES[module.__name__]:
         try:
             getattr(patches, patch)(module, plugin)
-        except Exception as error:  # noqa: BLE001 - whatever a future harness does, it must run
-            _warn_once(f"{patch} failed on lm-eval {harness_version()} ({error!r}). {_FALLBACK}")
+        except Exception as error:  # noqa: BLE001 - whatever a future harness does
+            what = f"{patch} failed ({type(error).__name__}: {error})"
+            _give_up(refusal(what), plugin)
+            return
 
 
-_FALLBACK = f"Twins may be missing or lack error bars; to be safe: pip install 'lm-eval=={KNOWN_VERSIONS[-1]}'."
-_said: set[str] = set()
+class _State:
+    """Of this process: what was said, and whether the harness is left alone."""
+
+    given_up = False
+    said: ClassVar[set[str]] = set()
 
 
-def harness_version() -> str:
-    """The installed harness's version, or "unknown"."""
-    import importlib.metadata  # slow to import, and needed only once the harness is
-
-    try:
-        return importlib.metadata.version("lm_eval")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+_state = _State()
 
 
-def _check_version() -> None:
+def _check_version(plugin: Plugin) -> None:
     version = harness_version()
-    if version not in KNOWN_VERSIONS:
+    if line_of(version) is None:
+        _give_up(refusal("no release of its line is known"), plugin)
+    elif version not in TESTED:
         _warn_once(
-            f"lm-eval {version} is not a version that lm-eval-calibration was tested with "
-            f"({', '.join(KNOWN_VERSIONS)}). {_FALLBACK}"
+            f"lm-eval {version} is not a version that lm-eval-calibration was tested with ({', '.join(TESTED)}): what it "
+            "needs of it is looked at before anything runs."
         )
 
 
+def _give_up(why: HarnessError, plugin: Plugin) -> None:
+    """Leave the harness as it is, and end a run that cannot do without us."""
+    _state.given_up = True
+    if _asks_for_ours(sys.argv[1:], plugin):
+        sys.stderr.write(f"{why}\n")
+        raise SystemExit(1)
+    _warn_once(f"{why} It runs as if lm-eval-calibration were not there.")
+
+
+def _asks_for_ours(arguments: Sequence[str], plugin: Plugin) -> bool:
+    """Whether a command names one of our tasks or models."""
+    named = [name for text in arguments for name in text.partition("=")[2].split(",") if name]
+    words = {*named, *(name for text in arguments for name in text.split(","))}
+    return any(word.startswith(PREFIX) or word in plugin.models for word in words)
+
+
 def _warn_once(message: str) -> None:
-    if message not in _said:
-        _said.add(message)
+    if message not in _state.said:
+        _state.said.add(message)
         log.warning(message)

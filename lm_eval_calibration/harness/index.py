@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lm_eval.api.registry import get_metric_aggregation
 from lm_eval.tasks._factory import GROUP_FIELD_NAMES
 from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.harness.lines import bridge
 from lm_eval_calibration.harness.requests import MEANS
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.names import PREFIX
@@ -182,7 +182,7 @@ def _scores_each_document(metric: Mapping[str, Any]) -> bool:
     """Whether an entry of a `metric_list` gives each document a number, so that it can be judged."""
     aggregation = metric.get("aggregation")
     if aggregation is None:
-        aggregation = get_metric_aggregation(str(metric.get("metric")))
+        aggregation = bridge().pools(str(metric.get("metric")))
     return getattr(aggregation, "__name__", aggregation) in MEANS
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lm_eval_calibration.harness.lines import bridge
 from lm_eval_calibration.harness.plugin import Plugin
 from lm_eval_calibration.harness.requests import KINDS, RECORD
+from lm_eval_calibration.names import PREFIX
 
 _MARK = "_lm_eval_calibration"
 
@@ -59,9 +61,9 @@ def patch_stderr_for_metric(evaluator_utils: ModuleType, plugin: Plugin) -> None
     The harness knows error bars for a closed list of functions; all others get "N/A". Needless
     once an aggregation may bring its own (asked for in issue 2950).
     """
-    original = evaluator_utils.stderr_for_metric
-    if getattr(original, _MARK, False):
-        return
+    original = getattr(evaluator_utils, "stderr_for_metric", None)
+    if original is None or getattr(original, _MARK, False):
+        return  # (each release line keeps it elsewhere)
 
     @functools.wraps(original)
     def stderr_for_metric(metric: Any, bootstrap_iters: int) -> Any:
@@ -91,6 +93,8 @@ def patch_simple_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
         from lm_eval_calibration.harness.index import TwinIndex, refuse_without_beliefs
 
         call = inspect.signature(original).bind(*args, **kwargs).arguments
+        if any(str(name).startswith(PREFIX) for name in call.get("tasks") or ()):
+            bridge()  # (refuses a harness that cannot be used before a model is loaded)
         model, index = call.get("model"), getattr(call.get("task_manager"), "_index", None)
         if isinstance(index, TwinIndex):
             known = get_model(model) if isinstance(model, str) else model

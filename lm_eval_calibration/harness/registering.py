@@ -7,6 +7,8 @@ from typing import Any
 
 from lm_eval.api import registry
 
+OUTPUT_TYPES = ["multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling"]
+
 
 def passthrough(items: Any) -> Any:
     """A document's row, as it is: the aggregation does the work."""
@@ -21,7 +23,7 @@ def register(aggregations: Mapping[str, Any], filters: Mapping[str, type]) -> No
         if name not in registry.metric_registry:
             up = aggregation.bound.higher_is_better
             register_metric = registry.register_metric(
-                metric=name, higher_is_better=up, aggregation=name
+                metric=name, higher_is_better=up, aggregation=name, output_type=OUTPUT_TYPES
             )
             register_metric(passthrough)
     for name, kind in filters.items():

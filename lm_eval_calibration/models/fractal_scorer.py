@@ -82,7 +82,7 @@ class FractalScorerLM(ProcessesLM):
             "`fractal-scorer` has no log-likelihoods; run calib_fractal_* tasks."
         )
 
-    def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[float]:
+    def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[Any]:
         """There are none."""
         raise InvalidInputError(
             "`fractal-scorer` has no log-likelihoods; run calib_fractal_* tasks."

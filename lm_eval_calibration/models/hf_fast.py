@@ -9,12 +9,17 @@ from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.harness.api import register_model
+from lm_eval_calibration.harness.api import (
+    get_rolling_token_windows,
+    make_disjoint_window,
+    register_model,
+    rolling_answer,
+)
+from lm_eval_calibration.harness.requests import ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
 from lm_eval_calibration.models.shared.resuming import Reported
@@ -205,13 +210,13 @@ class FastHFLM(HFLM):
                 f"{named(error)}."
             ) from error
 
-    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
         """`hf`'s, but that a text is kept once its last window is scored, and no process waits.
 
         (`hf` waits for the other processes' windows, of which none may be left in a run that goes on.)
         """
         windows = [
-            (n, w) for n, request in enumerate(requests) for w in self._windows(*request.args)
+            (n, w) for n, request in enumerate(requests) for w in self._windows(request.args[-1])
         ]
         size = self._detect_batch_size() if self.batch_size == "auto" else self.batch_size
         left = Counter(number for number, _ in windows)
@@ -224,10 +229,10 @@ class FastHFLM(HFLM):
                     totals[number] += value
                     left[number] -= 1
                     if not left[number]:
-                        text = requests[number].args
-                        self.cache_hook.add_partial("loglikelihood_rolling", text, totals[number])
+                        answer = rolling_answer(totals[number])
+                        self.cache_hook.add_partial(ROLLING, requests[number].args, answer)
                 bar.update(len(batch))
-        return totals
+        return list(map(rolling_answer, totals))
 
     def _windows(self, text: str) -> list[TokenRequest]:
         """A text's parts, none longer than the model's inputs, each token in one continuation."""

@@ -244,7 +244,7 @@ class SwagLM(FastHFLM):
         weights = (of_tensors(weight_set.weights), weight_set.dropout)
         return Computed(cache, "draw", setting(self), *base, *weights)
 
-    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
         """Of the first member's mean."""
         self._averaging = False
         try:

@@ -44,7 +44,7 @@ def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
             template_of(call["lm"], chat),
             instruction_of(call.get("system_instruction")),
             bool(call.get("fewshot_as_multiturn", False)),
-            {upstream_name(name): shots_of(task) for name, task in tasks.items()},
+            {upstream_name(task.task_name): shots_of(task) for task in tasks.values()},
             given_for_generation(),
         )
     except Exception as error:  # noqa: BLE001 - a run must not fail for what is said of it
@@ -66,9 +66,12 @@ def _record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, An
         found: dict[str, Any] = {"fingerprint": weights_of(call["lm"])}
         if prompts is not None:
             formats = {}
-            for name, task in call["task_dict"].get("tasks", {}).items():
-                known = _options(task), beliefs_of(call["lm"], task)
-                formats[upstream_name(name)] = prompts.of(upstream_name(name), *known)
+            for task in call["task_dict"].get("tasks", {}).values():
+                known, name = (
+                    (_options(task), beliefs_of(call["lm"], task)),
+                    upstream_name(task.task_name),
+                )
+                formats[name] = prompts.of(name, *known)
             found["prompts"] = to_config(formats)
         return found
     except Exception as error:  # noqa: BLE001 - likewise

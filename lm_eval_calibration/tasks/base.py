@@ -43,29 +43,13 @@ class Twin(HarnessTask):
 
     for_output_type: str
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, **places: Any) -> None:
         settings = {k: v for k, v in dict(config or {}).items() if k != "class"}
         self._twin_of = settings.pop("twin_of", None)
         self._check_output_type(settings)
         ours, upstream = split_metrics(settings.get("metric_list"))
         settings["metric_list"] = upstream
-        try:
-            super().__init__(
-                settings, data_dir=data_dir, cache_dir=cache_dir, download_mode=download_mode
-            )
-        except IndexError as error:  # the harness looks at the first one
-            if len(getattr(self, "task_docs", "unknown")):
-                raise
-            raise InvalidInputError(
-                f"Task `{settings.get('task')}` has no documents to evaluate on: its split is empty, or "
-                "`process_docs` keeps none of them."
-            ) from error
+        super().__init__(settings, **places)
         self.calibration_metrics = ours or self.default_metrics()
         self._said: set[str] = set()
         self._record()
@@ -117,7 +101,7 @@ class Twin(HarnessTask):
 
     def _record(self) -> None:
         """Name the metrics and this package's version in the run's logged configuration."""
-        upstream = self.config.metric_list or [{"metric": m} for m in self._metric_fn_list]
+        upstream = self.config.metric_list or [{"metric": m} for m in self.metric_names]
         ours = [{"metric": b.name, **b.options} for b in self.calibration_metrics]
         self.config.metric_list = [*upstream, *ours]
         twin_of = {"twin_of": self._twin_of} if self._twin_of else {}

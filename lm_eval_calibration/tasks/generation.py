@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +13,8 @@ import numpy as np
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.tasks import Answered
+from lm_eval_calibration.harness.tasks import GenerationTask as Generating
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
@@ -42,7 +45,7 @@ EXAMPLES = 4
 """Solved documents that a request carries, for a wrapper that shows some."""
 
 
-class GenerationTask(Twin):
+class GenerationTask(Twin, Generating):
     """A generation task of the harness with calibration metrics beside its own.
 
     Prompts and the upstream filters and metrics are the parent class's. Responses are envelopes of
@@ -65,11 +68,11 @@ class GenerationTask(Twin):
         Raises:
             InvalidInputError: there is none.
         """
-        self.judged_by = judging_metric(self._aggregation_list, list(self._metric_fn_list))
+        self.judged_by = judging_metric(self.mean_names, self.metric_names)
         if self.judged_by is None:
             raise InvalidInputError(
                 f"Task `{self.config.task}`: none of its metrics ("
-                f"{', '.join(self._metric_fn_list) or 'none'}) scores each document by a number, so its "
+                f"{', '.join(self.metric_names) or 'none'}) scores each document by a number, so its "
                 f"answers cannot be judged. Run `{self._twin_of or self.config.task}` instead."
             )
         self.config.metadata = {**(self.config.metadata or {}), "judged_by": self.judged_by}
@@ -86,11 +89,9 @@ class GenerationTask(Twin):
         """Those of pools."""
         return dict(DIRECTIONS)
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
-        """The harness's request, with solved examples for a wrapper."""
-        request = super().construct_requests(doc, ctx, **kwargs)
+    def carry(self, request: Any, doc: dict[str, Any]) -> None:
+        """Solved examples for a wrapper."""
         request.examples = self._examples()
-        return request
 
     def apply_filters(self) -> Any:
         """The task's filters over every candidate, each as if it were the only response."""
@@ -114,18 +115,17 @@ class GenerationTask(Twin):
             for instance, mine in zip(instances, texts, strict=True)
             for text in mine
         ]
-        for ensemble in self._filters:
-            ensemble.apply(shadows)
+        self.filter_all(shadows)
         nothing = self._nothing(instances)
         rest = iter(shadows)
         for i, (instance, envelope, mine) in enumerate(
             zip(instances, envelopes, texts, strict=True)
         ):
-            filtered = [next(rest).filtered_resps for _ in mine]
+            filtered = [self.filtered(next(rest)) for _ in mine]
             for name in filtered[0]:
                 values = [each[name] for each in filtered]
-                judged = self._judged(instance.doc, values, nothing[name][i])
-                instance.filtered_resps[name] = unpacked(envelope, judged)
+                judged = self._judged(instance.doc, values, nothing[name][i], name)
+                self.hand_over(instance, name, unpacked(envelope, judged))
         return None
 
     def _nothing(self, instances: Sequence[Any]) -> Mapping[str, list[object]]:
@@ -134,19 +134,19 @@ class GenerationTask(Twin):
         unknown: dict[str, list[object]] = defaultdict(lambda: [None] * len(docs))
         empty = [_shadow(instance, "") for instance in instances]
         try:
-            for ensemble in self._filters:
-                ensemble.apply(empty)
+            self.filter_all(empty)
         except Exception as error:  # noqa: BLE001 - a task's own filter, of a text that nobody said
             log.debug("The filters of `%s` read no empty text: %r", self.config.task, error)
             return unknown
-        for name in empty[0].filtered_resps:
-            made = [each.filtered_resps[name] for each in empty]
+        for name in self.filtered(empty[0]):
+            made = [self.filtered(each)[name] for each in empty]
             judging = self.calibration_metrics != []
-            unknown[name] = nothing_found(self._score, docs, made) if judging else made
+            score = functools.partial(self._score, filter_name=name)
+            unknown[name] = nothing_found(score, docs, made) if judging else made
         return unknown
 
-    def _judged(self, doc: Any, values: Sequence[Any], nothing: object) -> Judged:
-        scores = [self._score(doc, value) for value in values]
+    def _judged(self, doc: Any, values: Sequence[Any], nothing: object, filter_name: str) -> Judged:
+        scores = [self._score(doc, value, filter_name) for value in values]
         answered = [
             score is not None and not is_none(value, nothing)
             for value, score in zip(values, scores, strict=True)
@@ -154,28 +154,25 @@ class GenerationTask(Twin):
         labels = labelled(values, answered, self._equal())
         return Judged(tuple(values), tuple(score or 0.0 for score in scores), labels)
 
-    def _score(self, doc: Any, value: Any) -> float | None:
+    def _score(self, doc: Any, value: Any, filter_name: str) -> float | None:
         """By the judging metric; `None` where the task does not judge it."""
         if not self.calibration_metrics:  # (nothing is scored, as with --predict_only)
             return 0.0
-        found = super().process_results(doc, [value]).get(self.judged_by)
+        found = self.upstream_of(doc, value, filter_name).get(str(self.judged_by))
         return float(found) if isinstance(found, (int, float, np.number)) else None
 
     def _equal(self) -> Callable[[Any, Any], bool]:
         name = str(self.judged_by)
-        own = callable(self.config.process_results)
-        function = None if own else self._metric_fn_list.get(name)
-        found: Callable[[Any, Any], bool] = equality(
-            name, function, self._metric_fn_kwargs.get(name, {})
-        )
+        found: Callable[[Any, Any], bool] = equality(name, *self.metric_function(name))
         return found
 
-    def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+    def document(self, answered: Answered) -> dict[str, Any]:
         """The upstream metrics of the answer, and rows of its confidence and of the pool."""
+        results = answered.results
         if not results or not isinstance(results[0], Unpacked):
-            return super().process_results(doc, results)
+            return answered.upstream(results)
         found = results[0]
-        upstream = super().process_results(doc, [found.answer])
+        upstream = answered.upstream([found.answer])
         if not self.calibration_metrics:
             return upstream
         labels = found.pool.labels or ((0,) if found.answered else (None,))

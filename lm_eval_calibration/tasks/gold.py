@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lm_eval_calibration.answer_keys import indices_of
+from lm_eval_calibration.harness.tasks import answer_key
 
 
 def gold_indices(task: Any, doc: Mapping[str, Any], options: list[str]) -> list[int]:
     """Indices of the right options of `doc`; empty if its answer key names none of them.
 
     Args:
-        task: a harness `ConfigurableTask` of output type multiple_choice.
+        task: a multiple-choice task of the harness, a twin or not.
         doc: one document.
         options: the document's options, in order.
 
@@ -22,9 +23,7 @@ def gold_indices(task: Any, doc: Mapping[str, Any], options: list[str]) -> list[
     reader = ANSWER_KEYS.get(getattr(task.config.process_results, "__name__", ""))
     if reader is not None:
         return reader(doc)
-    # Tasks of Winogrande's kind put the options into the context, and the gold into doc_to_text.
-    key = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
-    return indices_of(key, options)
+    return indices_of(answer_key(task, doc), options)
 
 
 def _truthfulqa_mc2(doc: Mapping[str, Any]) -> list[int]:

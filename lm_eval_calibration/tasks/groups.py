@@ -34,7 +34,7 @@ def group_rows(
         over-confidence cancels another's under-confidence. Tasks in which the metric is undefined
         (NaN) are left out of it, with a warning.
     """
-    twins = [t for t in tasks if isinstance(t, CalibrationTask) and t.task_name in results]
+    twins = [t for t in tasks if isinstance(t, CalibrationTask) and t.row_name in results]
     rows: dict[str, Any] = {}
     ours = dict.fromkeys(b.name for t in twins for b in t.calibration_metrics)
     for metric in [*ours, *UNCERTAINTIES]:
@@ -45,7 +45,7 @@ def group_rows(
 
 def _keys(metric: str, twins: list[CalibrationTask], results: Mapping[str, Any]) -> list[str]:
     """The filters under which the twins report `metric`."""
-    found = (key.partition(",") for t in twins for key in results[t.task_name])
+    found = (key.partition(",") for t in twins for key in results[t.row_name])
     return sorted({filter_name for m, _, filter_name in found if m == metric})
 
 
@@ -58,12 +58,12 @@ def _mean_rows(
 ) -> dict[str, Any]:
     values, errors, sizes = [], [], []
     for task in twins:
-        row = results[task.task_name]
+        row = results[task.row_name]
         value = row.get(f"{metric},{filter_name}")
         if value is None or math.isnan(value):
             log.warning(
                 "Group `%s`: `%s` is undefined in `%s`, and left out of the group's mean.",
-                group, metric, task.task_name,
+                group, metric, task.row_name,
             )  # fmt: skip
             continue
         values.append(value)

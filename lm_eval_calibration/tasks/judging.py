@@ -34,15 +34,15 @@ class Judged:
     labels: tuple[int | None, ...]
 
 
-def judging_metric(aggregations: Mapping[str, Any], listed: Sequence[str]) -> str | None:
+def judging_metric(pooled: Mapping[str, str], listed: Sequence[str]) -> str | None:
     """The first of a task's metrics that scores every document by a number; `None` without any.
 
     Args:
-        aggregations: by metric.
+        pooled: by metric, the name of what pools it over documents.
         listed: the metrics, in the task's order.
     """
     for name in listed:
-        if getattr(aggregations.get(name), "__name__", "") in MEANS:
+        if pooled.get(name) in MEANS:
             return name
     return None
 
@@ -116,6 +116,7 @@ def equality(metric: str, function: Callable[..., Any] | None, options: Mapping[
         if repr(a) == repr(b):
             return True
         found = function(references=[str(a)], predictions=[str(b)], **options)
-        return bool(found[EXACT] if isinstance(found, Mapping) else found)
+        value = found[EXACT] if isinstance(found, Mapping) else found
+        return bool(value[0] if isinstance(value, list) else value)
 
     return equal

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.tasks import Answered, GenerationTask
 from lm_eval_calibration.json_text import loads
 from lm_eval_calibration.metrics.resampling import REPLICATES, SEED
 from lm_eval_calibration.metrics.sentences import FIGURES, scored, spread
@@ -79,7 +80,7 @@ class FirstErrorAggregation:
         return float(found.std(ddof=1)) if len(found) > 1 and math.isfinite(self(rows)) else "N/A"
 
 
-class SentenceTask(Twin):
+class SentenceTask(Twin, GenerationTask):
     """A task whose documents are responses that were cut into sentences, with a label for each.
 
     For `--model fractal-scorer`. `doc_to_text` is the question. A document has `sentences` (texts)
@@ -92,6 +93,7 @@ class SentenceTask(Twin):
     """
 
     for_output_type = "generate_until"
+    scores_itself = True
 
     @functools.cached_property
     def _aggregate(self) -> Callable[..., float]:
@@ -122,15 +124,14 @@ class SentenceTask(Twin):
         """The labels of its sentences."""
         return labels_of(doc)
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
-        """A request that carries the sentences."""
-        request = super().construct_requests(doc, ctx, **kwargs)
+    def carry(self, request: Any, doc: dict[str, Any]) -> None:
+        """The sentences."""
         request.sentences = [str(text) for text in doc[SENTENCES]]
-        return request
 
-    def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+    def document(self, answered: Answered) -> dict[str, Any]:
         """Rows of one response and its sentences."""
-        confidence, scores = self._read(doc, results[0])
+        doc = answered.doc
+        confidence, scores = self._read(doc, answered.results[0])
         labels = labels_of(doc)
         known = [label for label in labels if not math.isnan(label)]
         right = bool(self._aggregate(known)) if known else True

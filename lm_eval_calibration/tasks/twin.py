@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.tasks import Answered, ChoiceTask, options_of
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 from lm_eval_calibration.predictions import Predictions, length_normalised
@@ -15,10 +16,8 @@ from lm_eval_calibration.tasks.base import DocumentRows, Twin
 from lm_eval_calibration.tasks.gold import gold_indices
 from lm_eval_calibration.tasks.uncertainty import AGGREGATIONS, uncertainty_rows
 
-Response = tuple[float, bool]
 
-
-class CalibrationTask(Twin):
+class CalibrationTask(Twin, ChoiceTask):
     """A multiple-choice task of the harness with calibration metrics beside its own.
 
     Prompts, requests and the upstream metrics are the parent class's, untouched. Use it in any
@@ -41,7 +40,7 @@ class CalibrationTask(Twin):
 
     def default_metrics(self) -> list[BoundMetric]:
         """`DEFAULT_METRICS`, plain and, if asked for, length-normalised."""
-        asked = [n.suffix for n in NORMALISATIONS.values() if n.verdict in self._metric_fn_list]
+        asked = [n.suffix for n in NORMALISATIONS.values() if n.verdict in self.metric_names]
         return [bind(name + suffix) for suffix in (PLAIN, *asked) for name in DEFAULT_METRICS]
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
@@ -52,15 +51,16 @@ class CalibrationTask(Twin):
         """Those of beliefs that were stated in words."""
         return stated.directions(self.calibration_metrics)
 
-    def process_results(self, doc: dict[str, Any], results: Sequence[Response]) -> dict[str, Any]:
+    def document(self, answered: Answered) -> dict[str, Any]:
         """The upstream metrics of one document, and one small row for each of ours."""
-        upstream = super().process_results(doc, results)
+        doc, results = answered.doc, answered.results
+        upstream = answered.upstream(results)
         if not self.calibration_metrics:
             return upstream
-        options = self.doc_to_choice(doc)
+        options = options_of(self, doc)
         try:
             gold = gold_indices(self, doc, options)
-            beliefs = _Beliefs([r[0] for r in results[: len(options)]], options, gold)
+            beliefs = _Beliefs([r[0] for r in results[: len(options)]], answered.counted, gold)
             rows = {b.name: beliefs.row(b) for b in self.calibration_metrics}
         except InvalidInputError as error:
             raise InvalidInputError(self._explain(error, doc, options)) from error
@@ -99,8 +99,11 @@ class CalibrationTask(Twin):
 class _Beliefs:
     """One document's predictions, raw and normalised by length, and the rows that metrics share."""
 
-    def __init__(self, loglikelihoods: list[float], options: list[str], gold: list[int]) -> None:
-        self._lls, self._options, self._gold = loglikelihoods, options, gold
+    def __init__(
+        self, loglikelihoods: list[float], counted: Sequence[str], gold: list[int]
+    ) -> None:
+        self._lls, self._gold = loglikelihoods, gold
+        self._counted = counted[: len(loglikelihoods)]
         self._rows: dict[tuple[int, str], Any] = {}
         self.raw = Predictions.from_options([loglikelihoods], [gold])
         self._read = {PLAIN: self.raw}
@@ -108,7 +111,7 @@ class _Beliefs:
     def by(self, suffix: str) -> Predictions:
         """The predictions behind `acc`, or, by the suffix of a normalisation, behind its `acc_norm`."""
         if suffix not in self._read:
-            lengths = [NORMALISATIONS[suffix].length(option) for option in self._options]
+            lengths = [NORMALISATIONS[suffix].length(option) for option in self._counted]
             logits = length_normalised(self._lls, lengths)
             self._read[suffix] = Predictions.from_options([logits], [self._gold])
         return self._read[suffix]

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.tasks import Answered, GenerationTask
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.tasks import stated
@@ -21,7 +22,7 @@ TOKENS = 16
 """Of a label and its number in a reply."""
 
 
-class VerbalizedTask(Twin):
+class VerbalizedTask(Twin, GenerationTask):
     """A generation task that asks for a probability of every label.
 
     `doc_to_text` is the question, to which the instruction is added; `doc_to_choice` the labels;
@@ -34,17 +35,12 @@ class VerbalizedTask(Twin):
     """
 
     for_output_type = "generate_until"
+    scores_itself = True
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, **places: Any) -> None:
         told = dict((config or {}).get("metadata") or {})
         self._style: Style = style(told.get("reading", "distribution"), told.get("guesses", 3))
-        super().__init__(data_dir, cache_dir, download_mode, config)
+        super().__init__(config, **places)
 
     def default_metrics(self) -> list[BoundMetric]:
         """Those of any multiple-choice twin."""
@@ -64,18 +60,16 @@ class VerbalizedTask(Twin):
         names = self._style.names(Labels([str(label) for label in self.doc_to_choice(doc)]))
         return f"{question}\n\n{JINJA.from_string(self._style.instruction).render(**names)}"
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Any:
-        """A request that leaves room for all labels."""
-        request = super().construct_requests(doc, ctx, **kwargs)
+    def carry(self, request: Any, doc: dict[str, Any]) -> None:
+        """Room for all labels."""
         context, settings, *rest = request.args
         labels = self._style.guesses or len(self.doc_to_choice(doc))
         least = 64 + TOKENS * labels
         request.arguments = (context, {"max_gen_toks": least, **settings}, *rest)
-        return request
 
-    def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+    def document(self, answered: Answered) -> dict[str, Any]:
         """Accuracy and our metrics of one document's statement."""
-        statement = results[0]
+        doc, statement = answered.doc, answered.results[0]
         if not isinstance(statement, Statement):
             raise InvalidInputError(
                 f"Task `{self.config.task}`: each entry of `filter_list` must begin with the filter "

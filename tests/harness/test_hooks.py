@@ -10,13 +10,15 @@ from types import ModuleType
 
 import pytest
 
-from lm_eval_calibration.harness import hooks
+from lm_eval_calibration.harness import hooks, lines
 from lm_eval_calibration.plugin import OURS, install
 
 
 @pytest.fixture(autouse=True)
-def fresh_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "_said", set())
+def fresh_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks._state, "said", set())
+    monkeypatch.setattr(hooks._state, "given_up", False)
+    monkeypatch.setattr(sys, "argv", ["lm_eval"])
 
 
 def python(code: str, **environment: str) -> str:
@@ -56,8 +58,9 @@ def test_either_may_be_imported_first(first: str) -> None:
     code = (
         f"import {first}; import lm_eval_calibration, lm_eval.tasks, lm_eval.evaluator_utils as e; "
         "from lm_eval.api.group import Group; from lm_eval.tasks import TaskManager as T; "
+        "from lm_eval.api import metrics; "
         "print(all(hasattr(f, '_lm_eval_calibration') for f in "
-        "(e.stderr_for_metric, Group.aggregate, T.__init__)))"
+        "(getattr(e, 'stderr_for_metric', metrics.stderr_for_metric), Group.aggregate, T.__init__)))"
     )
     assert python(code, LM_EVAL_CALIBRATION_AUTOLOAD="0") == "True"
 
@@ -80,27 +83,59 @@ def test_patches_are_idempotent() -> None:
     assert lm_eval.tasks.manager.TaskManager.__init__ is before
 
 
-def test_unknown_harness_version_is_one_warning(
+def test_an_unknown_line_is_left_alone_with_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(hooks, "harness_version", lambda: "0.9.9")
+    monkeypatch.setattr(lines, "harness_version", lambda: "0.9.9")
     with caplog.at_level(logging.WARNING):
         for name in hooks.PATCHES:
             hooks.apply_patches(importlib.import_module(name), OURS)
     (record,) = caplog.records
-    assert "lm-eval 0.9.9" in record.message
+    assert "cannot be used with lm-eval 0.9.9" in record.message
     assert "pip install 'lm-eval==0.4.13'" in record.message
 
 
-def test_a_harness_without_our_footholds_is_one_warning_per_patch(
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--tasks", "arc_easy,calib_arc"],
+        ["--tasks=calib_sst2"],
+        ["--model", "thermometer", "--tasks", "arc_easy"],
+        ["--model=hf-fast"],
+    ],
+)
+def test_a_run_that_asks_for_ours_ends_there(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hooks, "harness_version", lambda: "0.6.0")
+    monkeypatch.setattr(lines, "harness_version", lambda: "0.6.0")
+    monkeypatch.setattr(sys, "argv", ["lm_eval", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        hooks.apply_patches(importlib.import_module("lm_eval.tasks.manager"), OURS)
+    assert stopped.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be used with lm-eval 0.6.0" in line and "lm-calib score" in line
+
+
+def test_another_release_of_a_known_line_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(hooks, "harness_version", lambda: "0.4.99")
+    with caplog.at_level(logging.WARNING):
+        for name in hooks.PATCHES:
+            hooks.apply_patches(importlib.import_module(name), OURS)
+    (record,) = caplog.records
+    assert "lm-eval 0.4.99 is not a version" in record.message
+
+
+def test_a_harness_without_our_footholds_is_given_up_once(caplog: pytest.LogCaptureFixture) -> None:
     stranger = ModuleType("lm_eval.tasks.manager")
     with caplog.at_level(logging.WARNING):
         hooks.apply_patches(stranger, OURS)
         hooks.apply_patches(stranger, OURS)
     (record,) = caplog.records
-    assert "patch_task_manager failed on lm-eval" in record.message
+    assert "patch_task_manager failed" in record.message and "as if" in record.message
 
 
 def test_missing_harness_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +145,7 @@ def test_missing_harness_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None
         raise importlib.metadata.PackageNotFoundError
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
-    assert hooks.harness_version() == "unknown"
+    assert lines.harness_version() == "unknown"
 
 
 def test_importing_one_of_our_models_hides_none_of_the_harness() -> None:

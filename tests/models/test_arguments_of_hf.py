@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from requesting import requested
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
 
@@ -24,12 +24,12 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-def asked() -> list[Instance]:
+def asked() -> list[Any]:
     found = []
     for number in range(6):
         context = f"What is item {number // 3}? " * (1 + number)
         found += [(context.strip(), f" {option}") for option in ("this", "that", "no item")]
-    return [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate([("", "this"), *found])]
+    return [requested("loglikelihood", pair, i) for i, pair in enumerate([("", "this"), *found])]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # (of torch, in flex_attention)

@@ -10,8 +10,8 @@ import families
 import pytest
 import torch
 import transformers
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from requesting import requested
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
 
@@ -64,8 +64,8 @@ def questions(seed: int, shots: int, count: int, length: int = 12) -> list[tuple
     return found
 
 
-def asked(pairs: list[tuple[str, str]]) -> list[Instance]:
-    return [Instance("loglikelihood", {}, one, i) for i, one in enumerate(pairs)]
+def asked(pairs: list[tuple[str, str]]) -> list[Any]:
+    return [requested("loglikelihood", one, i) for i, one in enumerate(pairs)]
 
 
 CALLS = [
@@ -120,7 +120,7 @@ def test_hidden_states_training_and_generation(
     assert isinstance(total, torch.Tensor) and total.requires_grad
     settings = {"until": ["."], "max_gen_toks": 4, "do_sample": False}
     prompts = [
-        Instance("generate_until", {}, (c, dict(settings)), i) for i, (c, _) in enumerate(CALLS[3])
+        requested("generate_until", (c, dict(settings)), i) for i, (c, _) in enumerate(CALLS[3])
     ]
     try:
         expected = slow.generate_until(prompts, disable_tqdm=True)

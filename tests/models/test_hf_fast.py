@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lm_eval import simple_evaluate
-from lm_eval.api.instance import Instance
+from requesting import requested
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.trust import Trust
@@ -28,11 +28,8 @@ def fast(tiny_model: Path) -> FastHFLM:
     return FastHFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
 
 
-def instances(kind: str, arguments: list[tuple[Any, ...]]) -> list[Instance]:
-    return [
-        Instance(request_type=kind, doc={}, arguments=a, idx=i)  # type: ignore[arg-type]
-        for i, a in enumerate(arguments)
-    ]
+def instances(kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
+    return [requested(kind, a, i) for i, a in enumerate(arguments)]
 
 
 def assert_same(found: list[Any], expected: list[Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from requesting import requested
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.scoring import continued, packed
@@ -86,8 +86,8 @@ def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return make
 
 
-def asked(pairs: list[tuple[str, str]]) -> list[Instance]:
-    return [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+def asked(pairs: list[tuple[str, str]]) -> list[Any]:
+    return [requested("loglikelihood", pair, i) for i, pair in enumerate(pairs)]
 
 
 def questions(words: int, count: int = 3) -> list[tuple[str, str]]:

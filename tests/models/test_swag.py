@@ -181,10 +181,10 @@ def test_the_logged_run_reads_back(
 
 def test_requests_without_options(tiny_model: Path, swag_folder: Path) -> None:
     """One continuation: the average probability; rolling and generation: the mean weights."""
-    from lm_eval.api.instance import Instance
+    from requesting import requested
 
-    def request(kind: str, *args: Any) -> Instance:
-        return Instance(kind, {}, args, 0, metadata=("t", 0, 1))
+    def request(kind: str, *args: Any) -> Any:
+        return requested(kind, args, of=("t", 0))
 
     lm = make(tiny_model, swag_folder, samples=2)
     one = lm.loglikelihood([request("loglikelihood", "ab", "cd")])[0]
@@ -314,8 +314,8 @@ def test_the_engine_is_compared_with_hf_without_the_adapter(
         "_disagreement",
         lambda self, *given: states.append(inner.disable_adapters) or compare(self, *given),
     )
-    from lm_eval.api.instance import Instance
+    from requesting import requested
 
-    lm.loglikelihood([Instance("loglikelihood", {}, ("ab", "cd"), 0, metadata=("t", 0, 1))])
+    lm.loglikelihood([requested("loglikelihood", ("ab", "cd"), of=("t", 0))])
     assert states == [True]
     assert not inner.disable_adapters

@@ -12,8 +12,8 @@ import pytest
 import torch
 from distrust import distrust
 from lm_eval import simple_evaluate
-from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
+from requesting import requested
 
 from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.calibrators.thermometer import Thermometer
@@ -217,5 +217,5 @@ def test_a_model_without_a_head_is_refused(
 def test_requests_without_options_are_hf_fasts(tiny_model: Path, thermometer_folder: Path) -> None:
     lm = make(tiny_model, thermometer_folder)
     plain = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32")
-    asked = [Instance("loglikelihood", {}, ("one", " two"), 0, ("lambada", 0, 1))]
+    asked = [requested("loglikelihood", ("one", " two"), of=("lambada", 0))]
     assert lm.loglikelihood(asked) == plain.loglikelihood(asked)

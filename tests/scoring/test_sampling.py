@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lm_eval.api.instance import Instance
+from requesting import requested
 from scipy.stats import chisquare
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
@@ -28,7 +28,7 @@ def ask(lm: FastHFLM, prompts: list[tuple[str, int | None]], batch: int = 4) -> 
     lm.batch_size_per_gpu = batch
     requests: list[Any] = []
     for prompt, number in prompts:
-        request = Instance("generate_until", {}, (prompt, GIVEN), 0)
+        request = requested("generate_until", (prompt, GIVEN))
         if number is not None:
             request.sample = number  # type: ignore[attr-defined]
         requests.append(request)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.api import rolling_answer, rolling_value
 from lm_eval_calibration.harness.requests import GENERATE, ROLLING
 from lm_eval_calibration.verbal.thinking import spoken
 
@@ -117,7 +118,8 @@ def checked(kind: str, answer: Any) -> Any:
         answer: as the base, or a cache, has it.
 
     Returns:
-        A text, a pair of a log-likelihood and a truth value, or for rolling requests a number.
+        A text, a pair of a log-likelihood and a truth value, or what the harness calls an answer to a rolling
+        request.
 
     Raises:
         UnusableError: it is of another kind, or a number that cannot be.
@@ -125,7 +127,7 @@ def checked(kind: str, answer: Any) -> Any:
     if kind == GENERATE:
         return text_of(answer)
     if kind == ROLLING:
-        return log_probability(answer)
+        return rolling_answer(log_probability(rolling_value(answer)))
     if isinstance(answer, Unscored):
         raise UnusableError(answer.reason)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:

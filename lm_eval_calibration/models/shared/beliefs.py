@@ -103,7 +103,7 @@ class BeliefWrapper(Wrapper):
         """As the base has it, kept as it comes."""
         return self.phases.forward(LOGLIKELIHOOD, requests, **options)
 
-    def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[float]:
+    def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[Any]:
         """As the base has it, kept as it comes."""
         return self.phases.forward(ROLLING, requests, **options)
 

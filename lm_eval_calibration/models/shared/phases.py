@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from lm_eval_calibration.harness.api import Instance, hash_args
+from lm_eval_calibration.harness.api import Instance, about, hash_args
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answers import Failed, Said, unanswered
@@ -269,15 +269,10 @@ class Phases:
         return sampled
 
 
-def asked(kind: str, arguments: tuple[Any, ...], about: Any, idx: int = 0) -> Instance:
+def asked(kind: str, arguments: tuple[Any, ...], other: Any, idx: int = 0) -> Instance:
     """A request about the same document as another one."""
-    return Instance(
-        request_type=kind,
-        doc=about.doc,
-        arguments=arguments,
-        idx=idx,
-        metadata=(about.task_name, about.doc_id, 1),
-    )
+    of_document = about(other.task_name, other.doc_id)
+    return Instance(request_type=kind, doc=other.doc, arguments=arguments, idx=idx, **of_document)
 
 
 def draws(settings: Mapping[str, Any]) -> bool:

@@ -77,7 +77,7 @@ class Wrapper(LM):
         """
         return sure(LOGLIKELIHOOD, requests, self.base.loglikelihood(requests, **options))
 
-    def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[float]:
+    def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[Any]:
         """As the base has it, likewise."""
         return sure(ROLLING, requests, self.base.loglikelihood_rolling(requests, **options))
 

@@ -188,10 +188,10 @@ def test_seeds_are_told_to_servers() -> None:
         pass
 
     lm = SelfConsistencyLM(base="scripted", candidates=2)
-    from lm_eval.api.instance import Instance
+    from requesting import requested
 
-    request = Instance("generate_until", {}, ("What is item 1 of test?", {"until": []}), 0,
-                       metadata=("calib_t", 0, 1))  # fmt: skip
+    arguments = ("What is item 1 of test?", {"until": []})
+    request = requested("generate_until", arguments, of=("calib_t", 0))
     asked = phases.Phases(TemplateAPI(), "x")
     one, two = (asked._sampled(request, n, 0.7).args[1] for n in (0, 1))
     assert one["seed"] != two["seed"] and one["do_sample"] and one["temperature"] == 0.7

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_eval.api.instance import Instance
+from requesting import requested
 
 from lm_eval_calibration.models.shared.instances import document_hash, documents
 
 
-def ask(context: str, option: str, idx: int, **about: Any) -> Instance:
+def ask(context: str, option: str, idx: int, **about: Any) -> Any:
     task, number = about.get("task", "calib_t"), about.get("number", 0)
-    return Instance("loglikelihood", {"n": number}, (context, option), idx, (task, number, 1))
+    return requested("loglikelihood", (context, option), idx, of=(task, number), doc={"n": number})
 
 
 def test_options_of_two_documents_and_copies() -> None:
@@ -34,7 +34,7 @@ def test_requests_without_context_are_no_options() -> None:
 
 
 def test_unnumbered_requests_belong_together_by_context() -> None:
-    asked = [Instance("loglikelihood", {}, (c, "x"), i) for i, c in enumerate("aab")]
+    asked = [requested("loglikelihood", (c, "x"), i) for i, c in enumerate("aab")]
     assert [d.options for d in documents(asked)] == [[[0], [1]], [[2]]]
 
 

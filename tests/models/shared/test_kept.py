@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lm_eval import simple_evaluate
-from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM, hash_args
+from requesting import requested
 from scripted_base import Scripted
 from sqlitedict import SqliteDict
 
@@ -68,10 +68,10 @@ class Fixed:
     generate_until = loglikelihood = loglikelihood_rolling = _ask
 
 
-def request(kind: str, number: int = 0) -> Instance:
+def request(kind: str, number: int = 0) -> Any:
     second = {"until": []} if kind == GENERATE else " A"
     arguments = (f"prompt {number}",) if kind == ROLLING else (f"prompt {number}", second)
-    return Instance(kind, {}, arguments, 0, metadata=("toy", 7 + number, 1))
+    return requested(kind, arguments, of=("toy", 7 + number))
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from distrust import distrust
 from lm_eval import simple_evaluate
-from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM, hash_args
 from lm_eval.models.huggingface import HFLM
+from requesting import requested
 from sqlitedict import SqliteDict
 from watched import Cut, Scissors, watch
 
@@ -145,11 +145,8 @@ def test_draws_of_other_weights_are_others(
     assert counts == [counts[0], counts[0] // 2, counts[0] * 3 // 2, 0]
 
 
-def requests(kind: str, arguments: list[tuple[Any, ...]]) -> list[Instance]:
-    return [
-        Instance(request_type=kind, doc={}, arguments=a, idx=0)  # type: ignore[arg-type]
-        for a in arguments
-    ]
+def requests(kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
+    return [requested(kind, a) for a in arguments]
 
 
 SETTINGS = {"until": ["."], "max_gen_toks": 5, "do_sample": False}

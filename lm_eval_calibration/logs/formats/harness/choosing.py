@@ -145,6 +145,8 @@ def _kinds(reading: Reading) -> str:
 
 def _lengths_are_sure(best: Reading, equals: Sequence[Reading], tried: _Tried, told: Told) -> bool:
     """Whether the options' lengths are those of the live run, and not one of several possible ones."""
+    if told.whole:
+        return True
     if len({r.delimiter for r in equals if r.gold == best.gold}) > 1:
         return False
     if not in_context([sample for _, sample in tried.lines]):

@@ -50,6 +50,11 @@ class Options(NamedTuple):
     prompt: str
     alone: list[str] | None = None
 
+    @property
+    def continuations(self) -> list[str]:
+        """What each log-likelihood is of."""
+        return [self.prompt] * len(self.texts) if self.in_context else self.texts
+
 
 class Line(dict[str, Any]):
     """A logged document that is to be read in many ways: its options are taken apart once."""
@@ -183,7 +188,9 @@ def _asked_twice(
 
 
 def _loglikelihoods(responses: Any) -> list[float]:
-    """The log-likelihoods of responses that were logged as `["-3.4", "False"]`."""
+    """The log-likelihoods of responses that were logged as `["-3.4", "False"]`, by 0.5 in a list of one."""
+    if isinstance(responses, list) and all(_is_one(response) for response in responses):
+        responses = [response[0] for response in responses]
     if not isinstance(responses, list) or not all(
         isinstance(response, list) and len(response) == 2 for response in responses
     ):
@@ -195,6 +202,11 @@ def _loglikelihoods(responses: Any) -> list[float]:
     if values and max(values) == -math.inf:
         raise BadLineError("all options have log-likelihood -inf; no option can be preferred")
     return values
+
+
+def _is_one(response: Any) -> bool:
+    """Whether a response is the list of a request's repeats, of which there is one."""
+    return isinstance(response, list) and len(response) == 1 and isinstance(response[0], list)
 
 
 def _loglikelihood(option: int, logged: Any) -> float:

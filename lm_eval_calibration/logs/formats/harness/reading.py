@@ -123,7 +123,8 @@ class Reading:
             gold = self.told.gold_of(sample, texts, found.in_context)
         else:
             gold = GOLD_READERS[self.gold](sample, found, texts)
-        lengths = {n: list(map(NORMALISATIONS[n].length, texts)) for n in self.norms}
+        counted = found.continuations if self.told.whole else texts
+        lengths = {n: list(map(NORMALISATIONS[n].length, counted)) for n in self.norms}
         if self.gold == NLL and len(gold) > 1:
             gold = [i for i in gold if fits_by_length(sample, found.loglikelihoods, lengths, i)][
                 :1

@@ -20,6 +20,8 @@ from lm_eval_calibration.names import upstream_name
 _SIMPLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 """A template that is one of the document's fields."""
 _CODE = re.compile(r"\bdef \w+\(|\blambda\b|^<")
+_WHOLE = "0.5."
+"""Releases whose `acc_norm` divides by the length of the continuation, the delimiter included."""
 Config = Mapping[str, Any]
 
 
@@ -34,6 +36,7 @@ class Told:
             makes them.
         target, text: `doc_to_target` and `doc_to_text`, where they are no functions; a list as a tuple.
         bare: whether a document's text is all of its prompt.
+        whole: whether `acc_norm` counts what stands before an option as well.
         own_scoring: whether the task scores documents by a function of its own.
     """
 
@@ -43,6 +46,7 @@ class Told:
     target: str | int | tuple[Any, ...] | None = None
     text: str | int | tuple[Any, ...] | None = None
     bare: bool = False
+    whole: bool = False
     own_scoring: str = ""
 
     def options_of(self, doc: Any) -> list[str] | None:
@@ -107,6 +111,7 @@ def told_of(results: Mapping[str, Any], task: str) -> Told:
         options=_options(config.get("doc_to_choice")),
         target=_given(config.get("doc_to_target")),
         text=_given(config.get("doc_to_text")),
+        whole=str(results.get("lm_eval_version")).startswith(_WHOLE),
         bare=chat is False and _is_bare(results, config, task),
         own_scoring=str(scoring) if scoring else "",
     )

@@ -1,0 +1,98 @@
+"""Tasks whose requests say what they were made of, on every release line of the harness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.conversation import Conversation
+
+Turn = list[tuple[str, str, str]]
+"""The messages of one question: role, content, and the same as plain text."""
+
+
+class Answered(NamedTuple):
+    """A document, and what a model answered.
+
+    Attributes:
+        doc: the document.
+        results: the filtered answers: one to each option, or one text.
+        upstream: the harness's own metrics, given results.
+        counted: the texts whose lengths its `acc_norm` counts, one for each option.
+    """
+
+    doc: dict[str, Any]
+    results: Sequence[Any]
+    upstream: Callable[[Sequence[Any]], dict[str, Any]]
+    counted: Sequence[str] = ()
+
+
+class Conversing:
+    """What the class that twins derive from has on every line, before the harness's own.
+
+    Requests carry what the harness does not hand on: the `conversation` that their context was made
+    of, so that a wrapper can ask something else in the same words.
+    """
+
+    _said_of: tuple[Any, Conversation | None] = (None, None)
+    scores_itself = False
+    """Whether the harness's metrics are not asked for."""
+
+    def carry(self, request: Any, doc: dict[str, Any]) -> None:
+        """Put onto a request what a model is to know of its document."""
+
+    def document(self, answered: Answered) -> dict[str, Any]:
+        """The rows of a document."""
+        return answered.upstream(answered.results)
+
+    def begin(self) -> None:
+        """A context is about to be made."""
+        self._turns: list[Turn] = []
+
+    def note(self, messages: Sequence[Any]) -> None:
+        """The messages of a question were made."""
+        self._turns.append([(m.role, m.content, m.to_text()) for m in messages])
+
+    def remember(
+        self, doc: Any, questions: int, system: str, prefix: str, chat: bool, multiturn: bool
+    ) -> None:
+        """What a document's context was made of.
+
+        Args:
+            doc: the document.
+            questions: how many contexts were made; the last of the turns are theirs.
+            system: the system message.
+            prefix: the beginning of the reply.
+            chat: whether a chat template was applied.
+            multiturn: whether examples are turns of their own in it.
+        """
+        shots, asked = self._turns[:-questions], self._turns[-questions:]
+        own = chat and multiturn
+        self._said_of = (
+            doc,
+            Conversation(
+                questions=tuple(turn[0][1] for turn in asked),
+                system=system,
+                shots=tuple((role, content) for turn in shots for role, content, _ in turn if own),
+                lead="" if own else "".join(text for turn in shots for *_, text in turn),
+                prefix=prefix,
+                chat=chat,
+            ),
+        )
+
+    def told(self, found: Any, doc: dict[str, Any], ctx: Any) -> Any:
+        """The requests of a document, each with its conversation."""
+        if found is None:
+            return None
+        known, conversation = self._said_of
+        if known is not doc or conversation is None:
+            conversation = Conversation((str(ctx),))
+        for request in found if isinstance(found, list) else [found]:
+            request.conversation = conversation
+            self.carry(request, doc)
+        return found
+
+
+def all_told(requests: Sequence[Any]) -> bool:
+    """Whether requests, which may come of a cache of an older release, say what they were made of."""
+    return all(isinstance(getattr(r, "conversation", None), Conversation) for r in requests)
