@@ -17,8 +17,8 @@ METRICS = ("ece", "nll", "brier")
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the machine's facts and a table for each task."""
     from lm_eval_calibration.calibrators import METHODS
+    from lm_eval_calibration.fitting.beliefs import Beliefs, of_runs
     from lm_eval_calibration.fitting.recalibration import recalibrate
-    from lm_eval_calibration.fitting.sources import Beliefs, of_runs
     from lm_eval_calibration.logs import read_runs
     from lm_eval_calibration.metrics import evaluate
 

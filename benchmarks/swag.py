@@ -78,8 +78,8 @@ def read(options: Any) -> dict[str, Any]:
 
 def tables(runs: dict[str, Any]) -> None:
     """Print figures with standard errors, differences from MAP, and OOD figures."""
+    from lm_eval_calibration.fitting.beliefs import Beliefs
     from lm_eval_calibration.fitting.recalibration import recalibrate
-    from lm_eval_calibration.fitting.sources import Beliefs
     from lm_eval_calibration.metrics.evaluate import evaluate as estimates
 
     inside = {name: run.samples[INSIDE] for name, run in runs.items()}

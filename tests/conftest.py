@@ -159,7 +159,8 @@ metric_list:
             "doc_to_target: answer",
             "doc_to_target: far\nfewshot_config: {doc_to_target: answer}",
         ),
-        "toy_mutual": f"task: toy_mutual{base}{mutual}",
+        # (0.5.0.dev1 drops the delimiter where there is no context, and then asserts that it did not)
+        "toy_mutual": f"task: toy_mutual{base}{mutual}" + ("" if OLD else 'target_delimiter: ""\n'),
         "toy_inputs": f"task: toy_inputs{inputs}{metrics}",
         "toy_generate": generation,
         "toy_filters": generation.replace("toy_generate", "toy_filters") + FILTERS,

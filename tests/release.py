@@ -1,5 +1,7 @@
 """Which release line of the harness the tests run with."""
 
+from typing import Any
+
 import pytest
 
 from lm_eval_calibration.harness.lines import harness_version
@@ -11,3 +13,9 @@ OLD = harness_version().startswith("0.4.")
 def only_0_4(why: str) -> pytest.MarkDecorator:
     """Of what is 0.4's own, or broken in the other line's development release."""
     return pytest.mark.skipif(not OLD, reason=f"of 0.4: {why}")
+
+
+def answers(sample: Any) -> list[Any]:
+    """A document's filtered answers, of which 0.5 has a list of its repeats each."""
+    found = sample["filtered_resps"]
+    return [r[0] if isinstance(r, list) and len(r) == 1 and not OLD else r for r in found]

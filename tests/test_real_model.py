@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from release import answers
 
 BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.slow
@@ -84,7 +85,7 @@ def test_hf_fast_on_real_documents(
         subprocess.run([*run, "--log_samples", "--output_path", out], check=True)
         (path,) = out.rglob("samples_*.jsonl")
         samples = sorted(map(json.loads, path.read_text().splitlines()), key=lambda s: s["doc_id"])
-        found[lm] = [float(r[0]) for s in samples for r in s["filtered_resps"]]
+        found[lm] = [float(r[0]) for s in samples for r in answers(s)]
     distance = sorted(abs(a - b) for a, b in zip(*found.values(), strict=True))
     assert distance[-1] < farthest
     assert distance[len(distance) // 2] < typical

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
@@ -16,11 +16,14 @@ from lm_eval_calibration.cli.formats import ARROWS, interval, number, of_tasks, 
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
 from lm_eval_calibration.features import FeatureStore
+from lm_eval_calibration.fitting.beliefs import Beliefs, of_runs
 from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate
-from lm_eval_calibration.fitting.sources import Beliefs, ModelArguments, of_model, of_runs
-from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.metrics.evaluate import applicable, evaluate
 from lm_eval_calibration.metrics.table import bind
+
+if TYPE_CHECKING:
+    from lm_eval_calibration.fitting.sources import ModelArguments
+    from lm_eval_calibration.fitting.task_documents import Selection
 
 ENDS = {
     module.METHOD.name: (module.LOWEST, module.HIGHEST)
@@ -48,6 +51,8 @@ def from_samples(
 
 def from_model(model: ModelArguments, selection: Selection, store: Path) -> Beliefs:
     """The beliefs of a model about a split's documents, kept in parts in the folder `store`."""
+    from lm_eval_calibration.fitting.sources import of_model
+
     beliefs = of_model(
         model.create(),
         selection,

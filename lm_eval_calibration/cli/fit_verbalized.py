@@ -12,8 +12,8 @@ from lm_eval_calibration.calibrators.contract import labelled
 from lm_eval_calibration.cli.fit_recalibrator import parameters_in_words
 from lm_eval_calibration.cli.formats import interval, number, of_tasks, print_tables
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.fitting.recalibration import recalibrate
-from lm_eval_calibration.fitting.sources import Beliefs
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.predictions import Predictions
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.crossfit import cross_fit, fit_all
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.fitting.sources import Beliefs
+from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.predictions import Predictions
 
 

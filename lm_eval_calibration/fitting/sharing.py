@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence, Sized
 from typing import Any, TypeVar
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.api import gather_object
 
 Progress = Callable[[int], None]
 Job = TypeVar("Job")
@@ -32,8 +33,8 @@ def shared(
         mine.append(do(job))
         if progress is not None:
             progress(len(mine[-1]) * world)
-    gathered = lm.gather_object(mine, dst=0)
-    if rank != 0:
+    gathered = gather_object(lm, mine)
+    if gathered is None:
         raise SystemExit(0)
     return [gathered[i % world][i // world] for i in range(len(jobs))]
 

@@ -1,18 +1,15 @@
-"""Labelled beliefs to fit on: from a model's pass over tasks, or from runs that were logged."""
+"""Labelled beliefs from a model's pass over tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lm_eval_calibration.calibrators import Training
-from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
+from lm_eval_calibration.errors import CalibrationError, invalid
 from lm_eval_calibration.features import FeatureStore
+from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.task_documents import (
@@ -24,12 +21,7 @@ from lm_eval_calibration.fitting.task_documents import (
     splits,
 )
 from lm_eval_calibration.harness.api import get_model, simple_parse_args_string
-from lm_eval_calibration.logs import Run
-from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
-from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.prompt_format import PromptFormat
 from lm_eval_calibration.redact import hiding, redact, secrets_in
 
 DEVICE = "cuda:0"
@@ -66,54 +58,6 @@ class ModelArguments:
                 f"what `lm_eval --model {self.model}` takes, e.g. pretrained=NAME",
                 redact(told, secrets_in(self.model_args)),
             ) from None  # (whose text may tell secrets)
-
-
-@dataclass(frozen=True)
-class Beliefs:
-    """Labelled predictions by task, and where they came from; see `Training`."""
-
-    predictions: dict[str, Predictions]
-    documents: dict[str, NDArray[np.uint64]]
-    base_model: str = ""
-    fingerprint: str = ""
-    prompts: dict[str, PromptFormat] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def training(self) -> Training:
-        """What an artifact remembers of them."""
-        return Training(
-            {task: len(p) for task, p in self.predictions.items()},
-            np.concatenate(list(self.documents.values())),
-            self.base_model,
-            self.fingerprint,
-            self.prompts,
-        )
-
-
-def of_runs(runs: Sequence[Run]) -> Beliefs:
-    """The beliefs that were logged, by task.
-
-    Raises:
-        InvalidInputError: two runs, or a task and its twin, so that a document would count twice.
-    """
-    if len(runs) != 1:
-        labels = ", ".join(run.label for run in runs) or "nothing"
-        raise InvalidInputError(
-            f"A calibrator is fitted on the samples of one run, got {len(runs)}: {labels}."
-        )
-    predictions: dict[str, Predictions] = {}
-    documents = {}
-    for name, samples in runs[0].samples.items():
-        task = upstream_name(name)
-        if task in predictions:
-            raise InvalidInputError(
-                f"The run holds `{task}` and its twin, which are the same documents: name the "
-                "samples file of one of them."
-            )
-        predictions[task], documents[task] = samples.predictions, samples.doc_hash
-    results = runs[0].results
-    return Beliefs(predictions, documents, *model_of(results), prompts_of(results, runs[0].samples))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.tasks import TaskManager
+from lm_eval_calibration.harness.tasks import TaskManager, matching
 from lm_eval_calibration.harness.tasks import options_of as listed_options
 from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
@@ -89,7 +89,7 @@ def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[st
     """
     manager = TaskManager(include_path=include_path)
     found = manager.match_tasks(list(names))
-    missing = [name for name in names if not manager.match_tasks([name])]
+    missing = [name for name in names if not matching(manager, name)]
     if missing:
         raise invalid("--tasks", "names of harness tasks", f"`{missing[0]}`")
     tasks = {task.config.task: task for task in manager.load(found)["tasks"].values()}

@@ -24,6 +24,7 @@ __all__ = [
     "Filter",
     "Instance",
     "about",
+    "gather_object",
     "get_model",
     "get_rolling_token_windows",
     "handle_non_serializable",
@@ -41,6 +42,12 @@ __all__ = [
 def about(task_name: str, doc_id: int) -> dict[str, Any]:
     """What a new `Instance` says of its document, as keyword arguments."""
     found: dict[str, Any] = bridge().about(task_name, doc_id)
+    return found
+
+
+def gather_object(lm: Any, obj: Any, dst: int = 0) -> list[Any] | None:
+    """The objects of all of a model's processes on process `dst`, nothing on the others."""
+    found: list[Any] | None = bridge().gather_object(lm, obj, dst)
     return found
 
 

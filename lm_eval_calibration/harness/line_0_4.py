@@ -52,6 +52,11 @@ class HarnessTask(Conversing, ConfigurableTask):
         if options.get("cache_requests") and not all_told(self.instances):
             super().build_all_requests(**{**options, "rewrite_requests_cache": True})
 
+    def example_docs(self) -> Any:
+        """Documents that examples are taken of; nothing without any."""
+        there = self.config.fewshot_split or self.has_training_docs()
+        return self.fewshot_docs() if there else None
+
     def fewshot_context(
         self,
         doc: dict[str, Any],
@@ -164,6 +169,12 @@ def rolling_answer(value: float) -> Any:
 def rolling_value(answer: Any) -> Any:
     """The number that such an answer is."""
     return answer
+
+
+def gather_object(lm: Any, obj: Any, dst: int) -> list[Any] | None:
+    """The objects of all processes, on one of them."""
+    found: list[Any] | None = lm.gather_object(obj, dst)
+    return found
 
 
 def about(task_name: str, doc_id: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from lm_eval.api._utils import group_by_doc_id, maybe_delimit
 from lm_eval.api.registry import metric_registry
 from lm_eval.api.task import GenerateTask, MultipleChoiceTask, Task
+from lm_eval.evaluator_utils import torch_gather_object
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.conversing import Answered, Conversing, all_told
@@ -67,13 +68,22 @@ class HarnessTask(Conversing, Task):
             if options.get("cache_requests") and not all_told(self.instances):
                 found = super().build_all_requests(**{**options, "rewrite_requests_cache": True})
         except ValueError as error:
-            if self._dataset is None or len(self.eval_docs):
+            if self._dataset is None or any(map(len, self._evaluated())):
                 raise
             raise InvalidInputError(
                 f"Task `{self.config.task}` has no documents to evaluate on: its split is empty, or "
                 "`process_docs` keeps none of them."
             ) from error
         return found
+
+    def _evaluated(self) -> list[Any]:
+        """The splits that may be evaluated."""
+        return [docs for docs in (self.test_docs(), self.validation_docs()) if docs is not None]
+
+    def example_docs(self) -> Any:
+        """Documents that examples are taken of; nothing without any."""
+        found = self._fewshot_cfg.get_docs(self.dataset)
+        return self.training_docs() if found is None else found
 
     def fewshot_context(
         self,
@@ -180,7 +190,16 @@ class HarnessTask(Conversing, Task):
 
 
 class ChoiceTask(HarnessTask, MultipleChoiceTask):
-    """A task of options."""
+    """A task of options, for a model that scores them or that is asked for their probabilities."""
+
+    def construct_requests(self, doc: dict[str, Any], ctx: Any, **options: Any) -> Any:
+        """The harness's, also of messages as chat APIs' classes keep them, which it passes over."""
+        if isinstance(ctx, (str, list)):
+            return super().construct_requests(doc, ctx, **options)
+        found = super().construct_requests(doc, ctx.prompt, **options)
+        for request in found or ():
+            request.arguments = (ctx, *request.arguments[1:])
+        return found
 
 
 class GenerationTask(HarnessTask, GenerateTask):
@@ -218,6 +237,14 @@ def rolling_answer(value: float) -> Any:
 def rolling_value(answer: Any) -> Any:
     """The number in such an answer."""
     return answer[0] if isinstance(answer, (tuple, list)) and len(answer) == 2 else answer
+
+
+def gather_object(lm: Any, obj: Any, dst: int) -> list[Any] | None:
+    """The objects of all processes, on one of them."""
+    found: list[Any] | None = torch_gather_object(
+        obj, rank=lm.rank, world_size=lm.world_size, dst=dst
+    )
+    return found
 
 
 def about(task_name: str, doc_id: int) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def missing(needed: Mapping[str, Iterable[str]]) -> list[str]:
     """What a harness lacks of what is needed.
 
     Args:
-        needed: parameters that a function or class must take, by `module:name`.
+        needed: parameters that a function or class must take, and beyond which it may want none, by
+            `module:name`; without any only that it is there.
     """
     found = []
     for place, parameters in needed.items():
@@ -80,7 +81,21 @@ def missing(needed: Mapping[str, Iterable[str]]) -> list[str]:
             found.append(f"`{place}`")
             continue
         found += [f"`{p}` of `{place}`" for p in parameters if not takes(here, p)]
+        if parameters:
+            found += [f"`{place}` without `{p}`" for p in wants(here) if p not in parameters]
     return found
+
+
+def wants(function: object) -> list[str]:
+    """The parameters that a function must be given."""
+    signature = inspect.signature(function)  # type: ignore[arg-type]
+    return [
+        name
+        for name, p in signature.parameters.items()
+        if name != "self"
+        and p.default is p.empty
+        and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
 
 
 def takes(function: object, parameter: str) -> bool:

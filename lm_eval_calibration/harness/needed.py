@@ -31,8 +31,13 @@ EVERYWHERE: dict[str, tuple[str, ...]] = {
     "lm_eval.tasks._factory:GROUP_FIELD_NAMES": (),
     "lm_eval.tasks._index:Entry": ("name", "kind", "yaml_path", "cfg", "tags"),
     "lm_eval.tasks._index:Kind.PY_TASK": (),
-    "lm_eval.tasks._yaml_loader:load_yaml": ("resolve_func",),
-    "lm_eval.utils:get_rolling_token_windows": ("token_list", "prefix_token"),
+    "lm_eval.tasks._yaml_loader:load_yaml": ("path", "resolve_func"),
+    "lm_eval.utils:get_rolling_token_windows": (
+        "token_list",
+        "prefix_token",
+        "max_seq_len",
+        "context_len",
+    ),
     "lm_eval.utils:make_disjoint_window": (),
 }
 NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -55,6 +60,14 @@ NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "line_0_5": {
         **EVERYWHERE,
+        "lm_eval.api.instance:Instance": (
+            "request_type",
+            "doc",
+            "arguments",
+            "task_name",
+            "doc_id",
+            "idx",
+        ),
         "lm_eval.api._utils:group_by_doc_id": (),
         "lm_eval.api._utils:maybe_delimit": (),
         "lm_eval.api.metrics:stderr_for_metric": ("metric", "bootstrap_iters"),
@@ -76,7 +89,8 @@ NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
         "lm_eval.api.task:Task._try_process_results": ("instances", "filter_key"),
         "lm_eval.api.task:GenerateTask.construct_requests": ("doc", "ctx", "doc_id"),
         "lm_eval.api.task:MultipleChoiceTask.construct_requests": ("doc", "ctx", "doc_id"),
-        "lm_eval.scorers:Scorer.aggregate": ("aggregation_overrides",),
+        "lm_eval.evaluator_utils:torch_gather_object": ("obj", "rank", "world_size", "dst"),
+        "lm_eval.scorers:Scorer.aggregate": ("reduced_docs", "aggregation_overrides"),
         "lm_eval.scorers:Scorer.apply_filter": ("instances",),
         "lm_eval.scorers:Scorer.reduce": ("scored_docs",),
         "lm_eval.scorers:Scorer.score_instances": ("instances",),

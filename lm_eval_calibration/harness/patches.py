@@ -27,7 +27,7 @@ def reads_entry_points(*groups: str) -> bool:
     return all(f'"{group}"' in source for group in groups)
 
 
-def register_components(metrics_module: ModuleType, plugin: Plugin) -> None:
+def register_components(module: ModuleType, plugin: Plugin) -> None:
     """Make our metrics and aggregations known by prefixed names, e.g. `aggregation: calib_ece`.
 
     Nothing is done where the harness reads the `lm_eval.metrics`, `lm_eval.aggregations` and
@@ -37,7 +37,13 @@ def register_components(metrics_module: ModuleType, plugin: Plugin) -> None:
         return
     from lm_eval_calibration.harness.registering import register
 
-    register(plugin.aggregations(), plugin.filters())
+    try:
+        aggregations, filters = plugin.aggregations(), plugin.filters()
+    except ImportError as error:
+        if "partially initialized" not in str(error):
+            raise
+        return  # (it is one of ours whose import brought us here; the index of tasks is patched later)
+    register(aggregations, filters)
 
 
 def register_models(models_module: ModuleType, plugin: Plugin) -> None:
@@ -189,6 +195,7 @@ def patch_task_manager(manager_module: ModuleType, plugin: Plugin) -> None:
     def init_with_twins(self: Any, *args: Any, **kwargs: Any) -> None:
         from lm_eval_calibration.harness.index import TwinIndex
 
+        register_components(manager_module, plugin)
         call = inspect.signature(init).bind(self, *args, **kwargs)
         call.apply_defaults()
         theirs = call.arguments["include_path"]
@@ -202,7 +209,10 @@ def patch_task_manager(manager_module: ModuleType, plugin: Plugin) -> None:
     def match_with_twins(self: Any, task_list: list[str]) -> list[str]:
         from lm_eval_calibration.harness.index import twin_names
 
-        return sorted({*match_tasks(self, task_list), *twin_names(task_list, self._index)})
+        theirs, ours = match_tasks(self, task_list), twin_names(task_list, self._index)
+        # (0.5 gives a pattern that matches nothing of its own as it is)
+        patterns = {p for p in task_list if p not in self._index and twin_names([p], self._index)}
+        return sorted({*theirs, *ours} - patterns)
 
     setattr(init_with_twins, _MARK, True)
     manager_class.__init__ = init_with_twins

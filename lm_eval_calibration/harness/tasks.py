@@ -1,5 +1,6 @@
 """The harness's tasks: the classes that twins derive from, and where tasks are found by name."""
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,16 @@ __all__ = [
     "HarnessTask",
     "TaskManager",
     "answer_key",
+    "matching",
     "options_of",
 ]
+
+
+def matching(manager: TaskManager, pattern: str) -> list[str]:
+    """The names of tasks, groups, tags and files that a pattern of `--tasks` means; none if it means nothing."""
+    found = manager.match_tasks([pattern])
+    there = manager._index
+    return [n for n in found if n in there or n.partition("@")[0] in there or os.path.exists(n)]
 
 
 def options_of(task: Any, doc: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ metric, such as `[confidence, correct]`, and name `aggregation: calib_ece`. Twin
 
 from __future__ import annotations
 
-from lm_eval_calibration.harness.registering import passthrough
+from lm_eval_calibration.harness.registering import passthrough, register
 from lm_eval_calibration.metrics.table import METRICS, bind
 from lm_eval_calibration.tasks.aggregation import Aggregation
 from lm_eval_calibration.tasks.verbal_filters import (
@@ -28,6 +28,8 @@ FILTERS = {
     "resoftmax": ResoftmaxFilter,
 }
 """What a task's `filter_list` may name."""
+
+register(AGGREGATIONS, FILTERS)
 
 
 def __getattr__(name: str) -> Aggregation:

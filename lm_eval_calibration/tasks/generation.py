@@ -218,8 +218,7 @@ class GenerationTask(Twin, Generating):
     def _examples(self) -> tuple[tuple[str, str, Any], ...]:
         """(question, answer, document) of a few to learn from, where there are any."""
         if not hasattr(self, "_solved"):
-            there = self.config.fewshot_split or self.has_training_docs()
-            docs = list(self.fewshot_docs() or ())[:EXAMPLES] if there else []
+            docs = list(self.example_docs() or ())[:EXAMPLES]
             self._solved = tuple((str(self.doc_to_text(d)), self._target(d), d) for d in docs)
         return self._solved
 

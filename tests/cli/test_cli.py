@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from command import lm_eval
+from release import only_0_4
 
 from lm_eval_calibration.errors import InvalidInputError
 
@@ -35,6 +36,7 @@ DUMMY = ("--model", "dummy", "--limit", "6")
 class TestHarnessCommand:
     """`lm_eval`, with this package merely installed."""
 
+    @only_0_4("0.5's `validate` passes over names that it does not know")
     def test_validate(
         self, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -58,6 +60,7 @@ class TestHarnessCommand:
         assert "calib_demo" in out
         assert "calib_hellaswag" not in out
 
+    @only_0_4("0.5.0.dev1's dummy model says the same of all options")
     def test_run_with_error_bars_and_samples(self) -> None:
         out = call(
             "lm_eval", *DUMMY, "--tasks", "calib_demo", "--log_samples", "--output_path", "out"

@@ -11,8 +11,8 @@ from command import run
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.fitting.beliefs import Beliefs, of_runs
 from lm_eval_calibration.fitting.recalibration import recalibrate
-from lm_eval_calibration.fitting.sources import Beliefs, of_runs
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.metrics import evaluate

@@ -13,6 +13,7 @@ from command import run
 from kinds import kinds
 from lm_eval import simple_evaluate
 from logged_lines import save_run
+from release import answers
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
 from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
@@ -52,7 +53,7 @@ def test_beliefs_are_the_calibrators(
     with_it, without = (evaluate(m, tasks, limit=12) for m in (lm, tiny_lm))
     calibrator = Calibrator.from_pretrained(tmp_path)
     for a, b in zip(*(r["samples"]["calib_toy_norm"] for r in (with_it, without)), strict=True):
-        raw, mapped = ([value for value, _ in s["filtered_resps"]] for s in (b, a))
+        raw, mapped = ([value for value, _ in answers(s)] for s in (b, a))
         expected = calibrator.transform(Predictions.from_options([raw], [0])).log_probabilities[0]
         found = Predictions.from_options([mapped], [0]).log_probabilities[0]
         np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -192,6 +192,7 @@ def test_what_is_asked_is_what_the_run_says(
     @given(options())
     def run(how: dict[str, Any]) -> None:
         place = tmp_path / str(next(number))
+        place.mkdir()
         monkeypatch.setattr(cache, "PATH", str(place / "requests"))
         runs = Runs(many_tasks, wrapper, how)
         sent, figures = runs.on("recorder")

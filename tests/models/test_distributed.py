@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from command import run
 from kinds import kinds
+from release import answers
 
 from lm_eval_calibration.calibrators import load
 from lm_eval_calibration.errors import InvalidInputError
@@ -153,7 +154,7 @@ def results(folder: Path) -> dict[str, Any]:
 def samples(folder: Path) -> dict[str, Any]:
     """Answers by task and document."""
     return {
-        f"{path.name.rpartition('_')[0]} {row['doc_hash']}": row["filtered_resps"]
+        f"{path.name.rpartition('_')[0]} {row['doc_hash']}": answers(row)
         for path in folder.rglob("samples_*.jsonl")
         for row in map(json.loads, path.read_text().splitlines())
     }
@@ -178,12 +179,12 @@ def test_two_processes_give_the_figures_of_one(runs: Runs, name: str) -> None:
 def test_every_document_is_answered_once_and_alike(runs: Runs, name: str) -> None:
     one, two = (samples(runs(name)[n] / name) for n in (1, 2))
     assert one.keys() == two.keys() and len(one) in (15, 30)
-    for document, answers in one.items():
+    for document, mine in one.items():
         if MODELS[name][0] not in (ANSWERS, SENTENCES):
-            values = [[float(a[0]) for a in found] for found in (answers, two[document])]
+            values = [[float(a[0]) for a in found] for found in (mine, two[document])]
             np.testing.assert_allclose(*values, rtol=0, atol=1e-9)
         else:
-            assert answers == two[document]
+            assert mine == two[document]
 
 
 def test_samples_differ(runs: Runs) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lm_eval import simple_evaluate
+from release import answers
 from requesting import requested
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
@@ -53,7 +54,7 @@ def test_tasks(fast: FastHFLM, tiny_lm: Any, tasks: Any, shots: int, chat: bool)
     ]  # fmt: skip
     for task in TASKS:
         for a, b in zip(*(s[task] for s in samples), strict=True):
-            assert_same(a["filtered_resps"], b["filtered_resps"])
+            assert_same(answers(a), answers(b))
     assert fast.trust.reason is None
 
 
@@ -195,9 +196,9 @@ def test_a_batch_size_found_by_the_harness(tiny_model: Path, tiny_lm: Any, tasks
     for task in ("toy_norm", "toy_generate"):
         for a, b in zip(auto["samples"][task], plain["samples"][task], strict=True):
             if task == "toy_norm":
-                assert_same(a["filtered_resps"], b["filtered_resps"])
+                assert_same(answers(a), answers(b))
             else:
-                assert a["filtered_resps"] == b["filtered_resps"]
+                assert answers(a) == answers(b)
 
 
 def test_the_harnesss_cache(
@@ -220,9 +221,7 @@ def test_the_harnesss_cache(
     assert max(asked) == sum(len(s["doc"]["options"]) for s in more["samples"]["toy_norm"][5:])
     for other in (again, more):
         for a, b in zip(first["samples"]["toy_norm"], other["samples"]["toy_norm"], strict=False):
-            assert [tuple(r) for r in a["filtered_resps"]] == [
-                tuple(r) for r in b["filtered_resps"]
-            ]
+            assert [tuple(r) for r in answers(a)] == [tuple(r) for r in answers(b)]
 
 
 @pytest.fixture(scope="session")

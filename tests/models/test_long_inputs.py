@@ -13,6 +13,7 @@ from kinds import kinds
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 from logged_lines import save_run
+from release import answers
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import read_samples
@@ -61,7 +62,7 @@ def evaluate(tasks: TaskManager, model: str, arguments: str, task: str) -> dict[
 
 
 def option_scores(found: dict[str, Any], task: str) -> list[list[float]]:
-    return [[float(r[0]) for r in sample["filtered_resps"]] for sample in found["samples"][task]]
+    return [[float(r[0]) for r in answers(sample)] for sample in found["samples"][task]]
 
 
 def test_fast_scores_what_hf_does(tiny_model: Path, long_tasks: TaskManager) -> None:

@@ -14,6 +14,7 @@ from command import lm_eval, run
 from distrust import distrust
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
+from release import answers, only_0_4
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
@@ -44,7 +45,7 @@ def evaluate(lm: Any, tasks: Any, names: list[str] = TASKS, **options: Any) -> d
 def logits(results: dict[str, Any], task: str) -> list[np.ndarray]:
     """Log-likelihoods of every document's options, `acc_mutual_info`'s bare ones included."""
     return [
-        np.array([float(answer[0]) for answer in sample["filtered_resps"]])
+        np.array([float(answer[0]) for answer in answers(sample)])
         for sample in results["samples"][task]
     ]
 
@@ -91,9 +92,9 @@ def test_a_twin_logs_every_draw_and_what_it_means(averaged: dict[str, Any]) -> N
     assert row["draws,none"] == 6 and row["entropy_stderr,none"] > 0
     for sample in samples:
         p = np.array(sample["draws"])
-        assert p.shape == (2, 3, len(sample["filtered_resps"]))
+        assert p.shape == (2, 3, len(answers(sample)))
         mean = p.mean(axis=(0, 1))
-        ours = softmax([float(a[0]) for a in sample["filtered_resps"]])
+        ours = softmax([float(a[0]) for a in answers(sample)])
         np.testing.assert_allclose(mean, ours, atol=1e-6)
         assert sample["entropy"] == pytest.approx(entropy(mean), abs=1e-5)
         assert sample["mutual_information"] == pytest.approx(
@@ -152,6 +153,7 @@ def test_the_results_say_how(averaged: dict[str, Any], swag_folder: Path) -> Non
     json.dumps(said)
 
 
+@only_0_4("0.5 calls a member after where it stands")
 def test_a_group_has_rows_of_uncertainty(tiny_model: Path, swag_folder: Path, tasks: Any) -> None:
     lm = make(tiny_model, swag_folder, samples=2, allow_other=True)  # (one member has a shot)
     results = evaluate(lm, tasks, ["calib_toy_group"], limit=6)["results"]

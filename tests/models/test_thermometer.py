@@ -13,6 +13,7 @@ import torch
 from distrust import distrust
 from lm_eval import simple_evaluate
 from lm_eval.api.model import CachingLM
+from release import answers
 from requesting import requested
 
 from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
@@ -56,7 +57,7 @@ def test_every_option_is_divided_by_its_tasks_temperature(pair: tuple[Any, Any, 
         t = lm.temperatures[task.removeprefix("calib_")]["temperature"]
         assert t != 1
         for a, b in zip(with_it["samples"][task], without["samples"][task], strict=True):
-            for (x, _), (y, _) in zip(a["filtered_resps"], b["filtered_resps"], strict=True):
+            for (x, _), (y, _) in zip(answers(a), answers(b), strict=True):
                 assert x == y / t
 
 
@@ -103,7 +104,7 @@ def test_instance_scope(tiny_model: Path, thermometer_folder: Path, tasks: Any) 
     results = evaluate(lm, tasks, ["calib_toy_norm"])
     plain = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32")
     ratios = [
-        b["filtered_resps"][0][0] / a["filtered_resps"][0][0]
+        answers(b)[0][0] / answers(a)[0][0]
         for a, b in zip(
             results["samples"]["calib_toy_norm"],
             evaluate(plain, tasks, ["calib_toy_norm"])["samples"]["calib_toy_norm"],

@@ -12,6 +12,7 @@ from fake_api import FakeApi
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from recording import reply_to
+from release import answers
 
 from lm_eval_calibration.models.shared.answers import Cut
 from lm_eval_calibration.models.shared.cut_replies import with_noted_cuts
@@ -112,7 +113,7 @@ def test_answers_without_their_thoughts(tasks: Any, model: str) -> None:
     assert known(row) == known(expected) and row["cut_rate,none"] == 0
     for sample in samples:
         found = sample["envelopes"]
-        said = [str(sample["filtered_resps"][0]), *found["candidates"]]
+        said = [str(answers(sample)[0]), *found["candidates"]]
         assert all("well" not in str(text) for text in said)
     about = [p for p in api.payloads if "answer 1:" in str(p) or "Proposed" in str(p)]
     assert all("well" not in str(p["messages"]) for p in about)

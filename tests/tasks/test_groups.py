@@ -8,6 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from lm_eval import simple_evaluate
+from release import OLD
+
+GROUP = "" if OLD else "calib_toy_group::"
+MEMBERS = {
+    "norm": f"{GROUP}calib_toy_norm",
+    "plain": f"{GROUP}calib_toy_plain",
+    "several": "calib_toy_several" if OLD else f"{GROUP}toy_inner::calib_toy_several",
+}
+"""Of the group: 0.5 calls a member after where it stands."""
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +27,9 @@ def results(tasks: Any, scripted: Any) -> dict[str, Any]:
         task_manager=tasks,
         bootstrap_iters=50,
         samples={
-            "calib_toy_norm": list(range(30)),
-            "calib_toy_plain": list(range(10)),
-            "calib_toy_several": list(range(20)),
+            MEMBERS["norm"]: list(range(30)),
+            MEMBERS["plain"]: list(range(10)),
+            MEMBERS["several"]: list(range(20)),
         },
     )
 
@@ -28,17 +37,17 @@ def results(tasks: Any, scripted: Any) -> dict[str, Any]:
 def test_structure_is_upstreams(results: dict[str, Any]) -> None:
     inner = "calib_toy_group::toy_inner"
     assert results["group_subtasks"] == {
-        "calib_toy_group": ["calib_toy_norm", "calib_toy_plain", inner],
-        inner: ["calib_toy_several"],
+        "calib_toy_group": [MEMBERS["norm"], MEMBERS["plain"], inner],
+        inner: [MEMBERS["several"]],
     }
     assert results["results"]["calib_toy_group"]["alias"] == "calib_toys"
-    assert results["configs"]["calib_toy_plain"]["num_fewshot"] == 1
-    assert results["results"]["calib_toy_plain"]["alias"] == "calib_plain"
+    assert results["configs"][MEMBERS["plain"]]["num_fewshot"] == 1
+    assert results["results"][MEMBERS["plain"]]["alias"] == "calib_plain"
 
 
 def test_means_and_their_error_bars(results: dict[str, Any]) -> None:
     rows = results["results"]
-    members = ["calib_toy_norm", "calib_toy_plain", "calib_toy_several"]
+    members = [MEMBERS["norm"], MEMBERS["plain"], MEMBERS["several"]]
     values = np.array([rows[m]["ece,none"] for m in members])
     errors = np.array([rows[m]["ece_stderr,none"] for m in members])
     share = np.array([30, 10, 20]) / 60
@@ -52,7 +61,7 @@ def test_means_and_their_error_bars(results: dict[str, Any]) -> None:
 
 def test_upstream_aggregation_is_untouched(results: dict[str, Any]) -> None:
     rows = results["groups"]["calib_toy_group"]
-    sizes = {"calib_toy_norm": 30, "calib_toy_plain": 10, "calib_toy_several": 20}
+    sizes = {MEMBERS["norm"]: 30, MEMBERS["plain"]: 10, MEMBERS["several"]: 20}
     pooled = sum(results["results"][m]["acc,none"] * n for m, n in sizes.items()) / 60
     assert rows["acc,none"] == pytest.approx(pooled)
 
@@ -70,14 +79,14 @@ def test_members_where_a_metric_is_undefined_are_left_out_with_a_warning(
             task_manager=tasks,
             bootstrap_iters=0,
             samples={
-                "calib_toy_norm": [0],
-                "calib_toy_plain": list(range(10)),
-                "calib_toy_several": list(range(20)),
+                MEMBERS["norm"]: [0],
+                MEMBERS["plain"]: list(range(10)),
+                MEMBERS["several"]: list(range(20)),
             },
         )["results"]
-    assert np.isnan(rows["calib_toy_norm"]["auroc,none"])
+    assert np.isnan(rows[MEMBERS["norm"]]["auroc,none"])
     assert np.isfinite(rows["calib_toy_group"]["auroc,none"])
-    assert any("`auroc` is undefined in `calib_toy_norm`" in r.message for r in caplog.records)
+    assert any(f"`auroc` is undefined in `{MEMBERS['norm']}`" in r.message for r in caplog.records)
 
 
 def test_groups_without_twins_get_no_calibration_rows(tasks: Any, scripted: Any) -> None:

@@ -17,6 +17,7 @@ from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 from logged_lines import save_run
+from release import answers, only_0_4
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
@@ -83,6 +84,7 @@ def envelopes(results: dict[str, Any]) -> list[dict[str, Any]]:
     return [sample["envelopes"] for sample in results["samples"]["calib_asked"]]
 
 
+@only_0_4("0.5.0.dev1 reads a target of digits as a number, which equals no text")
 def test_what_the_filter_did_not_find_never_wins(evaluate: Evaluate, tmp_path: Path) -> None:
     """Half of the pool says nothing: the answer has a vote of four, not `[invalid]` two (W2)."""
     pools = [["5", "180", "who knows", "..."], ["no idea", "", "hm", "-"], ["7", "7", "", "8"]]
@@ -93,7 +95,7 @@ def test_what_the_filter_did_not_find_never_wins(evaluate: Evaluate, tmp_path: P
     assert first["answers"] == [0, 1, None, None] and first["confidence"] == 0.25
     assert second["answers"] == [None] * 4 and second["confidence"] == 0 and not second["answered"]
     assert third["confidence"] == 0.5 and third["answered"]
-    assert [str(s["filtered_resps"][0]) for s in results["samples"]["calib_asked"]][::2] == [
+    assert [str(answers(s)[0]) for s in results["samples"]["calib_asked"]][::2] == [
         "5",
         "7",
     ]
@@ -106,6 +108,7 @@ def test_what_the_filter_did_not_find_never_wins(evaluate: Evaluate, tmp_path: P
         assert pooled[name]["value"] == pytest.approx(row[f"{name},found"])
 
 
+@only_0_4("0.5.0.dev1 reads a target of digits as a number, which equals no text")
 def test_a_fallback_that_is_an_answer_is_one(evaluate: Evaluate) -> None:
     """What stands where nothing was found is the right answer of some documents: it counts."""
     settings = FOUND.replace('"}', '", fallback: "0"}')
@@ -156,10 +159,11 @@ def test_a_task_without_a_judge_is_refused_before_anything(evaluate: Evaluate) -
         evaluate(["5"], [asked], bleu)
 
 
+@only_0_4("`bypass` ends in a TypeError for generation in 0.5.0.dev1")
 def test_nothing_is_scored_by_predict_only(evaluate: Evaluate) -> None:
     results = evaluate(["5"], [["5", "x", "5"]], FOUND, METRIC % "", predict_only=True)
     (sample,) = results["samples"]["calib_asked"]
-    assert [str(answer) for answer in sample["filtered_resps"]] == ["5"]
+    assert [str(answer) for answer in answers(sample)] == ["5"]
 
 
 POOLS = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=8)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from release import OLD
 
 from lm_eval_calibration.yamls import task_yamls
 
@@ -33,8 +34,13 @@ def test_prompt_letters_and_answer(
     data = datasets.DatasetDict(
         {s: datasets.Dataset.from_list([doc]) for s in ("train", "validation", "test")}
     )
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
-    task = ConfigurableTask(config=load_yaml(task_yamls() / "letters" / f"{name}.yaml"))
+    monkeypatch.setattr(
+        datasets,
+        "load_dataset",
+        lambda *_, split=None, **__: data if split is None else list(data.values()),
+    )
+    config = load_yaml(task_yamls() / "letters" / f"{name}.yaml")
+    task = ConfigurableTask(config=config) if OLD else ConfigurableTask.from_config(config)
     count = len(doc["choices"]["text"])
     lines = [f"{'ABCDE'[i]}. {text}" for i, text in enumerate(doc["choices"]["text"])]
     assert task.doc_to_text(doc) == "\n".join([question, *lines, "Answer:"])

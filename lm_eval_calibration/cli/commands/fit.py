@@ -155,7 +155,6 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
         from lm_eval_calibration.calibrators.artifact import FILES
         from lm_eval_calibration.calibrators.calibrator import find
         from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
-        from lm_eval_calibration.fitting.sources import ModelArguments
 
         if bool(samples) == bool(tasks):
             raise InvalidInputError(
@@ -167,6 +166,8 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
         if samples:
             beliefs = from_samples(samples, table, skip_bad, filter_name)
         else:
+            from lm_eval_calibration.fitting.sources import ModelArguments
+
             asked = ModelArguments(model, model_args, device, batch_size)
             wanted = options.selection(
                 tasks, split, limit, num_fewshot, apply_chat_template, include_path

@@ -7,7 +7,7 @@ from typing import Any
 
 from lm_eval_calibration.arguments import refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.api import LM, get_model
+from lm_eval_calibration.harness.api import LM, gather_object, get_model
 from lm_eval_calibration.harness.requests import LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.answers import sure
 from lm_eval_calibration.models.shared.api_replies import with_checked_replies
@@ -100,7 +100,7 @@ class Wrapper(LM):
 
     def gather_object(self, obj: Any, dst: int = 0) -> Any:
         """As the base has it."""
-        return self.base.gather_object(obj, dst)
+        return gather_object(self.base, obj, dst)
 
     def barrier(self) -> None:
         """As the base has it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from release import only_0_4
 from requesting import requested
 
 from lm_eval_calibration.models.shared.instances import document_hash, documents
@@ -33,6 +34,7 @@ def test_requests_without_context_are_no_options() -> None:
     assert len(only.options) == 4 and not only.unconditional
 
 
+@only_0_4("0.5's requests always name their document")
 def test_unnumbered_requests_belong_together_by_context() -> None:
     asked = [requested("loglikelihood", (c, "x"), i) for i, c in enumerate("aab")]
     assert [d.options for d in documents(asked)] == [[[0], [1]], [[2]]]

@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lm_eval import simple_evaluate
 from lm_eval.api.model import CachingLM, hash_args
+from release import OLD
 from requesting import requested
 from scripted_base import Scripted
 from sqlitedict import SqliteDict
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.harness.api import rolling_answer
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.p_true import PTrueLM
 from lm_eval_calibration.models.self_consistency import SelfConsistencyLM
@@ -35,7 +37,7 @@ from lm_eval_calibration.stated import StatedAnswer, Statement
 ANSWERS = {
     GENERATE: ["", "yes", "\x00\u2028\U0001f600", "x" * 100_000],
     LOGLIKELIHOOD: [(-1.5, True), (-math.inf, False), (0.0, False), (1e-6, True)],
-    ROLLING: [-12.5, -math.inf],
+    ROLLING: [rolling_answer(-12.5), rolling_answer(-math.inf)],
 }
 UNUSABLE: dict[str, list[Any]] = {
     GENERATE: [5, True, ["no", "parts"], {"text": "a"}, (0.0, True), b"bytes"],
@@ -43,7 +45,7 @@ UNUSABLE: dict[str, list[Any]] = {
         (math.nan, True), (math.inf, True), (3.5, True), (True, True), ("-1", True), (-1.0,),
         (-1.0, "yes"), (-1.0, None), -1.0, "text", [], {}, (None, False), ([], False),
     ],
-    ROLLING: [math.nan, math.inf, 3.5, True, "-1", (-1.0, True), []],
+    ROLLING: [math.nan, math.inf, 3.5, True, "-1", *([(-1.0, True)] if OLD else []), []],
 }  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),

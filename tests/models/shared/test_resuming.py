@@ -15,6 +15,7 @@ from distrust import distrust
 from lm_eval import simple_evaluate
 from lm_eval.api.model import CachingLM, hash_args
 from lm_eval.models.huggingface import HFLM
+from release import answers
 from requesting import requested
 from sqlitedict import SqliteDict
 from watched import Cut, Scissors, watch
@@ -60,7 +61,7 @@ def evaluate(lm: Any, tasks: Any, cache: Path | None = None, limit: int = 10) ->
 def assert_equal(found: dict[str, Any], expected: dict[str, Any], within: float = 0.0) -> None:
     for task in expected["samples"]:
         for a, b in zip(found["samples"][task], expected["samples"][task], strict=True):
-            ours, theirs = ([x[0] for x in s["filtered_resps"]] for s in (a, b))
+            ours, theirs = ([x[0] for x in answers(s)] for s in (a, b))
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=within)
     for task, row in expected["results"].items():
         for key, value in row.items():

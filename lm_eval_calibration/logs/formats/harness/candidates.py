@@ -91,7 +91,7 @@ def _told_golds(found: Sequence[tuple[Sample, Options]], told: Told) -> list[str
     """Where the results file says the right option is."""
     if MC2 in told.own_scoring:
         return ["labels"]
-    key = told.text if _mostly(found, lambda line: line[1].in_context) else told.target
+    key = told.key(_mostly(found, lambda line: line[1].in_context))
     return [] if key is None else [TOLD]
 
 

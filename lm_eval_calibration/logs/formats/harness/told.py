@@ -57,6 +57,10 @@ class Told:
         texts = isinstance(found, list) and all(isinstance(text, str) for text in found)
         return found if texts else None
 
+    def key(self, in_context: bool) -> Any:
+        """Where the answer key is: before 0.5, tasks of Winogrande's kind have it in `doc_to_text`."""
+        return self.text if in_context and not self.whole else self.target
+
     def gold_of(
         self, sample: Mapping[str, Any], options: Sequence[str], in_context: bool
     ) -> list[int]:
@@ -65,10 +69,8 @@ class Told:
         Raises:
             BadLineError: the answer key is not told, or is none.
         """
-        if in_context:  # (Winogrande's kind keeps it in doc_to_text)
-            found = _value(self.text, sample.get("doc"), None)
-        else:
-            found = _value(self.target, sample.get("doc"), str(sample["target"]))
+        logged = None if in_context and not self.whole else str(sample["target"])
+        found = _value(self.key(in_context), sample.get("doc"), logged)
         if found is None:
             raise BadLineError(f"which option the target {shown(sample['target'])} is, is not told")
         return indices_of(found, options)
