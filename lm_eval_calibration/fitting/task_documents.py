@@ -103,8 +103,8 @@ def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[st
 
 
 def splits(task: Any) -> list[str]:
-    """Splits of the task's data set."""
-    return [str(name) for name in task.dataset]
+    """Splits of the task's data set, in the order of their names."""
+    return sorted(str(name) for name in task.dataset)
 
 
 def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> Labelled:

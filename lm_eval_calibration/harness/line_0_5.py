@@ -194,11 +194,13 @@ class ChoiceTask(HarnessTask, MultipleChoiceTask):
 
     def construct_requests(self, doc: dict[str, Any], ctx: Any, **options: Any) -> Any:
         """The harness's, also of messages as chat APIs' classes keep them, which it passes over."""
-        if isinstance(ctx, (str, list)):
+        asked = ctx if isinstance(ctx, list) else [ctx]
+        if isinstance(asked[0], (str, dict)):
             return super().construct_requests(doc, ctx, **options)
-        found = super().construct_requests(doc, ctx.prompt, **options)
-        for request in found or ():
-            request.arguments = (ctx, *request.arguments[1:])
+        texts = [each.prompt for each in asked]
+        found = super().construct_requests(doc, texts if ctx is asked else texts[0], **options)
+        for number, request in enumerate(found or ()):
+            request.arguments = (asked[number % len(asked)], *request.arguments[1:])
         return found
 
 

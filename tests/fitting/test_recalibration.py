@@ -117,7 +117,7 @@ def test_a_models_pass_over_documents_that_are_not_evaluated(
     for words, match in (
         (["--tasks", "toy_generate"], "`toy_generate` is a generate_until task"),
         (["--tasks", "no_such_task"], "`--tasks` must be names of harness tasks"),
-        (["--tasks", "toy_norm", "--split", "dev"], "one of train, test .* got `dev`"),
+        (["--tasks", "toy_norm", "--split", "dev"], "one of test, train .* got `dev`"),
     ):
         with pytest.raises(InvalidInputError, match=match):
             run("fit", "temperature", *common, *words, "--output", tmp_path / "no")

@@ -136,7 +136,7 @@ def test_arguments_that_cannot_be(arguments: list[Any], tmp_path: Path, tiny_mod
         ([*arguments, *out, "--rank", "99"], "`rank` must be at most the number of snapshots"),
         ([*arguments, *out, "--epochs", "0"], "`epochs` must be at least 1"),
         ([*arguments, *out, "--target_modules", "nothing"], "`--target_modules` must be names"),
-        ([*arguments, *out, "--split", "dev"], "`--split` must be one of train, test"),
+        ([*arguments, *out, "--split", "dev"], "`--split` must be one of test, train"),
         ([*arguments, *out, "--tasks", "toy_generate"], "generate_until task"),
         ([*arguments[:2], *out, "--tasks", "toy_norm"], "missing 1 required"),
     ):

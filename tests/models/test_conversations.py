@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kinds import EXAMPLES
 from lm_eval import simple_evaluate
 from recording import Recorder, RecordingApi, Sent
+from release import OLD
 
 from lm_eval_calibration.conversation import joined
 
@@ -197,17 +198,18 @@ def test_what_is_asked_is_what_the_run_says(
         runs = Runs(many_tasks, wrapper, how)
         sent, figures = runs.on("recorder")
         check_own(sent, how, runs.kind, own_shots(wrapper))
-        for again in ("made", "read"):  # the harness's cache of requests
+        for again in ("made", "read") if OLD else ():  # the harness's cache of requests
             assert runs.on("recorder", cache_requests=True) == (sent, figures), again
         kept = str(place / "answers")
-        assert runs.on("recorder", use_cache=kept, cache_requests=True) == (sent, figures)
-        assert runs.on("recorder", use_cache=kept, cache_requests=True) == ([], figures)
+        # (0.5.0.dev1 calls that cache's files by their whole key, which may be longer than names can be)
+        assert runs.on("recorder", use_cache=kept, cache_requests=OLD) == (sent, figures)
+        assert runs.on("recorder", use_cache=kept, cache_requests=OLD) == ([], figures)
         if wrapper in LOCAL:
             return
         base = "local-chat-completions" if how["chat"] else "local-completions"
         for again in ("made anew", "read"):
             other, others = runs.on(
-                base, cache_requests=True, rewrite_requests_cache=again != "read"
+                base, cache_requests=OLD, rewrite_requests_cache=OLD and again != "read"
             )
             told = {n: v for n, v in others.items() if not n.startswith("cut_rate")}
             assert (other, told) == (sent, figures), again
