@@ -83,7 +83,10 @@ def _chosen(
 
 def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
     """A document of a generation task: its answer, and the other answers of its pool."""
-    answer, right = str(sample["filtered_resps"][0]), bool(samples.predictions.correct[row])
+    first = sample["filtered_resps"][0]
+    if isinstance(first, list) and len(first) == 1:
+        (first,) = first  # (0.5 logs a list of the request's repeats)
+    answer, right = str(first), bool(samples.predictions.correct[row])
     weights, scores = {answer: float("nan")}, {answer: float(right)}
     try:
         for text, weight, score in _candidates(sample["envelopes"]):
