@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lm_eval_calibration.conversation import Conversation
+from lm_eval_calibration.errors import InvalidInputError
 
 Turn = list[tuple[str, str, str]]
 """The messages of one question: role, content, and the same as plain text."""
@@ -41,6 +42,15 @@ class Conversing:
     def carry(self, request: Any, doc: dict[str, Any]) -> None:
         """Put onto a request what a model is to know of its document."""
 
+    @property
+    def several_contexts(self) -> bool:
+        """Whether a document has a context for each option; a line says it."""
+        raise NotImplementedError
+
+    def system_of(self, doc: dict[str, Any], instruction: str | None) -> str:
+        """The system message of a document; a line says it."""
+        raise NotImplementedError
+
     def document(self, answered: Answered) -> dict[str, Any]:
         """The rows of a document."""
         return answered.upstream(answered.results)
@@ -53,32 +63,43 @@ class Conversing:
         """The messages of a question were made."""
         self._turns.append([(m.role, m.content, m.to_text()) for m in messages])
 
-    def remember(
-        self, doc: Any, questions: int, system: str, prefix: str, chat: bool, multiturn: bool
-    ) -> None:
-        """What a document's context was made of.
-
-        Args:
-            doc: the document.
-            questions: how many contexts were made; the last of the turns are theirs.
-            system: the system message.
-            prefix: the beginning of the reply.
-            chat: whether a chat template was applied.
-            multiturn: whether examples are turns of their own in it.
-        """
-        shots, asked = self._turns[:-questions], self._turns[-questions:]
-        own = chat and multiturn
+    def fewshot_context(
+        self,
+        doc: dict[str, Any],
+        num_fewshot: int,
+        system_instruction: str | None = None,
+        apply_chat_template: bool = False,
+        fewshot_as_multiturn: bool = False,
+        chat_template: Callable[..., Any] | None = None,
+        gen_prefix: str | None = None,
+    ) -> Any:
+        """The harness's context; what it is made of is remembered for the document's requests."""
+        self.begin()
+        context = super().fewshot_context(  # type: ignore[misc]
+            doc,
+            num_fewshot,
+            system_instruction=system_instruction,
+            apply_chat_template=apply_chat_template,
+            fewshot_as_multiturn=fewshot_as_multiturn,
+            chat_template=chat_template,
+            gen_prefix=gen_prefix,
+        )
+        count = len(context) if self.several_contexts else 1
+        shots, asked = self._turns[:-count], self._turns[-count:]
+        chat = bool(apply_chat_template and chat_template)
+        own = chat and fewshot_as_multiturn
         self._said_of = (
             doc,
             Conversation(
                 questions=tuple(turn[0][1] for turn in asked),
-                system=system,
+                system=self.system_of(doc, system_instruction),
                 shots=tuple((role, content) for turn in shots for role, content, _ in turn if own),
                 lead="" if own else "".join(text for turn in shots for *_, text in turn),
-                prefix=prefix,
+                prefix=gen_prefix or "",
                 chat=chat,
             ),
         )
+        return context
 
     def told(self, found: Any, doc: dict[str, Any], ctx: Any) -> Any:
         """The requests of a document, each with its conversation."""
@@ -96,3 +117,10 @@ class Conversing:
 def all_told(requests: Sequence[Any]) -> bool:
     """Whether requests, which may come of a cache of an older release, say what they were made of."""
     return all(isinstance(getattr(r, "conversation", None), Conversation) for r in requests)
+
+
+def no_documents(task: Any) -> InvalidInputError:
+    """That a task has none."""
+    return InvalidInputError(
+        f"Task `{task}` has no documents to evaluate on: its split is empty, or `process_docs` keeps none of them."
+    )

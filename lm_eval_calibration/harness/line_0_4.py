@@ -9,8 +9,7 @@ from lm_eval.api.registry import get_metric_aggregation
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.api.utils import maybe_delimit
 
-from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.harness.conversing import Answered, Conversing, all_told
+from lm_eval_calibration.harness.conversing import Answered, Conversing, all_told, no_documents
 
 
 class HarnessTask(Conversing, ConfigurableTask):
@@ -57,38 +56,15 @@ class HarnessTask(Conversing, ConfigurableTask):
         there = self.config.fewshot_split or self.has_training_docs()
         return self.fewshot_docs() if there else None
 
-    def fewshot_context(
-        self,
-        doc: dict[str, Any],
-        num_fewshot: int,
-        system_instruction: str | None = None,
-        apply_chat_template: bool = False,
-        fewshot_as_multiturn: bool = False,
-        chat_template: Callable[..., Any] | None = None,
-        gen_prefix: str | None = None,
-    ) -> Any:
-        """The harness's context; what it is made of is remembered for the document's requests."""
-        self.begin()
-        context = super().fewshot_context(
-            doc,
-            num_fewshot,
-            system_instruction=system_instruction,
-            apply_chat_template=apply_chat_template,
-            fewshot_as_multiturn=fewshot_as_multiturn,
-            chat_template=chat_template,
-            gen_prefix=gen_prefix,
-        )
+    @property
+    def several_contexts(self) -> bool:
+        """Whether a document has a context for each option."""
+        return bool(self.multiple_input)
+
+    def system_of(self, doc: dict[str, Any], instruction: str | None) -> str:
+        """The system message of a document."""
         description = self.resolve_field(doc, self.config.description) or ""
-        system = maybe_delimit(system_instruction, description, self.config.fewshot_delimiter)
-        self.remember(
-            doc,
-            len(context) if self.multiple_input else 1,
-            system or "",
-            gen_prefix or "",
-            bool(apply_chat_template and chat_template),
-            fewshot_as_multiturn,
-        )
-        return context
+        return maybe_delimit(instruction, description, self.config.fewshot_delimiter) or ""
 
     def build_qa_turn(self, **parts: Any) -> Any:
         """The harness's messages of one question, noted down before it joins them."""
@@ -147,13 +123,6 @@ def answer_key(task: Any, doc: Mapping[str, Any]) -> Any:
     """Which of them is right: an index, a text, or a list of them."""
     # Tasks of Winogrande's kind put the options into the context, and the gold into doc_to_text.
     return task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
-
-
-def no_documents(task: Any) -> InvalidInputError:
-    """That a task has none."""
-    return InvalidInputError(
-        f"Task `{task}` has no documents to evaluate on: its split is empty, or `process_docs` keeps none of them."
-    )
 
 
 def pools(metric: str) -> str:

@@ -11,7 +11,7 @@ from lm_eval.api.task import GenerateTask, MultipleChoiceTask, Task
 from lm_eval.evaluator_utils import torch_gather_object
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.harness.conversing import Answered, Conversing, all_told
+from lm_eval_calibration.harness.conversing import Answered, Conversing, all_told, no_documents
 
 HANDED = "handed_over"
 """Of a request: values that stand for what a filter made of its answer, by the filter."""
@@ -70,10 +70,7 @@ class HarnessTask(Conversing, Task):
         except ValueError as error:
             if self._dataset is None or any(map(len, self._evaluated())):
                 raise
-            raise InvalidInputError(
-                f"Task `{self.config.task}` has no documents to evaluate on: its split is empty, or "
-                "`process_docs` keeps none of them."
-            ) from error
+            raise no_documents(self.config.task) from error
         return found
 
     def _evaluated(self) -> list[Any]:
@@ -85,38 +82,15 @@ class HarnessTask(Conversing, Task):
         found = self._fewshot_cfg.get_docs(self.dataset)
         return self.training_docs() if found is None else found
 
-    def fewshot_context(
-        self,
-        doc: dict[str, Any],
-        num_fewshot: int,
-        system_instruction: str | None = None,
-        apply_chat_template: bool = False,
-        fewshot_as_multiturn: bool = False,
-        chat_template: Callable[..., Any] | None = None,
-        gen_prefix: str | None = None,
-    ) -> Any:
-        """The harness's context; what it is made of is remembered for the document's requests."""
-        self.begin()
-        context = super().fewshot_context(
-            doc,
-            num_fewshot,
-            system_instruction=system_instruction,
-            apply_chat_template=apply_chat_template,
-            fewshot_as_multiturn=fewshot_as_multiturn,
-            chat_template=chat_template,
-            gen_prefix=gen_prefix,
-        )
+    @property
+    def several_contexts(self) -> bool:
+        """Whether a document has a context for each option."""
+        return bool(self._multiple_inputs)
+
+    def system_of(self, doc: dict[str, Any], instruction: str | None) -> str:
+        """The system message of a document."""
         description = self._resolve_field(doc, self.config.description) or ""
-        system = maybe_delimit(system_instruction, description, self.config.fewshot_delimiter)
-        self.remember(
-            doc,
-            len(context) if self._multiple_inputs else 1,
-            system or "",
-            gen_prefix or "",
-            bool(apply_chat_template and chat_template),
-            fewshot_as_multiturn,
-        )
-        return context
+        return maybe_delimit(instruction, description, self.config.fewshot_delimiter) or ""
 
     def _build_qa_turn(self, **parts: Any) -> Any:
         """The harness's messages of one question, noted down before it joins them."""
