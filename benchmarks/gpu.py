@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import scoring
 from common import machine_facts, markdown_table
 
+from lm_eval_calibration.harness.api import rolling_value
+
 HEADER = (
     "model", "task", "documents", "`hf`, s", "`hf-fast`, s", "ratio", "by", "largest difference, nats",
     "`hf` from itself, nats", "`hf`, GB", "`hf-fast`, GB", "share of time in kernels",
@@ -169,7 +171,8 @@ def rows(options: Any, words: Any, until: float) -> Iterator[list[str]]:
 
 
 def _apart(one: Run, other: Run) -> float:
-    return max(abs(a - b) for a, b in zip(one.values, other.values, strict=True))
+    pairs = zip(map(rolling_value, one.values), map(rolling_value, other.values), strict=True)
+    return max(abs(a - b) for a, b in pairs)
 
 
 def implementations(options: Any, words: Any) -> Iterator[list[str]]:

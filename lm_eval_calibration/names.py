@@ -13,12 +13,12 @@ PREFIX = "calib_"
 
 
 def upstream_name(task: str) -> str:
-    """The harness's name of a task or its twin.
+    """The harness's name of a task or its twin, without the group that 0.5 puts before it.
 
-    >>> upstream_name("calib_arc_easy"), upstream_name("arc_easy")
+    >>> upstream_name("calib_arc_easy"), upstream_name("calib_arc::calib_arc_easy")
     ('arc_easy', 'arc_easy')
     """
-    return task.removeprefix(PREFIX)
+    return task.rpartition("::")[2].removeprefix(PREFIX)
 
 
 def model_name(name: str, revision: str = "", adapter: str = "") -> str:

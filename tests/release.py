@@ -15,6 +15,11 @@ def only_0_4(why: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not OLD, reason=f"of 0.4: {why}")
 
 
+def entries(manager: Any) -> Any:
+    """What a task manager knows of each name."""
+    return manager.task_index if OLD else manager._task_index
+
+
 def answers(sample: Any) -> list[Any]:
     """A document's filtered answers, of which 0.5 has a list of its repeats each."""
     found = sample["filtered_resps"]

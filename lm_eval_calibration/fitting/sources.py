@@ -18,9 +18,9 @@ from lm_eval_calibration.fitting.task_documents import (
     evaluation_split,
     labelled,
     other_split,
-    splits,
 )
 from lm_eval_calibration.harness.api import get_model, simple_parse_args_string
+from lm_eval_calibration.harness.tasks import all_splits
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
 from lm_eval_calibration.redact import hiding, redact, secrets_in
 
@@ -80,7 +80,7 @@ def ask(lm: Any, selection: Selection) -> dict[str, Asked]:
     for name, task in selection.load().items():
         first = selection.split or evaluation_split(task)
         learn = labelled(name, task, first, selection.prompting, lm)
-        other = "validation" if first != "validation" and "validation" in splits(task) else None
+        other = "validation" if first != "validation" and "validation" in all_splits(task) else None
         judge = labelled(name, task, other, selection.prompting, lm) if other else None
         found[name] = Asked(learn, judge)
     return found
@@ -109,7 +109,7 @@ def of_model(
     asked, notes = {}, []
     for name, task in selection.load().items():
         evaluated = evaluation_split(task)
-        chosen = selection.split or other_split(name, splits(task), evaluated)
+        chosen = selection.split or other_split(name, all_splits(task), evaluated)
         if chosen == evaluated:
             notes.append(f"`{name}` is evaluated on its {chosen} split, which is fitted on here.")
         asked[name] = labelled(name, task, chosen, selection.prompting, lm)

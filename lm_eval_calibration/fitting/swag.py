@@ -25,8 +25,8 @@ from lm_eval_calibration.fitting.task_documents import (
     held_back,
     labelled,
     other_split,
-    splits,
 )
+from lm_eval_calibration.harness.tasks import all_splits
 from lm_eval_calibration.json_text import read_object
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
@@ -83,7 +83,7 @@ def material(lm: Any, selection: Selection) -> Material:
     notes: list[str] = []
     prompts: dict[str, PromptFormat] = {}
     for name, task in selection.load().items():
-        there, evaluated = splits(task), evaluation_split(task)
+        there, evaluated = all_splits(task), evaluation_split(task)
         first = selection.split or other_split(name, there, evaluated, ("train", "validation"))
         if first == evaluated:
             notes.append(f"`{name}` is evaluated on its {first} split, which is trained on here.")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.tasks import TaskManager, matching
+from lm_eval_calibration.harness.tasks import TaskManager, all_splits, matching
 from lm_eval_calibration.harness.tasks import options_of as listed_options
 from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
@@ -102,11 +102,6 @@ def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[st
     return {upstream_name(name): task for name, task in tasks.items()}
 
 
-def splits(task: Any) -> list[str]:
-    """Splits of the task's data set, in the order of their names."""
-    return sorted(str(name) for name in task.dataset)
-
-
 def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> Labelled:
     """The documents of a split, with their requests and right options.
 
@@ -115,8 +110,9 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
     Raises:
         InvalidInputError: the data set has no such split.
     """
-    if split not in splits(task):
-        raise invalid("--split", f"one of {', '.join(splits(task))} (task `{name}`)", f"`{split}`")
+    there = all_splits(task)
+    if split not in there:
+        raise invalid("--split", f"one of {', '.join(there)} (task `{name}`)", f"`{split}`")
     task.config.test_split = split
     if prompting.num_fewshot is not None and task.config.num_fewshot != 0:  # (as `lm_eval` has it)
         task.set_config(key="num_fewshot", value=prompting.num_fewshot)

@@ -125,6 +125,12 @@ def answer_key(task: Any, doc: Mapping[str, Any]) -> Any:
     return task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
 
 
+def all_splits(task: Any) -> Mapping[str, Any]:
+    """The task's data set, with every split that it has."""
+    found: Mapping[str, Any] = task.dataset
+    return found
+
+
 def pools(metric: str) -> str:
     """The name of what pools a metric of the harness."""
     return getattr(get_metric_aggregation(metric), "__name__", "")

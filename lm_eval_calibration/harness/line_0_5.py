@@ -13,6 +13,7 @@ from lm_eval.evaluator_utils import torch_gather_object
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.conversing import Answered, Conversing, all_told, no_documents
 
+SPLITS = ("training_split", "validation_split", "test_split", "fewshot_split")
 HANDED = "handed_over"
 """Of a request: values that stand for what a filter made of its answer, by the filter."""
 
@@ -192,6 +193,20 @@ def answer_key(task: Any, doc: Mapping[str, Any]) -> Any:
     """Which of them is right: an index or a list of them; an empty list for none."""
     found = task.doc_to_target(doc)
     return [] if found is None else found
+
+
+def all_splits(task: Any) -> Mapping[str, Any]:
+    """The task's data set, with every split that it has, where the harness loads those that a task names."""
+    config = task.config
+    named = {split: getattr(config, split) for split in SPLITS}
+    if not callable(config.custom_dataset):
+        try:
+            vars(config).update(dict.fromkeys(SPLITS))
+            task.download(config.dataset_kwargs)
+        finally:
+            vars(config).update(named)
+    found: Mapping[str, Any] = task.dataset
+    return found
 
 
 def _first(made: Any) -> Any:

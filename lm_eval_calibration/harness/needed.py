@@ -76,6 +76,7 @@ NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
         "lm_eval.api.task:Task.aggregation": (),
         "lm_eval.api.task:Task.apply_filters": (),
         "lm_eval.api.task:Task.build_all_requests": ("cache_requests",),
+        "lm_eval.api.task:Task.download": ("dataset_kwargs",),
         "lm_eval.api.task:Task.fewshot_context": CONTEXT,
         "lm_eval.api.task:Task.higher_is_better": (),
         "lm_eval.api.task:Task.override_metric": ("metric_name",),

@@ -21,6 +21,7 @@ __all__ = [
     "GenerationTask",
     "HarnessTask",
     "TaskManager",
+    "all_splits",
     "answer_key",
     "matching",
     "options_of",
@@ -38,6 +39,11 @@ def options_of(task: Any, doc: Mapping[str, Any]) -> list[str]:
     """A document's options, of any multiple-choice task of the harness."""
     found: list[str] = bridge().options_of(task, doc)
     return found
+
+
+def all_splits(task: Any) -> list[str]:
+    """The splits of a task's data set, in the order of their names; the task reads each from then on."""
+    return sorted(map(str, bridge().all_splits(task)))
 
 
 def answer_key(task: Any, doc: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import LONG, VALUES, broken, changed, fuzzing, ours, written
 
+from lm_eval_calibration.harness.api import rolling_answer
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.answers import checked
 from lm_eval_calibration.models.shared.kept import HARNESS, OURS, Kept
@@ -24,7 +25,7 @@ TEXTS = st.text() | LONG.filter(lambda text: "\ud800" not in text)
 GOOD = (
     st.tuples(st.just(GENERATE), TEXTS)
     | st.tuples(st.just(LOGLIKELIHOOD), st.tuples(NUMBERS, st.booleans()))
-    | st.tuples(st.just(ROLLING), NUMBERS)
+    | st.tuples(st.just(ROLLING), NUMBERS.map(rolling_answer))
 )
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.binary(max_size=9),

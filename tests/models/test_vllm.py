@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 from command import run
 from lm_eval import simple_evaluate
-from release import only_0_4
 
-pytestmark = [
-    pytest.mark.usefixtures("vllm"),
-    only_0_4("0.5.0.dev1's class for vLLM imports ray, of which there is no stub here"),
-]
+pytestmark = pytest.mark.usefixtures("vllm")
 
 
 def evaluate(tasks: Any, model: str, arguments: str, task: str, **more: Any) -> dict[str, Any]:

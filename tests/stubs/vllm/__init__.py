@@ -63,6 +63,8 @@ class LLM:
         max_num_seqs: int | None = None,
         enable_lora: bool = False,
         max_lora_rank: int = 16,
+        gpu_memory_utilization: float = 0.9,
+        swap_space: int = 4,
     ) -> None:
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype, None))
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or model)

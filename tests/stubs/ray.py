@@ -1,0 +1,1 @@
+"""What 0.5's class for vLLM imports and does not use on one device."""
