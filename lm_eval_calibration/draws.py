@@ -33,6 +33,8 @@ class DrawnAnswer(tuple[float, bool]):
 
 def drawn_probabilities(answers: Sequence[Any]) -> Floats | None:
     """(M, S, K) probabilities over a document's K options by each draw; `None` without draws."""
-    if not answers or not all(isinstance(answer, DrawnAnswer) for answer in answers):
+    found = [getattr(answer, "draws", None) for answer in answers]
+    drawn = [each for each in found if each is not None]
+    if not drawn or len(drawn) < len(found):
         return None
-    return np.asarray(softmax(np.stack([answer.draws for answer in answers], axis=-1), axis=-1))
+    return np.asarray(softmax(np.stack(drawn, axis=-1), axis=-1))

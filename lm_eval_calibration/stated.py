@@ -1,13 +1,21 @@
-"""Answers of a model that states its beliefs in words: what it said of a document's options."""
+"""Answers of a model that is asked about a document's options: what it said of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import numpy as np
+
+from lm_eval_calibration.predictions import Floats
 
 FLOOR = 1e-4
 """What a stated 0 is taken for before a logarithm: the least that a calibrator chooses among."""
+MEASURES = {"label_mass": True, "outside_rate": False, "thought_tokens": None}
+"""What may be known of a document beside its probabilities, and which way is better: the mass on all
+options' tokens, the share of options outside the returned tokens, how long the model thought."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class Statement:
         replies: the model's words.
         total: sum of the numbers as they were written; NaN if there are none.
         cut: the share of its replies that ended because their room was used up; `None` if unknown.
+        measures: other numbers about how it was asked, by the names of `MEASURES`.
+        draws: (S, K) probabilities by each of S thoughts, of which those are the mean; `None` without.
     """
 
     probabilities: tuple[float, ...]
@@ -31,15 +41,24 @@ class Statement:
     replies: tuple[str, ...] = ()
     total: float = float("nan")
     cut: float | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    draws: Floats | None = None
 
     @property
     def unread(self) -> bool:
         """Whether nothing could be read."""
         return self.status in ("invalid", "cut")
 
+    @property
+    def in_words(self) -> bool:
+        """Whether the model wrote numbers, of which some may be zeros."""
+        return not math.isnan(self.total)
+
     def as_logged(self) -> dict[str, Any]:
-        """A dictionary for a samples file."""
-        return asdict(self)
+        """A dictionary for a samples file (which has the draws elsewhere)."""
+        logged = asdict(replace(self, draws=None, measures=dict(self.measures)))
+        del logged["draws"]
+        return {**logged, "total": self.total if self.in_words else None}
 
 
 class StatedAnswer(tuple[float, bool]):
@@ -47,19 +66,35 @@ class StatedAnswer(tuple[float, bool]):
 
     Attributes:
         statement: the document's; the same for all its options.
+        option: which of them it is about; `None` for a request without a question.
     """
 
     statement: Statement
+    option: int | None
 
-    def __new__(cls, loglikelihood: float, is_greedy: bool, statement: Statement) -> StatedAnswer:
+    def __new__(
+        cls,
+        loglikelihood: float,
+        is_greedy: bool,
+        statement: Statement,
+        option: int | None = None,
+    ) -> StatedAnswer:
         """A tuple of the first two."""
         answer = super().__new__(cls, (loglikelihood, is_greedy))
-        answer.statement = statement
+        answer.statement, answer.option = statement, option
         return answer
 
-    def __getnewargs__(self) -> tuple[float, bool, Statement]:
+    def __getnewargs__(self) -> tuple[float, bool, Statement, int | None]:
         """How a cache makes it anew."""
-        return (self[0], self[1], self.statement)
+        return (self[0], self[1], self.statement, self.option)
+
+    @property
+    def draws(self) -> Floats | None:
+        """(1, S) log-probabilities of the option by each thought; `None` without."""
+        if self.statement.draws is None or self.option is None:
+            return None
+        with np.errstate(divide="ignore"):
+            return np.log(self.statement.draws[None, :, self.option])
 
 
 def statement_of(answers: Sequence[Any]) -> Statement | None:

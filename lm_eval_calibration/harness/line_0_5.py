@@ -23,7 +23,8 @@ class HarnessTask(Conversing, Task):
 
     def __init__(self, config: Mapping[str, Any], **places: Any) -> None:
         self.begin()
-        super().__init__({k: v for k, v in config.items() if v is not None or k != "metric_list"})
+        given = {k: v for k, v in config.items() if v is not None or k != "metric_list"}
+        super().__init__(_own(given))
 
     def _build_scorers(self) -> list[Any]:
         """The harness's; of a task that scores documents itself they only filter."""
@@ -207,6 +208,13 @@ def all_splits(task: Any) -> Mapping[str, Any]:
             vars(config).update(named)
     found: Mapping[str, Any] = task.dataset
     return found
+
+
+def _own(config: Any) -> Any:
+    """A configuration of one's own: the harness changes it in place, and would change the next task's."""
+    if isinstance(config, dict):
+        return {key: _own(value) for key, value in config.items()}
+    return list(map(_own, config)) if isinstance(config, list) else config
 
 
 def _first(made: Any) -> Any:

@@ -25,6 +25,7 @@ __all__ = [
     "answer_key",
     "matching",
     "options_of",
+    "pools",
 ]
 
 
@@ -39,6 +40,11 @@ def options_of(task: Any, doc: Mapping[str, Any]) -> list[str]:
     """A document's options, of any multiple-choice task of the harness."""
     found: list[str] = bridge().options_of(task, doc)
     return found
+
+
+def pools(metric: str) -> str:
+    """The name of what pools a metric of the harness; "" of one that it does not have."""
+    return str(bridge().pools(metric))
 
 
 def all_splits(task: Any) -> list[str]:

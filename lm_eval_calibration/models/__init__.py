@@ -8,6 +8,7 @@ MODELS = {
     "p_true": "lm_eval_calibration.models.p_true:PTrueLM",
     "self_correct": "lm_eval_calibration.models.self_correct:SelfCorrectLM",
     "verbalized": "lm_eval_calibration.models.verbalized:VerbalizedLM",
+    "option_tokens": "lm_eval_calibration.models.option_tokens:OptionTokensLM",
     "fractal": "lm_eval_calibration.models.fractal:FractalLM",
     "fractal-scorer": "lm_eval_calibration.models.fractal_scorer:FractalScorerLM",
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",

@@ -5,21 +5,28 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
+
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import CUT, INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.answers import raw, whole
+from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
+from lm_eval_calibration.models.shared.choosing import Choice
+from lm_eval_calibration.models.shared.letter_reading import LetterReader, Read, Sheet
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs
+from lm_eval_calibration.models.shared.reply import raw, whole
+from lm_eval_calibration.verbal.letters import normalised
+from lm_eval_calibration.verbal.thinking import closing
 
 log = logger(f"lm_eval.{__name__}")
 
 NUMBER = 16
 """Tokens of a reply that is a number."""
-ASK = ("auto", "likelihood", "verbal")
+ASK = ("auto", "likelihood", "tokens", "verbal")
 OPTIONS = ("A", "B")
 LIKELIHOOD = """\
 Question: {{ question }}
@@ -45,12 +52,13 @@ class PTrueLM(RecalibratedBeliefs):
 
     Kadavath et al., 2022. The softmax over the two options' log-likelihoods; a base of
     `thermometer` scales them by its temperature of the task, and a recalibrator maps what comes
-    out. On a base without log-likelihoods the model is asked for a number instead; where its reply
+    out. On a base without log-likelihoods the probabilities of the letters' tokens are read, as
+    `option_tokens` does; where there are none either the model is asked for a number. Where a reply
     has none the confidence is a half, and `invalid_rate` says how often.
 
     Args:
         base: `--model` of the one inside.
-        ask: `likelihood`, `verbal`, or `auto`: likelihood where the base has it.
+        ask: `likelihood`, `tokens`, `verbal`, or `auto`: the first of them that the base has.
         calibrator: folder of `lm-calib fit` on a logged run of this model, or "".
         allow_seen: evaluate on documents that the calibrator was fitted on, too.
         allow_other: use it on another model, or on prompts of another format.
@@ -89,24 +97,58 @@ class PTrueLM(RecalibratedBeliefs):
     def stated(self, requests: list[Any]) -> list[Envelope]:
         """The task's own answers, each with its probability of being right."""
         answers = self.phases.generate(requests, "answering")
-        if self._ask != "verbal":
+        if self._ask in ("auto", "likelihood"):
             try:
                 return self._by_likelihood(requests, answers)
             except NotImplementedError:
                 if self._ask == "likelihood":
                     raise InvalidInputError(
                         "`ask=likelihood` needs a base with log-likelihoods, and this one has "
-                        "none. Use ask=verbal."
+                        "none. Use ask=tokens, or ask=verbal."
                     ) from None
-                log.warning("The base has no log-likelihoods; it is asked for a number instead.")
-                self._ask = "verbal"
+        if self._ask != "verbal":
+            found = self._by_tokens(requests, answers)
+            if found is not None:
+                return found
+            log.warning("The base has no log-likelihoods; it is asked for a number instead.")
+            self._ask = "verbal"
         return in_words(self, requests, answers)
 
+    def _by_tokens(self, requests: list[Any], answers: list[str]) -> list[Envelope] | None:
+        """By the tokens of the two letters; `None` where they are not told."""
+        told = getattr(self.base, "tells_tokens", False)
+        if not told and self._ask != "tokens":
+            return None
+        sheets = []
+        for request, answer in zip(requests, answers, strict=True):
+            conversation = conversation_of(request, self.chat)
+            words = {"answer": answer.strip(), "ask": "likelihood"}
+            text = self.render(request, conversation.question, request.doc, **words)
+            choice = Choice(request, conversation, text, list(OPTIONS), examples=False)
+            sheets.append(Sheet(choice, {"role": "user", "content": text}, "".join(OPTIONS)))
+        try:
+            reads = LetterReader(self).read(sheets)
+        except InvalidInputError:
+            if self._ask == "tokens":
+                raise
+            return None
+        self._ask = "tokens"
+        return [self._read(*each) for each in zip(answers, (r for (r,) in reads), strict=True)]
+
+    def _read(self, answer: str, read: Read) -> Envelope:
+        said = (read.reply,) if read.reply else ()
+        cut = self.share_cut([answer])
+        if read.letters is None:
+            return Envelope(self.source, answer, 0.5, said=said, flags=(INVALID,), cut=cut)
+        yes = float(np.exp(normalised(read.letters.log_probabilities))[0])
+        return Envelope(self.source, answer, yes, said=said, cut=cut)
+
     def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
-        prompts = [
+        opened = [
             self.prompt(request, answer=answer.strip(), ask="likelihood")
             for request, answer in zip(requests, answers, strict=True)
         ]
+        prompts = [p + closing(p) if isinstance(p, str) else p for p in opened]
         options = [
             asked("loglikelihood", (prompt, self.after(request, option)), request, idx)
             for request, prompt in zip(requests, prompts, strict=True)

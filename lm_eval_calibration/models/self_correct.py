@@ -13,10 +13,10 @@ from lm_eval_calibration.envelope import CUT, Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared import picking
-from lm_eval_calibration.models.shared.answers import raw, whole
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question, check_sampling
 from lm_eval_calibration.models.shared.phases import asked
+from lm_eval_calibration.models.shared.reply import raw, whole
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
 
 DISCRIMINATE = ("index", "likelihood", "verbatim", "pairwise")

@@ -6,23 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.conversation import Conversation, Turn
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.p_true import VERBAL, in_words
-from lm_eval_calibration.models.shared.answers import Failed, raw, whole
-from lm_eval_calibration.models.shared.asking import Asked, ask_about
 from lm_eval_calibration.models.shared.beliefs import Question, check_sampling
-from lm_eval_calibration.models.shared.instances import Document, documents
-from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
+from lm_eval_calibration.models.shared.choosing import Choice, ChoiceBeliefs
+from lm_eval_calibration.models.shared.reply import Failed, raw, whole
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
 from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
+from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal import styles
 from lm_eval_calibration.verbal.labels import Labels, name_options
 from lm_eval_calibration.verbal.parsing import Reply
@@ -37,14 +32,13 @@ ROOM = 256
 
 
 @register_model("verbalized")
-class VerbalizedLM(RecalibratedBeliefs):
+class VerbalizedLM(ChoiceBeliefs):
     """Multiple choice for models that give no log-likelihoods: probabilities in words.
 
     Wang et al., 2024. The base is asked once for each document; its reply becomes the options'
-    log-probabilities, so that `acc` and every calibration metric come from the same twins as those
-    of other models. A reply that cannot be read is asked for once more, and then stands for the
+    log-probabilities. A reply that cannot be read is asked for once more, and then stands for the
     uniform distribution; twins report how often. For a generation twin it states one probability that
-    its answer is right. Documents with one option and rolling log-likelihoods are the base's.
+    its answer is right.
 
     Args:
         base: `--model` of the one inside.
@@ -90,53 +84,26 @@ class VerbalizedLM(RecalibratedBeliefs):
             raise invalid("guesses", "a whole number, at least 1", guesses)
         warm = heat(temperature, SAMPLES if samples != 1 else 0.0)
         check_sampling(samples, warm, name="samples")
-        if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
-            raise invalid("floor", "above 0 and below 0.5", floor)
-        self._style, self._floor = styles.style(style, guesses), float(floor)
+        self._style = styles.style(style, guesses)
         self._samples, self._heat = samples, warm
-        super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
-
-    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
-        """Log-probabilities of options as stated; other requests as the base answers them."""
-        mine = [d for d in documents(requests) if len(d.options) > 1]
-        numbers = {n for d in mine for o in d.options for n in o}
-        numbers |= {n for d in mine for n in d.unconditional}
-        others = [i for i in range(len(requests)) if i not in numbers]
-        answers: dict[int, tuple[float, bool]] = {}
-        if others:
-            plain = super().loglikelihood([requests[i] for i in others], **options)
-            answers |= dict(zip(others, plain, strict=True))
-        if mine:
-            answers |= self._stated(requests, mine)
-        return [answers[i] for i in range(len(requests))]
+        held_out = {"allow_seen": allow_seen, "allow_other": allow_other}
+        super().__init__(
+            base, floor, calibrator=calibrator, template=template, **held_out, **model_args
+        )
 
     def stated(self, requests: list[Any]) -> list[Envelope]:
         """A generation task's own answers, each with the probability that the base names."""
         return in_words(self, requests, self.phases.generate(requests, "answering"))
 
-    def _stated(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
-        """Answers to the requests of some documents, by their numbers."""
-        self.check(requests, mine)
-        firsts = [requests[d.options[0][0]] for d in mine]
-        about = [ask_about(requests, d, self.chat) for d in mine]
-        labels = [name_options(each.options) for each in about]
+    def state(self, choices: Sequence[Choice]) -> list[Statement]:
+        """By the numbers in each document's reply, or replies."""
+        labels = [name_options(each.options) for each in choices]
         turns = [
             [{"role": "user", "content": self._question(*each)}]
-            for each in zip(firsts, about, labels, strict=True)
+            for each in zip(choices, labels, strict=True)
         ]
-        conversations = [each.conversation for each in about]
-        statements = self._ask(firsts, conversations, turns, labels)
-        answers: dict[int, tuple[float, bool]] = {}
-        for document, said, scores in zip(
-            mine, statements, self._scores(mine, statements), strict=True
-        ):
-            best = int(np.argmax(scores))
-            for k, numbers in enumerate(document.options):
-                found = StatedAnswer(float(scores[k]), k == best, said)
-                answers |= dict.fromkeys(numbers, found)
-            constant = StatedAnswer(0.0, False, said)  # nothing is stated without a question
-            answers |= dict.fromkeys(document.unconditional, constant)
-        return answers
+        firsts, conversations = [c.first for c in choices], [c.conversation for c in choices]
+        return self._ask(firsts, conversations, turns, labels)
 
     def _ask(
         self,
@@ -194,31 +161,15 @@ class VerbalizedLM(RecalibratedBeliefs):
         # (what cannot be had is an invalid reply, with the reason)
         return self.ask(questions, title, count=count, temperature=temperature, tolerant=True)
 
-    def _question(self, first: Any, about: Asked, labels: Labels) -> str:
+    def _question(self, choice: Choice, labels: Labels) -> str:
         """The document's question, put so that probabilities are the answer."""
         return self._prompts.render(
-            upstream_name(first.task_name or ""),
+            upstream_name(choice.first.task_name or ""),
             self._style.template,
-            question=about.question,
+            question=choice.question,
             **self._style.names(labels),
-            doc=first.doc,
+            doc=choice.first.doc,
         )
-
-    def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
-        """Log-probabilities of each document's options, floored and calibrated."""
-        floored = [np.log(np.maximum(s.probabilities, self._floor)) for s in statements]
-        if self.calibrator is None:
-            return floored
-        scores = list(floored)
-        for task, numbers in rows_by_task([document.task for document in mine]).items():
-            rows = [floored[i].tolist() for i in numbers]
-            mapped = self.calibrator.transform(
-                Predictions.from_options(rows, [[] for _ in rows]), task
-            ).log_probabilities
-            assert mapped is not None
-            for i, row in zip(numbers, mapped, strict=True):
-                scores[i] = row[: len(floored[i])]
-        return scores
 
 
 def _once_more(texts: list[str], read: list[Reply], labels: Labels) -> list[Turn]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.tasks import HarnessTask
+from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
+from lm_eval_calibration.harness.tasks import HarnessTask, pools
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.metrics.table import BoundMetric, bind, is_metric
+from lm_eval_calibration.metrics.table import METRICS, BoundMetric, bind, is_metric
 from lm_eval_calibration.tasks.aggregation import Aggregation
 
 log = logger(__name__)
@@ -133,9 +134,17 @@ def split_metrics(
         if is_metric(name):
             ours.append(bind(name, options))
         else:
+            _refuse_misspelt(name)
             upstream.append(dict(entry))
     names = [b.name for b in ours]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidInputError(f"`metric_list` names the metric `{twice}` twice; keep one.")
     return ours, upstream or None
+
+
+def _refuse_misspelt(name: Any) -> None:
+    """Stop at a metric that nobody has and that is almost called as one of ours."""
+    near = isinstance(name, str) and difflib.get_close_matches(name, METRICS, cutoff=0.8)
+    if near and not pools(name):
+        raise unknown_name("metric", name, METRICS)

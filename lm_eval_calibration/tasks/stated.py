@@ -1,4 +1,4 @@
-"""What a twin says of beliefs that were stated in words: how many could be read, and their zeros."""
+"""What a twin says of beliefs that were asked for: how many could be read, how, and their zeros."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.table import BoundMetric
-from lm_eval_calibration.stated import Statement
+from lm_eval_calibration.stated import MEASURES, Statement
 from lm_eval_calibration.tasks.aggregation import Aggregation
 from lm_eval_calibration.tasks.pool import cut_rows
 
@@ -21,13 +21,13 @@ LOGGED = "stated"
 def aggregations(metrics: Sequence[BoundMetric]) -> dict[str, Callable[[Sequence[Any]], Any]]:
     """How the rows are pooled."""
     valid = {f"{b.name}{VALID}": Aggregation(b) for b in metrics if b.name in OF_VALID}
-    return {**dict.fromkeys((*RATES, f"acc{VALID}"), mean), **valid}
+    return {**dict.fromkeys((*RATES, *MEASURES, f"acc{VALID}"), mean), **valid}
 
 
 def directions(metrics: Sequence[BoundMetric]) -> dict[str, bool | None]:
     """Which way is better."""
     valid = {f"{b.name}{VALID}": b.higher_is_better for b in metrics if b.name in OF_VALID}
-    return {**dict.fromkeys(RATES, False), f"acc{VALID}": True, **valid}
+    return {**dict.fromkeys(RATES, False), **MEASURES, f"acc{VALID}": True, **valid}
 
 
 def stated_rows(
@@ -45,12 +45,14 @@ def stated_rows(
         "invalid_rate": float(statement.status == "invalid"),
         "repaired_rate": float(statement.status == "repaired"),
         **cut_rows(statement.cut),
+        **statement.measures,
     }
     if statement.unread:
         return found
-    zeros = [p == 0 for p in statement.probabilities]
-    found["zero_rate"] = sum(zeros) / len(zeros)
-    if gold:
-        found["zero_on_gold_rate"] = float(all(zeros[k] for k in gold))
+    if statement.in_words:
+        zeros = [p == 0 for p in statement.probabilities]
+        found["zero_rate"] = sum(zeros) / len(zeros)
+        if gold:
+            found["zero_on_gold_rate"] = float(all(zeros[k] for k in gold))
     found[f"acc{VALID}"] = float(correct)
     return {**found, **{f"{name}{VALID}": rows[name] for name in OF_VALID if name in rows}}

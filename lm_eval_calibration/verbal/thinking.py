@@ -79,6 +79,22 @@ def opens(prompt: str) -> bool:
     return any(end.endswith(begin.lower()) for begin, _ in BLOCKS)
 
 
+def closing(prompt: str, reply: str = "") -> str:
+    r"""What ends the thinking that a prompt, or a reply to it, left open; "" where none is open.
+
+    >>> closing("<|assistant|><think>"), closing("7?", "<think>so"), closing("7?", "<think>so</think>8")
+    ('\n</think>\n\n', '\n</think>\n\n', '')
+    """
+    if CHANNEL in reply and FINAL not in reply:
+        return f"<|end|><|start|>assistant{FINAL}"
+    lower = reply.lower()
+    for begin, end in BLOCKS:
+        opened = prompt.rstrip().lower().endswith(begin.lower()) or begin.lower() in lower
+        if opened and lower.rfind(end.lower()) <= lower.rfind(begin.lower()):
+            return f"\n{end}\n\n"
+    return ""
+
+
 def _without(text: str, begin: str, end: str) -> tuple[str, bool, bool]:
     """The text outside of blocks, whether there were any, and whether the last is still open."""
     kept, depth, last = [], 0, 0

@@ -32,9 +32,11 @@ WRAPPERS: dict[str, tuple[str, dict[str, Any]]] = {
     "verbalized": ("choose", {}),
     "verbalized of inputs": ("inputs", {}),
     "verbalized of answers": ("generate", {}),
+    "option_tokens": ("choose", {"orders": 2}),
+    "option_tokens of inputs": ("inputs", {}),
 }
 """With the kind of task and the arguments."""
-LOCAL = ("p_true", "self_correct by likelihood")
+LOCAL = ("p_true", "self_correct by likelihood", "option_tokens", "option_tokens of inputs")
 """They need log-likelihoods."""
 DESCRIPTION, SYSTEM, PREFIX = "These are items.\n\n", "Be brief.", "It is"
 LIMIT = 2
@@ -133,7 +135,7 @@ class Runs:
 
 def own(sent: list[Sent]) -> list[Sent]:
     """Questions of the wrapper's own."""
-    marks = ("JSON object", "Proposed answer", "Answer 1:")
+    marks = ("JSON object", "Proposed answer", "Answer 1:", "letter of the right option")
     return [s for s in sent if any(mark in s.turns[-1][1] for mark in marks)]
 
 

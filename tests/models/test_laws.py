@@ -29,7 +29,9 @@ from lm_eval_calibration.predictions import Predictions
 Make = Callable[..., Any]
 WEIGHTS = ("hf-fast", "thermometer", "swag", "calibrated")
 """Those that are asked for log-likelihoods of a model's own."""
-TALKING = ("self_consistency", "p_true", "self_correct", "verbalized", "fractal")
+TALKING = ("self_consistency", "p_true", "self_correct", "verbalized", "option_tokens", "fractal")
+ASKED = ("verbalized", "option_tokens")
+"""Those that state probabilities of a document's options."""
 CLOSE = 1e-4
 """Nats: rows of a batch are not computed alike in every batch."""
 
@@ -66,6 +68,7 @@ def make(
         "p_true": {"base": "steady", "ask": "verbal"},
         "self_correct": {"base": "steady", "picker": "unsure", "candidates": 3},
         "verbalized": {"base": "steady"},
+        "option_tokens": {"base": "steady"},
         "fractal": {"base": "steady", "scorer": str(_scorer(tmp_path))},
         "fractal-scorer": {"scorer": str(_scorer(tmp_path))},
     }
@@ -151,7 +154,7 @@ def test_what_is_declared(name: str) -> None:
     assert getattr(kind, "states_confidence", False) == (name in TALKING)
 
 
-@pytest.mark.parametrize("name", ["calibrated", *(n for n in TALKING if n != "verbalized")])
+@pytest.mark.parametrize("name", ["calibrated", *(n for n in TALKING if n not in ASKED)])
 def test_an_answer_that_is_none_names_its_document(
     name: str, make: Make, tasks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,9 +14,9 @@ from lm_eval.models.huggingface import HFLM
 from recording import reply_to
 from release import answers
 
-from lm_eval_calibration.models.shared.answers import Cut
 from lm_eval_calibration.models.shared.cut_replies import with_noted_cuts
-from lm_eval_calibration.models.shared.phases import asked
+from lm_eval_calibration.models.shared.phases import Phases, asked
+from lm_eval_calibration.models.shared.reply import Said
 from lm_eval_calibration.models.shared.room import THINKING
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
@@ -143,10 +143,10 @@ def test_replies_of_a_model_in_this_process(tiny_model: Path, base: str) -> None
         for i in range(12):
             how = {"until": ["w", "O", "L"], "max_gen_toks": room, "do_sample": False}
             made.append(asked("generate_until", (f"{chr(65 + i) * i} item {i * i} ", how), about))
-        return list(lm.generate_until(made, disable_tqdm=True))
+        return list(Phases(lm, "test").generate(made, "answering"))
 
     short, longer = replies(8), replies(40)
-    cut = [isinstance(text, Cut) for text in short]
+    cut = [isinstance(text, Said) and text.cut for text in short]
     assert 0 < sum(cut) < 12
     for one, more, was_cut in zip(short, longer, cut, strict=True):
         assert was_cut == (len(more) > len(one)), (one, more)

@@ -15,6 +15,7 @@ from release import OLD, answers, only_0_4
 from lm_eval_calibration import CalibrationTask, Predictions, evaluate
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.metrics import DEFAULT_METRICS
+from lm_eval_calibration.stated import MEASURES
 from lm_eval_calibration.tasks.stated import RATES
 from lm_eval_calibration.tasks.uncertainty import AGGREGATIONS
 
@@ -303,6 +304,11 @@ def test_misspelt_metric_options_fail_before_inference() -> None:
         CalibrationTask(config=config(metric_list=[{"metric": "ece", "num_bins": 0}]))
 
 
+def test_a_misspelt_metric_fails_before_inference() -> None:
+    with pytest.raises(UnknownNameError, match=r"`eece`. Did you mean `ece`"):
+        CalibrationTask(config=config(metric_list=[{"metric": "eece"}]))
+
+
 def test_a_metric_named_twice() -> None:
     with pytest.raises(InvalidInputError, match="`ece` twice"):
         CalibrationTask(config=config(metric_list=[{"metric": "ece"}, {"metric": "ece"}]))
@@ -311,7 +317,7 @@ def test_a_metric_named_twice() -> None:
 def test_metric_list_of_ours_alone_keeps_acc() -> None:
     task = CalibrationTask(config=config(metric_list=[{"metric": "smece"}]))
     ours = {"acc", "acc_norm", "smece"}
-    assert set(task.aggregation()) - set(AGGREGATIONS) - {"acc_valid", *RATES} == ours
+    assert set(task.aggregation()) - set(AGGREGATIONS) - {"acc_valid", *RATES, *MEASURES} == ours
     assert task.higher_is_better()["smece"] is False
 
 
@@ -323,3 +329,18 @@ def test_own_process_results_that_disagrees_is_said(
     with caplog.at_level(logging.WARNING):
         run_made(favour_b, task)
     assert sum("process_results" in r.message for r in caplog.records) == 1
+
+
+def test_settings_of_a_run_are_not_the_next_ones(tiny_model: Any, tasks: Any) -> None:
+    settings = f"base=hf,pretrained={tiny_model},device=cpu,candidates=1"
+
+    def run(**more: Any) -> dict[str, Any]:
+        found = simple_evaluate(
+            model="self_consistency", model_args=settings, tasks=["calib_toy_generate"], task_manager=tasks,
+            limit=1, bootstrap_iters=0, **more,
+        )  # fmt: skip
+        return dict(found["configs"]["calib_toy_generate"]["generation_kwargs"])
+
+    before = run()
+    assert run(gen_kwargs="max_gen_toks=3")["max_gen_toks"] == 3
+    assert run() == before

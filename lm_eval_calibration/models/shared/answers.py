@@ -3,96 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.api import rolling_answer, rolling_value
 from lm_eval_calibration.harness.requests import GENERATE, ROLLING
-from lm_eval_calibration.verbal.thinking import spoken
+from lm_eval_calibration.models.shared.reply import Failed, Reply
 
 ROUNDING = 1e-3
 """So far above 0 a log-probability may be: sums of rounded numbers."""
 
 
-CUT_KEYS = {"cut", "thinking"}
-
-
 class UnusableError(Exception):
     """Why something is no answer to a request."""
-
-
-class Failed(str):
-    """No answer: the base gave up on a request, and `reason` says why.
-
-    An empty text for whoever reads answers.
-    """
-
-    reason: str
-
-    def __new__(cls, reason: str) -> Failed:
-        """An empty text with a reason."""
-        found = super().__new__(cls, "")
-        found.reason = reason
-        return found
-
-
-class Cut(str):
-    """A reply that ended because its room was used up.
-
-    Attributes:
-        thinking: whether the server says that the model was thinking.
-    """
-
-    thinking: bool
-
-    def __new__(cls, text: str, thinking: bool = False) -> Cut:
-        """The text as far as it goes."""
-        found = super().__new__(cls, text)
-        found.thinking = thinking
-        return found
-
-
-class Said(str):
-    """What a reply says, without the thinking before it.
-
-    Attributes:
-        raw: the whole reply.
-        cut: whether it ended because its room was used up.
-        thinking: whether it was thinking when it ended.
-    """
-
-    raw: str
-    cut: bool
-    thinking: bool
-
-    def __new__(cls, reply: str, opened: bool = False) -> Said:
-        """Of a reply as it came.
-
-        Args:
-            reply: `Cut`, or whole.
-            opened: whether its prompt ended within a block of thinking.
-        """
-        told = spoken(str(reply), opened)
-        found = super().__new__(cls, told.text)
-        found.raw, found.cut = str(reply), isinstance(reply, Cut)
-        found.thinking = told.unfinished or bool(getattr(reply, "thinking", False))
-        return found
-
-    def __getnewargs__(self) -> tuple[str]:
-        return (self.raw,)
-
-
-def raw(reply: str) -> str:
-    """The whole reply, thinking and all."""
-    return reply.raw if isinstance(reply, Said) else str(reply)
-
-
-def whole(reply: str) -> str:
-    """What a reply says, without the word in which it was cut."""
-    cut = isinstance(reply, Said) and reply.cut
-    return re.sub(r"\S+\Z", "", reply) if cut else str(reply)
 
 
 class Unscored(tuple[float, bool]):
@@ -168,10 +92,10 @@ def text_of(content: Any) -> str:
     """
     if isinstance(content, Failed):
         raise UnusableError(content.reason)
-    if isinstance(content, Cut):
-        return Cut(text_of(str(content)), content.thinking)
-    if isinstance(content, dict) and content.keys() == CUT_KEYS:  # (as it is kept)
-        return Cut(text_of(content["cut"]), bool(content["thinking"]))
+    if isinstance(content, Reply):
+        return content.saying(text_of(str(content)))
+    if isinstance(content, dict) and (kept := Reply.of_kept(content)) is not None:
+        return text_of(kept)
     if isinstance(content, list) and content:
         parts = [part.get("text") if isinstance(part, dict) else None for part in content]
         if all(isinstance(part, str) for part in parts):
@@ -187,9 +111,7 @@ def text_of(content: Any) -> str:
 
 def as_kept(answer: Any) -> Any:
     """An answer as JSON, from which `checked` makes it again."""
-    if isinstance(answer, Cut):
-        return {"cut": str(answer), "thinking": answer.thinking}
-    return answer
+    return answer.as_kept() if isinstance(answer, Reply) else answer
 
 
 def shown(value: Any) -> str:

@@ -7,25 +7,30 @@ are; and it hands on whatever stands where the text should be.
 
 from __future__ import annotations
 
+import functools
+import re
+from collections import Counter
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answers import (
-    Cut,
-    Failed,
     Unscored,
     UnusableError,
     log_probability,
     shown,
     text_of,
 )
+from lm_eval_calibration.models.shared.likeliest import ASKED, MOST, likeliest
+from lm_eval_calibration.models.shared.reply import Failed, Reply
 
 log = logger(f"lm_eval.{__name__}")
 
 CUT = "length"
 """`finish_reason` of a reply whose room was used up."""
+COUNTS = ("prompt_tokens", "completion_tokens")
 THOUGHTS = ("reasoning_content", "reasoning")
 """Where servers put what a model thought."""
 _PROMPTS: ContextVar[int] = ContextVar("_PROMPTS", default=1)
@@ -36,8 +41,49 @@ class CheckedReplies:
     """Goes before an API class of the harness: one answer for each prompt, or a reason."""
 
     chat: bool
-    tells_cuts = True
+    tells_cuts = tells_tokens = True
     _said = False
+    _most: int | None = None
+
+    @functools.cached_property
+    def spent(self) -> Counter[str]:
+        """Requests that were answered, and tokens of prompts and replies, where the server counts them."""
+        return Counter()
+
+    def generate_until(self, requests: list[Any], *arguments: Any, **options: Any) -> list[str]:
+        """As the class has it, once it is known how many of the likeliest tokens the server gives.
+
+        Raises:
+            InvalidInputError: they are asked for, and it gives none.
+        """
+        asking = next((r.args for r in requests if r.args[1].get(ASKED)), None)
+        if asking is not None and self._most is None:
+            self._settle(*asking[:2])
+        return super().generate_until(requests, *arguments, **options)  # type: ignore[misc]
+
+    def _settle(self, context: Any, settings: dict[str, Any]) -> None:
+        """Ask once for as many as anyone gives, and where that is refused for fewer."""
+        tokenized: bool = self.tokenized_requests  # type: ignore[attr-defined]
+        prompt = self.tok_encode(context) if tokenized else context  # type: ignore[attr-defined]
+        few = {**settings, "max_gen_toks": 1}
+        self._most = MOST
+        while self._most:
+            try:
+                reply = self.model_call(messages=[prompt], generate=True, gen_kwargs=few)
+                said = "" if _gives(reply) else "it answers without"
+                break
+            except Exception as error:  # noqa: BLE001 - whatever else it is, the run will meet it
+                said = _refusal(error)
+                if not said:
+                    return
+                fewer = [n for n in map(int, re.findall(r"\b\d{1,3}\b", said)) if n < self._most]
+                self._most = max(fewer, default=self._most // 2)
+        if self._most and not said:
+            return
+        self._most = None
+        raise InvalidInputError(
+            f"The server gives no log-probabilities of tokens ({said[:300]}). `--model verbalized` asks in words."
+        )
 
     def model_call(self, messages: Any, **options: Any) -> Any:
         """As the class has it, one after another."""
@@ -54,19 +100,24 @@ class CheckedReplies:
         payload: dict[str, Any] = super()._create_payload(*arguments, **options)  # type: ignore[misc]
         if not payload.get("stop", True):
             del payload["stop"]
+        if payload.get(ASKED) is True:
+            most = self._most or MOST
+            payload |= {ASKED: True, f"top_{ASKED}": most} if self.chat else {ASKED: most}
         return payload
 
     def parse_generations(self, outputs: Any, **options: Any) -> list[str]:
         """A text for each prompt, `Failed` where there is none."""
+        self.spent.update(_usage(outputs))
         texts = [self._text(choice) for choice in self._choices(outputs, _PROMPTS.get())]
         plain = [{"index": i, **_choice(text, self.chat)} for i, text in enumerate(texts)]
         read = super().parse_generations(outputs=[{"choices": plain}], **options)  # type: ignore[misc]
-        return [t if isinstance(t, (Failed, Cut)) else r for t, r in zip(texts, read, strict=True)]
+        return [_as_read(*each) for each in zip(texts, read, strict=True)]
 
     def parse_logprobs(
         self, outputs: Any, tokens: Any = None, ctxlens: Any = None, **options: Any
     ) -> list[tuple[float, bool]]:
         """A log-likelihood for each prompt, `Unscored` where tokens and numbers do not fit."""
+        self.spent.update(_usage(outputs))
         found: list[tuple[float, bool]] = []
         choices = self._choices(outputs, len(ctxlens))
         for choice, prompt, begin in zip(choices, tokens, ctxlens, strict=True):
@@ -102,14 +153,16 @@ class CheckedReplies:
         name = "content" if self.chat else "text"
         message = message if isinstance(message, dict) else {}
         content, end = message.get(name), choice.get("finish_reason")
-        thought = any(message.get(each) for each in THOUGHTS)
+        thought = next((str(message[each]) for each in THOUGHTS if message.get(each)), "")
         if end == CUT and content is None:
             content = ""
         try:
-            text = text_of(content)
+            text, tokens = text_of(content), likeliest(choice)
         except UnusableError as error:
             return Failed(f"{error}; it ended by {shown(end)}" if end else str(error))
-        return Cut(text, thinking=thought and not text) if end == CUT else text
+        if end != CUT and not thought and not tokens:
+            return text
+        return Reply(text, end == CUT, bool(thought) and not text, thought, tokens)
 
 
 def with_checked_replies(model: type) -> type:
@@ -123,6 +176,38 @@ def with_checked_replies(model: type) -> type:
         return model  # (it reads replies of another form)
     chat = parse is LocalChatCompletion.parse_generations
     return type(model.__name__, (CheckedReplies, model), {"chat": chat})
+
+
+def _as_read(given: str, read: str) -> str:
+    """What the harness's class makes of a text (it may leave out thinking), with what was told of it."""
+    if isinstance(given, Failed) or not isinstance(given, Reply):
+        return given if isinstance(given, Failed) else read
+    return given if given.cut else given.saying(read)
+
+
+def _usage(outputs: Any) -> Counter[str]:
+    """What one reply of a server says that it took."""
+    reply = outputs[0] if isinstance(outputs, list) and outputs else outputs
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    numbers = usage if isinstance(usage, dict) else {}
+    told = {name: numbers.get(name) for name in COUNTS}
+    return Counter({"requests": 1, **{n: v for n, v in told.items() if type(v) is int}})
+
+
+def _gives(reply: Any) -> bool:
+    """Whether a reply has log-probabilities, or is none at all, of which the run will say more."""
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return True
+    return bool(choices[0].get(ASKED))
+
+
+def _refusal(error: Exception) -> str:
+    """What a server says that refuses to give so many log-probabilities; "" of any other error."""
+    response = getattr(error, "response", None)
+    said = str(getattr(response, "text", "")) if response is not None else ""
+    refused = getattr(response, "status_code", 0) in (400, 403, 404, 422, 501)
+    return said if refused and "logprob" in said.lower() else ""
 
 
 def _choice(text: str, chat: bool) -> dict[str, Any]:
@@ -156,9 +241,9 @@ def _refuse_misfit(choice: Any, count: int, begin: int) -> None:
                 "told apart: does the server use this tokenizer, and add no token of its own?"
             )
     assert isinstance(values, list) and isinstance(top, list)
-    for value, likeliest in zip(values[begin:-1], top[begin:-1], strict=True):
+    for value, best in zip(values[begin:-1], top[begin:-1], strict=True):
         log_probability(value)
-        _refuse_odd(likeliest)
+        _refuse_odd(best)
 
 
 def _refuse_odd(likeliest: Any) -> None:

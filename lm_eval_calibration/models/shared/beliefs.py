@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -15,13 +15,13 @@ from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.answers import Said
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.held_out import refuse_cache
 from lm_eval_calibration.models.shared.identity import identity
 from lm_eval_calibration.models.shared.kept import Kept
 from lm_eval_calibration.models.shared.phases import Phases, asked
 from lm_eval_calibration.models.shared.prompts import Prompts, bare_question
+from lm_eval_calibration.models.shared.reply import Said
 from lm_eval_calibration.models.shared.room import Room
 from lm_eval_calibration.models.shared.run_prompts import ROOM, announced
 from lm_eval_calibration.models.shared.wrapper import Wrapper, known_model
@@ -188,7 +188,13 @@ class BeliefWrapper(Wrapper):
         """An option as what goes on after a prompt about a request."""
         return option if conversation_of(request, self.chat).chat else f" {option}"
 
-    def ask(self, questions: Sequence[Question], title: str, **sampling: Any) -> list[list[str]]:
+    def ask(
+        self,
+        questions: Sequence[Question],
+        title: str,
+        settings: Mapping[str, Any] | None = None,
+        **sampling: Any,
+    ) -> list[list[str]]:
         """Replies to questions of our own.
 
         A model that is still thinking when its room is used up is asked again, with more of it,
@@ -197,26 +203,29 @@ class BeliefWrapper(Wrapper):
         Args:
             questions: what is asked.
             title: of the phase.
+            settings: of these requests, beside their room and the user's.
             **sampling: `count`, `temperature` and `tolerant`, as for `Phases.samples`.
         """
         options = {"count": 1, "temperature": None, **sampling}
-        wanted = self._own(questions)
+        wanted = self._own(questions, settings or {})
         said = self.phases.samples(wanted, title=title, **options)
         short = [i for i, texts in enumerate(said) if any(map(_thinking, texts))]
         if not short or self.room.given is not None or self.room.thinks:
             return said
         self.room.thinks = True
         log.info("%s: the model thinks before it speaks: asked again with more room.", self.source)
-        again = self._own([questions[i] for i in short])
+        again = self._own([questions[i] for i in short], settings or {})
         for i, texts in zip(short, self.phases.samples(again, title=title, **options), strict=True):
             said[i] = texts
         return said
 
-    def _own(self, questions: Sequence[Question]) -> list[Any]:
-        if questions:
-            self._asked["settings"] = self.room.settings(questions[0].enough)
+    def _own(self, questions: Sequence[Question], more: Mapping[str, Any]) -> list[Any]:
+        settings = [{**self.room.settings(q.enough), **more} for q in questions]
+        if settings:
+            self._asked["settings"] = settings[0]
         return [
-            asked(GENERATE, (q.prompt, self.room.settings(q.enough)), q.about) for q in questions
+            asked(GENERATE, (q.prompt, own), q.about)
+            for q, own in zip(questions, settings, strict=True)
         ]
 
     def share_cut(self, replies: Sequence[str]) -> float | None:
@@ -226,9 +235,11 @@ class BeliefWrapper(Wrapper):
         return sum(getattr(reply, "cut", False) for reply in replies) / len(replies)
 
     def get_model_info(self) -> dict[str, Any]:
-        """The base's, and how questions of our own were asked, the last of them."""
+        """The base's, how questions of our own were asked, the last of them, and what a server took."""
         questions = {"questions": dict(self._asked)} if self._asked else {}
-        return {**super().get_model_info(), **questions}
+        spent = getattr(self.base, "spent", None)
+        usage = {"usage": dict(spent)} if spent else {}
+        return {**super().get_model_info(), **questions, **usage}
 
 
 def _thinking(reply: str) -> bool:

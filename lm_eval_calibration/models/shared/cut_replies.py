@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from lm_eval_calibration.models.shared.answers import Cut
+from lm_eval_calibration.models.shared.reply import Reply
 
 ENGINES = ("HFLM", "VLLM")
 """Models of the harness that generate by `_model_generate`, by name."""
 
 
 class NotedCuts:
-    """Goes before a model of the harness: a reply that was cut is a `Cut`."""
+    """Goes before a model of the harness: a reply that was cut is a `Reply` that says so."""
 
     tells_cuts = True
     _ended: deque[bool]
@@ -33,7 +33,7 @@ class NotedCuts:
             found = super().generate_until(requests, *args, **options)  # type: ignore[misc]
         finally:
             self.cache_hook = hook
-        return [Cut(text) if text in listener.cut else text for text in found]
+        return [Reply(text, cut=True) if text in listener.cut else text for text in found]
 
     def _model_generate(self, *args: Any, **options: Any) -> Any:
         found = super()._model_generate(*args, **options)  # type: ignore[misc]
@@ -76,7 +76,7 @@ class _Listener:
         """Called by the model with each reply."""
         if self._ended and self._ended.popleft():
             self.cut.add(res)
-            res = Cut(res) if getattr(self._hook, "hears_cuts", False) else res
+            res = Reply(res, cut=True) if getattr(self._hook, "hears_cuts", False) else res
         if self._hook is not None:
             self._hook.add_partial(attr, req, res)
 

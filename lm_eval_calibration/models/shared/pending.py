@@ -10,12 +10,12 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.api import hash_args
 from lm_eval_calibration.models.shared.answers import (
     GENERATE,
-    Failed,
     UnusableError,
     checked,
     unanswered,
 )
 from lm_eval_calibration.models.shared.kept import Kept
+from lm_eval_calibration.models.shared.reply import Failed
 
 
 class Pending:

@@ -12,9 +12,10 @@ from scipy.special import softmax
 from lm_eval_calibration.harness.api import Instance, about, hash_args
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.models.shared.answers import Failed, Said, unanswered
+from lm_eval_calibration.models.shared.answers import unanswered
 from lm_eval_calibration.models.shared.kept import Kept
 from lm_eval_calibration.models.shared.pending import Pending
+from lm_eval_calibration.models.shared.reply import Failed, Said
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.verbal.thinking import opens
 

@@ -27,6 +27,7 @@ class Reported:
 
     def __init__(self, hook: Any) -> None:
         self.hook, self.dbdict = hook, hook.dbdict
+        self.hears_cuts = bool(getattr(hook, "hears_cuts", False))
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
         """Keep an answer.

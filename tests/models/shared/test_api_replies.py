@@ -11,8 +11,8 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import get_model
 from scripted_base import Scripted
 
-from lm_eval_calibration.models.shared.answers import Failed
 from lm_eval_calibration.models.shared.api_replies import _PROMPTS, with_checked_replies
+from lm_eval_calibration.models.shared.reply import Failed
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
 

@@ -1,0 +1,316 @@
+"""`--model option_tokens`: any model asked for a letter, believed by the probabilities of the letters' tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.envelope import INVALID, Envelope
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.api import register_model
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.models.shared.asking import conversation_of
+from lm_eval_calibration.models.shared.beliefs import check_sampling
+from lm_eval_calibration.models.shared.choosing import Choice, ChoiceBeliefs
+from lm_eval_calibration.models.shared.letter_reading import LetterReader, Read, Sheet
+from lm_eval_calibration.models.shared.prompts import bare_question
+from lm_eval_calibration.models.shared.room import SAMPLES, heat
+from lm_eval_calibration.stated import Statement
+from lm_eval_calibration.verbal.letters import joined, normalised
+from lm_eval_calibration.verbal.listing import Listing, listing
+from lm_eval_calibration.verbal.parsing import uniform
+
+log = logger(f"lm_eval.{__name__}")
+
+GROUP = 20
+"""Options that are shown together at most: as many as servers return tokens."""
+THOUGHT = 2048
+"""Tokens of thinking."""
+SMALLEST = 1e-12
+QUESTION = """\
+Question: {{ question }}
+
+{% for text in texts %}
+{{ letters[loop.index0] }}. {{ text }}
+{% endfor %}
+
+{% if think %}
+Think step by step. Then end with a line of this form, where X is the letter of the right option:
+Answer: X
+{% else %}
+Reply with the letter of the right option and nothing else.
+{% if not chat %}
+Answer:
+{% endif %}
+{% endif %}"""
+RIGHT = "{question}\n\nProposed answer: {answer}\n\nIs the proposed answer right?"
+
+
+class _Shown(NamedTuple):
+    """Options of a document that are shown together, and what is believed of them.
+
+    Attributes:
+        document: its number.
+        options: their numbers.
+        log_probabilities: (S, k) by each thought, normalised; `None` where nothing could be read.
+        reads: of all askings.
+    """
+
+    document: int
+    options: list[int]
+    log_probabilities: NDArray[np.float64] | None
+    reads: list[Read]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(k,) logarithms of the thoughts' mean probabilities."""
+        assert self.log_probabilities is not None
+        mean = np.logaddexp.reduce(self.log_probabilities, axis=0)
+        return np.asarray(mean - np.log(len(self.log_probabilities)))
+
+
+@register_model("option_tokens")
+class OptionTokensLM(ChoiceBeliefs):
+    """Multiple choice by one question: which letter? Beliefs are the probabilities of the letters' tokens.
+
+    The options are shown with letters. An OpenAI-compatible base is asked for one, and the likeliest
+    tokens in its place are read (`top_logprobs`); any other base scores the letters where the prompt
+    goes on, so that an API and a checkpoint are compared by the same question. Tokens that spell a
+    letter in other ways are added up; `label_mass` is what all options have, `outside_rate` says how
+    many were not among the returned tokens. More than 20 options are shown in groups, and the winners
+    once more. For a generation twin the question is whether the answer is right, yes or no.
+
+    Args:
+        base: `--model` of the one inside.
+        orders: in so many cyclic orders the options are shown; the mean of the log-probabilities
+            counts (Zheng et al., 2024, use the same orders).
+        think: whether the model thinks before it answers, step by step or by its chat template's way.
+        think_tokens: room for it; 2,048 by default. Given, the model thinks.
+        thoughts: how often it does, in each order; their mean probabilities count, and what they differ
+            by is the twins' `mutual_information`. More than one: the model thinks.
+        temperature: of thinking; by default that of `--gen_kwargs`, else 0 for one thought and 0.7 for
+            several.
+        calibrator: folder of `lm-calib fit` on a logged run of this model, or "".
+        allow_seen: evaluate on documents that the calibrator was fitted on, too.
+        allow_other: use it on another model, or on prompts of another format.
+        template: a jinja file with `question`, `texts`, `letters`, `think`, `chat` and `doc`, or a
+            folder of them by task.
+        **model_args: the base's.
+
+    Raises:
+        InvalidInputError: an option that cannot be, or no calibrator can be read there.
+        SeenDocumentsError: the calibrator was fitted on documents of the evaluation.
+    """
+
+    source = "option_tokens"
+    default_template = QUESTION
+
+    @checked
+    def __init__(
+        self,
+        base: str = "",
+        orders: int = 1,
+        think: bool = False,
+        think_tokens: int | None = None,
+        thoughts: int = 1,
+        temperature: float | None = None,
+        calibrator: str = "",
+        allow_seen: bool = False,
+        allow_other: bool = False,
+        template: str = "",
+        **model_args: Any,
+    ) -> None:
+        for name, value in (("orders", orders), ("think_tokens", think_tokens)):
+            if value is not None and value < 1:
+                raise invalid(name, "a whole number, at least 1", value)
+        self._think = think or think_tokens is not None or thoughts > 1
+        warm = heat(temperature, SAMPLES if thoughts != 1 else 0.0)
+        check_sampling(thoughts, warm, name="thoughts")
+        if thoughts > 1 and warm == 0:
+            raise invalid("temperature", "above 0 for thoughts that differ", warm)
+        end = str(model_args.pop("think_end_token", "") or "") if self._think else ""
+        self._orders, self._thoughts = orders, thoughts
+        held_out = {"allow_seen": allow_seen, "allow_other": allow_other}
+        super().__init__(
+            base, SMALLEST, calibrator=calibrator, template=template, **held_out, **model_args
+        )
+        room = think_tokens or self.room.given or THOUGHT
+        self._reader = LetterReader(self, thoughts if self._think else 0, room, warm, end)
+        self._fixed: set[str] = set()
+
+    def state(self, choices: Sequence[Choice]) -> list[Statement]:
+        """By the letters' probabilities, in groups where there are many options."""
+        lists = [listing(each.question, each.options) for each in choices]
+        wanted = [
+            (n, list(numbers))
+            for n, each in enumerate(choices)
+            for numbers in np.array_split(np.arange(len(each.options)), _groups(each, lists[n]))
+        ]
+        shown = self._shown(choices, lists, wanted)
+        groups: list[list[_Shown]] = [[] for _ in choices]
+        for each in shown:
+            groups[each.document].append(each)
+        split = [n for n, each in enumerate(groups) if len(each) > 1 and all(map(_known, each))]
+        finals = [(n, [g.options[int(g.mean.argmax())] for g in groups[n]]) for n in split]
+        winners = dict(zip(split, self._shown(choices, lists, finals), strict=True))
+        return [
+            self._statement(each, winners.get(n), len(choices[n].options))
+            for n, each in enumerate(groups)
+        ]
+
+    def stated(self, requests: list[Any]) -> list[Envelope]:
+        """A generation task's own answers, each with the probability of "Yes, it is right"."""
+        answers = self.phases.generate(requests, "answering")
+        choices = []
+        for request, answer in zip(requests, answers, strict=True):
+            conversation = conversation_of(request, self.chat)
+            asked = RIGHT.format(
+                question=bare_question(conversation.question), answer=answer.strip()
+            )
+            choices.append(Choice(request, conversation, asked, ["Yes", "No"], examples=False))
+        return [
+            Envelope(
+                self.source,
+                answer,
+                said.probabilities[0],
+                flags=(INVALID,) if said.unread else (),
+                cut=self.share_cut([answer]),
+            )
+            for answer, said in zip(answers, self.state(choices), strict=True)
+        ]
+
+    def _shown(
+        self,
+        choices: Sequence[Choice],
+        lists: Sequence[Listing],
+        wanted: Sequence[tuple[int, list[int]]],
+    ) -> list[_Shown]:
+        """Some options of documents, each shown in all orders."""
+        orders = [self._rotations(choices[n], lists[n], numbers) for n, numbers in wanted]
+        sheets = [
+            self._sheet(choices[n], lists[n], order)
+            for (n, _), each in zip(wanted, orders, strict=True)
+            for order in each
+        ]
+        reads = iter(self._reader.read(sheets))
+        found = []
+        for (n, numbers), each in zip(wanted, orders, strict=True):
+            mine = [(order, next(reads)) for order in each]
+            told = [read for _, some in mine for read in some]
+            found.append(_Shown(n, numbers, _averaged(numbers, mine), told))
+        return found
+
+    def _rotations(self, choice: Choice, listed: Listing, numbers: list[int]) -> list[list[int]]:
+        """The cyclic orders of some options: as many as are wanted, and as there are."""
+        if not listed.texts:
+            task = str(choice.first.task_name)
+            if self._orders > 1 and task not in self._fixed:
+                self._fixed.add(task)
+                log.warning(
+                    "%s: `%s` lists its options in a way that cannot be put in another order; they are shown as they "
+                    "stand.", self.source, task,
+                )  # fmt: skip
+            return [numbers]
+        turns = min(self._orders, len(numbers))
+        return [numbers[k:] + numbers[:k] for k in range(turns)]
+
+    def _sheet(self, choice: Choice, listed: Listing, order: list[int]) -> Sheet:
+        texts = [listed.texts[i] for i in order] if listed.texts else []
+        letters = listed.letters[: len(order)]
+        text = self.render(
+            choice.first,
+            listed.question,
+            choice.first.doc,
+            texts=texts,
+            letters=letters,
+            think=self._think,
+            chat=choice.conversation.chat,
+        )
+        return Sheet(choice, {"role": "user", "content": text}, letters)
+
+    def _statement(self, groups: list[_Shown], final: _Shown | None, count: int) -> Statement:
+        reads = [r for each in (*groups, *([final] if final else [])) for r in each.reads]
+        found = _distribution(groups, final)
+        notes = tuple(dict.fromkeys(read.why for read in reads if read.why))
+        cut = sum(read.cut for read in reads) / len(reads) if self._think else None
+        told: dict[str, Any] = {"cut": cut, "measures": _measures(reads)}
+        replies = tuple(read.reply for read in reads if read.reply)
+        if found is None:
+            status = "cut" if any(read.cut for read in reads) else "invalid"
+            return Statement(uniform(count), status, notes, replies, **told)
+        values = np.exp(found)
+        draws = values if len(values) > 1 else None
+        status = "repaired" if notes else "valid"
+        return Statement(
+            tuple(values.mean(axis=0).tolist()), status, notes, replies, draws=draws, **told
+        )
+
+    def get_model_info(self) -> dict[str, Any]:
+        """The base's, and how it was asked."""
+        asked = {"orders": self._orders, "thoughts": self._thoughts if self._think else 0}
+        return {**super().get_model_info(), "option_tokens": asked}
+
+
+def _groups(choice: Choice, listed: Listing) -> int:
+    """In how many groups a document's options are shown.
+
+    Raises:
+        InvalidInputError: there are more than the winners of groups could be shown together.
+    """
+    count = len(choice.options)
+    if not listed.texts:
+        return 1
+    if count > GROUP**2:
+        raise InvalidInputError(
+            f"Task `{choice.first.task_name}`, document {choice.first.doc_id}: {count:,} options, and at most "
+            f"{GROUP**2} can be asked about, {GROUP} at a time."
+        )
+    return -(-count // GROUP)
+
+
+def _known(shown: _Shown) -> bool:
+    return shown.log_probabilities is not None
+
+
+def _averaged(
+    numbers: list[int], orders: Sequence[tuple[list[int], list[Read]]]
+) -> NDArray[np.float64] | None:
+    """(S, k) normalised log-probabilities by thought, of the orders' mean log-probabilities."""
+    rows = []
+    for thought in range(max(len(reads) for _, reads in orders)):
+        values = []
+        for order, reads in orders:
+            letters = reads[thought].letters
+            if letters is not None:
+                back = [order.index(number) for number in numbers]
+                values.append(normalised(letters.log_probabilities)[back])
+        if values:
+            rows.append(normalised(np.mean(values, axis=0)))
+    return np.array(rows) if rows else None
+
+
+def _distribution(groups: list[_Shown], final: _Shown | None) -> NDArray[np.float64] | None:
+    """(S, K) log-probabilities of a document's options; `None` where they are not known."""
+    if len(groups) == 1:
+        return groups[0].log_probabilities
+    if final is None or final.log_probabilities is None:
+        return None
+    return joined([g.options for g in groups], [g.mean for g in groups], final.mean)[None]
+
+
+def _measures(reads: Sequence[Read]) -> dict[str, float]:
+    letters = [read.letters for read in reads if read.letters is not None]
+    lengths = [read.length for read in reads if read.length is not None]
+    found = {}
+    if letters:
+        found["label_mass"] = float(np.mean([each.mass for each in letters]))
+        found["outside_rate"] = float(
+            np.mean([each.outside / len(each.log_probabilities) for each in letters])
+        )
+    if lengths:
+        found["thought_tokens"] = float(np.mean(lengths))
+    return found

@@ -1,0 +1,106 @@
+"""`ChoiceBeliefs`: a wrapper that asks about a document's options, and answers with their probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lm_eval_calibration.conversation import Conversation
+from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.models.shared.asking import ask_about
+from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
+
+
+class Choice(NamedTuple):
+    """A document that is asked about.
+
+    Attributes:
+        first: one of its requests.
+        conversation: how the run puts it.
+        question: bare.
+        options: their texts.
+        examples: whether the run's solved examples are shown before it.
+    """
+
+    first: Any
+    conversation: Conversation
+    question: str
+    options: list[str]
+    examples: bool = True
+
+
+class ChoiceBeliefs(RecalibratedBeliefs):
+    """Multiple choice by questions of its own: `state` says what is believed of each document.
+
+    Its answers to log-likelihood requests are the options' log-probabilities, each with the statement
+    behind it, so that `acc` and every calibration metric come from the same twins as those of other
+    models. Documents with one option and rolling log-likelihoods are the base's.
+
+    Args:
+        floor: probabilities below it are taken for it.
+        base, calibrator, allow_seen, allow_other, template, **model_args: as for `RecalibratedBeliefs`.
+    """
+
+    def __init__(self, base: str = "", floor: float = FLOOR, **others: Any) -> None:
+        if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
+            raise invalid("floor", "above 0 and below 0.5", floor)
+        self._floor = float(floor)
+        super().__init__(base, **others)
+
+    def state(self, choices: Sequence[Choice]) -> list[Statement]:
+        """What is believed of each document; what cannot be had is a statement that says why."""
+        raise NotImplementedError
+
+    def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
+        """Log-probabilities of options as stated; other requests as the base answers them."""
+        mine = [d for d in documents(requests) if len(d.options) > 1]
+        numbers = {n for d in mine for o in d.options for n in o}
+        numbers |= {n for d in mine for n in d.unconditional}
+        others = [i for i in range(len(requests)) if i not in numbers]
+        answers: dict[int, tuple[float, bool]] = {}
+        if others:
+            plain = super().loglikelihood([requests[i] for i in others], **options)
+            answers |= dict(zip(others, plain, strict=True))
+        if mine:
+            answers |= self._answers(requests, mine)
+        return [answers[i] for i in range(len(requests))]
+
+    def _answers(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
+        """Answers to the requests of some documents, by their numbers."""
+        self.check(requests, mine)
+        choices = [
+            Choice(requests[d.options[0][0]], *ask_about(requests, d, self.chat)) for d in mine
+        ]
+        statements = self.state(choices)
+        answers: dict[int, tuple[float, bool]] = {}
+        for document, said, scores in zip(
+            mine, statements, self._scores(mine, statements), strict=True
+        ):
+            best = int(np.argmax(scores))
+            for k, numbers in enumerate(document.options):
+                found = StatedAnswer(float(scores[k]), k == best, said, k)
+                answers |= dict.fromkeys(numbers, found)
+            constant = StatedAnswer(0.0, False, said)  # nothing is stated without a question
+            answers |= dict.fromkeys(document.unconditional, constant)
+        return answers
+
+    def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
+        """Log-probabilities of each document's options, floored and calibrated."""
+        floored = [np.log(np.maximum(s.probabilities, self._floor)) for s in statements]
+        if self.calibrator is None:
+            return floored
+        scores = list(floored)
+        for task, numbers in rows_by_task([document.task for document in mine]).items():
+            rows = [floored[i].tolist() for i in numbers]
+            mapped = self.calibrator.transform(
+                Predictions.from_options(rows, [[] for _ in rows]), task
+            ).log_probabilities
+            assert mapped is not None
+            for i, row in zip(numbers, mapped, strict=True):
+                scores[i] = row[: len(floored[i])]
+        return scores

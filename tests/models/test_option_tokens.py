@@ -1,0 +1,272 @@
+"""Beliefs by the tokens of letters: the same by a server, a completions API and a checkpoint, and what may go wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import lm_eval.models  # noqa: F401  (registers the API classes)
+import numpy as np
+import pytest
+import torch
+from lettered import MASS, Lettered, LettersApi, fair
+from lm_eval import simple_evaluate
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.models.option_tokens import OptionTokensLM
+
+pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
+TASK = "calib_toy_norm"
+
+
+@register_model("lettered")
+class _Lettered(Lettered):
+    """By its name."""
+
+
+def run(tasks: Any, base: str, task: str = TASK, chat: bool = True, **more: Any) -> Any:
+    arguments = {"base": base, **more}
+    found = simple_evaluate(
+        model="option_tokens", model_args=arguments, tasks=[task], task_manager=tasks, limit=6,
+        bootstrap_iters=0, apply_chat_template=chat,
+    )  # fmt: skip
+    assert found is not None
+    return found
+
+
+def over(api: LettersApi, tasks: Any, **more: Any) -> Any:
+    url = {"base_url": api.url, "model": "m", "max_retries": 1}
+    return run(tasks, "local-chat-completions", **url, **more)
+
+
+def said(found: Any, task: str = TASK) -> list[dict[str, Any]]:
+    return [sample["stated"] for sample in found["samples"][task]]
+
+
+def options_of(sample: dict[str, Any]) -> list[str]:
+    """As the task scores them."""
+    given = sample["arguments"]
+    asked = given.values() if isinstance(given, dict) else given
+    return [str(each["arg_1"] if isinstance(each, dict) else each[1]).strip() for each in asked]
+
+
+def expected(found: Any, orders: int = 1) -> list[np.ndarray]:
+    """By each document's options."""
+    return [fair(options_of(sample), orders) for sample in found["samples"][TASK]]
+
+
+@pytest.mark.parametrize("orders", [1, 3, 9])
+@pytest.mark.parametrize("concurrent", [1, 4])
+def test_a_servers_letters(tasks: Any, orders: int, concurrent: int) -> None:
+    with LettersApi() as api:
+        found = over(api, tasks, orders=orders, num_concurrent=concurrent)
+    for stated, p in zip(said(found), expected(found, orders), strict=True):
+        np.testing.assert_allclose(stated["probabilities"], p, atol=1e-9)
+        assert stated["status"] == "valid" and stated["measures"]["outside_rate"] == 0
+        assert stated["measures"]["label_mass"] == pytest.approx(MASS)
+    row = found["results"][TASK]
+    assert row["label_mass,none"] == pytest.approx(MASS) and row["invalid_rate,none"] == 0
+    assert "zero_rate,none" not in row and "cut_rate,none" not in row
+    assert found["config"]["usage"]["requests"] == len(api.payloads) - 1  # (one found out how many)
+
+
+@pytest.mark.parametrize("orders", [1, 2])
+@pytest.mark.parametrize("chat", [True, False])
+def test_every_kind_of_base_is_asked_the_same(tasks: Any, chat: bool, orders: int) -> None:
+    with LettersApi() as api:
+        completions = {"base_url": api.completions, "model": "m", "tokenizer_backend": None}
+        bases = [
+            ("lettered", {}),
+            ("local-completions", {**completions, "tokenized_requests": False}),
+        ]
+        if chat:
+            bases[1] = "local-chat-completions", {"base_url": api.url, "model": "m"}
+        found = [said(run(tasks, base, chat=chat, orders=orders, **more)) for base, more in bases]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one["probabilities"], other["probabilities"], atol=1e-9)
+
+
+@pytest.mark.parametrize("cap", [5, 2])
+def test_servers_that_give_few_tokens(tasks: Any, cap: int) -> None:
+    """What is not among them has less than any of them, and something."""
+    with LettersApi(cap=cap, gives=cap) as api:
+        found = over(api, tasks)
+    assert api.wanted[:2] == [20, cap] and set(api.wanted[1:]) == {cap}
+    assert any(s["measures"]["outside_rate"] > 0 for s in said(found))
+    for stated, p in zip(said(found), expected(found), strict=True):
+        q = np.array(stated["probabilities"])
+        assert q.min() > 0 and q.sum() == pytest.approx(1) and q.argmax() == p.argmax()
+
+
+def test_servers_without_log_probabilities(tasks: Any) -> None:
+    class Silent(LettersApi):
+        def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+            return super().answer({**payload, "logprobs": False})
+
+    with Silent() as api, pytest.raises(InvalidInputError, match="--model verbalized"):
+        over(api, tasks)
+    with LettersApi(cap=0) as api, pytest.raises(InvalidInputError, match=r"at most 0.*verbalized"):
+        over(api, tasks)
+
+
+@pytest.mark.parametrize("style", ["", "think", "gpt-oss", "reasoning_content"])
+def test_after_thinking(tasks: Any, style: str) -> None:
+    with LettersApi(style=style) as api:
+        found = over(api, tasks, think=True)
+    for stated, p in zip(said(found), expected(found), strict=True):
+        np.testing.assert_allclose(stated["probabilities"], p, atol=1e-9)
+        assert "well well" in stated["replies"][0] and stated["cut"] == 0
+        assert stated["measures"]["thought_tokens"] > 5
+    assert found["results"][TASK]["cut_rate,none"] == 0
+
+
+@pytest.mark.parametrize("style", ["", "think", "reasoning_content"])
+def test_thinking_that_is_cut_is_asked_for_its_letter(tasks: Any, style: str) -> None:
+    class Long(LettersApi):
+        def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+            forced = "Which letter, then?" in payload["messages"][-1]["content"]
+            self.style, self.length = ("", 0) if forced else (style, 50)
+            return super().answer(payload)
+
+    with Long() as api:
+        found = over(api, tasks, think_tokens=20)
+    assert found["results"][TASK]["cut_rate,none"] == 1
+    for stated, p in zip(said(found), expected(found), strict=True):
+        np.testing.assert_allclose(stated["probabilities"], p, atol=1e-9)
+
+
+def test_a_server_that_thinks_unasked_is_given_room(tasks: Any) -> None:
+    with LettersApi(style="think", length=40) as api:
+        found = over(api, tasks)
+    for stated, p in zip(said(found), expected(found), strict=True):
+        np.testing.assert_allclose(stated["probabilities"], p, atol=1e-9)
+
+
+def test_thoughts_that_differ_are_draws(tasks: Any) -> None:
+    with LettersApi() as api:
+        found = over(api, tasks, thoughts=3, seed=7)
+    row = found["results"][TASK]
+    assert row["mutual_information,none"] > 0 and row["draws,none"] == 3
+    for sample in found["samples"][TASK]:
+        draws = np.array(sample["draws"])[0]
+        np.testing.assert_allclose(draws.mean(axis=0), sample["stated"]["probabilities"], atol=1e-6)
+        assert len(sample["stated"]["replies"]) == 3
+
+
+def test_a_checkpoint_thinks_first(tasks: Any) -> None:
+    """Its reply stays in the prompt, up to the letter, whatever it says there."""
+    found = run(tasks, "lettered", think=True, chat=False)
+    assert all("well well" in s["replies"][0] for s in said(found))
+    with pytest.raises(InvalidInputError, match="`temperature` must be above 0"):
+        OptionTokensLM(base="lettered", thoughts=2, temperature=0.0)
+    lm = OptionTokensLM(base="lettered", think=True)
+    for reply, end in {
+        "<think>so</think>It is B.\n**Answer:** B": "**Answer:",
+        "<think>so": "so\n</think>\n\nAnswer:",
+        "It is B.": "It is B.\n\nAnswer:",
+    }.items():
+        assert lm._reader._body("?", lm.phases._said([_Ask()], [reply], "t")[0]).endswith(end)
+
+
+class _Ask:
+    args = ("?", {})
+
+
+def test_a_checkpoint_without_a_tokenizer_is_asked_once_a_letter(tasks: Any) -> None:
+    found = run(tasks, "lettered", chat=False)
+    for stated, p in zip(said(found), expected(found), strict=True):
+        np.testing.assert_allclose(stated["probabilities"], p, atol=1e-9)
+
+
+@pytest.mark.parametrize("base", ["hf", "hf-fast"])
+def test_letters_of_a_real_model(tiny_model: Path, tasks: Any, base: str) -> None:
+    """Against the model's own distribution over its vocabulary, at the end of the prompt."""
+    found = run(tasks, base, chat=False, pretrained=str(tiny_model), device="cpu", dtype="float32")
+    lm = HFLM(pretrained=str(tiny_model), device="cpu", dtype="float32")
+    by_token = {n: lm.tokenizer.decode([n]) for n in range(len(lm.tokenizer))}
+    wrapper = OptionTokensLM(base="hf", pretrained=str(tiny_model), device="cpu", dtype="float32")
+    for sample, stated in zip(found["samples"][TASK], said(found), strict=True):
+        options = options_of(sample)
+        text = wrapper._prompts.render(
+            "toy_norm", wrapper.default_template, question=sample["doc"]["question"], doc=sample["doc"],
+            texts=options, letters="ABCDEFG"[: len(options)], think=False, chat=False,
+        )  # fmt: skip
+        with torch.no_grad():
+            logits = lm.model(torch.tensor([lm.tok_encode(text)])).logits[0, -1].float()
+        p = logits.softmax(-1)
+        # (a character is a token, of which only the bare letters spell one)
+        sums = [
+            sum(float(p[n]) for n, word in by_token.items() if word.strip().upper() == letter)
+            for letter in "ABCDEFG"[: len(options)]
+        ]
+        np.testing.assert_allclose(stated["probabilities"], np.array(sums) / sum(sums), rtol=1e-4)
+        assert stated["measures"]["label_mass"] == pytest.approx(sum(sums), rel=1e-4)
+
+
+def many_options(folder: Path, count: int) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    folder.mkdir()
+    rows = [{"question": f"Which is item {i}?", "answer": i} for i in range(2)]
+    (folder / "many.json").write_text("\n".join(map(json.dumps, rows)))
+    options = json.dumps([f"option {k}" for k in range(count)])
+    (folder / "many.yaml").write_text(
+        f"task: many\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {folder}/many.json}}}}\n"
+        "output_type: multiple_choice\ntest_split: test\ndoc_to_text: '{{question}}'\n"
+        f"doc_to_choice: {options}\ndoc_to_target: answer\n"
+    )
+    return TaskManager(include_path=str(folder), include_defaults=False)
+
+
+def test_more_options_than_letters(tmp_path: Path) -> None:
+    """Groups, and their winners once more: without a liking for a place that is exact."""
+    tasks = many_options(tmp_path / "tasks", 45)
+    with LettersApi() as api:
+        api.cap, api.gives = 100, 100
+        found = over(api, tasks, task="calib_many", orders=20)
+    for sample in found["samples"]["calib_many"]:
+        p = np.array(sample["stated"]["probabilities"])
+        right = fair([f"option {k}" for k in range(45)], 45)
+        assert p.sum() == pytest.approx(1) and p.argmax() == right.argmax()
+        assert np.corrcoef(np.log(p), np.log(right))[0, 1] > 0.9
+    tasks = many_options(tmp_path / "more", 401)
+    with LettersApi() as api, pytest.raises(InvalidInputError, match=r"401 options.*at most 400"):
+        over(api, tasks, task="calib_many")
+
+
+def test_generated_answers_are_judged_by_letters(tasks: Any) -> None:
+    class Answering(LettersApi):
+        def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+            if "Is the proposed answer right?" in payload["messages"][-1]["content"]:
+                return super().answer(payload)
+            return {"choices": [{"index": 0, "message": {"content": "a guess"}}]}
+
+    with Answering() as api:
+        found = over(api, tasks, task="calib_toy_generate")
+    for sample in found["samples"]["calib_toy_generate"]:
+        envelope = sample["envelopes"]
+        assert envelope["source"] == "option_tokens" and 0 < envelope["confidence"] < 1
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"orders": 0}, "orders"),
+        ({"think_tokens": 0}, "think_tokens"),
+        ({"thoughts": 0}, "thoughts"),
+        ({"ordres": 2}, "ordres"),
+    ],
+)
+def test_arguments_that_cannot_be(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidInputError, match=named):
+        OptionTokensLM(
+            base="local-chat-completions", base_url="http://127.0.0.1:1", model="m", **given
+        )
+
+
+def test_the_smallest_probability_is_not_nothing() -> None:
+    assert math.isfinite(math.log(OptionTokensLM(base="lettered")._floor))
