@@ -42,6 +42,10 @@ class InvalidInputError(CalibrationError, ValueError):
     """An argument, a file or a model response is not what it must be."""
 
 
+class RefusedByServerError(InvalidInputError):
+    """A server that refuses every request, whatever it asks."""
+
+
 class UnknownNameError(InvalidInputError):
     """A name (metric, option, task) that nothing answers to."""
 

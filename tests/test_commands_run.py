@@ -18,6 +18,7 @@ import pytest
 from command import lm_eval, run
 from documented import PAGES, ROOT, commands, words
 from fake_api import FakeApi
+from lettered import LettersApi, shown
 from made_tables import write_tables
 from release import OLD, only_0_4
 from scripted_base import dice
@@ -87,6 +88,8 @@ STAND_INS = {
     r"ELSEWHERE": documents(*range(80, 120)),
     r"\[\.\.\.\]": str(list(range(40, 60))),
     r" --gen_kwargs \S+": "",
+    r"think_tokens=\d+": "think_tokens=8",
+    r"think=true(?=,|$| )": "think_tokens=8",
     r"--tasks calib_(gsm8k|triviaqa)\S*": r"\g<0> --gen_kwargs max_gen_toks=8",
     r"--members 3": "--members 2",
     r"--leave-one-out": "--leave-one-out --seeds 1",
@@ -96,17 +99,27 @@ if not OLD:  # (whose documents are those that are evaluated: see `_samples_of_0
     STAND_INS |= {r"scorer=frac/": r"\g<0>,allow_seen=true"}
 
 
-class Server(FakeApi):
-    """Knows every other answer."""
+class Server(LettersApi):
+    """Knows every other answer; lettered options it answers by their texts, decisions evenly."""
 
     def __init__(self, known: dict[str, str]) -> None:
         super().__init__()
         self.known = known
 
+    def serve(self, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if "questions" not in payload:
+            return super().serve(payload)
+        ((name, asked),) = payload["questions"].items()
+        options = asked.get("criteria") or ()
+        p = {option: 1 / len(options) for option in options}
+        return "", {"answers": {name: {"type": asked["type"], "noul": 0.5, "probabilities": p}}}
+
     def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
         prompt = payload["messages"][-1]["content"]
-        if "JSON object" in prompt:
+        if payload.get("logprobs") and any(shown(t["content"]) for t in payload["messages"]):
             return super().answer(payload)
+        if "JSON object" in prompt:
+            return FakeApi.answer(self, payload)
         chance = dice(prompt, payload.get("seed"))
         gold = next((a for question, a in self.known.items() if question in prompt), "70%")
         text = gold if chance < 0.5 else "wrong 17"

@@ -9,6 +9,7 @@ MODELS = {
     "self_correct": "lm_eval_calibration.models.self_correct:SelfCorrectLM",
     "verbalized": "lm_eval_calibration.models.verbalized:VerbalizedLM",
     "option_tokens": "lm_eval_calibration.models.option_tokens:OptionTokensLM",
+    "systemone": "lm_eval_calibration.models.systemone:SystemOneLM",
     "fractal": "lm_eval_calibration.models.fractal:FractalLM",
     "fractal-scorer": "lm_eval_calibration.models.fractal_scorer:FractalScorerLM",
     "calibrated": "lm_eval_calibration.models.calibrated:CalibratedLM",

@@ -63,17 +63,31 @@ def faulty(prompt: str, attempt: int) -> str:
     return kinds[int(50 * dice(prompt)) % 5] if attempt == 0 and dice(prompt) < 0.1 else ""
 
 
-APIS: dict[str, type[FakeApi]] = {"verbalized": FakeApi, "option_tokens": LettersApi}
+class DecisionsApi(FakeApi):
+    """A server of yes-or-no questions, which it answers by their documents."""
+
+    def serve(self, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        fault, body = super().serve({"prompt": payload["state"], "echo": True, **payload})
+        p = round(dice(payload["state"]), 4)
+        return fault, body if fault.isdecimal() else {
+            "answers": {"answer": {"type": "noul", "noul": p}}
+        }
+
+
+APIS: dict[str, type[FakeApi]] = {
+    "verbalized": FakeApi,
+    "option_tokens": LettersApi,
+    "systemone": DecisionsApi,
+}
 """Servers, by the wrappers that ask them."""
 
 
 def evaluate(
     api: FakeApi, many: Any, model: str = "verbalized", retries: int = 2, **options: Any
 ) -> dict[str, Any]:
-    arguments = {
-        "base": "local-chat-completions", "model": "m", "base_url": api.url, "num_concurrent": 32,
-        "max_retries": retries,
-    }  # fmt: skip
+    base = {} if model == "systemone" else {"base": "local-chat-completions"}
+    server = {"model": "m", "base_url": api.url, "num_concurrent": 32, "max_retries": retries}
+    arguments = {**base, **server}
     return dict(
         simple_evaluate(
             model=model, model_args=arguments, tasks=["calib_many"], task_manager=many,
@@ -97,14 +111,14 @@ def test_every_document_has_an_answer_or_a_reason(
     for sample in samples:
         if sample["doc_id"] in BROKEN:
             assert "500" in sample["stated"]["notes"][0]
-    answered = Counter(number(json.dumps(p["messages"])) for p in api.payloads)
+    answered = Counter(number(json.dumps(p)) for p in api.payloads)
     assert set(answered) == set(range(count)) - set(BROKEN)
     assert answered.total() < 1.02 * count + 32  # (of those under way when another failed, a few)
     row = results["results"]["calib_many"]
     assert row["invalid_rate,none"] == pytest.approx(3 / count)
     with APIS[model]() as mended:  # what failed was not kept: it alone is asked again
         again = evaluate(mended, many, model, use_cache=str(tmp_path / "cache"))
-    again_asked = [number(json.dumps(p["messages"])) for p in mended.payloads]
+    again_asked = [number(json.dumps(p)) for p in mended.payloads]
     assert set(again_asked) == set(BROKEN) and len(again_asked) <= len(BROKEN) + 1
     assert again["results"]["calib_many"]["invalid_rate,none"] == 0
 
@@ -128,7 +142,7 @@ def test_a_server_that_is_gone_ends_the_run_and_loses_nothing(
         evaluate(api, many, model, retries=1, use_cache=cache)
     with APIS[model]() as mended:
         results = evaluate(mended, many, model, use_cache=cache)
-    asked = {number(json.dumps(p["messages"])) for p in mended.payloads}
+    asked = {number(json.dumps(p)) for p in mended.payloads}
     # (a first question finds out how many tokens the server gives: its answer is not kept)
     assert len(asked & answered) <= (model == "option_tokens") and len(asked | answered) == count
     assert results["results"]["calib_many"]["invalid_rate,none"] == 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,7 @@ Make = Callable[..., Any]
 WEIGHTS = ("hf-fast", "thermometer", "swag", "calibrated")
 """Those that are asked for log-likelihoods of a model's own."""
 TALKING = ("self_consistency", "p_true", "self_correct", "verbalized", "option_tokens", "fractal")
-ASKED = ("verbalized", "option_tokens")
+ASKED = ("verbalized", "option_tokens", "systemone")
 """Those that state probabilities of a document's options."""
 CLOSE = 1e-4
 """Nats: rows of a batch are not computed alike in every batch."""
@@ -50,10 +51,22 @@ class Steady(scripted_base.Scripted):
         return super().reply(prompt)
 
 
+@pytest.fixture(scope="module")
+def decisions() -> Iterator[str]:
+    """The address of an exact server of decisions, if there is one."""
+    if importlib.util.find_spec("jevcompat") is None:
+        yield "http://127.0.0.1:9"
+        return
+    from jevcompat.mock import Running
+
+    with Running() as server:
+        yield server.url
+
+
 @pytest.fixture
 def make(
     tiny_model: Path, thermometer_folder: Path, swag_folder: Path, tmp_path: Path,
-    toy_encoder: Any,
+    toy_encoder: Any, decisions: str,
 ) -> Make:  # fmt: skip
     """A source by its name, over the tiny model or the scripted one."""
     tiny = {"pretrained": str(tiny_model), "device": "cpu", "dtype": "float32", "batch_size": 8}
@@ -69,6 +82,7 @@ def make(
         "self_correct": {"base": "steady", "picker": "unsure", "candidates": 3},
         "verbalized": {"base": "steady"},
         "option_tokens": {"base": "steady"},
+        "systemone": {"model": "jev-latest", "base_url": decisions, "max_retries": 1},
         "fractal": {"base": "steady", "scorer": str(_scorer(tmp_path))},
         "fractal-scorer": {"scorer": str(_scorer(tmp_path))},
     }
@@ -105,7 +119,9 @@ def asked(tasks: Any, name: str) -> tuple[str, list[Any]]:
             )
             for i in range(4)
         ]  # fmt: skip
-    if name in WEIGHTS:
+    if name == "systemone":
+        pytest.importorskip("jevcompat", reason="jevcompat is not installed")
+    if name in (*WEIGHTS, "systemone"):
         return "loglikelihood", requests(tasks, "calib_toy_norm")
     return "generate_until", requests(tasks, "calib_toy_generate")
 
@@ -183,3 +199,25 @@ def test_plain_texts_stay_plain(make: Make, tasks: Any) -> None:
     for name in TALKING:
         plain = requests(tasks, "toy_generate")
         assert not any(map(is_envelope, make(name).generate_until(plain)))
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_beliefs_about_options(name: str, make: Make, tasks: Any) -> None:
+    """A distribution over each document's options, with one statement behind it, whatever the order of requests."""
+    if name == "systemone":
+        pytest.importorskip("jevcompat", reason="jevcompat is not installed")
+    instances = requests(tasks, "calib_toy_norm")
+    answers = make(name).loglikelihood(instances)
+    order = random.Random(1).sample(range(len(instances)), len(instances))
+    shuffled = make(name).loglikelihood([instances[i] for i in order])
+    same("loglikelihood", [answers[i] for i in order], shuffled)
+    by_document: dict[int, list[Any]] = {}
+    for request, answer in zip(instances, answers, strict=True):
+        by_document.setdefault(request.doc_id, []).append(answer)
+    for mine in by_document.values():
+        assert sum(math.exp(a[0]) for a in mine) == pytest.approx(1, abs=0.01)  # (floored)
+        (said,) = {id(a.statement): a.statement for a in mine}.values()
+        assert [a[1] for a in mine].count(True) == 1
+        np.testing.assert_allclose(said.probabilities, [math.exp(a[0]) for a in mine], atol=0.01)
+        assert said.status in ("valid", "repaired", "invalid", "cut")
+        assert json.loads(json.dumps(said.as_logged(), allow_nan=False))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import RefusedByServerError
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answers import (
     Unscored,
@@ -81,7 +81,7 @@ class CheckedReplies:
         if self._most and not said:
             return
         self._most = None
-        raise InvalidInputError(
+        raise RefusedByServerError(
             f"The server gives no log-probabilities of tokens ({said[:300]}). `--model verbalized` asks in words."
         )
 

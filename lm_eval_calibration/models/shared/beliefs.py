@@ -59,7 +59,7 @@ class BeliefWrapper(Wrapper):
 
     def __init__(
         self,
-        base: str = "",
+        base: str | type = "",
         template: str = "",
         max_gen_toks: int | None = None,
         **model_args: Any,

@@ -46,7 +46,7 @@ class ChoiceBeliefs(RecalibratedBeliefs):
         base, calibrator, allow_seen, allow_other, template, **model_args: as for `RecalibratedBeliefs`.
     """
 
-    def __init__(self, base: str = "", floor: float = FLOOR, **others: Any) -> None:
+    def __init__(self, base: str | type = "", floor: float = FLOOR, **others: Any) -> None:
         if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
             raise invalid("floor", "above 0 and below 0.5", floor)
         self._floor = float(floor)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lm_eval_calibration.conversation import Turn
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import RefusedByServerError
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
 from lm_eval_calibration.models.shared.choosing import Choice
@@ -252,11 +252,11 @@ def _refuse_without_tokens(texts: Sequence[str]) -> None:
     """Stop where a server gives no log-probabilities at all.
 
     Raises:
-        InvalidInputError: it answers, and none of its answers has any.
+        RefusedByServerError: it answers, and none of its answers has any.
     """
     answered = [text for text in texts if not isinstance(text, Failed)]
     if answered and not any(getattr(text, "tokens", ()) for text in answered):
-        raise InvalidInputError(
+        raise RefusedByServerError(
             "The server gives no log-probabilities of the tokens that it generates, by which `option_tokens` "
             "reads letters. `--model verbalized` asks in words."
         )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from lm_eval_calibration.errors import RefusedByServerError
 from lm_eval_calibration.harness.api import Instance, about, hash_args
 from lm_eval_calibration.harness.requests import GENERATE, LOGLIKELIHOOD
 from lm_eval_calibration.messages import logger
@@ -181,7 +182,7 @@ class Phases:
             with pending.listening(self.base, piece):
                 asked = [pending.requests[i] for i in piece]
                 found = getattr(self.base, pending.kind)(asked, **pending.options)
-        except NotImplementedError:
+        except (NotImplementedError, RefusedByServerError):
             raise
         except Exception as error:
             if not pending.tolerant:

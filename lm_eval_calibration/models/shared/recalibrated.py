@@ -35,7 +35,7 @@ class RecalibratedBeliefs(BeliefWrapper):
 
     def __init__(
         self,
-        base: str = "",
+        base: str | type = "",
         calibrator: str = "",
         allow_seen: bool = False,
         allow_other: bool = False,

@@ -19,7 +19,7 @@ class Wrapper(LM):
     """Forwards everything to the model it holds; subclasses override what they change.
 
     Args:
-        base: `--model` of the one inside.
+        base: `--model` of the one inside, or its class.
         **model_args: its arguments.
 
     Raises:
@@ -27,10 +27,11 @@ class Wrapper(LM):
             base does not know.
     """
 
-    def __init__(self, base: str, **model_args: Any) -> None:
+    def __init__(self, base: str | type, **model_args: Any) -> None:
         super().__init__()
         inside = known_model(base)
-        refuse_unknown(type(self), base, inside, model_args)
+        named = base if isinstance(base, str) else base.__name__
+        refuse_unknown(type(self), named, inside, model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
         with hiding(self.secrets):
             self.base = with_noted_cuts(with_checked_replies(inside))(**model_args)
@@ -112,12 +113,14 @@ class Wrapper(LM):
         return dict(own()) if own is not None else {}
 
 
-def known_model(base: str) -> type:
-    """The class of a `--model`.
+def known_model(base: str | type) -> type:
+    """The class of a `--model`; a class is itself.
 
     Raises:
         InvalidInputError: there is none of this name.
     """
+    if isinstance(base, type):
+        return base
     if not isinstance(base, str) or not base:
         raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
     try:
