@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import INVALID, Envelope
@@ -16,13 +15,12 @@ from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import check_sampling
 from lm_eval_calibration.models.shared.choosing import Choice, ChoiceBeliefs
-from lm_eval_calibration.models.shared.letter_reading import LetterReader, Read, Sheet
+from lm_eval_calibration.models.shared.letter_beliefs import Shown, averaged, statement
+from lm_eval_calibration.models.shared.letter_reading import LetterReader, Sheet
 from lm_eval_calibration.models.shared.prompts import bare_question
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
 from lm_eval_calibration.stated import Statement
-from lm_eval_calibration.verbal.letters import joined, normalised
 from lm_eval_calibration.verbal.listing import Listing, listing
-from lm_eval_calibration.verbal.parsing import uniform
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -48,29 +46,6 @@ Answer:
 {% endif %}
 {% endif %}"""
 RIGHT = "{question}\n\nProposed answer: {answer}\n\nIs the proposed answer right?"
-
-
-class _Shown(NamedTuple):
-    """Options of a document that are shown together, and what is believed of them.
-
-    Attributes:
-        document: its number.
-        options: their numbers.
-        log_probabilities: (S, k) by each thought, normalised; `None` where nothing could be read.
-        reads: of all askings.
-    """
-
-    document: int
-    options: list[int]
-    log_probabilities: NDArray[np.float64] | None
-    reads: list[Read]
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """(k,) logarithms of the thoughts' mean probabilities."""
-        assert self.log_probabilities is not None
-        mean = np.logaddexp.reduce(self.log_probabilities, axis=0)
-        return np.asarray(mean - np.log(len(self.log_probabilities)))
 
 
 @register_model("option_tokens")
@@ -151,14 +126,14 @@ class OptionTokensLM(ChoiceBeliefs):
             for numbers in np.array_split(np.arange(len(each.options)), _groups(each, lists[n]))
         ]
         shown = self._shown(choices, lists, wanted)
-        groups: list[list[_Shown]] = [[] for _ in choices]
+        groups: list[list[Shown]] = [[] for _ in choices]
         for each in shown:
             groups[each.document].append(each)
-        split = [n for n, each in enumerate(groups) if len(each) > 1 and all(map(_known, each))]
+        split = [n for n, each in enumerate(groups) if len(each) > 1 and all(g.known for g in each)]
         finals = [(n, [g.options[int(g.mean.argmax())] for g in groups[n]]) for n in split]
         winners = dict(zip(split, self._shown(choices, lists, finals), strict=True))
         return [
-            self._statement(each, winners.get(n), len(choices[n].options))
+            statement(each, winners.get(n), len(choices[n].options), self._think)
             for n, each in enumerate(groups)
         ]
 
@@ -188,7 +163,7 @@ class OptionTokensLM(ChoiceBeliefs):
         choices: Sequence[Choice],
         lists: Sequence[Listing],
         wanted: Sequence[tuple[int, list[int]]],
-    ) -> list[_Shown]:
+    ) -> list[Shown]:
         """Some options of documents, each shown in all orders."""
         orders = [self._rotations(choices[n], lists[n], numbers) for n, numbers in wanted]
         sheets = [
@@ -201,7 +176,7 @@ class OptionTokensLM(ChoiceBeliefs):
         for (n, numbers), each in zip(wanted, orders, strict=True):
             mine = [(order, next(reads)) for order in each]
             told = [read for _, some in mine for read in some]
-            found.append(_Shown(n, numbers, _averaged(numbers, mine), told))
+            found.append(Shown(n, numbers, averaged(numbers, mine), told))
         return found
 
     def _rotations(self, choice: Choice, listed: Listing, numbers: list[int]) -> list[list[int]]:
@@ -232,23 +207,6 @@ class OptionTokensLM(ChoiceBeliefs):
         )
         return Sheet(choice, {"role": "user", "content": text}, letters)
 
-    def _statement(self, groups: list[_Shown], final: _Shown | None, count: int) -> Statement:
-        reads = [r for each in (*groups, *([final] if final else [])) for r in each.reads]
-        found = _distribution(groups, final)
-        notes = tuple(dict.fromkeys(read.why for read in reads if read.why))
-        cut = sum(read.cut for read in reads) / len(reads) if self._think else None
-        told: dict[str, Any] = {"cut": cut, "measures": _measures(reads)}
-        replies = tuple(read.reply for read in reads if read.reply)
-        if found is None:
-            status = "cut" if any(read.cut for read in reads) else "invalid"
-            return Statement(uniform(count), status, notes, replies, **told)
-        values = np.exp(found)
-        draws = values if len(values) > 1 else None
-        status = "repaired" if notes else "valid"
-        return Statement(
-            tuple(values.mean(axis=0).tolist()), status, notes, replies, draws=draws, **told
-        )
-
     def get_model_info(self) -> dict[str, Any]:
         """The base's, and how it was asked."""
         asked = {"orders": self._orders, "thoughts": self._thoughts if self._think else 0}
@@ -270,47 +228,3 @@ def _groups(choice: Choice, listed: Listing) -> int:
             f"{GROUP**2} can be asked about, {GROUP} at a time."
         )
     return -(-count // GROUP)
-
-
-def _known(shown: _Shown) -> bool:
-    return shown.log_probabilities is not None
-
-
-def _averaged(
-    numbers: list[int], orders: Sequence[tuple[list[int], list[Read]]]
-) -> NDArray[np.float64] | None:
-    """(S, k) normalised log-probabilities by thought, of the orders' mean log-probabilities."""
-    rows = []
-    for thought in range(max(len(reads) for _, reads in orders)):
-        values = []
-        for order, reads in orders:
-            letters = reads[thought].letters
-            if letters is not None:
-                back = [order.index(number) for number in numbers]
-                values.append(normalised(letters.log_probabilities)[back])
-        if values:
-            rows.append(normalised(np.mean(values, axis=0)))
-    return np.array(rows) if rows else None
-
-
-def _distribution(groups: list[_Shown], final: _Shown | None) -> NDArray[np.float64] | None:
-    """(S, K) log-probabilities of a document's options; `None` where they are not known."""
-    if len(groups) == 1:
-        return groups[0].log_probabilities
-    if final is None or final.log_probabilities is None:
-        return None
-    return joined([g.options for g in groups], [g.mean for g in groups], final.mean)[None]
-
-
-def _measures(reads: Sequence[Read]) -> dict[str, float]:
-    letters = [read.letters for read in reads if read.letters is not None]
-    lengths = [read.length for read in reads if read.length is not None]
-    found = {}
-    if letters:
-        found["label_mass"] = float(np.mean([each.mass for each in letters]))
-        found["outside_rate"] = float(
-            np.mean([each.outside / len(each.log_probabilities) for each in letters])
-        )
-    if lengths:
-        found["thought_tokens"] = float(np.mean(lengths))
-    return found

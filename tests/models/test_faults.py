@@ -13,8 +13,8 @@ import pytest
 from fake_api import FakeApi
 from lettered import LettersApi
 from lm_eval import simple_evaluate
-from lm_eval.tasks import TaskManager
 from scripted_base import dice
+from yes_no import yes_no_tasks
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.shared.phases import Phases
@@ -22,18 +22,6 @@ from lm_eval_calibration.models.shared.reply import Failed
 
 COUNTS = [60, pytest.param(2000, marks=pytest.mark.exhaustive)]
 BROKEN = (3, 17, 59)
-TASK = """
-task: many
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {folder}/many.json}}}}
-output_type: multiple_choice
-test_split: test
-doc_to_text: "{{{{question}}}}"
-doc_to_choice: ["yes", "no"]
-doc_to_target: answer
-metric_list:
-  - {{metric: acc, aggregation: mean, higher_is_better: true}}
-"""
 
 
 @pytest.fixture
@@ -43,12 +31,7 @@ def count(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def many(count: int, tmp_path: Path) -> Any:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    rows = [{"question": f"What is item {i} of test?", "answer": i % 2} for i in range(count)]
-    (folder / "many.json").write_text("\n".join(map(json.dumps, rows)))
-    (folder / "many.yaml").write_text(TASK.format(folder=folder))
-    return TaskManager(include_path=str(folder), include_defaults=False)
+    return yes_no_tasks(tmp_path / "many", count)
 
 
 def number(prompt: str) -> int:

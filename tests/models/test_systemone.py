@@ -16,6 +16,7 @@ import pytest
 from fake_api import FakeApi
 from kinds import kinds
 from lm_eval import simple_evaluate
+from yes_no import yes_no_tasks
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.systemone import SystemOneLM
@@ -23,16 +24,6 @@ from lm_eval_calibration.models.systemone import SystemOneLM
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
 jevcompat = pytest.importorskip("jevcompat.mock", reason="jevcompat is not installed")
 TASK = "calib_toy_norm"
-YES_NO = """
-task: many
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {folder}/many.json}}}}
-output_type: multiple_choice
-test_split: test
-doc_to_text: "{{{{question}}}}"
-doc_to_choice: ["yes", "no"]
-doc_to_target: answer
-"""
 REPAIRED = {"choice-sum"}
 ENDS = {
     "wrong-route": "404",
@@ -125,11 +116,7 @@ def test_orders_and_yes_or_no(tasks: Any, tmp_path: Path) -> None:
     assert [len(s["replies"]) for s in all_] == [len(s["probabilities"]) for s in all_]
     for a, b in zip(one, all_, strict=True):  # (the mock looks at an option alone)
         np.testing.assert_allclose(a["probabilities"], b["probabilities"])
-    (tmp_path / "many.json").write_text(json.dumps({"question": "What is item 1?", "answer": 0}))
-    (tmp_path / "many.yaml").write_text(YES_NO.format(folder=tmp_path))
-    from lm_eval.tasks import TaskManager
-
-    manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
+    manager = yes_no_tasks(tmp_path, 1)
     with mock() as url:
         (stated,) = said(run(manager, url, task="calib_many", limit=1), "calib_many")
     noul = json.loads(stated["replies"][0])["answers"]["answer"]["noul"]

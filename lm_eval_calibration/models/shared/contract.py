@@ -14,6 +14,12 @@ not on their order, nor on what was asked before.
 unless its method says otherwise. `generate_until`: a text, which for twins of sources with
 `states_confidence` is an `Envelope` in the source's name.
 
+*Options.* Sources that ask about options themselves (`ASKED` in that test: in words, by letters, by decisions) are a
+`ChoiceBeliefs`: it makes a `Choice` of each document (the run's conversation, a bare question, the options' texts), and
+`state` a `Statement` of each choice, with probabilities as they were read, what was repaired or could not be, the
+replies, and what else is known of how it was asked (`MEASURES`). What cannot be read is uniform and counted, never
+left out; floors and calibrators come after.
+
 *Logged.* What was said is in the envelope, or with the answer (`stated`, `draws`); what the run must
 remember of the source is in `get_model_info()`, as JSON and without secrets.
 
