@@ -18,11 +18,14 @@ from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
+from release import OLD
 
 from lm_eval_calibration import CalibrationTask
+from lm_eval_calibration.harness.lines import harness_version
 
 REPLICATES = 10
-VERDICTS = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info")
+VERDICTS = ("acc", "acc_norm", "acc_bytes", *(["acc_mutual_info"] if OLD else []))
+"""(0.5.0.dev1 takes the last of them with no delimiter alone)"""
 GOLDS = ("index", "index in a template", "text", "text in a template", "list", "list in a template",
          "index by a function", "text by a function")  # fmt: skip
 WORDS = st.sampled_from(
@@ -69,15 +72,19 @@ class MadeTask:
         found = datasets.Dataset.from_list(self.rows)
         return {"test": found, "train": found.select([0])}
 
-    def built(self, kind: type, prefix: str = "") -> Any:
-        """The task, or its twin."""
+    def configured(self, kind: type | None, prefix: str = "") -> dict[str, Any]:
+        """The configuration of the task, or of its twin by its class."""
         splits = self.data
 
         def data(**_: Any) -> dict[str, Any]:
             return dict(splits)
 
-        config = {**self.config, "task": prefix + self.name, "custom_dataset": data}
-        return kind(config=config)
+        named = {**self.config, "task": prefix + self.name, "custom_dataset": data}
+        return named if kind is None else {**named, "class": kind}
+
+    def built(self, kind: type, prefix: str = "") -> Any:
+        """The task, or its twin."""
+        return kind(config=self.configured(None, prefix))
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ def rows_of(
         text = options[right]
         # (the harness takes a template's number for an index and its list for several, and fails on these)
         assume(gold != "text in a template" or not (text[0] == "[" or (i == 0 and text.isdigit())))
-        keyless = i > 0 and draw(st.integers(0, 5)) == 0
+        keyless = OLD and i > 0 and draw(st.integers(0, 5)) == 0  # (0.5 leaves these out)
         rows.append({
             "id": i, "question": f"Which of {i}?", "options": options, "scores": scores,
             "alone": draw(st.lists(SCORE, min_size=count, max_size=count)),
@@ -177,7 +184,7 @@ TARGETS = {
 @st.composite
 def made_tasks(draw: st.DrawFn, name: str) -> MadeTask:
     """A multiple-choice task."""
-    inputs = draw(likely(st.just(True), st.just(False)))
+    inputs = OLD and draw(likely(st.just(True), st.just(False)))  # (0.5 lists them as contexts)
     gold = draw(st.sampled_from(GOLDS[:2] if inputs else GOLDS))
     letters = [f"{a}{draw(WORDS)}" for a in draw(st.sampled_from(["AB", "ABC"]))]
     fixed = draw(likely(st.just(letters), st.none()))
@@ -207,6 +214,8 @@ def made_tasks(draw: st.DrawFn, name: str) -> MadeTask:
         config["description"] = "Choose.\n"
     if draw(st.integers(0, 3)) == 0:
         config["gen_prefix"] = draw(st.sampled_from(["Answer:", "Answer: "]))
+    if gold.startswith("list") and not OLD:
+        config["multiple_targets"] = True
     if not gold.startswith("index") or inputs:
         config["fewshot_config"] = {"doc_to_target": "so it was"}
     return MadeTask(name, rows, config)
@@ -237,7 +246,8 @@ def made_runs(draw: st.DrawFn) -> MadeRun:
     """What a person may run at once."""
     names = [f"t{i}" for i in range(draw(st.sampled_from([1, 1, 2, 3])))]
     tasks = [draw(made_tasks(name)) for name in names]
-    groups = [draw(trees("g", names))] if draw(st.booleans()) else []
+    # (0.5 makes members that are defined in a group of its own classes)
+    groups = [draw(trees("g", names))] if OLD and draw(st.booleans()) else []
     return MadeRun(tasks, groups, draw(likely(st.just(True), st.just(False))))
 
 
@@ -251,17 +261,12 @@ class Live(NamedTuple):
 def run_and_log(made: MadeRun, folder: Path, manager: TaskManager) -> Live:
     """Run the tasks and their twins, each in their groups, and leave the harness's files in a folder."""
     lm = Stub()
-    asked = []
-    for kind, prefix in ((ConfigurableTask, ""), (CalibrationTask, "calib_")):
-        built = {task.name: task.built(kind, prefix) for task in made.tasks}
-        grouped = [_group(tree, built, prefix) for tree in made.groups]
-        inside = {task.task_name for group in grouped for task in group.get_all_tasks()}
-        asked += [*grouped, *(task for task in built.values() if task.task_name not in inside)]
-    loaded = manager.load(asked)
+    loaded = manager.load(_asked(made) if OLD else _asked_of_0_5(made))
     results = lm_eval.evaluator.evaluate(
         lm=lm, task_dict=loaded, bootstrap_iters=REPLICATES, apply_chat_template=made.chat
     )
     assert results is not None
+    results["lm_eval_version"] = harness_version()  # (as `simple_evaluate` has it)
     samples = results.pop("samples")
     tracker = EvaluationTracker(output_path=str(folder))
     tracker.general_config_tracker.log_experiment_args(
@@ -274,6 +279,23 @@ def run_and_log(made: MadeRun, folder: Path, manager: TaskManager) -> Live:
     for name, logged in samples.items():
         tracker.save_results_samples(task_name=name, samples=logged)
     return live
+
+
+def _asked(made: MadeRun) -> list[Any]:
+    """Tasks and groups, made."""
+    asked = []
+    for kind, prefix in ((ConfigurableTask, ""), (CalibrationTask, "calib_")):
+        built = {task.name: task.built(kind, prefix) for task in made.tasks}
+        grouped = [_group(tree, built, prefix) for tree in made.groups]
+        inside = {task.task_name for group in grouped for task in group.get_all_tasks()}
+        asked += [*grouped, *(task for task in built.values() if task.task_name not in inside)]
+    return asked
+
+
+def _asked_of_0_5(made: MadeRun) -> list[Any]:
+    """Their configurations, of which that line makes tasks."""
+    kinds = ((None, ""), (CalibrationTask, "calib_"))
+    return [task.configured(kind, prefix) for kind, prefix in kinds for task in made.tasks]
 
 
 def _group(tree: Any, built: dict[str, Any], prefix: str) -> Group:

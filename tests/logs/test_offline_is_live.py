@@ -19,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from lm_eval.tasks import TaskManager
 from made_runs import REPLICATES, MadeRun, MadeTask, made_runs, run_and_log
-from release import only_0_4
 
 from lm_eval_calibration.analysis.scores import Scored, score_all
 from lm_eval_calibration.logs import Run, Samples, read_runs, scopes
@@ -136,7 +135,6 @@ def read(folder: Path, live: Mapping[str, Any]) -> tuple[Run, dict[str, Scored]]
 
 @given(made_runs())
 @many
-@only_0_4("0.5.0.dev1's `simple_evaluate` takes no tasks that were made")
 def test_every_figure_is_the_live_run_s(manager: TaskManager, made: MadeRun) -> None:
     with tempfile.TemporaryDirectory() as folder:
         live, keyless = run_and_log(made, Path(folder), manager)
@@ -157,7 +155,6 @@ def test_every_figure_is_the_live_run_s(manager: TaskManager, made: MadeRun) -> 
 
 @given(made_runs())
 @many
-@only_0_4("0.5.0.dev1's `simple_evaluate` takes no tasks that were made")
 def test_without_a_results_file_figures_are_the_same_or_withheld(
     manager: TaskManager, made: MadeRun
 ) -> None:

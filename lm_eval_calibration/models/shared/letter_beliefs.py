@@ -69,6 +69,7 @@ def distribution(groups: list[Shown], final: Shown | None) -> NDArray[np.float64
 
 
 def measures(reads: Sequence[Read]) -> dict[str, float]:
+    """What is known of the askings beside probabilities, on average."""
     letters = [read.letters for read in reads if read.letters is not None]
     lengths = [read.length for read in reads if read.length is not None]
     found = {}

@@ -143,6 +143,8 @@ class Reading:
             if found.alone is None:
                 return texts
             texts = found.alone
+        if self.told.whole:
+            return self.told.bare_options(sample.get("doc"), texts)
         for text in texts if self.norms else ():
             if not text.startswith(self.delimiter):
                 raise ContradictionError(

@@ -57,6 +57,15 @@ class Told:
         texts = isinstance(found, list) and all(isinstance(text, str) for text in found)
         return found if texts else None
 
+    def bare_options(self, doc: Any, texts: list[str]) -> list[str]:
+        """A document's options of their continuations, of which 0.5 leaves some without the delimiter."""
+        known = self.options_of(doc)
+        if known is not None and len(known) == len(texts):
+            if all(text.endswith(option) for text, option in zip(texts, known, strict=True)):
+                return known
+        plain = max(self.delimiters, key=len, default="")
+        return [text.removeprefix(plain) for text in texts]
+
     def key(self, in_context: bool) -> Any:
         """Where the answer key is: before 0.5, tasks of Winogrande's kind have it in `doc_to_text`."""
         return self.text if in_context and not self.whole else self.target
@@ -70,6 +79,8 @@ class Told:
             BadLineError: the answer key is not told, or is none.
         """
         logged = None if in_context and not self.whole else str(sample["target"])
+        if self.whole and (numbers := target_indices(logged)) is not None:
+            return indices_of(numbers, options)  # (0.5 logs numbers, whatever the task says)
         found = _value(self.key(in_context), sample.get("doc"), logged)
         if found is None:
             raise BadLineError(f"which option the target {shown(sample['target'])} is, is not told")
