@@ -116,12 +116,14 @@ def refuse_unknown(outer: type, base: str, inner: type, given: dict[str, Any]) -
     }
     named = [
         p.name for p in {**mine, **theirs}.values()
-        if p.name != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        if p.name not in ("self", "" if base else "base")
+        and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     ]  # fmt: skip
+    of = f" with base=`{base}`" if base else ""
     for name in given:
         if name in theirs or (takes_any and not _near(name, mine)):
             continue
-        raise unknown_name(f"argument of `{outer.__name__}` with base=`{base}`:", name, named)
+        raise unknown_name(f"argument of `{outer.__name__}`{of}:", name, named)
 
 
 def _near(name: str, known: typing.Iterable[str]) -> bool:

@@ -31,6 +31,7 @@ class Statement:
         replies: the model's words.
         total: sum of the numbers as they were written; NaN if there are none.
         cut: the share of its replies that ended because their room was used up; `None` if unknown.
+        asked: the questions as they were put, without the conversation around them.
         measures: other numbers about how it was asked, by the names of `MEASURES`.
         draws: (S, K) probabilities by each of S thoughts, of which those are the mean; `None` without.
     """
@@ -41,6 +42,7 @@ class Statement:
     replies: tuple[str, ...] = ()
     total: float = float("nan")
     cut: float | None = None
+    asked: tuple[str, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
     draws: Floats | None = None
 

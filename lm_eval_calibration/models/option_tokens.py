@@ -30,7 +30,7 @@ THOUGHT = 2048
 """Tokens of thinking."""
 SMALLEST = 1e-12
 QUESTION = """\
-Question: {{ question }}
+{% if "Question:" not in question %}Question: {% endif %}{{ question }}
 
 {% for text in texts %}
 {{ letters[loop.index0] }}. {{ text }}
@@ -116,10 +116,12 @@ class OptionTokensLM(ChoiceBeliefs):
         room = think_tokens or self.room.given or THOUGHT
         self._reader = LetterReader(self, thoughts if self._think else 0, room, warm, end)
         self._fixed: set[str] = set()
+        self._unlettered_said = False
 
     def state(self, choices: Sequence[Choice]) -> list[Statement]:
         """By the letters' probabilities, in groups where there are many options."""
         lists = [listing(each.question, each.options) for each in choices]
+        choices = [self._with_examples(*each) for each in zip(choices, lists, strict=True)]
         wanted = [
             (n, list(numbers))
             for n, each in enumerate(choices)
@@ -171,12 +173,14 @@ class OptionTokensLM(ChoiceBeliefs):
             for (n, _), each in zip(wanted, orders, strict=True)
             for order in each
         ]
-        reads = iter(self._reader.read(sheets))
+        reads = iter(zip(sheets, self._reader.read(sheets), strict=True))
         found = []
         for (n, numbers), each in zip(wanted, orders, strict=True):
-            mine = [(order, next(reads)) for order in each]
-            told = [read for _, some in mine for read in some]
-            found.append(Shown(n, numbers, averaged(numbers, mine), told))
+            mine = [(order, *next(reads)) for order in each]
+            told = [read for _, _, some in mine for read in some]
+            belief = averaged(numbers, [(order, some) for order, _, some in mine])
+            asked = tuple(sheet.turn["content"] for _, sheet, _ in mine)
+            found.append(Shown(n, numbers, belief, told, asked))
         return found
 
     def _rotations(self, choice: Choice, listed: Listing, numbers: list[int]) -> list[list[int]]:
@@ -192,6 +196,18 @@ class OptionTokensLM(ChoiceBeliefs):
             return [numbers]
         turns = min(self._orders, len(numbers))
         return [numbers[k:] + numbers[:k] for k in range(turns)]
+
+    def _with_examples(self, choice: Choice, listed: Listing) -> Choice:
+        """With the run's solved examples where they are solved by letters: others would contradict the question."""
+        lettered = not listed.texts or tuple(listed.texts) != tuple(map(str.strip, choice.options))
+        shown = choice.examples and (lettered or not choice.conversation.has_examples)
+        if choice.examples and not shown and not self._unlettered_said:
+            self._unlettered_said = True
+            log.warning(
+                "%s: the solved examples of `%s` are answered in words, not by letters: they are not shown.",
+                self.source, choice.first.task_name,
+            )  # fmt: skip
+        return choice._replace(examples=shown)
 
     def _sheet(self, choice: Choice, listed: Listing, order: list[int]) -> Sheet:
         texts = [listed.texts[i] for i in order] if listed.texts else []

@@ -168,7 +168,10 @@ class SystemOneLM(ChoiceBeliefs):
         found = [self._read(*each) for each in zip(questions, replies, strict=True)]
         notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
         masses = [each.label_mass for each in found if each.label_mass is not None]
-        measures = {"label_mass": float(np.mean(masses))} if masses else {}
+        told: dict[str, Any] = {
+            "asked": tuple(question.prompt for question in questions),
+            "measures": {"label_mass": float(np.mean(masses))} if masses else {},
+        }
         said = tuple(str(reply) for reply in replies if reply)
         rows = []
         for question, decision in zip(questions, found, strict=True):
@@ -177,12 +180,12 @@ class SystemOneLM(ChoiceBeliefs):
                 row[question.order] = decision.probabilities
                 rows.append(row)
         if not rows:
-            return Statement(uniform(count), "invalid", notes, said, measures=measures)
+            return Statement(uniform(count), "invalid", notes, said, **told)
         p = rows[0]
         if len(rows) > 1:
             p = np.exp(normalised(np.mean(np.log(np.maximum(rows, self._floor)), axis=0)))
         status = "repaired" if notes else "valid"
-        return Statement(tuple(p.tolist()), status, notes, said, measures=measures)
+        return Statement(tuple(p.tolist()), status, notes, said, **told)
 
     def _read(self, question: _Question, reply: str) -> Decision:
         if isinstance(reply, Failed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lm_eval_calibration.arguments import checked
@@ -135,8 +136,11 @@ class VerbalizedLM(ChoiceBeliefs):
             said[i] = [*said[i], text]
             replies[i] = [*replies[i], self._read(text, labels[i])]
         return [
-            statement([*map(raw, texts)], read, len(names), self.share_cut(texts))
-            for texts, read, names in zip(said, replies, labels, strict=True)
+            replace(
+                statement([*map(raw, texts)], read, len(names), self.share_cut(texts)),
+                asked=(asked[0]["content"],),
+            )
+            for texts, read, names, asked in zip(said, replies, labels, turns, strict=True)
         ]
 
     def _read(self, text: str, labels: Labels) -> Reply:

@@ -48,10 +48,10 @@ class Form:
     def address(self, url: str) -> str:
         """With the route.
 
-        >>> Form().address("http://localhost:8000/"), Form().address("http://a/x/v1/systemone")
+        >>> Form().address("localhost:8000/"), Form().address("http://a/x/v1/systemone")
         ('http://localhost:8000/v1/systemone', 'http://a/x/v1/systemone')
         """
-        plain = url.rstrip("/")
+        plain = url.rstrip("/") if "://" in url else f"http://{url}".rstrip("/")
         last = self.route.rpartition("/")[2]
         if plain.endswith(f"/{last}"):
             return plain

@@ -25,6 +25,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 """What may stand before the letter, where nothing else is asked for."""
+_ARTICLE = re.compile(r"[Aa] [a-z]+")
 _EDGES = string.punctuation + string.whitespace + "\u2581\u0120\u010a\u3000\u201c\u201d\u2018\u2019"
 
 
@@ -93,17 +94,23 @@ def read_letters(top: Sequence[tuple[str, float]], letters: str) -> Letters | No
     return Letters(np.log(found), min(mass, 1.0), sum(p == 0 for p in sums.values()))
 
 
-def answer_token(tokens: Sequence[Token], reply: str, marked: bool) -> Token | None:
+def answer_token(tokens: Sequence[Token], reply: str, letters: str, marked: bool) -> Token | None:
     r"""The token that is the answer: after any thinking, and after the mark, if it was asked for.
+
+    There the first word, if it is a letter; else the last letter that stands alone; else the first word all the same.
 
     Args:
         tokens: of the reply, thinking included.
         reply: its text, as the server has it.
-        marked: whether the answer stands after `MARK`; else it is the reply's first word.
+        letters: that may be the answer.
+        marked: whether the answer stands after `MARK`.
 
     >>> words = [Token(each) for each in ("<think>", "A", "?", "</think>", "\n", "Answer", ":", " B")]
-    >>> answer_token(words, "".join(each.text for each in words), marked=True).text
+    >>> answer_token(words, "".join(each.text for each in words), "AB", marked=True).text
     ' B'
+    >>> words = [Token(each) for each in ("I", " think", " it", " is", " A", ".")]
+    >>> answer_token(words, "I think it is A.", "AB", marked=False).text
+    ' A'
     """
     text = "".join(token.text for token in tokens)
     begin = _begin(text, reply)
@@ -113,10 +120,26 @@ def answer_token(tokens: Sequence[Token], reply: str, marked: bool) -> Token | N
         found = list(MARK.finditer(text, begin))
         if not found:
             return None
-        place = found[-1].end()
-    else:
-        match = _LEAD.match(text, begin)
-        place = match.end() if match else begin
+        begin = found[-1].end()
+    lead = _LEAD.match(text, begin)
+    place = lead.end() if lead else begin
+    first = _token_at(tokens, place)
+    if first is not None and is_letter(first, letters) and not _ARTICLE.match(text, place):
+        return first
+    alone = re.compile(rf"(?<![\w'])[{letters}](?![\w'])")
+    last = [match.start() for match in alone.finditer(text, begin)]
+    said = [t for t in (_token_at(tokens, at) for at in last) if t and is_letter(t, letters)]
+    return said[-1] if said else (None if marked else first)
+
+
+def is_letter(token: Token, letters: str) -> bool:
+    """Whether a token spells one of some letters."""
+    letter = letter_of(token.text)
+    return letter != "" and letter in letters
+
+
+def _token_at(tokens: Sequence[Token], place: int) -> Token | None:
+    """The token that holds a character."""
     end = 0
     for token in tokens:
         end += len(token.text)

@@ -44,9 +44,14 @@ def listing(question: str, options: Sequence[str]) -> Listing:
         if found is not None:
             return found
         letters = "".join(names).upper()
-        if len(letters) == len(names) and all(each in LETTERS for each in letters):
+        if len(letters) == len(names) and all(_named(question, each) for each in letters):
             return Listing(question, (), letters)
     return Listing(question, tuple(map(str.strip, options)), LETTERS[: len(options)])
+
+
+def _named(question: str, letter: str) -> bool:
+    """Whether a question calls something by a letter."""
+    return letter in LETTERS and bool(re.search(rf"(?<!\w){letter}\s*[.):\]]", question))
 
 
 def _listed(question: str, names: Sequence[str]) -> Listing | None:

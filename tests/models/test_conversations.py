@@ -127,8 +127,8 @@ class Runs:
         }
         told = results["config"].get("questions", {})
         if own(sent()):
-            assert told["system_instruction"] == expected_before(how, self.kind)[0]
-            assert told["examples"] == (self.kind != "generate" and how["shots"] > 0)
+            assert told["system_instruction"] == system_before(how)
+            assert told["examples"] == (shows(self._wrapper) and how["shots"] > 0)
             assert told["chat_template"] == how["chat"]
         return sorted(sent()), figures
 
@@ -139,15 +139,20 @@ def own(sent: list[Sent]) -> list[Sent]:
     return [s for s in sent if any(mark in s.turns[-1][1] for mark in marks)]
 
 
-def expected_before(how: dict[str, Any], kind: str) -> tuple[str, bool]:
-    """The system text, and whether examples go before a question of a wrapper."""
+def system_before(how: dict[str, Any]) -> str:
+    """The system text before a question of a wrapper."""
     system, text = how["system"] or "", DESCRIPTION if how["description"] else ""
-    return joined(system, text) if system and text else system + text, kind != "generate"
+    return joined(system, text) if system and text else system + text
 
 
-def check_own(sent: list[Sent], how: dict[str, Any], kind: str, shots: int) -> None:
+def shows(wrapper: str) -> bool:
+    """Whether examples go before it: where they are solved as the question is to be."""
+    return WRAPPERS[wrapper][0] != "generate" and not wrapper.startswith("option_tokens")
+
+
+def check_own(sent: list[Sent], how: dict[str, Any], wrapper: str, shots: int) -> None:
     """System text, examples where the task's question is asked, and the user's settings."""
-    system, examples = expected_before(how, kind)
+    system, examples, kind = system_before(how), shows(wrapper), WRAPPERS[wrapper][0]
     shown = "of train?" if kind != "inputs" else "train "
     for each in own(sent):
         roles = [role for role, _ in each.turns]
@@ -199,7 +204,7 @@ def test_what_is_asked_is_what_the_run_says(
         monkeypatch.setattr(cache, "PATH", str(place / "requests"))
         runs = Runs(many_tasks, wrapper, how)
         sent, figures = runs.on("recorder")
-        check_own(sent, how, runs.kind, own_shots(wrapper))
+        check_own(sent, how, wrapper, own_shots(wrapper))
         for again in ("made", "read") if OLD else ():  # the harness's cache of requests
             assert runs.on("recorder", cache_requests=True) == (sent, figures), again
         kept = str(place / "answers")

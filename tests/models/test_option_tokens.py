@@ -18,6 +18,7 @@ from lm_eval.models.huggingface import HFLM
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.option_tokens import OptionTokensLM
+from lm_eval_calibration.models.shared.reply import Said
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
 TASK = "calib_toy_norm"
@@ -169,11 +170,7 @@ def test_a_checkpoint_thinks_first(tasks: Any) -> None:
         "<think>so": "so\n</think>\n\nAnswer:",
         "It is B.": "It is B.\n\nAnswer:",
     }.items():
-        assert lm._reader._body("?", lm.phases._said([_Ask()], [reply], "t")[0]).endswith(end)
-
-
-class _Ask:
-    args = ("?", {})
+        assert lm._reader._body("?", Said(reply)).endswith(end)
 
 
 def test_a_checkpoint_without_a_tokenizer_is_asked_once_a_letter(tasks: Any) -> None:
@@ -270,3 +267,43 @@ def test_arguments_that_cannot_be(given: dict[str, Any], named: str) -> None:
 
 def test_the_smallest_probability_is_not_nothing() -> None:
     assert math.isfinite(math.log(OptionTokensLM(base="lettered")._floor))
+
+
+@pytest.mark.parametrize("style", ["think", "reasoning_content"])
+def test_an_answer_that_never_comes_is_counted(tasks: Any, style: str) -> None:
+    with LettersApi(style=style, length=10_000) as api:
+        found = over(api, tasks, max_gen_toks=50)
+    assert found["results"][TASK]["invalid_rate,none"] == 1
+    assert all(set(s["notes"]) == {"it ended before an answer"} for s in said(found))
+
+
+def test_odd_log_probabilities_concern_their_document(tasks: Any) -> None:
+    class Odd(LettersApi):
+        def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+            body = super().answer(payload)
+            if "item 2 " in payload["messages"][-1]["content"]:
+                body["choices"][0]["logprobs"]["content"][-1]["top_logprobs"][0]["logprob"] = 3.5
+            return body
+
+    with Odd() as api:
+        found = over(api, tasks)
+    odd = [s["doc_id"] for s in found["samples"][TASK] if s["stated"]["status"] == "invalid"]
+    assert len(odd) == 1 and found["results"][TASK]["invalid_rate,none"] == pytest.approx(1 / 6)
+
+
+def test_examples_in_words_are_not_shown(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with LettersApi() as api:
+        simple_evaluate(
+            model="option_tokens",
+            model_args={"base": "local-chat-completions", "base_url": api.url, "model": "m"},
+            tasks=[TASK], task_manager=tasks, limit=2, bootstrap_iters=0, num_fewshot=2,
+            apply_chat_template=True, fewshot_as_multiturn=True,
+        )  # fmt: skip
+    assert all([t["role"] for t in p["messages"]] == ["user"] for p in api.payloads)
+    assert "answered in words, not by letters" in caplog.text
+
+
+def test_a_only_option_is_certain(tmp_path: Path) -> None:
+    with LettersApi() as api:
+        found = over(api, many_options(tmp_path / "tasks", 1), task="calib_many")
+    assert found["results"]["calib_many"]["nll,none"] == 0 and not api.payloads

@@ -66,10 +66,13 @@ class CheckedReplies:
         tokenized: bool = self.tokenized_requests  # type: ignore[attr-defined]
         prompt = self.tok_encode(context) if tokenized else context  # type: ignore[attr-defined]
         few = {**settings, "max_gen_toks": 1}
-        self._most = MOST
+        self._most, again = MOST, False
         while self._most:
             try:
                 reply = self.model_call(messages=[prompt], generate=True, gen_kwargs=few)
+                if not _gives(reply) and not again:
+                    again = True  # (a server may lack them once)
+                    continue
                 said = "" if _gives(reply) else "it answers without"
                 break
             except Exception as error:  # noqa: BLE001 - whatever else it is, the run will meet it
@@ -199,7 +202,9 @@ def _gives(reply: Any) -> bool:
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return True
-    return bool(choices[0].get(ASKED))
+    message = choices[0].get("message")
+    said = message.get("content") if isinstance(message, dict) else choices[0].get("text")
+    return bool(choices[0].get(ASKED)) or not said  # (it may be thinking)
 
 
 def _refusal(error: Exception) -> str:

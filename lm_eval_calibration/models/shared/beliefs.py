@@ -19,6 +19,7 @@ from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.held_out import refuse_cache
 from lm_eval_calibration.models.shared.identity import identity
 from lm_eval_calibration.models.shared.kept import Kept
+from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.phases import Phases, asked
 from lm_eval_calibration.models.shared.prompts import Prompts, bare_question
 from lm_eval_calibration.models.shared.reply import Said
@@ -207,6 +208,8 @@ class BeliefWrapper(Wrapper):
             **sampling: `count`, `temperature` and `tolerant`, as for `Phases.samples`.
         """
         options = {"count": 1, "temperature": None, **sampling}
+        if settings and ASKED in settings:  # (its first word is what counts)
+            options["room"] = ""
         wanted = self._own(questions, settings or {})
         said = self.phases.samples(wanted, title=title, **options)
         short = [i for i, texts in enumerate(said) if any(map(_thinking, texts))]
@@ -243,7 +246,7 @@ class BeliefWrapper(Wrapper):
 
 
 def _thinking(reply: str) -> bool:
-    return isinstance(reply, Said) and reply.cut and reply.thinking
+    return isinstance(reply, Said) and reply.cut and (reply.thinking or not reply.begun)
 
 
 def check_sampling(count: Any, temperature: Any, name: str = "candidates") -> None:

@@ -12,6 +12,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.shared.asking import ask_about
 from lm_eval_calibration.models.shared.instances import Document, documents
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
+from lm_eval_calibration.names import PREFIX
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
 
@@ -64,11 +65,20 @@ class ChoiceBeliefs(RecalibratedBeliefs):
         others = [i for i in range(len(requests)) if i not in numbers]
         answers: dict[int, tuple[float, bool]] = {}
         if others:
-            plain = super().loglikelihood([requests[i] for i in others], **options)
+            plain = self._plain([requests[i] for i in others], **options)
             answers |= dict(zip(others, plain, strict=True))
         if mine:
             answers |= self._answers(requests, mine)
         return [answers[i] for i in range(len(requests))]
+
+    def _plain(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
+        """As the base has them; a twin's only option is certain, where the base has none."""
+        try:
+            return super().loglikelihood(requests, **options)
+        except NotImplementedError:
+            if all((request.task_name or "").startswith(PREFIX) for request in requests):
+                return [(0.0, True)] * len(requests)
+            raise
 
     def _answers(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
         """Answers to the requests of some documents, by their numbers."""

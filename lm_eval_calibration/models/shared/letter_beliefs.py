@@ -22,12 +22,14 @@ class Shown(NamedTuple):
         options: their numbers.
         log_probabilities: (S, k) by each thought, normalised; `None` where nothing could be read.
         reads: of all askings.
+        asked: the questions.
     """
 
     document: int
     options: list[int]
     log_probabilities: NDArray[np.float64] | None
     reads: list[Read]
+    asked: tuple[str, ...]
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -92,15 +94,16 @@ def statement(groups: list[Shown], final: Shown | None, count: int, thought: boo
         count: K.
         thought: whether there was thinking.
     """
-    reads = [r for each in (*groups, *([final] if final else [])) for r in each.reads]
+    shown = [*groups, *([final] if final else [])]
+    reads = [r for each in shown for r in each.reads]
     found = distribution(groups, final)
     notes = tuple(dict.fromkeys(read.why for read in reads if read.why))
     cut = sum(read.cut for read in reads) / len(reads) if thought else None
-    told: dict[str, Any] = {"cut": cut, "measures": measures(reads)}
+    asked = tuple(question for each in shown for question in each.asked)
+    told: dict[str, Any] = {"cut": cut, "asked": asked, "measures": measures(reads)}
     replies = tuple(read.reply for read in reads if read.reply)
     if found is None:
-        status = "cut" if any(read.cut for read in reads) else "invalid"
-        return Statement(uniform(count), status, notes, replies, **told)
+        return Statement(uniform(count), "invalid", notes, replies, **told)
     values = np.exp(found)
     draws = values if len(values) > 1 else None
     status = "repaired" if notes else "valid"

@@ -15,7 +15,13 @@ from lm_eval_calibration.models.shared.choosing import Choice
 from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import Failed, Said, raw
-from lm_eval_calibration.verbal.letters import MARK, Letters, answer_token, read_letters
+from lm_eval_calibration.verbal.letters import (
+    MARK,
+    Letters,
+    answer_token,
+    is_letter,
+    read_letters,
+)
 from lm_eval_calibration.verbal.thinking import closing
 
 ROOM = 8
@@ -148,8 +154,9 @@ class LetterReader:
             asked(GENERATE, (prompt, settings), sheet.choice.first)
             for sheet, prompt in zip(sheets, prompts, strict=True)
         ]
+        room = "--model_args think_tokens=N"
         said = self._wrapper.phases.samples(
-            requests, self._thoughts, self._temperature, "thinking", tolerant=True
+            requests, self._thoughts, self._temperature, "thinking", tolerant=True, room=room
         )
         each = [(n, text) for n, texts in enumerate(said) for text in texts]
         again = self._followed if in_text else self._forced
@@ -236,11 +243,13 @@ def _said(text: str, letters: str, marked: bool) -> Read:
     if not tokens:
         return Read(None, "no log-probabilities came with the reply", raw(text), cut)
     reply = str(text.reply) if isinstance(text, Said) else str(text)
-    token = None if thinking else answer_token(tokens, reply, marked)
+    token = None if thinking else answer_token(tokens, reply, letters, marked)
     if token is None:
         return Read(None, "it ended before an answer", raw(text), cut)
     found = read_letters(token.top, letters)
-    why = "" if found else f"no option's letter is among the likeliest tokens at {token.text!r}"
+    why = "" if is_letter(token, letters) else f"no letter was said, but {token.text!r}"
+    if found is None:
+        why = f"no option's letter is among the likeliest tokens at {token.text!r}"
     return Read(found, why, raw(text), cut)
 
 

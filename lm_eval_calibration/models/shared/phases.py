@@ -65,6 +65,7 @@ class Phases:
         temperature: float | None,
         title: str,
         tolerant: bool = False,
+        room: str = "--model_args max_gen_toks=N, or --gen_kwargs max_gen_toks=N",
     ) -> list[list[str]]:
         """`count` answers to each request, sampled at a temperature; greedy at 0.
 
@@ -73,6 +74,7 @@ class Phases:
             count: how often.
             temperature: at which; `None`: as the requests' settings have it.
             title: of the phase, for the log.
+            room: how a user gives replies more of it; "" where it is of no use.
             tolerant: whether a request on which the base gives up (after retries of its own) is
                 answered by `Failed`; else its error ends the run. Three in a row always do.
         """
@@ -86,7 +88,8 @@ class Phases:
             hash_args(f"{GENERATE}{self._drawn(clone)}:{number}", clone.args)
             for clone, number in clones
         ]
-        found = self._said(asked, self._ask(GENERATE, asked, keys, title, tolerant), title)
+        answers = self._ask(GENERATE, asked, keys, title, tolerant)
+        found = self._said(asked, answers, title, room)
         return [found[i : i + count] for i in range(0, len(found), count)]
 
     @property
@@ -185,6 +188,11 @@ class Phases:
         except (NotImplementedError, RefusedByServerError):
             raise
         except Exception as error:
+            if _status(error) in (401, 403):
+                said = redact(str(error), self.secrets)[:300]
+                raise RefusedByServerError(
+                    f"The server refuses every request ({said}): see its key, and `base_url`."
+                ) from error
             if not pending.tolerant:
                 raise
             self._again(pending, piece, error)
@@ -238,19 +246,20 @@ class Phases:
         if self.cache is not None:
             self.cache.say(self.name)
 
-    def _said(self, requests: Sequence[Any], answers: Sequence[Any], title: str) -> list[str]:
+    def _said(
+        self, requests: Sequence[Any], answers: Sequence[Any], title: str, advice: str
+    ) -> list[str]:
         """What answers say without thinking; the log says how many were cut."""
         said: list[str] = [
             text if isinstance(text, Failed) else Said(text, opens(str(request.args[0])))
             for request, text in zip(requests, answers, strict=True)
         ]
         cut = [i for i, text in enumerate(said) if isinstance(text, Said) and text.cut]
-        if cut:
+        if cut and advice:
             room = requests[cut[0]].args[1].get("max_gen_toks", "the model's number of")
             log.warning(
-                "%s: %s: %d of %d replies were cut after %s tokens. For more room: --model_args "
-                "max_gen_toks=N, or --gen_kwargs max_gen_toks=N.",
-                self.name, title, len(cut), len(said), room,
+                "%s: %s: %d of %d replies were cut after %s tokens. For more room: %s.",
+                self.name, title, len(cut), len(said), room, advice,
             )  # fmt: skip
         return said
 
@@ -269,6 +278,13 @@ class Phases:
         sampled = asked("generate_until", (context, given, *rest), request)
         sampled.sample = number  # (for hf-fast)
         return sampled
+
+
+def _status(error: Exception) -> int | None:
+    """Of a server's answer, as its library has it; `None` of any other error."""
+    response = getattr(error, "response", None)
+    found = getattr(response, "status_code", getattr(error, "status", None))
+    return found if isinstance(found, int) else None
 
 
 def asked(kind: str, arguments: tuple[Any, ...], other: Any, idx: int = 0) -> Instance:

@@ -100,12 +100,14 @@ class Said(str):
         opened: whether its prompt ended within a block of thinking.
         cut: whether it ended because its room was used up.
         thinking: whether it was thinking when it ended.
+        begun: whether it says anything, or never thought.
     """
 
     reply: str
     opened: bool
     cut: bool
     thinking: bool
+    begun: bool
 
     def __new__(cls, reply: str, opened: bool = False) -> Said:
         """Of a reply as it came."""
@@ -114,6 +116,7 @@ class Said(str):
         found.reply, found.opened = reply, opened
         found.cut = bool(getattr(reply, "cut", False))
         found.thinking = told.unfinished or bool(getattr(reply, "thinking", False))
+        found.begun = bool(told.text.strip()) or not told.thought
         return found
 
     def __getnewargs__(self) -> tuple[Any, ...]:

@@ -30,8 +30,7 @@ class Wrapper(LM):
     def __init__(self, base: str | type, **model_args: Any) -> None:
         super().__init__()
         inside = known_model(base)
-        named = base if isinstance(base, str) else base.__name__
-        refuse_unknown(type(self), named, inside, model_args)
+        refuse_unknown(type(self), base if isinstance(base, str) else "", inside, model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
         with hiding(self.secrets):
             self.base = with_noted_cuts(with_checked_replies(inside))(**model_args)

@@ -60,9 +60,9 @@ class Told:
     def bare_options(self, doc: Any, texts: list[str]) -> list[str]:
         """A document's options of their continuations, of which 0.5 leaves some without the delimiter."""
         known = self.options_of(doc)
-        if known is not None and len(known) == len(texts):
-            if all(text.endswith(option) for text, option in zip(texts, known, strict=True)):
-                return known
+        pairs = list(zip(texts, known or (), strict=False))
+        if len(pairs) == len(texts) and all(text.endswith(option) for text, option in pairs):
+            return [option for _, option in pairs]
         plain = max(self.delimiters, key=len, default="")
         return [text.removeprefix(plain) for text in texts]
 
