@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lm_eval.models  # noqa: F401  (registers the API classes)
@@ -16,8 +17,11 @@ from lm_eval import simple_evaluate
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 
+from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.option_tokens import OptionTokensLM
+from lm_eval_calibration.models.shared.choosing import Choice
+from lm_eval_calibration.models.shared.letter_reading import Sheet
 from lm_eval_calibration.models.shared.reply import Said
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
@@ -202,6 +206,23 @@ def test_letters_of_a_real_model(tiny_model: Path, tasks: Any, base: str) -> Non
         ]
         np.testing.assert_allclose(stated["probabilities"], np.array(sums) / sum(sums), rtol=1e-4)
         assert stated["measures"]["label_mass"] == pytest.approx(sum(sums), rel=1e-4)
+
+
+@pytest.mark.parametrize("base", ["hf", "hf-fast"])
+def test_the_end_of_a_chat_template_has_no_part_in_the_mass(tiny_model: Path, base: str) -> None:
+    """The harness scores white space at a prompt's end with what follows it."""
+    arguments = {"pretrained": str(tiny_model), "device": "cpu", "dtype": "float32"}
+    wrapper = OptionTokensLM(base=base, **arguments)
+    first = SimpleNamespace(task_name="t", doc_id=0, doc={}, args=("", ""))
+    sheet = Sheet(Choice(first, Conversation(("?",)), "?", ["x", "y"]), {}, "AB")
+    prompt = "who? reply:\n\n"
+    (read,) = wrapper._reader._scored([sheet], [prompt], "asking")
+    lm: Any = wrapper.base
+    with torch.no_grad():
+        tokens = torch.tensor([lm.tok_encode(prompt)])
+        p = lm.model(tokens).logits[0, -1].double().softmax(-1)
+    own = [sum(p[lm.tok_encode(each)[0]] for each in (k, k.lower())) for k in "AB"]
+    np.testing.assert_allclose(np.exp(read.letters.log_probabilities), own, rtol=1e-4)
 
 
 def many_options(folder: Path, count: int) -> Any:

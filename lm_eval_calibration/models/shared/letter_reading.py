@@ -116,8 +116,13 @@ class LetterReader:
 
     def _scored(self, sheets: Sequence[Sheet], prompts: Sequence[Any], title: str) -> list[Read]:
         """By the log-likelihoods of all spellings of each letter, where a prompt goes on."""
-        requests, counts = [], []
+        requests, counts, moved = [], [], []
         for sheet, prompt in zip(sheets, prompts, strict=True):
+            space = _moved(self._wrapper.base, prompt)
+            moved.append(bool(space))
+            if space:
+                whole = (prompt[: -len(space)], space)
+                requests.append(asked(LOGLIKELIHOOD, whole, sheet.choice.first, 0))
             spelled = [self._spelled(sheet, letter) for letter in sheet.letters]
             counts.append([len(each) for each in spelled])
             first, words = sheet.choice.first, [word for each in spelled for word in each]
@@ -126,8 +131,10 @@ class LetterReader:
             ]
         values = iter(value for value, _ in self._wrapper.phases.loglikelihood(requests, title))
         found = []
-        for count in counts:
-            logs = np.array([np.logaddexp.reduce([next(values) for _ in range(n)]) for n in count])
+        for count, with_space in zip(counts, moved, strict=True):
+            before = next(values) if with_space else 0.0
+            sums = [np.logaddexp.reduce([next(values) for _ in range(n)]) for n in count]
+            logs = np.array(sums) - before
             mass = float(np.exp(logs).sum())
             nothing = mass <= 0
             why = "no option has any probability" if nothing else ""
@@ -232,6 +239,13 @@ class LetterReader:
         if encode is None or isinstance(text, Failed) or self._by_tokens:
             return None
         return len(encode(raw(text), add_special_tokens=False))
+
+
+def _moved(base: Any, prompt: Any) -> str:
+    """The white space that ends a prompt, where the harness scores it with what follows: its share is taken off again."""
+    if not isinstance(prompt, str) or not hasattr(base, "_encode_pair"):
+        return ""
+    return prompt[len(prompt.rstrip()) :]
 
 
 def _said(text: str, letters: str, marked: bool) -> Read:
