@@ -50,6 +50,8 @@ class Twin(HarnessTask):
         self._check_output_type(settings)
         ours, upstream = split_metrics(settings.get("metric_list"))
         settings["metric_list"] = upstream
+        if settings.get("filter_list"):
+            ours += _of_filters(settings, {b.name for b in ours})
         super().__init__(settings, **places)
         self.calibration_metrics = ours or self.default_metrics()
         self._said: set[str] = set()
@@ -141,6 +143,19 @@ def split_metrics(
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidInputError(f"`metric_list` names the metric `{twice}` twice; keep one.")
     return ours, upstream or None
+
+
+def _of_filters(settings: dict[str, Any], known: set[str]) -> list[BoundMetric]:
+    """Our metrics among those that 0.5 lets each filter name, which are taken out: they are the task's."""
+    found: dict[str, BoundMetric] = {}
+    pipelines = []
+    for pipeline in settings["filter_list"]:
+        ours, upstream = split_metrics(pipeline.get("metric_list"))
+        found |= {b.name: b for b in ours if b.name not in known}
+        kept = {name: value for name, value in pipeline.items() if name != "metric_list"}
+        pipelines.append({**kept, "metric_list": upstream} if upstream else kept)
+    settings["filter_list"] = pipelines
+    return list(found.values())
 
 
 def _refuse_misspelt(name: Any) -> None:

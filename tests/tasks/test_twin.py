@@ -344,3 +344,18 @@ def test_settings_of_a_run_are_not_the_next_ones(tiny_model: Any, tasks: Any) ->
     before = run()
     assert run(gen_kwargs="max_gen_toks=3")["max_gen_toks"] == 3
     assert run() == before
+
+
+def test_metrics_that_a_filter_names_are_the_tasks() -> None:
+    """As 0.5's YAMLs have them."""
+    first = [{"function": "take_first"}]
+    listed = [{"metric": "acc"}, {"metric": "ece", "num_bins": 7}]
+    filters = [{"name": name, "filter": first, "metric_list": listed} for name in ("a", "b")]
+    task = CalibrationTask(config=config(filter_list=filters))
+    assert [(b.name, dict(b.options)) for b in task.calibration_metrics] == [
+        ("ece", {"num_bins": 7})
+    ]
+    for pipeline in filters:
+        pipeline["metric_list"] = [{"metric": "eece"}]
+    with pytest.raises(UnknownNameError, match="`ece`"):
+        CalibrationTask(config=config(filter_list=filters))
