@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.option_tokens import OptionTokensLM
 from lm_eval_calibration.models.shared.choosing import Choice
-from lm_eval_calibration.models.shared.letter_reading import Sheet
+from lm_eval_calibration.models.shared.letter_reading import LetterReader, Sheet
 from lm_eval_calibration.models.shared.reply import Said
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
@@ -223,6 +224,20 @@ def test_the_end_of_a_chat_template_has_no_part_in_the_mass(tiny_model: Path, ba
         p = lm.model(tokens).logits[0, -1].double().softmax(-1)
     own = [sum(p[lm.tok_encode(each)[0]] for each in (k, k.lower())) for k in "AB"]
     np.testing.assert_allclose(np.exp(read.letters.log_probabilities), own, rtol=1e-4)
+
+
+def test_letters_that_would_melt_into_the_prompt_are_not_asked_for(tasks: Any) -> None:
+    class Melting(Lettered):
+        def tok_encode(self, text: str, **_: Any) -> list[str]:
+            return re.findall(r":[A-Za-z]| ?\w|.", text, re.DOTALL)
+
+    wrapper = OptionTokensLM(base="lettered")
+    wrapper.base = Melting()
+    reader = LetterReader(wrapper)
+    first = SimpleNamespace(task_name="t", doc_id=0, doc={}, args=("", ""))
+    sheet = Sheet(Choice(first, Conversation(("?",)), "?", ["x", "y"]), {}, "AB")
+    assert reader._spelled(sheet, "A", "What? Answer:") == [" A", " a"]
+    assert reader._spelled(sheet, "A", "What?\n") == ["A", "a", " A", " a"]
 
 
 def many_options(folder: Path, count: int) -> Any:

@@ -27,6 +27,8 @@ from lm_eval_calibration.verbal.thinking import closing
 ROOM = 8
 """Tokens of a reply that is a letter."""
 ANSWER = "Answer:"
+END = 24
+"""Characters of a prompt's end by which its last tokens are told."""
 SPELLINGS = ("{}", " {}", "({}", " ({}", "{}.", "{})", "{}:", "**{}", " **{}")
 """How a token may spell a letter, capital or small; those that a tokenizer has as one token count."""
 FORCED = "Which letter, then? Reply with the letter of the right option and nothing else."
@@ -87,7 +89,7 @@ class LetterReader:
         self._wrapper, self._thoughts, self._room = wrapper, thoughts, room
         self._temperature, self._end = temperature, end
         self._by_tokens = bool(getattr(wrapper.base, "tells_tokens", False))
-        self._spellings: dict[str, list[str]] = {}
+        self._spellings: dict[tuple[str, str], list[str]] = {}
 
     def read(self, sheets: Sequence[Sheet]) -> list[list[Read]]:
         """What is read of each sheet, as often as it is asked."""
@@ -123,7 +125,7 @@ class LetterReader:
             if space:
                 whole = (prompt[: -len(space)], space)
                 requests.append(asked(LOGLIKELIHOOD, whole, sheet.choice.first, 0))
-            spelled = [self._spelled(sheet, letter) for letter in sheet.letters]
+            spelled = [self._spelled(sheet, letter, prompt) for letter in sheet.letters]
             counts.append([len(each) for each in spelled])
             first, words = sheet.choice.first, [word for each in spelled for word in each]
             requests += [
@@ -141,16 +143,24 @@ class LetterReader:
             found.append(Read(None if nothing else Letters(logs, min(mass, 1.0), 0), why))
         return found
 
-    def _spelled(self, sheet: Sheet, letter: str) -> list[str]:
-        """A letter's spellings that are a token of the base's; one where its tokens are not known."""
+    def _spelled(self, sheet: Sheet, letter: str, prompt: str) -> list[str]:
+        """A letter's spellings that add one token to a prompt; one where the base's tokens are not known.
+
+        (After "Answer:" a bare letter may be none: ":A" is a token of some vocabularies.)
+        """
         encode = getattr(self._wrapper.base, "tok_encode", None)
         if encode is None:
             return [self._wrapper.after(sheet.choice.first, letter)]
-        if letter not in self._spellings:
+        end = prompt[-END:]
+        if (letter, end) not in self._spellings:
+            before = list(encode(end, add_special_tokens=False))
             words = [form.format(case) for form in SPELLINGS for case in (letter, letter.lower())]
-            single = [w for w in words if len(encode(w, add_special_tokens=False)) == 1]
-            self._spellings[letter] = single or [letter]
-        return self._spellings[letter]
+            after = [list(encode(end + word, add_special_tokens=False)) for word in words]
+            single = [w for w, a in zip(words, after, strict=True) if a[:-1] == before]
+            self._spellings[letter, end] = single or [
+                self._wrapper.after(sheet.choice.first, letter)
+            ]
+        return self._spellings[letter, end]
 
     def _after_thinking(self, sheets: Sequence[Sheet], prompts: Sequence[Any]) -> list[list[Read]]:
         """As often as it thinks, by what stands after its thinking."""
