@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from release import answers
@@ -89,3 +91,33 @@ def test_hf_fast_on_real_documents(
     distance = sorted(abs(a - b) for a, b in zip(*found.values(), strict=True))
     assert distance[-1] < farthest
     assert distance[len(distance) // 2] < typical
+
+
+@pytest.mark.parametrize("base", ["hf", "hf-fast"])
+@pytest.mark.parametrize("chat", [False, True])
+def test_letters_against_the_whole_vocabulary(model: str, base: str, chat: bool) -> None:
+    """After a colon, with which a letter may melt into one token, and after a chat template's line break."""
+    import numpy as np
+    import torch
+
+    from lm_eval_calibration.conversation import Conversation
+    from lm_eval_calibration.models.option_tokens import OptionTokensLM
+    from lm_eval_calibration.models.shared.choosing import Choice
+    from lm_eval_calibration.models.shared.letter_reading import Sheet
+    from lm_eval_calibration.verbal.letters import letter_of
+
+    wrapper = OptionTokensLM(base=base, pretrained=model, device="cpu", dtype="float32")
+    lm: Any = wrapper.base
+    asked = "What is 2 + 2?\nA. 3\nB. 4\nC. 5\nReply with the letter."
+    prompt = f"{asked}\nAnswer:"
+    if chat:
+        prompt = lm.apply_chat_template([{"role": "user", "content": asked}])
+    first = SimpleNamespace(task_name="t", doc_id=0, doc={}, args=("", ""))
+    sheet = Sheet(Choice(first, Conversation((asked,)), asked, ["3", "4", "5"]), {}, "ABC")
+    (read,) = wrapper._reader._scored([sheet], [prompt], "asking")
+    with torch.no_grad():
+        tokens = torch.tensor([lm.tok_encode(prompt, add_special_tokens=False)])
+        p = lm.model(tokens).logits[0, -1].double().softmax(-1)
+    spelled = [letter_of(lm.tokenizer.decode([n])) for n in range(len(lm.tokenizer))]
+    own = [sum(float(p[n]) for n, each in enumerate(spelled) if each == k) for k in "ABC"]
+    np.testing.assert_allclose(np.exp(read.letters.log_probabilities), own, rtol=0.02)
