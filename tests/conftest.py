@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from release import OLD
+from release import OLD, with_all_splits
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -71,23 +71,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(os.environ.get("LM_EVAL_CALIBRATION_DATA", HERE.parents[1] / "shared" / "data"))
     if not (folder / "allenai" / "ai2_arc").is_dir():
         pytest.skip(f"no evaluation data at {folder} (set LM_EVAL_CALIBRATION_DATA)")
-    return folder if OLD else _with_all_splits(folder, tmp_path_factory.mktemp("data"))
-
-
-def _with_all_splits(folder: Path, made: Path) -> Path:
-    """The data, with the validation split of ARC-Easy that is not there: 0.5 loads all that a task names."""
-    arc = Path("allenai") / "ai2_arc"
-    (made / arc).mkdir(parents=True)
-    for level in (Path(), arc.parent, arc):
-        for each in (folder / level).iterdir():
-            if not (made / level / each.name).exists() and each.name != "README.md":
-                (made / level / each.name).symlink_to(each)
-    easy = "  - split: train\n    path: ARC-Easy/train-*\n"
-    described = (folder / arc / "README.md").read_text(encoding="utf-8")
-    assert easy in described
-    more = f"{easy}  - split: validation\n    path: ARC-Easy/train-*\n"
-    (made / arc / "README.md").write_text(described.replace(easy, more), encoding="utf-8")
-    return made
+    return folder if OLD else with_all_splits(folder, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ class CheckedReplies:
         """As the class has it, once it is known how many of the likeliest tokens the server gives.
 
         Raises:
-            InvalidInputError: they are asked for, and it gives none.
+            RefusedByServerError: they are asked for, and it gives none.
         """
         asking = next((r.args for r in requests if r.args[1].get(ASKED)), None)
         if asking is not None and self._most is None:
@@ -70,19 +70,18 @@ class CheckedReplies:
         while self._most:
             try:
                 reply = self.model_call(messages=[prompt], generate=True, gen_kwargs=few)
-                if not _gives(reply) and not again:
-                    again = True  # (a server may lack them once)
-                    continue
-                said = "" if _gives(reply) else "it answers without"
-                break
+                if _gives(reply):
+                    return
+                said = "it answers without"
+                if again:
+                    break
+                again = True  # (a server may lack them once)
             except Exception as error:  # noqa: BLE001 - whatever else it is, the run will meet it
                 said = _refusal(error)
                 if not said:
                     return
                 fewer = [n for n in map(int, re.findall(r"\b\d{1,3}\b", said)) if n < self._most]
                 self._most = max(fewer, default=self._most // 2)
-        if self._most and not said:
-            return
         self._most = None
         raise RefusedByServerError(
             f"The server gives no log-probabilities of tokens ({said[:300]}). `--model verbalized` asks in words."
