@@ -63,10 +63,9 @@ def enlarged(tasks: dict[str, Any], count: int) -> dict[str, Any]:
 def few_prompts(tasks: dict[str, Any], seed: int = 0) -> list[list[str]]:
     """What temperatures of a few random prompts do to each held-out task."""
     from lm_eval_calibration.calibrators.thermometer import PRESETS, train
-    from lm_eval_calibration.fitting.leave_one_out import bound_metrics, mean_nll, scaled
-    from lm_eval_calibration.metrics.evaluate import estimate
+    from lm_eval_calibration.fitting.leave_one_out import OPTIONS, mean_nll, scaled
 
-    ece = bound_metrics()["ece"]
+    ece = OPTIONS["ece"]
     rng = np.random.default_rng(seed)
     found: dict[str, list[tuple[float, float, float]]] = {}
     for name, task in tasks.items():
@@ -81,7 +80,7 @@ def few_prompts(tasks: dict[str, Any], seed: int = 0) -> list[list[str]]:
                     rng.choice(inverse, min(count, len(inverse)), replace=False)
                 )
                 p = scaled(task.learn.predictions, t)
-                values = (abs(np.log(t / whole)), estimate(ece, p, replicates=0).value, mean_nll(p))
+                values = (abs(np.log(t / whole)), ece.of(p), mean_nll(p))
                 found.setdefault(label, []).append(values)
     return [
         [label, *(f"{value:.4f}" for value in np.mean(values, axis=0)),

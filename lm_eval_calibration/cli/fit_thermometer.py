@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import typer
@@ -16,8 +16,9 @@ from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.files import JSON, claim_folder, stamped, write_text
 from lm_eval_calibration.fitting import leave_one_out as loo
+from lm_eval_calibration.fitting.free_form import Answering, asker
 from lm_eval_calibration.fitting.sources import ModelArguments, ask
-from lm_eval_calibration.fitting.task_documents import Selection
+from lm_eval_calibration.fitting.task_documents import ANSWERS, Selection
 from lm_eval_calibration.fitting.thermometer import (
     TaskFeatures,
     collect_all,
@@ -25,7 +26,7 @@ from lm_eval_calibration.fitting.thermometer import (
     fit,
 )
 
-LEFT_OUT = "leave_one_out.json"
+LEFT_OUT, KEPT = "leave_one_out.json", "answers.db"
 METHOD, FILES = "thermometer", {**Thermometer.files(), LEFT_OUT: JSON}
 TITLES = {
     "vanilla": "vanilla",
@@ -53,6 +54,13 @@ def settings(preset: str, mean: str | None) -> Settings:
     raise invalid("--mean", "harmonic or arithmetic", f"`{mean}`")
 
 
+@dataclass(frozen=True)
+class FreeForm:
+    """That answers are learnt from, graded by a task's filter of this name, or else its first."""
+
+    filter_name: str | None = None
+
+
 def run(
     model: ModelArguments,
     selection: Selection,
@@ -62,16 +70,24 @@ def run(
     seed: int,
     held_out_seeds: Sequence[int],
     overwrite: bool,
+    free_form: FreeForm | None = None,
 ) -> None:
     """Make or read the features, hold out each task where seeds are given, fit, save and print."""
-    lm = model.create()
-    asked = ask(lm, selection)
-    claim_folder(output, METHOD, FILES, overwrite=overwrite)
+    if free_form is None:
+        lm = model.create()
+        asked = ask(lm, selection)
+        claim_folder(output, METHOD, FILES, overwrite=overwrite)
+    else:
+        tasks_asked, wrapper = selection.load(ANSWERS), asker(model)
+        claim_folder(output, METHOD, FILES, overwrite=overwrite)
+        answering = Answering(selection, free_form.filter_name, store / KEPT)
+        lm, asked = wrapper.base, answering.ask(wrapper, tasks_asked)
     with counting("documents", documents_in(asked)) as progress:
         tasks = collect_all(lm, asked, store, model.model_args, progress)
     if held_out_seeds:
         with counting("trainings", len(tasks) * len(held_out_seeds)) as progress:
-            results = loo.leave_one_out(tasks, settings, held_out_seeds, progress)
+            columns = loo.OPTIONS if free_form is None else loo.ANSWERS
+            results = loo.leave_one_out(tasks, settings, held_out_seeds, progress, columns)
         held_out = stamped({"held_out": [asdict(result) for result in results]})
         write_text(output / LEFT_OUT, dump(held_out) + "\n", JSON, overwrite=overwrite)
         print_tables(_held_out_tables(results, len(held_out_seeds)))
@@ -136,10 +152,11 @@ def _held_out_tables(results: Sequence[loo.HeldOut], seeds: int) -> list[Table |
 
 def _by_metric(rows: Mapping[str, Mapping[str, loo.Summary]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for i, title in enumerate(("", *loo.METRICS)):
+    metrics = list(next(iter(rows.values())))
+    for i, title in enumerate(("", *metrics)):
         table.add_column(title, justify="right" if i else "left")
     for title, by_metric in rows.items():
-        table.add_row(title, *(_cell(by_metric[metric]) for metric in loo.METRICS))
+        table.add_row(title, *(_cell(by_metric[metric]) for metric in metrics))
     return table
 
 

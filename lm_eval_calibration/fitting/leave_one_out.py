@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,10 +27,52 @@ from lm_eval_calibration.metrics.evaluate import estimate
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 
-METRICS = ("ece", "tl_ece", "mce", "nll", "brier")
 METHODS = ("vanilla", "ts_cv", "thermometer", "oracle", "floor")
 BINS = 10
 NULL_DRAWS = 200
+
+
+class Column(NamedTuple):
+    """A figure of the table: a metric, of beliefs as they are or as they are read."""
+
+    metric: str
+    read: Callable[[Predictions], Predictions] = lambda beliefs: beliefs
+
+    def of(self, beliefs: Predictions) -> float:
+        """Its value."""
+        return estimate(self._bound, self.read(beliefs), replicates=0).value
+
+    def floor(self, beliefs: Predictions) -> float:
+        """Its mean if the beliefs were calibrated; NaN of what has no such mean."""
+        band = estimate(self._bound, self.read(beliefs), replicates=NULL_DRAWS).null
+        return band.mean if band else float("nan")
+
+    @property
+    def _bound(self) -> BoundMetric:
+        binned = {"ece", "tl_ece", "mce"}
+        return bind(self.metric, {"num_bins": BINS} if self.metric in binned else {})
+
+
+def answers_of(beliefs: Predictions) -> Predictions:
+    """Beliefs in "yes, it is right" and "no" as confidences of answers, right where "yes" is.
+
+    >>> one = Predictions.from_options([[0.0, 0.0], [2.0, 0.0]], [[1], [0]])
+    >>> answers_of(one).confidence.round(2).tolist(), answers_of(one).correct.tolist()
+    ([0.5, 0.88], [False, True])
+    """
+    probabilities, gold = beliefs.probabilities, beliefs.gold
+    assert probabilities is not None and gold is not None
+    return Predictions.from_confidences(probabilities[:, 0], gold[:, 0])
+
+
+Columns = Mapping[str, Column]
+OPTIONS: Columns = {name: Column(name) for name in ("ece", "tl_ece", "mce", "nll", "brier")}
+ANSWERS: Columns = {
+    **{name: Column(name, answers_of) for name in ("ece", "auroc")},
+    **{name: Column(name) for name in ("nll", "brier")},
+    "ece_choice": Column("ece"),
+}
+"""Of free-form answers. `ece_choice` is the published one: of whichever of "yes" and "no" is likelier."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +99,7 @@ def leave_one_out(
     settings: Settings,
     seeds: Sequence[int],
     progress: Callable[[int], None] | None = None,
+    columns: Columns = OPTIONS,
 ) -> list[HeldOut]:
     """Hold out every task once.
 
@@ -64,6 +108,7 @@ def leave_one_out(
         settings: of the thermometers.
         seeds: one thermometer each, for every held-out task.
         progress: called with the number of trainings done since the last call.
+        columns: what is measured.
 
     Raises:
         InvalidInputError: fewer than two tasks.
@@ -83,12 +128,15 @@ def leave_one_out(
             if progress is not None:
                 progress(1)
         pooled = Predictions.concatenate([o.learn.predictions for o in others])
-        results.append(_held_out(task, pooled, thermometers))
+        results.append(_held_out(task, pooled, thermometers, columns))
     return results
 
 
 def _held_out(
-    task: TaskFeatures, pooled: Predictions, thermometers: Sequence[Thermometer]
+    task: TaskFeatures,
+    pooled: Predictions,
+    thermometers: Sequence[Thermometer],
+    columns: Columns,
 ) -> HeldOut:
     features, own = task.learn, task.learn.predictions
     temperatures = {
@@ -100,11 +148,17 @@ def _held_out(
         "oracle": [fitted_temperature(own)],
     }
     scores = {
-        method: _scores([scaled(own, value) for value in values])
+        method: {
+            name: [column.of(scaled(own, value)) for value in values]
+            for name, column in columns.items()
+        }
         for method, values in temperatures.items()
     }
-    scores["floor"] = _floor(scaled(own, temperatures["oracle"][0]))
-    return HeldOut(features.task, len(own), float(own.correct.mean()), temperatures, scores)
+    best = scaled(own, temperatures["oracle"][0])
+    scores["floor"] = {name: [column.floor(best)] for name, column in columns.items()}
+    first = next(iter(columns.values()))
+    acc = float(first.read(own).correct.mean())
+    return HeldOut(features.task, len(own), acc, temperatures, scores)
 
 
 def fitted_temperature(predictions: Predictions) -> float:
@@ -117,27 +171,6 @@ def scaled(predictions: Predictions, temperature: float) -> Predictions:
     return Calibrator("temperature", {"": {"temperature": np.array(temperature)}}).transform(
         predictions
     )
-
-
-def bound_metrics() -> dict[str, BoundMetric]:
-    """The table's metrics, with the paper's ten bins."""
-    binned = {"ece", "tl_ece", "mce"}
-    return {name: bind(name, {"num_bins": BINS} if name in binned else {}) for name in METRICS}
-
-
-def _scores(variants: Sequence[Predictions]) -> dict[str, list[float]]:
-    return {
-        name: [estimate(bound, p, replicates=0).value for p in variants]
-        for name, bound in bound_metrics().items()
-    }
-
-
-def _floor(calibrated: Predictions) -> dict[str, list[float]]:
-    found = {}
-    for name, bound in bound_metrics().items():
-        band = estimate(bound, calibrated, replicates=NULL_DRAWS).null
-        found[name] = [band.mean if band else float("nan")]
-    return found
 
 
 @dataclass(frozen=True)
@@ -155,11 +188,17 @@ class Summary:
     over_seeds: float
 
 
+def metrics_of(results: Sequence[HeldOut]) -> list[str]:
+    """The names of what was measured."""
+    return list(results[0].scores["vanilla"])
+
+
 def summarise(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
     """Means over tasks, by method and metric."""
     return {
         method: {
-            metric: _summary([r.scores[method][metric] for r in results]) for metric in METRICS
+            metric: _summary([r.scores[method][metric] for r in results])
+            for metric in metrics_of(results)
         }
         for method in METHODS
     }
@@ -178,7 +217,7 @@ def differences(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
                     for r in results
                 ]
             )
-            for metric in METRICS
+            for metric in metrics_of(results)
         }
         for rival in METHODS
         if rival not in ("thermometer", "floor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,35 @@ from lm_eval_calibration.models.shared.run_prompts import (
     shots_of,
     template_of,
 )
-from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.names import PREFIX, upstream_name
 from lm_eval_calibration.prompt_format import PromptFormat
 from lm_eval_calibration.tasks.gold import gold_indices
 
 HELD_BACK = 5
+
+
+class Kind(NamedTuple):
+    """Which tasks a calibrator learns from.
+
+    output_type: the harness's; twins: whether their twins are loaded; why: what is said of others.
+    """
+
+    output_type: str
+    twins: bool
+    why: str
+
+    def twin_of(self, name: str) -> str:
+        """The name under which a task of the user's is loaded."""
+        return PREFIX + upstream_name(name) if self.twins else name
+
+
+OPTIONS = Kind(
+    "multiple_choice",
+    False,
+    "calibrators are fitted on the options of multiple-choice tasks. (`fit thermometer --free_form` "
+    "learns from generated answers.)",
+)
+ANSWERS = Kind("generate_until", True, "`--free_form` learns from generated answers.")
 
 
 @dataclass(frozen=True)
@@ -58,9 +82,9 @@ class Selection:
     prompting: Prompting = Prompting()
     include_path: str | None = None
 
-    def load(self) -> dict[str, Any]:
+    def load(self, kind: Kind = OPTIONS) -> dict[str, Any]:
         """The tasks by name; see `load_tasks`."""
-        return load_tasks(self.names, self.include_path)
+        return load_tasks(self.names, self.include_path, kind)
 
 
 @dataclass(frozen=True)
@@ -81,31 +105,48 @@ class Labelled:
     prompts: PromptFormat
 
 
-def load_tasks(names: Sequence[str], include_path: str | None = None) -> dict[str, Any]:
-    """The multiple-choice tasks of names, groups and tags, by name.
+def load_tasks(
+    names: Sequence[str], include_path: str | None = None, kind: Kind = OPTIONS
+) -> dict[str, Any]:
+    """The tasks of names, groups and tags, by the name that the harness has for each.
 
     Raises:
-        InvalidInputError: an unknown name, or a task that is not multiple choice.
+        InvalidInputError: an unknown name, or a task of another kind.
     """
     manager = TaskManager(include_path=include_path)
-    found = manager.match_tasks(list(names))
-    missing = [name for name in names if not matching(manager, name)]
-    if missing:
-        raise invalid("--tasks", "names of harness tasks", f"`{missing[0]}`")
-    tasks = {task.config.task: task for task in manager.load(found)["tasks"].values()}
-    for name, task in tasks.items():
-        if task.OUTPUT_TYPE != "multiple_choice":
+    wanted = [kind.twin_of(name) for name in names]
+    for name, sought in zip(names, wanted, strict=True):
+        if not matching(manager, sought):
+            raise invalid("--tasks", "names of harness tasks", f"`{name}`")
+    found = manager.load(manager.match_tasks(wanted))["tasks"].values()
+    for task in found:
+        if kind.output_type != task.OUTPUT_TYPE:
             raise InvalidInputError(
-                f"Task `{name}` is a {task.OUTPUT_TYPE} task: calibrators are fitted on the options "
-                "of multiple-choice tasks."
+                f"Task `{upstream_name(task.config.task)}` is a {task.OUTPUT_TYPE} task: {kind.why}"
             )
-    return {upstream_name(name): task for name, task in tasks.items()}
+    return {upstream_name(task.config.task): task for task in found}
 
 
 def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> Labelled:
     """The documents of a split, with their requests and right options.
 
     The task reads `split` as its test split from then on.
+
+    Raises:
+        InvalidInputError: the data set has no such split.
+    """
+    requests = build(name, task, split, prompting, lm)
+    gold = {
+        request.doc_id: gold_indices(task, request.doc, listed_options(task, request.doc))
+        for request in requests
+        if request.idx == 0
+    }
+    prompts = format_of(name, task, prompting, lm).of(name, options_of(requests), beliefs_of(lm))
+    return Labelled(name, split, requests, gold, prompts)
+
+
+def build(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> list[Any]:
+    """The requests (`Instance`) about the documents of a split, which the task evaluates on from then on.
 
     Raises:
         InvalidInputError: the data set has no such split.
@@ -125,15 +166,13 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
         chat_template=lm.apply_chat_template if chat else None,
         tokenizer_name=lm.tokenizer_name if chat else "",
     )
-    gold = {
-        request.doc_id: gold_indices(task, request.doc, listed_options(task, request.doc))
-        for request in task.instances
-        if request.idx == 0
-    }
-    requests = list(task.instances)
-    run = RunPrompts(template_of(lm, chat), instruction_of(None), chat, {name: shots_of(task)})
-    prompts = run.of(name, options_of(requests), beliefs_of(lm))
-    return Labelled(name, split, requests, gold, prompts)
+    return list(task.instances)
+
+
+def format_of(name: str, task: Any, prompting: Prompting, lm: Any) -> RunPrompts:
+    """How a task's documents were put to a model by `build`."""
+    chat = prompting.apply_chat_template
+    return RunPrompts(template_of(lm, chat), instruction_of(None), chat, {name: shots_of(task)})
 
 
 def evaluation_split(task: Any) -> str:

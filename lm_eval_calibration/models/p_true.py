@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import CUT, INVALID, Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.api import register_model
+from lm_eval_calibration.harness.api import Instance, register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
@@ -143,19 +144,23 @@ class PTrueLM(RecalibratedBeliefs):
         yes = float(np.exp(normalised(read.letters.log_probabilities))[0])
         return Envelope(self.source, answer, yes, said=said, cut=cut)
 
-    def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
+    def questions(self, requests: Sequence[Any], answers: Sequence[str]) -> list[Instance]:
+        """Log-likelihood requests of whether answers are right: "A" (yes) and "B" of each, in turn."""
         opened = [
             self.prompt(request, answer=answer.strip(), ask="likelihood")
             for request, answer in zip(requests, answers, strict=True)
         ]
         prompts = [p + closing(p) if isinstance(p, str) else p for p in opened]
-        options = [
+        return [
             asked("loglikelihood", (prompt, self.after(request, option)), request, idx)
             for request, prompt in zip(requests, prompts, strict=True)
             for idx, option in enumerate(OPTIONS)
         ]
+
+    def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
         title = "asking whether the answers are right"
-        yes = self.phases.probabilities(options, len(OPTIONS), title)[:, 0]
+        questions = self.questions(requests, answers)
+        yes = self.phases.probabilities(questions, len(OPTIONS), title)[:, 0]
         return [
             Envelope(self.source, answer, float(p), cut=self.share_cut([answer]))
             for answer, p in zip(answers, yes, strict=True)

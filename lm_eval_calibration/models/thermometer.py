@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.calibrators.thermometer import Thermometer
-from lm_eval_calibration.errors import CalibrationError, InvalidInputError, invalid
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.hf_fast import FastHFLM
@@ -20,7 +21,9 @@ from lm_eval_calibration.models.shared.held_out import (
     before_scoring,
     refuse_cache,
 )
+from lm_eval_calibration.models.shared.identity import identity
 from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.readings import Readings
 from lm_eval_calibration.models.shared.resuming import (
     Computed,
     completed,
@@ -31,7 +34,7 @@ from lm_eval_calibration.models.shared.run_prompts import beliefs_of
 from lm_eval_calibration.models.shared.wrapper import Wrapper
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.predictions import Floats
-from lm_eval_calibration.scoring.contract import Answers
+from lm_eval_calibration.redact import redact
 
 log = logger(f"lm_eval.{__name__}")  # with the harness's level and format
 
@@ -58,12 +61,15 @@ class ThermometerLM(Wrapper):
         allow_seen: evaluate on documents that it was trained on, too.
         allow_other: use it on another model of the same hidden size, or on prompts of another format.
         base: the model inside: `hf-fast`, or `swag`, whose averaged options are then divided and
-            whose hidden states are the draws' average.
+            whose hidden states are the draws' average; with a reader any that has log-likelihoods.
+        reader: another model, for which the thermometer was fitted, e.g. a smaller one of the same
+            family: `hf-fast` loads it as the base is loaded, it reads the prompts, and the base's
+            log-likelihoods are divided.
         **model_args: the base's.
 
     Raises:
-        InvalidInputError: nothing can be read there, it was made for another hidden size, or the
-            base shows no hidden states.
+        InvalidInputError: nothing can be read there, it was made for another hidden size, or whoever
+            reads the prompts shows no hidden states.
         OtherModelError: it was trained on another model.
         OtherPromptsError: it was trained on prompts of another format.
     """
@@ -79,6 +85,7 @@ class ThermometerLM(Wrapper):
         allow_seen: bool = False,
         allow_other: bool = False,
         base: str = "hf-fast",
+        reader: str = "",
         **model_args: Any,
     ) -> None:
         if not thermometer:
@@ -90,17 +97,22 @@ class ThermometerLM(Wrapper):
         self._held_out = before_loading(
             self._thermometer.training,
             thermometer,
-            model_args,
+            {"pretrained": reader} if reader else model_args,
             kind="thermometer",
             allow_seen=allow_seen,
             allow_other=allow_other,
         )
         self.temperatures: dict[str, dict[str, Any]] = {}
         super().__init__(base, **model_args)
-        if not isinstance(self.base, FastHFLM):
-            raise invalid("base", "hf-fast or swag, for hidden states are read", f"`{base}`")
+        self._reader = _loaded(reader, model_args) if reader else self.base
+        if not isinstance(self._reader, FastHFLM):
+            raise invalid(
+                "base",
+                "hf-fast or swag, for hidden states are read; or name a `reader`",
+                f"`{base}`",
+            )
         self._refuse_other_size()
-        after_loading(self._held_out, self.base)
+        after_loading(self._held_out, self._reader)
         self._keep_in(None)
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
@@ -121,39 +133,26 @@ class ThermometerLM(Wrapper):
     def _scored(
         self, requests: list[Any], asked: list[Document], options: dict[str, Any]
     ) -> tuple[list[tuple[float, bool]], Floats]:
-        """The base's answers, and (D,) the inverse temperature of each document by itself.
-
-        That of a document comes from its first request, and is kept before the answers are.
-        """
-        inverse = np.full(len(asked), np.nan)
-        row = {document.options[0][0]: i for i, document in enumerate(asked)}
-        first = [requests[number].args for number in row]
+        """The base's answers, and (D,) the inverse temperature of each document by itself."""
+        readings = Readings(self._thermometer, requests, asked, self._states)
         known = self._kept.known([request.args for request in requests])
-        for i, value in self._states.known(first).items():
-            inverse[i] = value
-        for number, i in row.items():
-            if np.isnan(inverse[i]):
+        together = self._reader is self.base and bool(asked)
+        unread = readings.unread
+        if together:
+            for number in unread:
                 known.pop(number, None)
+        elif unread:
+            log.info("Reading %d prompts with `%s`.", len(unread), name_of(self._reader))
+            self._reader.observed([requests[number] for number in unread], readings.of(unread))
 
         def ask(missing: list[int]) -> list[tuple[float, bool]]:
             rest = [requests[number] for number in missing]
-            if not asked:
-                return list(self.base.loglikelihood(rest, **options))
-
-            def observe(found: Answers) -> None:
-                numbers = [missing[place] for place in found.requests]
-                places = [place for place, number in enumerate(numbers) if number in row]
-                which = [row[numbers[place]] for place in places]
-                if places:
-                    states = found.hidden[places].float().cpu().numpy()
-                    self._check(states, [asked[i] for i in which])
-                    inverse[which] = self._thermometer.inverse_temperatures(states)
-                    self._states.keep({first[i]: float(inverse[i]) for i in which})
-
-            return list(self.base.observed(rest, observe, **options))
+            if together:
+                return list(self.base.observed(rest, readings.of(missing), **options))
+            return list(self.base.loglikelihood(rest, **options))
 
         with reporting_to(self.base, self._kept):
-            return completed(len(requests), known, ask), inverse
+            return completed(len(requests), known, ask), readings.inverse
 
     def _of_documents(self, asked: list[Document], inverse: Floats) -> Floats:
         """(D,) the temperature of each document; its task's, unless `scope` is `instance`."""
@@ -195,21 +194,14 @@ class ThermometerLM(Wrapper):
                 task, len(inverse), FEW_PROMPTS,
             )  # fmt: skip
 
-    def _check(self, states: np.ndarray, asked: list[Document]) -> None:
-        bad = ~np.isfinite(states).all(axis=1)
-        if bad.any():
-            raise CalibrationError(
-                f"Task `{asked[int(bad.argmax())].task}`: a hidden state is NaN or infinite. "
-                "float16 overflows in some models: load it in bfloat16 or float32."
-            )
-
     def _refuse_other_size(self) -> None:
-        size = int(self.model.config.get_text_config().hidden_size)
+        size = int(self._reader.model.config.get_text_config().hidden_size)
         if size != self._thermometer.hidden_size:
             raise InvalidInputError(
                 f"The thermometer `{self._held_out.path}` was fitted for "
                 f"`{self._held_out.training.base_model}`, of hidden size "
-                f"{self._thermometer.hidden_size}; `{name_of(self.base)}` has {size}. Fit one for it."
+                f"{self._thermometer.hidden_size}; `{name_of(self._reader)}` has {size}. Fit one for "
+                "it, or name as `reader` the model that it was fitted for, if it is a sibling."
             )
 
     def set_cache_hook(self, cache_hook: Any) -> None:
@@ -229,17 +221,35 @@ class ThermometerLM(Wrapper):
         if cache is None:
             self._kept = self._states = Computed(None)
             return
-        base = (fingerprint(self.model), setting(self.base))
-        self._kept = Computed(cache, "base", *base)
-        self._states = Computed(cache, "inverse", *base, of_tensors(self._thermometer.tensors()))
+        self._kept = Computed(cache, "base", *_told(self.base))
+        network = of_tensors(self._thermometer.tensors())
+        self._states = Computed(cache, "inverse", *_told(self._reader), network)
 
     def get_model_info(self) -> dict[str, Any]:
         """As `hf`, and the temperatures."""
+        read_by = {} if self._reader is self.base else {"reader": redact(name_of(self._reader))}
         return {
             **super().get_model_info(),
             "thermometer": {
                 **self._held_out.account(),
+                **read_by,
                 "scope": self._scope,
                 "temperatures": self.temperatures,
             },
         }
+
+
+AS_THE_BASE = ("device", "dtype", "batch_size", "trust_remote_code", "batch_tokens")
+"""Arguments of the base with which its reader is loaded, too."""
+
+
+def _loaded(reader: str, model_args: Mapping[str, Any]) -> FastHFLM:
+    shared = {name: model_args[name] for name in AS_THE_BASE if model_args.get(name) is not None}
+    return FastHFLM(pretrained=reader, **shared)
+
+
+def _told(lm: Any) -> tuple[Any, ...]:
+    """Whose answers, or states, a cache holds."""
+    if isinstance(lm, FastHFLM):
+        return fingerprint(lm.model), setting(lm)
+    return (identity(lm),)

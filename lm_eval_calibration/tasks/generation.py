@@ -109,24 +109,39 @@ class GenerationTask(Twin, Generating):
                 f"Task `{self.config.task}`: some responses are envelopes and some are not. Was "
                 "the cache made with another model? Use another --use_cache."
             )
+        for instance, found in zip(instances, self.unpacked(envelopes), strict=True):
+            for name, value in found.items():
+                self.hand_over(instance, name, value)
+        return None
+
+    def unpacked(self, envelopes: Sequence[Envelope]) -> list[dict[str, Unpacked]]:
+        """What each request's envelope comes to, by filter."""
         texts = [_texts(envelope) for envelope in envelopes]
         shadows = [
             _shadow(instance, text)
-            for instance, mine in zip(instances, texts, strict=True)
+            for instance, mine in zip(self._instances, texts, strict=True)
             for text in mine
         ]
         self.filter_all(shadows)
-        nothing = self._nothing(instances)
+        nothing = self._nothing(self._instances)
         rest = iter(shadows)
+        found = []
         for i, (instance, envelope, mine) in enumerate(
-            zip(instances, envelopes, texts, strict=True)
+            zip(self._instances, envelopes, texts, strict=True)
         ):
             filtered = [self.filtered(next(rest)) for _ in mine]
-            for name in filtered[0]:
-                values = [each[name] for each in filtered]
-                judged = self._judged(instance.doc, values, nothing[name][i], name)
-                self.hand_over(instance, name, unpacked(envelope, judged))
-        return None
+            found.append(
+                {
+                    name: unpacked(
+                        envelope,
+                        self._judged(
+                            instance.doc, [each[name] for each in filtered], nothing[name][i], name
+                        ),
+                    )
+                    for name in filtered[0]
+                }
+            )
+        return found
 
     def _nothing(self, instances: Sequence[Any]) -> Mapping[str, list[object]]:
         """By filter, what it makes of no text, for each document."""

@@ -220,3 +220,51 @@ def test_requests_without_options_are_hf_fasts(tiny_model: Path, thermometer_fol
     plain = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32")
     asked = [requested("loglikelihood", ("one", " two"), of=("lambada", 0))]
     assert lm.loglikelihood(asked) == plain.loglikelihood(asked)
+
+
+@pytest.fixture(scope="module")
+def larger(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sibling of another hidden size, with the same tokens."""
+    from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("larger")
+    config = AutoConfig.from_pretrained(tiny_model)
+    torch.manual_seed(1)
+    LlamaForCausalLM(type(config)(**{**config.to_dict(), "hidden_size": 48})).save_pretrained(
+        folder
+    )
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("base", ["hf-fast", "hf"])
+def test_a_smaller_sibling_reads_the_prompts(
+    base: str, larger: Path, tiny_model: Path, thermometer_folder: Path, tasks: Any,
+    pair: tuple[Any, Any, Any], tmp_path: Path,
+) -> None:  # fmt: skip
+    lm = make(larger, thermometer_folder, reader=str(tiny_model), base=base)
+    names, cache = ["calib_toy_norm"], str(tmp_path / "cache")
+    found = evaluate(lm, tasks, names, use_cache=cache)
+    plain = FastHFLM(pretrained=str(larger), device="cpu", dtype="float32")
+    without = evaluate(plain, tasks, names)
+    t = pair[0].temperatures["toy_norm"]["temperature"]  # (that of the reader's own run)
+    assert lm.temperatures["toy_norm"]["temperature"] == pytest.approx(t, rel=1e-5)
+    for a, b in zip(found["samples"][names[0]], without["samples"][names[0]], strict=True):
+        expected = [y / t for (y, _) in answers(b)]
+        assert [x for (x, _) in answers(a)] == pytest.approx(expected, rel=1e-4)
+    assert found["config"]["thermometer"]["reader"] == str(tiny_model)
+    again = make(larger, thermometer_folder, reader=str(tiny_model), base=base)
+    again.base.loglikelihood = again._reader.observed = None  # (all is kept)
+    kept = evaluate(again, tasks, names, use_cache=cache)
+    assert kept["results"] == found["results"]
+
+
+def test_a_reader_is_the_model_it_was_fitted_for(
+    larger: Path, tiny_model: Path, thermometer_folder: Path
+) -> None:
+    with pytest.raises(CalibrationError, match=r"has 48. .* as `reader` the model"):
+        make(larger, thermometer_folder)
+    with pytest.raises(CalibrationError, match="has 48"):
+        make(tiny_model, thermometer_folder, reader=str(larger))
+    with pytest.raises(InvalidInputError, match="or name a `reader`, got `hf`"):
+        make(tiny_model, thermometer_folder, base="hf")

@@ -43,7 +43,7 @@ Tasks = Annotated[
     str | None,
     typer.Option(
         metavar="TASK,...",
-        help="Multiple-choice tasks, groups or tags.",
+        help="Tasks, groups or tags: multiple choice, unless the command says otherwise.",
         rich_help_panel=_MODEL,
         show_default=False,
     ),

@@ -13,6 +13,7 @@ from lm_eval_calibration.cli.arguments import runs as shared
 from lm_eval_calibration.cli.arguments import sentences
 from lm_eval_calibration.cli.commands.fit import app
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import check_folder, claim_folder
 
 
@@ -30,6 +31,15 @@ def thermometer(
             help="Hold out each task once, print the paper's table, and fit on all at the end.",
         ),
     ] = False,
+    free_form: Annotated[
+        bool,
+        typer.Option(
+            "--free_form",
+            help="Tasks of generated answers: learn from whether the model takes its own answers for "
+            "right, and whether they are. For `--model p_true --model_args base=thermometer,...`.",
+        ),
+    ] = False,
+    filter_name: shared.Filter = None,
     preset: Annotated[str, typer.Option(help="`default`, or `paper` for every figure of it.")] = (
         "default"
     ),
@@ -56,9 +66,11 @@ def thermometer(
     From labelled documents of many tasks; `lm_eval --model thermometer` then calibrates a task
     that nobody labelled.
     """
-    from lm_eval_calibration.cli.fit_thermometer import FILES, METHOD, run, settings
+    from lm_eval_calibration.cli.fit_thermometer import FILES, METHOD, FreeForm, run, settings
     from lm_eval_calibration.fitting.sources import ModelArguments
 
+    if filter_name is not None and not free_form:
+        raise InvalidInputError("`--filter` belongs to `--free_form`: options have no filters.")
     wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
     check_folder(output, METHOD, FILES, overwrite=overwrite)
     run(
@@ -70,6 +82,7 @@ def thermometer(
         seed,
         range(seed, seed + seeds) if leave_one_out else (),
         overwrite,
+        FreeForm(filter_name) if free_form else None,
     )
 
 
