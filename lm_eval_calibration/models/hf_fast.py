@@ -78,7 +78,7 @@ class FastHFLM(HFLM):
         What cannot be packed is computed request by request.
 
         Raises:
-            CalibrationError: an encoder-decoder model, or one without a head.
+            CalibrationError: a model without a head, or an encoder-decoder model that `hf` has to score.
         """
         self._observe = observe
         try:
@@ -158,10 +158,6 @@ class FastHFLM(HFLM):
         if self._captured is not None:
             self._captured += plain
             return [(0.0, False)] * len(plain)
-        if self._observe is not None and self.backend != "causal":
-            raise CalibrationError(
-                "The model's hidden states cannot be had: only decoder-only models are supported so far."
-            )
         with self._autocast():
             self._answer(answering)
         rest = answering.left
@@ -203,6 +199,10 @@ class FastHFLM(HFLM):
 
     def _observe_plainly(self, answering: Answering, rest: list[int]) -> None:
         """What nothing faster may compute, request by request, with the states that the head reads."""
+        if self.backend != "causal":
+            raise CalibrationError(
+                f"The model's hidden states cannot be had: {self.trust.why_not()}."
+            )
         error = answering.by(self._one_by_one(), rest)
         if error is not None:
             raise CalibrationError(

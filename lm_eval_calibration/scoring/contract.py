@@ -34,9 +34,8 @@ class Answers(NamedTuple):
     """What one batch answers, R requests.
 
     requests: their numbers; loglikelihood (R,) in nats; is_greedy (R,); hidden (R, H) the
-    state that the head reads at the last token of each context, where THERMOMETER has its features;
-    H is 0 for
-    an encoder-decoder model, which has none.
+    state that the head reads at the last token of each context, where THERMOMETER has its features:
+    of an encoder-decoder model at the decoder's first place. H is 0 where there are none.
     """
 
     requests: list[int]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutput
 
 from lm_eval_calibration.scoring.contract import Answers, Executor
+from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.sequences import Request, check
 
 Group = tuple[tuple[int, ...], list[int], int]
@@ -20,11 +22,15 @@ NO_TARGET = -100
 class EncoderDecoder(Executor[Group]):
     """Contexts with their options on a model such as T5.
 
-    Its contexts lose their beginnings where they are too long, as with `hf`; hidden states there are none.
+    Its contexts lose their beginnings where they are too long, as with `hf`. Hidden states are the
+    decoder's at its first place, which the vocabulary matrix reads; none where a model names no such
+    matrix.
     """
 
     def __post_init__(self) -> None:
         self.encoder = self.model.get_encoder()
+        named = self.model.get_output_embeddings() is not None
+        self.head = Head(self.model, self.precision) if named else None
 
     def plan(self, requests: Sequence[Request]) -> list[Group]:
         """Each context with its requests, the longest first."""
@@ -62,16 +68,29 @@ class EncoderDecoder(Executor[Group]):
         row = [b for b, (_, group, _) in enumerate(batch) for _ in group]
         # `hf` cuts what the decoder reads, never what it is asked for.
         targets, real = self._padded([requests[n].continuation for n in numbers], NO_TARGET)
-        logits = self.model(
+        states, output = self._decoded(
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden[row]),
             attention_mask=mask[row],
             labels=targets,
-        ).logits.to(self.precision)
+        )
+        logits = output.logits.to(self.precision)
         asked = targets.clamp(min=0)
         logp = logits.log_softmax(dim=-1).gather(2, asked[..., None])[..., 0]
         total = torch.where(real.bool(), logp, 0.0).sum(dim=1)
         greedy = ((logits.argmax(dim=-1) == asked) | ~real.bool()).all(dim=1)
-        return Answers(numbers, total, greedy, total.new_empty((len(numbers), 0)))
+        return Answers(numbers, total, greedy, states)
+
+    def _decoded(self, **inputs: Any) -> tuple[torch.Tensor, Any]:
+        """States (B, H) that the head reads at the decoder's first place, and the pass's output."""
+        if self.head is not None:
+            try:
+                states, output = self.head.read(keep=None, **inputs)
+            except TypeError:  # (the matrix is used otherwise)
+                self.head = None
+            else:
+                return states[:, 0], output
+        output = self.model(**inputs)
+        return output.logits.new_empty((len(output.logits), 0)), output
 
     def _padded(
         self, sequences: Sequence[Sequence[int]], value: int

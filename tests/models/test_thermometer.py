@@ -268,3 +268,41 @@ def test_a_reader_is_the_model_it_was_fitted_for(
         make(tiny_model, thermometer_folder, reader=str(larger))
     with pytest.raises(InvalidInputError, match="or name a `reader`, got `hf`"):
         make(tiny_model, thermometer_folder, base="hf")
+
+
+def test_an_encoder_decoder_model_has_one(
+    tiny_t5: Path, task_folder: Path, tasks: Any, tmp_path: Path
+) -> None:
+    """Its features are the decoder's states at its first place, as the paper has them of FLAN-T5."""
+    from command import run
+
+    from lm_eval_calibration.features import FeatureStore
+
+    folder = tmp_path / "t5"
+    run(
+        "fit", "thermometer", "--model_args", f"pretrained={tiny_t5},dtype=float32", "--device",
+        "cpu", "--tasks", "toy_norm", "--include_path", task_folder, "--split", "train",
+        "--output", folder, "--limit", "12",
+    )  # fmt: skip
+    lm = make(tiny_t5, folder)
+    found = evaluate(lm, tasks, ["calib_toy_norm"])
+    plain = FastHFLM(pretrained=str(tiny_t5), device="cpu", dtype="float32")
+    without = evaluate(plain, tasks, ["calib_toy_norm"])
+    t = lm.temperatures["toy_norm"]["temperature"]
+    pairs = zip(*(r["samples"]["calib_toy_norm"] for r in (found, without)), strict=True)
+    for a, b in pairs:
+        assert [x for x, _ in answers(a)] == pytest.approx([y / t for y, _ in answers(b)], rel=1e-4)
+    network, inverse = Thermometer.from_pretrained(folder), []
+    for sample in without["samples"]["calib_toy_norm"]:
+        tokens = torch.tensor([plain.tok_encode(sample["arguments"][0][0])])
+        with torch.no_grad():
+            output = plain.model(
+                tokens, decoder_input_ids=torch.tensor([[0]]), output_hidden_states=True
+            )
+        state = output.decoder_hidden_states[-1][:, 0].numpy()
+        if plain.model.config.tie_word_embeddings:
+            state = state * plain.model.config.d_model**-0.5
+        inverse.append(network.inverse_temperatures(state)[0])
+    assert 1 / np.mean(inverse) == pytest.approx(t, rel=1e-4)
+    ((_, features), *_) = FeatureStore(folder / "features").stored()
+    assert features.hidden.shape == (12, 32)

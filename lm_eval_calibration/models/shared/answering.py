@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.models.shared.resuming import report
 from lm_eval_calibration.scoring.contract import Answers, Scored
 from lm_eval_calibration.scoring.sequences import Request
@@ -67,6 +68,10 @@ class Answering:
 
         def seen(found: Answers) -> None:
             if self.observe is not None:
+                if not found.hidden.shape[1]:
+                    raise CalibrationError(
+                        "The model's hidden states cannot be had: it names no output embeddings."
+                    )
                 self.observe(found._replace(requests=[numbers[place] for place in found.requests]))
 
         def guarded(function: Callable[[Any], None]) -> Callable[[Any], None]:
