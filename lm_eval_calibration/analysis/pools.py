@@ -26,6 +26,8 @@ MEANINGS = {
     "worst": "the worst candidate",
     "invalid_rate": "picks that name no candidate, though they were not cut",
     "unanswered_rate": "candidates that are no answer",
+    "best_of_n": "the candidate of the highest belief or score",
+    "best_of_n_gain": "best_of_n - gen",
     "norm_gain": "dg_diff of what a perfect pick would gain, over mixed pools",
 }
 
@@ -86,7 +88,7 @@ def read_pools(
     if not found:
         raise InvalidInputError(
             "No pools of candidates were logged. They come from generation twins, e.g. `lm_eval --tasks "
-            "calib_gsm8k --log_samples`, with --model self_correct or self_consistency."
+            "calib_gsm8k --log_samples`, with --model self_correct, self_consistency or fractal."
         )
     filters = {pools.filter_name for pools in found}
     if filter_name is not None and filter_name not in filters:
@@ -103,6 +105,11 @@ def pools_of(samples: Samples) -> list[Pool] | None:
     pools = [_pool(sample.get("envelopes")) for sample in again(samples.path, samples.offset)]
     known = [pool for pool in pools if pool is not None]
     return known if known and len(known) == len(pools) else None
+
+
+def alike(pools: Sequence[Pool]) -> bool:
+    """Whether there are pools that can be pooled: all with picks, or with beliefs, or all without."""
+    return len({(bool(pool.picks), bool(pool.beliefs)) for pool in pools}) == 1
 
 
 def figures(pools: TaskPools, replicates: int) -> PoolFigures:
@@ -131,9 +138,9 @@ def _of_file(
 
 
 def _together(run: str, group: str, tasks: Sequence[TaskPools]) -> list[TaskPools]:
-    """A group's pools, unless some of its tasks have picks and others none."""
+    """A group's pools, unless some of its tasks have picks, or beliefs, and others none."""
     pools = [pool for task in tasks for pool in task.pools]
-    if len({bool(pool.picks) for pool in pools}) > 1:
+    if not alike(pools):
         return []
     names = dict.fromkeys(task.filter_name for task in tasks)
     return [TaskPools(run, group, pools, ", ".join(names))]
@@ -148,16 +155,19 @@ def _pool(logged: Any) -> Pool | None:
         scores = tuple(float(score) for score in logged["scores"])
         picks = tuple(None if pick is None else int(pick) for pick in logged["picks"])
         answers = _answers(logged)
+        beliefs = tuple(float(belief) for belief in logged.get("beliefs") or ())
     except (KeyError, TypeError, ValueError) as error:
         raise BadLineError(f"a damaged `envelopes` entry ({error!r})") from error
-    if len(answers) != len(scores) or any(
-        p is not None and not 0 <= p < len(scores) for p in picks
+    if (
+        len(answers) != len(scores)
+        or len(beliefs) not in (0, len(scores))
+        or any(p is not None and not 0 <= p < len(scores) for p in picks)
     ):
         raise BadLineError("a damaged `envelopes` entry: scores, answers and picks do not match")
     places = _places(picks, logged.get("orders") or ())
     flags = logged.get("flags")
     cut = min(list(flags).count(CUT) if isinstance(flags, list) else 0, picks.count(None))
-    return Pool(scores, answers, picks, places, cut) if len(scores) > 1 else None
+    return Pool(scores, answers, picks, places, cut, beliefs) if len(scores) > 1 else None
 
 
 def _answers(logged: Mapping[str, Any]) -> tuple[object, ...]:

@@ -89,6 +89,7 @@ def _as_json(pools: PoolFigures) -> dict[str, Any]:
         "candidates": list(s.sizes),
         "figures": _figures(s),
         "dg_diff_p_value": s.dg_diff_p,
+        "best_of_n_p_values": dict(s.best_p),
         "places": list(s.places),
         "mcnemar": None
         if m is None

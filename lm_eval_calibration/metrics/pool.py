@@ -25,7 +25,8 @@ class PoolScores(NamedTuple):
     pool's worst; disc_lenient: the same with `gen` for such a pick; dg_diff: disc - gen; majority:
     of the most frequent answer, ties shared, and the worst where there is no answer; oracle, worst:
     the best and the worst candidate's; invalid_rate: share of picks that name none, though they were not cut;
-    unanswered_rate: share of candidates that are no answer.
+    unanswered_rate: share of candidates that are no answer; best_of_n: of the candidate with the
+    highest belief, the first of equals, and best_of_n_gain: best_of_n - gen; NaN without beliefs.
     """
 
     gen: float
@@ -37,6 +38,8 @@ class PoolScores(NamedTuple):
     worst: float
     invalid_rate: float
     unanswered_rate: float
+    best_of_n: float
+    best_of_n_gain: float
 
 
 def score_pool(
@@ -44,6 +47,7 @@ def score_pool(
     answers: Sequence[object],
     picks: Sequence[int | None],
     cut: int = 0,
+    beliefs: Sequence[float] = (),
 ) -> PoolScores:
     """Score one document's pool.
 
@@ -54,6 +58,7 @@ def score_pool(
         picks: numbers of the candidates that were picked, one for each order in which they were
             shown; `None` for words that name none.
         cut: how many of these words were cut before they named one; they are not invalid.
+        beliefs: in each candidate, where there are any.
 
     Raises:
         InvalidInputError: no candidates, or numbers of answers and scores that differ.
@@ -68,6 +73,7 @@ def score_pool(
     strict = [worst if pick is None else float(f[pick]) for pick in picks] or [mean]
     lenient = [mean if pick is None else float(f[pick]) for pick in picks] or [mean]
     disc = float(np.mean(strict))
+    best = float(f[int(np.argmax(beliefs))]) if len(beliefs) else float("nan")
     return PoolScores(
         gen=mean,
         disc=disc,
@@ -78,6 +84,8 @@ def score_pool(
         worst=worst,
         invalid_rate=(picks.count(None) - cut) / len(picks) if picks else 0.0,
         unanswered_rate=float(np.mean([answer is None for answer in answers])),
+        best_of_n=best,
+        best_of_n_gain=best - mean,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import ndtr
@@ -20,6 +20,10 @@ from lm_eval_calibration.predictions import Floats
 GAIN = "norm_gain"
 DIFF = "dg_diff"
 OF_PICKS = ("disc", "disc_lenient", DIFF, "invalid_rate")
+BEST = "best_of_n"
+OF_BELIEFS = (BEST, "best_of_n_gain")
+RIVALS = ("gen", "majority")
+"""What the candidate with the highest belief is compared with."""
 _BLOCK = 128
 
 
@@ -33,6 +37,7 @@ class Pool:
         picks: a candidate's number, or `None`, for each time that one was chosen.
         places: where the picked candidate stood each time, from 0, as far as it is known.
         cut: how many of the words that were to name one were cut before that.
+        beliefs: in each candidate, where there are any.
     """
 
     scores: tuple[float, ...]
@@ -40,10 +45,11 @@ class Pool:
     picks: tuple[int | None, ...] = ()
     places: tuple[int, ...] = ()
     cut: int = 0
+    beliefs: tuple[float, ...] = ()
 
     def scored(self) -> PoolScores:
         """The document's row."""
-        return score_pool(self.scores, self.answers, self.picks, self.cut)
+        return score_pool(self.scores, self.answers, self.picks, self.cut, self.beliefs)
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,13 @@ class PoolSummary:
     Attributes:
         documents: N; `sizes`: how many candidates the pools have, each number once.
         mixed: how many documents have candidates of different scores.
-        values, spreads: of each figure of `PoolScores`, and `norm_gain`; those of picks only where
-            there are some.
+        values, spreads: of each figure of `PoolScores`, and `norm_gain`; those of picks, or of
+            beliefs, only where there are some.
         dg_diff_p: two-sided p-value of "dg_diff is 0", by the paired bootstrap; NaN without picks.
         mcnemar: `None` without picks, or where scores are not 0 or 1.
         places: share of the picks that stood first, second and so on; empty where that is not
             known. All in one place is a preference for a number, not for an answer.
+        best_p: likewise of "best_of_n is gen" and "best_of_n is majority"; empty without beliefs.
     """
 
     documents: int
@@ -87,6 +94,7 @@ class PoolSummary:
     dg_diff_p: float
     mcnemar: PickTest | None
     places: tuple[float, ...] = ()
+    best_p: Mapping[str, float] = field(default_factory=dict)
 
 
 def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummary:
@@ -100,7 +108,8 @@ def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummar
         replicates: at least 2.
 
     Raises:
-        InvalidInputError: no pools, picks of some documents alone, or fewer than 2 replicates.
+        InvalidInputError: no pools, picks or beliefs of some documents alone, or fewer than 2
+            replicates.
     """
     if not pools:
         raise invalid("pools", "at least one", "none")
@@ -109,8 +118,12 @@ def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummar
     picked = bool(pools[0].picks)
     if any(bool(pool.picks) is not picked for pool in pools):
         raise invalid("pools", "all with picks, or all without", "some of either")
+    believed = bool(pools[0].beliefs)
+    if any(bool(pool.beliefs) is not believed for pool in pools):
+        raise invalid("pools", "all with beliefs in candidates, or all without", "some of either")
     rows = [pool.scored() for pool in pools]
-    names = [n for n in PoolScores._fields if picked or n not in OF_PICKS]
+    left_out = (() if picked else OF_PICKS) + (() if believed else OF_BELIEFS)
+    names = [n for n in PoolScores._fields if n not in left_out]
     table = np.array([[getattr(row, name) for name in names] for row in rows], dtype=np.float64)
     possible = np.array([row.oracle - row.gen for row in rows])
     gained = np.array([row.dg_diff for row in rows])
@@ -131,7 +144,14 @@ def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummar
         dg_diff_p=p_value(values[DIFF], draws[DIFF] - values[DIFF]) if picked else math.nan,
         mcnemar=mcnemar_of_picks(pools) if picked else None,
         places=_shares(pools),
+        best_p={name: _p_less(BEST, name, values, draws) for name in RIVALS} if believed else {},
     )
+
+
+def _p_less(name: str, other: str, values: dict[str, float], draws: dict[str, Floats]) -> float:
+    """Two-sided p-value of "these two figures are equal"."""
+    difference = values[name] - values[other]
+    return p_value(difference, draws[name] - draws[other] - difference)
 
 
 def _shares(pools: Sequence[Pool]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from lm_eval_calibration.analysis.pools import MEANINGS, pools_of
+from lm_eval_calibration.analysis.pools import MEANINGS, alike, pools_of
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.metrics.pool_summary import PoolSummary, summarise
@@ -36,7 +36,7 @@ def view(scope: Scope) -> PoolView | None:
     except InvalidInputError:  # gone or changed (the examples say so)
         return None
     pools = [pool for part in parts if part is not None for pool in part]
-    if None in parts or len({bool(pool.picks) for pool in pools}) != 1:
+    if None in parts or not alike(pools):
         return None
     summary = summarise(pools)
     return PoolView(in_words(summary), rows(summary), tests(summary))
@@ -57,10 +57,14 @@ def in_words(s: PoolSummary) -> str:
 
 
 def tests(s: PoolSummary) -> list[str]:
-    """The two tests of whether picking pays, and where the picks stood; nothing without picks."""
+    """The tests of whether choosing pays, and where the picks stood; nothing where nobody chose."""
+    found = [
+        f"best_of_n is {name}: p = {p_value(value)} (paired bootstrap, two-sided)."
+        for name, value in s.best_p.items()
+    ]
     if math.isnan(s.dg_diff_p):
-        return []
-    found = [f"dg_diff is 0: p = {p_value(s.dg_diff_p)} (paired bootstrap, two-sided)."]
+        return found
+    found += [f"dg_diff is 0: p = {p_value(s.dg_diff_p)} (paired bootstrap, two-sided)."]
     if s.places:
         shares = ", ".join(f"{k}: {percent(share)}" for k, share in enumerate(s.places, start=1))
         found.append(f"Places of the picks: {shares}.")

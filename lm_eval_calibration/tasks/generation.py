@@ -195,7 +195,11 @@ class GenerationTask(Twin, Generating):
             **upstream,
             **self._confidence_rows(found),
             **pool_rows(
-                found.pool.scores, found.pool.labels, found.envelope.picks, found.envelope.flags
+                found.pool.scores,
+                found.pool.labels,
+                found.envelope.picks,
+                found.envelope.flags,
+                found.envelope.beliefs,
             ),
             UNANSWERED: labels.count(None) / len(labels),
             **said_rows(found.envelope),

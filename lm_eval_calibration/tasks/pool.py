@@ -10,13 +10,13 @@ from lm_eval_calibration import envelope
 from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_spread, score_pool
-from lm_eval_calibration.metrics.pool_summary import GAIN, OF_PICKS
+from lm_eval_calibration.metrics.pool_summary import GAIN, OF_BELIEFS, OF_PICKS
 
 OF_ANY_POOL = ("gen", "majority", "oracle", "worst")
 UNANSWERED = "unanswered_rate"
 CUT = "cut_rate"
 DIRECTIONS: dict[str, bool | None] = {
-    **dict.fromkeys((*OF_ANY_POOL, "disc", "disc_lenient", "dg_diff", GAIN), True),
+    **dict.fromkeys((*OF_ANY_POOL, *OF_BELIEFS, "disc", "disc_lenient", "dg_diff", GAIN), True),
     "invalid_rate": False,
     UNANSWERED: False,
     CUT: False,
@@ -39,7 +39,7 @@ class NormGain:
 
 
 POOL_AGGREGATIONS: dict[str, Callable[[Sequence[Any]], Any]] = {
-    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS, UNANSWERED, CUT), mean),
+    **dict.fromkeys((*OF_ANY_POOL, *OF_PICKS, *OF_BELIEFS, UNANSWERED, CUT), mean),
     GAIN: NormGain(),
 }
 
@@ -49,12 +49,13 @@ def pool_rows(
     answers: Sequence[object],
     picks: Sequence[int | None],
     flags: Sequence[str] = (),
+    beliefs: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """A document's rows; those of picks only where there are some."""
+    """A document's rows; those of picks, or of beliefs in candidates, only where there are some."""
     if len(scores) < 2:
         return {}
-    found: PoolScores = score_pool(scores, answers, picks, flags.count(envelope.CUT))
-    names = OF_ANY_POOL if not picks else (*OF_ANY_POOL, *OF_PICKS)
+    found: PoolScores = score_pool(scores, answers, picks, flags.count(envelope.CUT), beliefs)
+    names = [*OF_ANY_POOL, *(OF_PICKS if picks else ()), *(OF_BELIEFS if beliefs else ())]
     rows: dict[str, Any] = {name: getattr(found, name) for name in names}
     if picks:
         rows[GAIN] = [found.dg_diff, found.oracle - found.gen]
