@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lm_eval_calibration.envelope import CUT
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.formats import HARNESS
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, malformed_is_bad
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Place, again, documents, probe
 from lm_eval_calibration.logs.formats.harness.results import groups_of
 from lm_eval_calibration.logs.run import Samples

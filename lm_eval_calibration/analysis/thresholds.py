@@ -9,7 +9,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import read_documents
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.run import Samples, Scope
 from lm_eval_calibration.metrics.thresholds import Accepted, accept, reach
 from lm_eval_calibration.predictions import Bools, Floats, Predictions

@@ -17,14 +17,10 @@ from lm_eval_calibration.fractal.bags import Pairs
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.fractal.sentences import split
 from lm_eval_calibration.logs.formats import HARNESS
+from lm_eval_calibration.logs.formats.harness.asked import prompt_of
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad, shown
 from lm_eval_calibration.logs.formats.harness.files import has_filter
-from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
-    doc_hash,
-    malformed_is_bad,
-    prompt_of,
-    shown,
-)
+from lm_eval_calibration.logs.formats.harness.line import doc_hash
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, documents, probe
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
 from lm_eval_calibration.logs.runs import find_runs

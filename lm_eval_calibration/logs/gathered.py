@@ -14,7 +14,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import FileByFile
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
 

@@ -20,9 +20,10 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.harness import HARNESS
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, task_name
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, doc_hash, parse
+from lm_eval_calibration.logs.formats.harness.line import doc_hash, parse
 from lm_eval_calibration.logs.formats.harness.results import read_results
 from lm_eval_calibration.logs.formats.json_list import elements, head_of, written_as_lines
 from lm_eval_calibration.logs.packed import new_folder

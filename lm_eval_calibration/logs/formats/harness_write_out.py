@@ -19,7 +19,7 @@ from lm_eval_calibration.logs.contract import Left, LogFile
 from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.details.record import loglikelihoods
 from lm_eval_calibration.logs.formats.details.verdicts import check_verdict
-from lm_eval_calibration.logs.formats.harness.line import (
+from lm_eval_calibration.logs.formats.harness.bad import (
     BadLineError,
     OtherTypeError,
     malformed_is_bad,

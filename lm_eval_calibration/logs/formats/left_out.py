@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import FileByFile
-from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
+from lm_eval_calibration.logs.formats.harness.bad import OtherTypeError
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import Samples, read_documents, read_runs
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.helm import HELM
 from lm_eval_calibration.logs.formats.helm.scores import _length
 from lm_eval_calibration.testing import check_format

@@ -17,7 +17,7 @@ import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import Samples, read_documents, read_runs
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.inspect_ai import INSPECT
 from lm_eval_calibration.logs.formats.inspect_ai.answer import asked
 from lm_eval_calibration.logs.formats.inspect_ai.files import header_of, samples_of

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Any
 
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, shown
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _WORDS = re.compile(rf"({_QUOTED})|np\.\w+\(([^()]*)\)|\b(nan|inf)\b")

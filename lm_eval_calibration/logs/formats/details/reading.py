@@ -12,7 +12,7 @@ from lm_eval_calibration.logs.documents import Document
 from lm_eval_calibration.logs.formats.details.record import Record, record_of
 from lm_eval_calibration.logs.formats.details.rows import rows_of
 from lm_eval_calibration.logs.formats.details.verdicts import check_verdict
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.left_out import BadRows
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions, length_normalised

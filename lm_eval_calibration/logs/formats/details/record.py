@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from lm_eval_calibration.logs.formats.details.literal import value_of
 from lm_eval_calibration.logs.formats.details.rows import NESTED, Row
-from lm_eval_calibration.logs.formats.harness.line import (
-    ROUNDING,
+from lm_eval_calibration.logs.formats.harness.bad import (
     BadLineError,
     OtherTypeError,
     malformed_is_bad,
     shown,
 )
+from lm_eval_calibration.logs.formats.harness.line import ROUNDING
 
 FIRST_PART = "len_mc1"
 """In `specifics`: of how many options TruthfulQA's mc1 has, which stand before those of mc2."""

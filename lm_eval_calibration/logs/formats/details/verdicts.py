@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 
 TIE = 1e-9
 """Scores that differ by less, relatively or in all, are equal but for rounding."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import TypeVar
 
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, NLL, Sample, logged_pair
 from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
     Options,
     asks_options,
     options,

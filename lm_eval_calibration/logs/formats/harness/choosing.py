@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.candidates import (
     in_context,
     keyed,
@@ -20,7 +21,7 @@ from lm_eval_calibration.logs.formats.harness.candidates import (
     options_if_any,
 )
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, logged_pair
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, verdict
+from lm_eval_calibration.logs.formats.harness.line import verdict
 from lm_eval_calibration.logs.formats.harness.reading import TOLD, UNTOLD, Reading
 from lm_eval_calibration.logs.formats.harness.tally import Lines, Tally, golds_of, rows_of, tally_of
 from lm_eval_calibration.logs.formats.harness.told import Told

@@ -9,12 +9,9 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.documents import Document
-from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
-    malformed_is_bad,
-    options,
-    prompt_of,
-)
+from lm_eval_calibration.logs.formats.harness.asked import prompt_of
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad
+from lm_eval_calibration.logs.formats.harness.line import options
 from lm_eval_calibration.logs.formats.harness.lines import again
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.logs.secret_places import DATA

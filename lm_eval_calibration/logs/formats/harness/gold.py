@@ -7,14 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
-    Options,
-    pair,
-    shown,
-    target_indices,
-    verdict,
-)
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
+from lm_eval_calibration.logs.formats.harness.line import Options, pair, target_indices, verdict
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 from lm_eval_calibration.predictions import Predictions, length_normalised
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-import reprlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from lm_eval_calibration import json_text
-from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.documents import document_hash
+from lm_eval_calibration.logs.formats.harness.asked import requests_of, text_of
+from lm_eval_calibration.logs.formats.harness.bad import (
+    BadLineError,
+    OtherTypeError,
+    malformed_is_bad,
+    shown,
+)
 from lm_eval_calibration.metrics.families import PAIRS
 from lm_eval_calibration.metrics.table import METRICS
 
@@ -20,19 +24,6 @@ _HASH = re.compile(r"[0-9a-fA-F]{16,}")
 ROUNDING = 1e-3
 """What a log-likelihood may be above 0: sums of single-precision logarithms, and no more."""
 PAIR_METRICS = tuple(name for name, metric in METRICS.items() if metric.family is PAIRS)
-
-MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What reading a field raises if it holds something of another kind."""
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class BadLineError(InvalidInputError):
-    """A line that cannot be read; the message says what is wrong and what to do."""
-
-
-class OtherTypeError(BadLineError):
-    """A document of a task that is not multiple choice."""
 
 
 class Options(NamedTuple):
@@ -60,30 +51,6 @@ class Line(dict[str, Any]):
     """A logged document that is to be read in many ways: its options are taken apart once."""
 
     options: Options | BadLineError | None = None
-
-
-def malformed_is_bad(read: Callable[P, T]) -> Callable[P, T]:
-    """Have a function that reads a line refuse whatever it stumbles over, as a bad line."""
-
-    @wraps(read)
-    def refusing(*given: P.args, **named: P.kwargs) -> T:
-        try:
-            return read(*given, **named)
-        except BadLineError:
-            raise
-        except MALFORMED as error:
-            raise BadLineError(
-                f"a field holds what it must not ({type(error).__name__}: {error})"
-            ) from error
-
-    return refusing
-
-
-def shown(value: Any) -> str:
-    """A value for a message, in a line's length whatever it is."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = 60
-    return " ".join(short.repr(value)[:120].encode("utf-8", "replace").decode().split())
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -121,7 +88,7 @@ def parse(line: bytes) -> dict[str, Any]:
 def asks_options(sample: Mapping[str, Any]) -> bool:
     """Whether the log-likelihoods of options were asked for, whatever was logged of them."""
     try:
-        texts = [text for _, text in _requests(sample)]
+        texts = [text for _, text in requests_of(sample)]
     except BadLineError:
         return False
     responses = sample.get("filtered_resps")
@@ -151,13 +118,13 @@ def options(sample: Mapping[str, Any]) -> Options:
 @malformed_is_bad
 def _options(sample: Mapping[str, Any]) -> Options:
     loglikelihoods = _loglikelihoods(sample["filtered_resps"])
-    requests = _requests(sample)
+    requests = requests_of(sample)
     if len(requests) != len(loglikelihoods) or not requests:
         raise BadLineError(
             f"{len(loglikelihoods)} responses to {len(requests)} requests; every option must "
             "have one"
         )
-    contexts = [_text_of(request[0]) for request in requests]
+    contexts = [text_of(request[0]) for request in requests]
     continuations = [request[1] for request in requests]
     if not all(isinstance(text, str) for text in continuations):
         raise BadLineError("`arguments` holds an option that is no text")
@@ -227,35 +194,6 @@ def _loglikelihood(option: int, logged: Any) -> float:
     raise BadLineError(
         f"{which} is {value}; look for what made the model overflow, and evaluate again"
     )
-
-
-def _requests(sample: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(context, continuation) of every request, in today's format and that of harness 0.4.0."""
-    logged = sample.get("arguments")
-    if logged is None:
-        raise BadLineError("no field `arguments`, which `lm_eval --log_samples` writes")
-    entries = logged.values() if isinstance(logged, dict) else logged
-    try:
-        return [(e["arg_0"], e["arg_1"]) if isinstance(e, dict) else (e[0], e[1]) for e in entries]
-    except (KeyError, IndexError, TypeError):
-        raise BadLineError("`arguments` holds no (context, continuation) pairs") from None
-
-
-@malformed_is_bad
-def prompt_of(sample: Mapping[str, Any]) -> str:
-    """The context of the first request; chat messages turn by turn."""
-    return _text_of(_requests(sample)[0][0])
-
-
-def _text_of(context: Any) -> str:
-    """A context as text; an API's class keeps messages, as JSON, in a list of one."""
-    if isinstance(context, list) and len(context) == 1:
-        try:
-            turns = json_text.loads(context[0])
-            return "\n\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
-        except (ValueError, TypeError, LookupError):
-            pass
-    return str(context)
 
 
 def target_indices(target: Any) -> list[int] | None:

@@ -15,13 +15,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad
 from lm_eval_calibration.logs.formats.harness.files import filter_mark, has_filter, other_filters
-from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
-    Line,
-    malformed_is_bad,
-    parse,
-)
+from lm_eval_calibration.logs.formats.harness.line import Line, parse
 
 PROBED_LINES = 200
 Bad = list[tuple[int, str]]

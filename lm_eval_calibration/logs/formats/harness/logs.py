@@ -9,9 +9,9 @@ from typing import Any
 
 from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
 from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.formats.harness.bad import OtherTypeError
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, newest, sample_files
-from lm_eval_calibration.logs.formats.harness.line import OtherTypeError
 from lm_eval_calibration.logs.formats.harness.results import (
     by_model,
     groups_of,

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad, shown
 from lm_eval_calibration.logs.formats.harness.gold import (
     GOLD_READERS,
     NLL,
@@ -20,13 +21,10 @@ from lm_eval_calibration.logs.formats.harness.gold import (
     logged_pair,
 )
 from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
     Options,
     asks_options,
-    malformed_is_bad,
     options,
     pair,
-    shown,
     target_indices,
     verdict,
 )

@@ -9,6 +9,7 @@ from typing import Any
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
+from lm_eval_calibration.logs.formats.harness.bad import shown
 from lm_eval_calibration.logs.formats.harness.files import (
     date_of,
     is_named,
@@ -16,7 +17,6 @@ from lm_eval_calibration.logs.formats.harness.files import (
     task_name,
 )
 from lm_eval_calibration.logs.formats.harness.group_means import counted, means_of
-from lm_eval_calibration.logs.formats.harness.line import shown
 from lm_eval_calibration.logs.nothing import check_whole
 from lm_eval_calibration.logs.run import GroupRows
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
 from lm_eval_calibration.logs.contract import Progress
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.choosing import Found, find_reading
 from lm_eval_calibration.logs.formats.harness.chunk import (
     Chunk,
@@ -24,7 +25,6 @@ from lm_eval_calibration.logs.formats.harness.chunk import (
 )
 from lm_eval_calibration.logs.formats.harness.files import task_name
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Sample, probe, refusal
 from lm_eval_calibration.logs.formats.harness.printed import differences
 from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, Reading

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.gold import Sample, logged_pair
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
 from lm_eval_calibration.logs.formats.harness.reading import ContradictionError, Reading, Record
 from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.normalisation import PLAIN

@@ -14,7 +14,8 @@ from typing import Any
 from lm_eval_calibration.answer_keys import indices_of
 from lm_eval_calibration.harness.requests import RECORD
 from lm_eval_calibration.json_text import part
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, shown, target_indices
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
+from lm_eval_calibration.logs.formats.harness.line import target_indices
 from lm_eval_calibration.names import upstream_name
 
 _SIMPLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")

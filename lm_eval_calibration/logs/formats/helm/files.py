@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import LogFile
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.json_stream import BrokenJSONError, Value, value_at, values
 from lm_eval_calibration.redact import redact
 

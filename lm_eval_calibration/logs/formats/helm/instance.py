@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.logs.formats.harness.line import BadLineError, malformed_is_bad, shown
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad, shown
 from lm_eval_calibration.logs.formats.helm.scores import (
     CALIBRATED,
     SHIFTS,

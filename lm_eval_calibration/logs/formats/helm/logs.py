@@ -12,7 +12,7 @@ import numpy as np
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Left, LogFile
 from lm_eval_calibration.logs.documents import Document
-from lm_eval_calibration.logs.formats.harness.line import (
+from lm_eval_calibration.logs.formats.harness.bad import (
     BadLineError,
     OtherTypeError,
     malformed_is_bad,

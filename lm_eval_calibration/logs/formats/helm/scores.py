@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.logs.formats.harness.line import ROUNDING, BadLineError, shown
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
+from lm_eval_calibration.logs.formats.harness.line import ROUNDING
 from lm_eval_calibration.logs.gathered import number
 
 ORIGINAL, CALIBRATED = "multiple_choice_separate_original", "multiple_choice_separate_calibrated"

@@ -7,12 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.logs.formats.harness.line import (
-    ROUNDING,
-    BadLineError,
-    OtherTypeError,
-    shown,
-)
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError, shown
+from lm_eval_calibration.logs.formats.harness.line import ROUNDING
 from lm_eval_calibration.logs.gathered import number
 
 NO_CONFIDENCE = "no log-probabilities of several tokens for the answer"

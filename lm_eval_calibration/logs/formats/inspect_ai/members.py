@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 
 ZSTANDARD = 93
 """By number, in the zip format."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.logs.formats.harness.line import (
+from lm_eval_calibration.logs.formats.harness.bad import (
     BadLineError,
     OtherTypeError,
     malformed_is_bad,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
-from lm_eval_calibration.logs.formats.harness.line import shown
+from lm_eval_calibration.logs.formats.harness.bad import shown
 from lm_eval_calibration.logs.formats.harness.lines import lines_of
 from lm_eval_calibration.logs.formats.tables.contract import Wanted
 from lm_eval_calibration.logs.formats.tables.csv_rows import csv_rows

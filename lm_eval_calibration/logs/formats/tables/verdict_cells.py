@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.harness.line import shown
+from lm_eval_calibration.logs.formats.harness.bad import shown
 
 if TYPE_CHECKING:
     from pandas import Series

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.harness.line import shown
+from lm_eval_calibration.logs.formats.harness.bad import shown
 from lm_eval_calibration.logs.formats.tables.cells import got, numbers_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad

@@ -16,12 +16,8 @@ from lm_eval_calibration.analysis.pools import read_pools
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.responses import of_samples
 from lm_eval_calibration.logs import read_samples
-from lm_eval_calibration.logs.formats.harness.line import (
-    BadLineError,
-    doc_hash,
-    shown,
-    target_indices,
-)
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
+from lm_eval_calibration.logs.formats.harness.line import doc_hash, target_indices
 
 Write = Callable[..., Path]
 

@@ -13,7 +13,7 @@ from logged_lines import NAME, line
 from lm_eval_calibration import load_samples
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs import read_samples
-from lm_eval_calibration.logs.formats.harness.line import BadLineError
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.told import Told, told_of
 
 Write = Callable[..., Path]
