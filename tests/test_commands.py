@@ -52,13 +52,15 @@ def test_lm_eval(page: str, command: str, harness: Any) -> None:
 
 
 def _check_model(name: str, arguments: dict[str, Any]) -> None:
-    """The model is registered, and it or its base has arguments of these names."""
+    """The model is registered, and it or its bases have arguments of these names."""
     known = parameters(get_model(name))
     base = arguments.get("base", known["base"].default if "base" in known else "")
-    if base == "vllm":  # not installed here
-        return
-    if base:
-        known |= parameters(get_model(base))
+    while base:
+        if base == "vllm":  # not installed here
+            return
+        inside = parameters(get_model(base))
+        base = inside["base"].default if "base" in inside else ""
+        known |= inside
     assert arguments.keys() <= known.keys()
 
 

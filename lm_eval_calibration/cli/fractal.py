@@ -1,4 +1,4 @@
-"""`lm-calib fractal score`: sentences of logged responses, each with its score."""
+"""`lm-calib fractal score` and `export`: sentences of logged responses, each with its score."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.outputs import say_where
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.exports.training_sets import Scored, Shape
 from lm_eval_calibration.files import JSON_LINES, stamped, write_text
 from lm_eval_calibration.fitting.responses import Labelled, of_samples
 from lm_eval_calibration.metrics.evaluate import evaluate
@@ -40,13 +41,16 @@ def score(
     Raises:
         InvalidInputError: nothing to read, or responses to documents that the scorer was fitted on.
     """
-    split = scorer.scorer.reading.split
-    found = of_samples(runs, label, split, filter_name, skip_bad=skip_bad)
+    found = of_samples(runs, label, scorer.reading.split, filter_name, skip_bad=skip_bad)
     say(found.notes)
-    _refuse_seen(found, scorer, allow_seen)
-    scored: list[ScoredResponse] = []
-    for start in range(0, len(found.responses), LINES):
-        scored += scorer.score(found.responses[start : start + LINES])
+    seen = _seen(found, scorer)
+    if seen and not allow_seen:
+        raise InvalidInputError(
+            f"{seen[0].upper()}{seen[1:]}: figures on them would flatter it. Score others, or pass "
+            "--allow-seen, which says so."
+        )
+    say([f"{seen}: the figures flatter it."] if seen else [])
+    scored = _scored(found, scorer)
     lines = (json.dumps(stamped(line), ensure_ascii=False) for line in _lines(found, scored))
     write_text(output, "".join(f"{line}\n" for line in lines), JSON_LINES, overwrite=overwrite)
     sentences = sum(len(s.sentences) for s in scored)
@@ -67,20 +71,57 @@ def _lines(found: Labelled, scored: Sequence[ScoredResponse]) -> Iterator[dict[s
         }
 
 
-def _refuse_seen(found: Labelled, scorer: ScorerWithEncoder, allow: bool) -> None:
+def export(
+    runs: Sequence[str],
+    scorer: ScorerWithEncoder | None,
+    output: Path,
+    shape: Shape,
+    label: str | None,
+    filter_name: str | None,
+    skip_bad: bool,
+    overwrite: bool,
+) -> None:
+    """Write what a trainer of language models reads, and say how much of it there is.
+
+    Raises:
+        InvalidInputError: nothing to read, or nothing that could be written of it.
+    """
+    how = scorer.reading.split if scorer else "sentences"
+    found = of_samples(runs, label, how, filter_name, skip_bad=skip_bad)
+    say(found.notes)
+    if scorer is None:
+        scored = [Scored(response) for response in found.responses]
+    else:
+        seen = _seen(found, scorer)
+        say([f"{seen}: their scores are nearer to their labels than others'."] if seen else [])
+        parts = zip(found.responses, _scored(found, scorer), strict=True)
+        scored = [Scored(r, s.scores, s.confidence) for r, s in parts]
+    lines = list(shape(scored))
+    if not lines:
+        raise InvalidInputError(
+            f"Nothing to write of {len(scored):,} responses: no document has candidates that differ. Log "
+            "several, e.g. with --model fractal or self_consistency and candidates=8."
+        )
+    texts = (json.dumps(stamped(line), ensure_ascii=False) for line in lines)
+    write_text(output, "".join(f"{text}\n" for text in texts), JSON_LINES, overwrite=overwrite)
+    documents = len({r.document for r in found.responses})
+    print_tables([f"{len(lines):,} lines of {len(scored):,} responses to {documents:,} documents"])
+    say_where(output)
+
+
+def _scored(found: Labelled, scorer: ScorerWithEncoder) -> list[ScoredResponse]:
+    scored: list[ScoredResponse] = []
+    for start in range(0, len(found.responses), LINES):
+        scored += scorer.score(found.responses[start : start + LINES])
+    return scored
+
+
+def _seen(found: Labelled, scorer: ScorerWithEncoder) -> str:
+    """How many of the responses are to documents that the scorer was fitted on; "" if none."""
     documents = np.array([r.document for r in found.responses], dtype=np.uint64)
     seen = int(scorer.scorer.training.seen(documents).sum())
-    if not seen:
-        return
-    text = (
-        f"the scorer was fitted on the documents of {seen:,} of these {len(documents):,} responses"
-    )
-    if not allow:
-        raise InvalidInputError(
-            f"{text[0].upper()}{text[1:]}: figures on them would flatter it. Score others, or pass "
-            "--allow-seen, which says so."
-        )
-    say([f"{text}: the figures flatter it."])
+    count = f"{seen:,} of these {len(documents):,} responses"
+    return f"the scorer was fitted on the documents of {count}" if seen else ""
 
 
 def _figures(found: Labelled, scored: Sequence[ScoredResponse]) -> list[Any]:

@@ -17,7 +17,7 @@ from lm_eval_calibration.fractal.bags import Pairs
 from lm_eval_calibration.fractal.responses import Response, question_of
 from lm_eval_calibration.fractal.sentences import split
 from lm_eval_calibration.logs.formats import HARNESS
-from lm_eval_calibration.logs.formats.harness.asked import prompt_of
+from lm_eval_calibration.logs.formats.harness.asked import messages_of, prompt_of
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad, shown
 from lm_eval_calibration.logs.formats.harness.files import has_filter
 from lm_eval_calibration.logs.formats.harness.line import doc_hash
@@ -109,9 +109,11 @@ def _of_file(
 
 def _of_sample(sample: Mapping[str, Any], label: str | None, how: str) -> list[Response]:
     question = question_of(sample.get("doc"), prompt_of(sample))
-    document = doc_hash(sample)
+    document, prompt = doc_hash(sample), messages_of(sample)
     return [
-        Response(question, tuple(split(text, how)), value, document=document)
+        Response(
+            question, tuple(split(text, how)), value, document=document, prompt=prompt, text=text
+        )
         for text, value in scored(sample, label)
     ]
 

@@ -28,6 +28,8 @@ class Response:
         label: 1 if it is right, 0 if not, a share for `avg`; NaN where unknown.
         sentence_labels: likewise of each sentence; empty where none is known.
         document: the first 64 bits of the harness's hash of the document.
+        prompt: what was asked, a text or chat messages, where it is known.
+        text: the response as it was given, likewise.
     """
 
     question: str
@@ -35,6 +37,8 @@ class Response:
     label: float = math.nan
     sentence_labels: tuple[float, ...] = field(default=())
     document: int = 0
+    prompt: Any = ""
+    text: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

@@ -11,7 +11,7 @@ import numpy as np
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.responses import Response, bags_of
-from lm_eval_calibration.fractal.scorer import SentenceScorer
+from lm_eval_calibration.fractal.scorer import Reading, SentenceScorer
 from lm_eval_calibration.fractal.sentences import split
 
 
@@ -50,15 +50,20 @@ class ScorerWithEncoder:
         """The encoder's name."""
         return self._encoder.name
 
+    @property
+    def reading(self) -> Reading:
+        """How responses are cut up and encoded."""
+        return self.scorer.reading
+
     def split(self, text: str) -> tuple[str, ...]:
         """As the responses it was fitted on."""
-        return tuple(split(text, self.scorer.reading.split))
+        return tuple(split(text, self.reading.split))
 
     def score(self, responses: Sequence[Response]) -> list[ScoredResponse]:
         """Scores of responses that were cut up."""
         if not responses:
             return []
-        bags = bags_of(responses, self._encoder, preceding=self.scorer.reading.preceding)
+        bags = bags_of(responses, self._encoder, preceding=self.reading.preceding)
         scores = np.split(self.scorer.scores(bags), bags.offsets[1:-1])
         return [
             ScoredResponse(r.sentences, tuple(s.tolist()), float(c))
