@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -17,7 +19,12 @@ from lm_eval_calibration.cli.formats import (
     markdown_table,
     print_tables,
 )
+from lm_eval_calibration.cli.outputs import say_where
 from lm_eval_calibration.cli.source import say
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.exports.training_sets import choices
+from lm_eval_calibration.files import JSON_LINES, stamped, write_text
+from lm_eval_calibration.fitting.responses import of_samples
 from lm_eval_calibration.metrics.pool_summary import PoolSummary
 from lm_eval_calibration.report.pools import in_words, rows, tests
 
@@ -52,6 +59,23 @@ def render(found: Sequence[PoolFigures], how: Format) -> str | None:
         items += [_title(pools, several), _table(pools), *tests(pools.summary), ""]
     print_tables(items[:-1])
     return None
+
+
+def export_choices(
+    paths: Sequence[str], output: Path, filter_name: str | None, skip_bad: bool, overwrite: bool
+) -> None:
+    """Write what a discriminator learns from.
+
+    Raises:
+        InvalidInputError: no pool has right and wrong candidates.
+    """
+    read = of_samples(paths, "scores", "sentences", filter_name, skip_bad=skip_bad)
+    lines = list(choices(read.responses))
+    if not lines:
+        raise InvalidInputError("`--export`: no pool has right and wrong candidates.")
+    texts = (json.dumps(stamped(line), ensure_ascii=False) for line in lines)
+    write_text(output, "".join(f"{text}\n" for text in texts), JSON_LINES, overwrite=overwrite)
+    say_where(output)
 
 
 def _title(pools: PoolFigures, several: bool) -> str:

@@ -1,7 +1,8 @@
 """Scored responses in the shapes that trainers of language models read: those of TRL's data sets.
 
 `rewards`: prompt and completion, with a reward for each sentence and for the whole; `pairs`: preference
-(`prompt`, `chosen`, `rejected`); `steps`: stepwise supervision (`prompt`, `completions`, `labels`).
+(`prompt`, `chosen`, `rejected`); `steps`: stepwise supervision (`prompt`, `completions`, `labels`);
+`choices`: prompt and completion (the number of a right candidate) for a model that is to choose.
 What was asked as a chat stays a chat (`[{"role": ..., "content": ...}]`), but that stepwise
 supervision knows texts alone.
 """
@@ -14,6 +15,9 @@ from typing import Any, NamedTuple
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fractal.responses import Response
+from lm_eval_calibration.models.shared.picking import INDEX
+from lm_eval_calibration.models.shared.prompts import bare_question
+from lm_eval_calibration.models.shared.templates import TEMPLATES
 
 SCORES, LABELS = "scores", "labels"
 BY = (SCORES, LABELS)
@@ -88,6 +92,32 @@ def steps(scored: Sequence[Scored], threshold: float = 0.5) -> Iterator[dict[str
             "prompt": asked if isinstance(asked, str) else response.question,
             "completions": list(response.sentences),
             "labels": [score >= threshold for score in scores],
+        }
+
+
+def choices(responses: Sequence[Response]) -> Iterator[dict[str, Any]]:
+    """A line for each document with right and wrong candidates: which of them is right?
+
+    As `--model self_correct` asks, in chat messages. Right candidates stand at each place equally
+    often, in a cyclic order of the pool.
+    """
+    documents: dict[int, list[Response]] = {}
+    for response in responses:
+        documents.setdefault(response.document, []).append(response)
+    written = 0
+    for pool in documents.values():
+        right = [i for i, response in enumerate(pool) if response.label == 1]
+        if not right or len(right) == len(pool):
+            continue
+        place = written % len(pool)
+        start = right[written % len(right)] - place
+        shown = [pool[(start + i) % len(pool)].text for i in range(len(pool))]
+        names = {"question": bare_question(pool[0].question), "candidates": shown}
+        asked = TEMPLATES.render(INDEX, names).strip()
+        written += 1
+        yield {
+            "prompt": [{"role": "user", "content": asked}],
+            "completion": [{"role": "assistant", "content": str(place + 1)}],
         }
 
 

@@ -12,8 +12,8 @@ from command import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.exports.training_sets import Scored, pairs, rewards, steps
+from lm_eval_calibration.errors import InvalidInputError, OutputError
+from lm_eval_calibration.exports.training_sets import Scored, choices, pairs, rewards, steps
 from lm_eval_calibration.fractal.responses import Response
 
 CHAT = [{"role": "user", "content": "Six times seven?"}]
@@ -81,6 +81,31 @@ def test_a_pair_is_of_one_document_and_ordered(
         ]
         assert max(values[0]) - min(values[1]) >= pair["margin"]
     assert len(list(rewards(responses))) == len(list(steps(responses))) == len(responses)
+
+
+def test_choices_put_right_candidates_at_each_place() -> None:
+    pools = [
+        [scored(f"{document}{name}", 0.5, float(name == "c"), document).response for name in "abcd"]
+        for document in range(8)
+    ]
+    found = list(choices([response for pool in pools for response in pool]))
+    places = [int(line["completion"][0]["content"]) for line in found]
+    assert sorted(places) == [1, 1, 2, 2, 3, 3, 4, 4]
+    for document, (line, place) in enumerate(zip(found, places, strict=True)):
+        (turn,) = line["prompt"]
+        assert f"Answer {place}: {document}c" in turn["content"] and turn["role"] == "user"
+    every = [scored("x", 0.5, 1.0).response, scored("y", 0.5, 1.0).response]
+    assert not list(choices(every))  # (nothing to tell apart)
+
+
+def test_pools_are_exported_for_a_discriminator(generated_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "choices.jsonl"
+    run("pools", generated_folder, "--export", output, "--replicates", 20)
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert lines and all({"prompt", "completion"} <= set(line) for line in lines)
+    (tmp_path / "theirs.txt").write_text("mine")
+    with pytest.raises(OutputError):
+        run("pools", generated_folder, "--export", tmp_path / "theirs.txt")
 
 
 @pytest.fixture

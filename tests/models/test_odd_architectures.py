@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from requesting import requested
 
@@ -177,3 +178,22 @@ def test_checked_are_both_sides_of_each_length() -> None:
     requests.append(Request(list(range(60)), [3]))
     sizes = [len(r.context) + len(r.continuation) for r in some_of(requests, [16, 500], 1000)]
     assert {62, 61, 15, 17} <= set(sizes) and max(sizes) == 62
+
+
+@pytest.mark.parametrize("discriminate", ["index", "likelihood"])
+def test_an_encoder_decoder_model_chooses_among_its_answers(
+    discriminate: str, tiny_t5: Path, tasks: Any
+) -> None:
+    """SELF-[IN]CORRECT's non-autoregressive models are of this kind."""
+    found = simple_evaluate(
+        model="self_correct",
+        model_args={
+            "base": "hf", "pretrained": str(tiny_t5), "device": "cpu", "dtype": "float32",
+            "candidates": 2, "discriminate": discriminate, "max_gen_toks": 4,
+        },
+        tasks=["calib_toy_generate"], task_manager=tasks, limit=3, bootstrap_iters=0,
+    )  # fmt: skip
+    results = found["results"]["calib_toy_generate"]
+    assert {"gen,none", "disc,none", "dg_diff,none", "oracle,none"} <= set(results)
+    for sample in found["samples"]["calib_toy_generate"]:
+        assert len(sample["envelopes"]["candidates"]) == 2

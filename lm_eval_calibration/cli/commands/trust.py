@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from lm_eval_calibration.cli.arguments import runs as options
 from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
 from lm_eval_calibration.cli.commands.root import app
+from lm_eval_calibration.cli.outputs import Overwrite
+from lm_eval_calibration.files import JSON_LINES, check_file
 
 
 @app.command()
@@ -55,16 +58,31 @@ def pools(
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
     replicates: options.Replicates = 2000,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what a discriminator learns from, as TRL reads it: of each pool with right and "
+            "wrong candidates the question which is right, and its number.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score the candidates of generation runs, and test whether choosing among them pays.
 
-    Of runs of `--model self_correct` or `self_consistency` that were logged with `--log_samples`.
+    Of runs of `--model self_correct`, `self_consistency` or `fractal` that were logged with
+    `--log_samples`.
     """
     from lm_eval_calibration.cli.formats import choose, print_text
-    from lm_eval_calibration.cli.pools import find, render
+    from lm_eval_calibration.cli.pools import export_choices, find, render
 
+    if export is not None:
+        check_file(export, JSON_LINES, overwrite=overwrite)
     how = choose(as_json, as_csv, as_markdown)
     print_text(render(find(runs, filter_name, replicates, skip_bad), how))
+    if export is not None:
+        export_choices(runs, export, filter_name, skip_bad, overwrite)
 
 
 @app.command()
