@@ -61,3 +61,7 @@ Store = Annotated[
     str | None,
     typer.Option("--store", help="Folder in which embeddings are kept.", show_default=False),
 ]
+OtherEncoder = Annotated[
+    str, typer.Option("--encoder", help="In place of the one the scorer names.", show_default=False)
+]
+Device = Annotated[str | None, typer.Option(help="E.g. cpu.", show_default=False)]

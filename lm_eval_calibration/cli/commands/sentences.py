@@ -41,11 +41,9 @@ def fractal_score(
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Score documents that were fitted on, too.")
     ] = False,
-    encoder: Annotated[
-        str, typer.Option(help="In place of the one the scorer names.", show_default=False)
-    ] = "",
+    encoder: arguments.OtherEncoder = "",
     store: arguments.Store = None,
-    device: Annotated[str | None, typer.Option(help="E.g. cpu.", show_default=False)] = None,
+    device: arguments.Device = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Score every sentence of a logged run's responses."""
@@ -92,11 +90,9 @@ def fractal_export(
     ] = None,
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
-    encoder: Annotated[
-        str, typer.Option(help="In place of the one the scorer names.", show_default=False)
-    ] = "",
+    encoder: arguments.OtherEncoder = "",
     store: arguments.Store = None,
-    device: Annotated[str | None, typer.Option(help="E.g. cpu.", show_default=False)] = None,
+    device: arguments.Device = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a logged run's responses, by their sentences' scores, into what trainers read (TRL)."""
