@@ -11,6 +11,8 @@ from lm_eval_calibration.errors import invalid
 
 LOG_LIKELIHOODS = "log-likelihoods"
 """`PromptFormat.beliefs` of models whose options are scored."""
+ASKING = ("option_tokens", "systemone", "verbalized")
+"""`PromptFormat.beliefs` of wrappers that show a document's options in a way of their own, whatever is scored of them."""
 APPLIED, SERVER = "applied", "server"
 """`PromptFormat.chat_template` where one is applied: not known which; the server's own."""
 LETTERS, TEXTS = "letters", "texts"
@@ -50,8 +52,11 @@ class PromptFormat:
         >>> PromptFormat(shots=0, chat_template="").differences(PromptFormat(2, APPLIED))
         [('zero-shot', 'with 2 shots'), ('on plain prompts', 'in a chat template')]
         """
+        asked = {self.beliefs, other.beliefs} & set(ASKING)
         pairs = [
-            (name, getattr(self, name), getattr(other, name)) for name in _WORDS if name in NAMES
+            (name, getattr(self, name), getattr(other, name))
+            for name in _WORDS
+            if name in NAMES and not (name == "options" and asked)
         ]
         return [
             _in_words(name, mine, theirs)

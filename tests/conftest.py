@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from release import OLD, with_all_splits
 
@@ -39,6 +40,8 @@ os.environ.update(
     HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1"
 )
 sys.path.insert(0, str(START_UP))
+hypothesis.settings.register_profile("suite", deadline=None)  # (machines are shared)
+hypothesis.settings.load_profile("suite")
 importlib.import_module("quick_index").install()
 
 

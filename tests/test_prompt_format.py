@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -68,9 +69,13 @@ def test_words() -> None:
         ("zero-shot", "with 1 shot"),
         ("on plain prompts", "in a chat template"),
         ("without a system instruction", "with a system instruction"),
-        ("with texts as options", "with letters as options"),
         ("by log-likelihoods", "by verbalized"),
     ]
+    by_letters = replace(plain, options="letters")
+    assert plain.differences(by_letters) == [("with texts as options", "with letters as options")]
+    # (a wrapper that asks shows options in a way of its own)
+    asked = [replace(one, beliefs="option_tokens") for one in (plain, by_letters)]
+    assert not asked[0].differences(asked[1])
     assert PromptFormat(chat_template="a").differences(PromptFormat(chat_template="b")) == [
         ("in one chat template", "in another chat template")
     ]

@@ -25,7 +25,7 @@ from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.p_true import PTrueLM
 from lm_eval_calibration.models.shared.identity import identity
 from lm_eval_calibration.models.shared.kept import Kept
-from lm_eval_calibration.models.shared.run_prompts import beliefs_of, options_of
+from lm_eval_calibration.models.shared.run_prompts import options_of
 from lm_eval_calibration.tasks.unpacking import Unpacked
 
 log = logger(f"lm_eval.{__name__}")
@@ -92,7 +92,7 @@ class Answering:
             for request, found in zip(requests, right, strict=True)
         }
         run = format_of(name, task, prompting, lm)
-        prompts = run.of(name, options_of(questions), beliefs_of(lm.base))
+        prompts = run.of(name, options_of(questions), lm.source)
         return Labelled(name, split, questions, gold, prompts)
 
 

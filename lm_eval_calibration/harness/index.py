@@ -214,6 +214,11 @@ def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, t
                     f"--model_args base={title},... --apply_chat_template."
                 )
             if entry.kind is Kind.PY_TASK and _is_generation(entry):
+                if not getattr(model, "generates", True):
+                    raise InvalidInputError(
+                        f"`{name}` wants generated answers, and `{title}` chooses among options: take a "
+                        "task of multiple choice."
+                    )
                 raise InvalidInputError(
                     f"`{name}` judges how sure a model is of what it generates, and `{title}` does "
                     f"not say. Put a wrapper around it that does, e.g. --model {WRAPPERS[0]} "

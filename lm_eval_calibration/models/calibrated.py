@@ -19,6 +19,7 @@ from lm_eval_calibration.models.shared.held_out import (
 from lm_eval_calibration.models.shared.instances import documents
 from lm_eval_calibration.models.shared.run_prompts import beliefs_of
 from lm_eval_calibration.models.shared.wrapper import Wrapper
+from lm_eval_calibration.stated import StatedAnswer
 
 Options = list[list[int]]
 """For each option of a document the numbers of its requests."""
@@ -74,7 +75,10 @@ class CalibratedLM(Wrapper):
         """The base's answers, of which documents with several options get calibrated ones."""
         asked = [d for d in documents(requests) if len(d.options) > 1]
         before_scoring(self._held_out, requests, asked, beliefs_of(self.base))
-        answers = [(float(value), bool(best)) for value, best in super().loglikelihood(requests)]
+        answers = [
+            found if isinstance(found, StatedAnswer) else (float(found[0]), bool(found[1]))
+            for found in super().loglikelihood(requests)
+        ]
         by_task: dict[str, list[Options]] = {}
         for document in asked:
             beliefs = [document.options]
@@ -97,7 +101,7 @@ class CalibratedLM(Wrapper):
         for row, options in enumerate(beliefs):
             for option, numbers in enumerate(options):
                 for number in numbers:
-                    answers[number] = (float(mapped[row, option]), answers[number][1])
+                    answers[number] = _with_value(answers[number], float(mapped[row, option]))
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuse a cache: an answer depends on the document's other options, and the calibrator."""
@@ -108,3 +112,10 @@ class CalibratedLM(Wrapper):
         """The base's, and the calibrator."""
         used = {"method": self.calibrator.method, **self._held_out.account()}
         return {**super().get_model_info(), "calibrator": used}
+
+
+def _with_value(answer: tuple[float, bool], value: float) -> tuple[float, bool]:
+    """The answer with another log-likelihood; what was stated of it stays with it."""
+    if isinstance(answer, StatedAnswer):
+        return StatedAnswer(value, answer[1], answer.statement, answer.option)
+    return value, answer[1]

@@ -39,6 +39,10 @@ QUESTION = """\
 {% if think %}
 Think step by step. Then end with a line of this form, where X is the letter of the right option:
 Answer: X
+{% if not chat %}
+
+Reasoning:
+{% endif %}
 {% else %}
 Reply with the letter of the right option and nothing else.
 {% if not chat %}
@@ -101,7 +105,7 @@ class OptionTokensLM(ChoiceBeliefs):
     ) -> None:
         for name, value in (("orders", orders), ("think_tokens", think_tokens)):
             if value is not None and value < 1:
-                raise invalid(name, "a whole number, at least 1", value)
+                raise invalid(name, "at least 1", value)
         self._think = think or think_tokens is not None or thoughts > 1
         warm = heat(temperature, SAMPLES if thoughts != 1 else 0.0)
         check_sampling(thoughts, warm, name="thoughts")
@@ -154,6 +158,7 @@ class OptionTokensLM(ChoiceBeliefs):
                 self.source,
                 answer,
                 said.probabilities[0],
+                said=said.replies,
                 flags=(INVALID,) if said.unread else (),
                 cut=self.share_cut([answer]),
             )

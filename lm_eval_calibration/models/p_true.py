@@ -151,11 +151,14 @@ class PTrueLM(RecalibratedBeliefs):
             for request, answer in zip(requests, answers, strict=True)
         ]
         prompts = [p + closing(p) if isinstance(p, str) else p for p in opened]
-        return [
+        found = [
             asked("loglikelihood", (prompt, self.after(request, option)), request, idx)
             for request, prompt in zip(requests, prompts, strict=True)
             for idx, option in enumerate(OPTIONS)
         ]
+        for question in found:
+            question.beliefs = self.source
+        return found
 
     def _by_likelihood(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
         title = "asking whether the answers are right"

@@ -20,9 +20,9 @@ from lm_eval_calibration.models.shared.reply import Failed
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal.decisions import CHOICE, YES_NO, Decision, Form
-from lm_eval_calibration.verbal.labels import name_options
+from lm_eval_calibration.verbal.labels import Labels, name_options
 from lm_eval_calibration.verbal.letters import normalised
-from lm_eval_calibration.verbal.listing import listing
+from lm_eval_calibration.verbal.listing import Listing, listing
 from lm_eval_calibration.verbal.parsing import uniform
 
 INSTRUCTIONS = """\
@@ -81,6 +81,7 @@ class SystemOneLM(ChoiceBeliefs):
 
     source = "systemone"
     states_confidence = False
+    generates = False
     default_template = INSTRUCTIONS
 
     @checked
@@ -98,7 +99,7 @@ class SystemOneLM(ChoiceBeliefs):
         **model_args: Any,
     ) -> None:
         if orders < 1:
-            raise invalid("orders", "a whole number, at least 1", orders)
+            raise invalid("orders", "at least 1", orders)
         if not model:
             raise invalid("model", "the name by which the server knows its model", "nothing")
         self._orders = orders
@@ -138,7 +139,7 @@ class SystemOneLM(ChoiceBeliefs):
     def _questions(self, choice: Choice) -> list[_Question]:
         """What is asked of a document, once for each order of its options."""
         listed = listing(choice.question, choice.options)
-        labels = name_options(listed.texts or tuple(listed.letters))
+        labels = self._labels(choice, listed)
         pairs = list(zip(labels.names, labels.texts or [None] * len(labels), strict=True))
         plain = [name.casefold() for name in labels.names]
         yes_no = sorted(plain) in YES_NOS
@@ -163,6 +164,13 @@ class SystemOneLM(ChoiceBeliefs):
             _Question(state, {**asks, "options": [pairs[i] for i in order]}, order)
             for order in orders
         ]
+
+    def _labels(self, choice: Choice, listed: Listing) -> Labels:
+        """By their names; by letters where solved examples before the document are answered so."""
+        solved = choice.examples and choice.conversation.has_examples
+        if solved and listed.texts and listed.texts != tuple(map(str.strip, choice.options)):
+            return Labels(listed.letters, listed.texts)
+        return name_options(listed.texts or tuple(listed.letters))
 
     def _statement(self, questions: list[_Question], replies: list[str], count: int) -> Statement:
         found = [self._read(*each) for each in zip(questions, replies, strict=True)]

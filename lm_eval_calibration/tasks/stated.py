@@ -31,14 +31,14 @@ def directions(metrics: Sequence[BoundMetric]) -> dict[str, bool | None]:
 
 
 def stated_rows(
-    statement: Statement, gold: Sequence[int], correct: bool, rows: Mapping[str, Any]
+    statement: Statement, gold: Sequence[int], acc: float, rows: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A document's rows.
 
     Args:
         statement: what was stated of it.
         gold: its right options.
-        correct: whether the most probable option is one of them.
+        acc: what the task has for `acc`: whether the most probable option is one of them, or their mass.
         rows: of the metrics of all documents.
     """
     found: dict[str, Any] = {
@@ -54,5 +54,5 @@ def stated_rows(
         found["zero_rate"] = sum(zeros) / len(zeros)
         if gold:
             found["zero_on_gold_rate"] = float(all(zeros[k] for k in gold))
-    found[f"acc{VALID}"] = float(correct)
+    found[f"acc{VALID}"] = acc
     return {**found, **{f"{name}{VALID}": rows[name] for name in OF_VALID if name in rows}}

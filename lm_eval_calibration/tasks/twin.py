@@ -69,8 +69,8 @@ class CalibrationTask(Twin, ChoiceTask):
         statement = statement_of(results)
         if statement is None:
             return found
-        correct = bool(beliefs.raw.correct[0])
-        said = stated.stated_rows(statement, gold, correct, rows)
+        acc = upstream.get("acc", beliefs.raw.correct[0])
+        said = stated.stated_rows(statement, gold, float(acc), rows)
         return DocumentRows({**found, **said}, {stated.LOGGED: statement.as_logged()})
 
     def _explain(self, error: InvalidInputError, doc: dict[str, Any], options: list[str]) -> str:

@@ -20,7 +20,7 @@ BEYOND = 0.5
 MARK = re.compile(r"(?:\*\*)?\banswer(?:\*\*)?[ \t]*[:\uff1a][ \t*_$(\[{]*", re.IGNORECASE)
 """Before the letter, where a model is asked to end with it."""
 _LEAD = re.compile(
-    r"[\s*_`\"'(\[]*(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:(?:answer|option|choice)\b\s*(?:is|:|\uff1a)?)?"
+    r"[\s*_`\"'(\[]*(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:answer|option|choice|letter)\b\s*(?:is|:|\uff1a)?)?"
     r"[\s*_`\"'(\[:]*",
     re.IGNORECASE,
 )
@@ -97,7 +97,9 @@ def read_letters(top: Sequence[tuple[str, float]], letters: str) -> Letters | No
 def answer_token(tokens: Sequence[Token], reply: str, letters: str, marked: bool) -> Token | None:
     r"""The token that is the answer: after any thinking, and after the mark, if it was asked for.
 
-    There the first word, if it is a letter; else the last letter that stands alone; else the first word all the same.
+    There the first word, if it is a letter ("The answer is B" begins with one); else the last letter that stands
+    alone; else the first token, whatever it is, as one would score the letters where the prompt ends. A reply that is
+    empty has its end there.
 
     Args:
         tokens: of the reply, thinking included.
@@ -115,7 +117,8 @@ def answer_token(tokens: Sequence[Token], reply: str, letters: str, marked: bool
     text = "".join(token.text for token in tokens)
     begin = _begin(text, reply)
     if begin is None:
-        return None
+        silent = tokens and not marked and not text.strip() and not reply.strip()
+        return tokens[0] if silent else None
     if marked:
         found = list(MARK.finditer(text, begin))
         if not found:
@@ -129,7 +132,7 @@ def answer_token(tokens: Sequence[Token], reply: str, letters: str, marked: bool
     alone = re.compile(rf"(?<![\w'])[{letters}](?![\w'])")
     last = [match.start() for match in alone.finditer(text, begin)]
     said = [t for t in (_token_at(tokens, at) for at in last) if t and is_letter(t, letters)]
-    return said[-1] if said else (None if marked else first)
+    return said[-1] if said else (None if marked else _token_at(tokens, begin))
 
 
 def is_letter(token: Token, letters: str) -> bool:

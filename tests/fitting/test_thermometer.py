@@ -17,7 +17,7 @@ from lm_eval_calibration.features import Features, FeatureStore
 from lm_eval_calibration.fitting import collect as collecting
 from lm_eval_calibration.fitting.leave_one_out import (
     METHODS,
-    METRICS,
+    OPTIONS,
     differences,
     leave_one_out,
     summarise,
@@ -105,7 +105,7 @@ def test_every_task_held_out_once() -> None:
     results = leave_one_out(tasks, quick, [0, 1], trainings.append)
     assert len(trainings) == 16 and [r.task for r in results] == list(tasks)
     summary = summarise(results)
-    assert set(summary) == set(METHODS) and set(summary["floor"]) == set(METRICS)
+    assert set(summary) == set(METHODS) and set(summary["floor"]) == set(OPTIONS)
     gain = differences(results)
     assert set(gain) == {"vanilla", "ts_cv", "oracle"}
     assert gain["vanilla"]["nll"].mean == pytest.approx(

@@ -16,7 +16,7 @@ from lm_eval import simple_evaluate
 from scripted_base import dice
 from yes_no import yes_no_tasks
 
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, RefusedByServerError
 from lm_eval_calibration.models.shared.phases import Phases
 from lm_eval_calibration.models.shared.reply import Failed
 
@@ -158,5 +158,5 @@ def test_intolerant_phases_let_an_error_through() -> None:
     heard.samples([Healthy()], 1, 0.0, "asking", True)
     ((one,), (two,)) = heard.samples([Request()] * 2, 1, 0.0, "asking", True)
     assert isinstance(one, Failed) and two.reason == "OSError: no route" and one == ""
-    with pytest.raises(OSError, match="no route"):
+    with pytest.raises(RefusedByServerError, match=r"no answers any more .*no route"):
         Phases(Broken(), "x").samples([Request()] * 3, 1, 0.0, "asking", True)

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.calibrators.calibrator import fit
-from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
+from lm_eval_calibration.calibrators.held_out import OtherPromptsError, SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.p_true import PTrueLM
 from lm_eval_calibration.models.shared.instances import document_hash
@@ -42,8 +42,12 @@ def settings(model: Path) -> dict[str, Any]:
 def test_a_thermometer_divides_the_two_log_likelihoods(
     plain: np.ndarray, tiny_model: Path, thermometer_folder: Path, tasks: Any
 ) -> None:
-    lm = PTrueLM(base="thermometer", thermometer=str(thermometer_folder), **settings(tiny_model))
+    options = {"thermometer": str(thermometer_folder), **settings(tiny_model)}
+    with pytest.raises(OtherPromptsError, match=r"by log-likelihoods; .* is asked .*by p_true"):
+        confidences(PTrueLM(base="thermometer", **options), tasks)
+    lm = PTrueLM(base="thermometer", allow_other=True, **options)
     found = confidences(lm, tasks)
+    assert lm.get_model_info()["thermometer"]["other"]
     (used,) = lm.base.temperatures.values()
     assert found == pytest.approx(expit(logit(plain) / used["temperature"]), abs=1e-4)
 

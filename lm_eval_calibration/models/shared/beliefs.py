@@ -210,20 +210,29 @@ class BeliefWrapper(Wrapper):
         options = {"count": 1, "temperature": None, **sampling}
         if settings and ASKED in settings:  # (its first word is what counts)
             options["room"] = ""
-        wanted = self._own(questions, settings or {})
+        brief = bool(settings and ASKED in settings)
+        wanted = self._own(questions, settings or {}, brief)
         said = self.phases.samples(wanted, title=title, **options)
         short = [i for i, texts in enumerate(said) if any(map(_thinking, texts))]
-        if not short or self.room.given is not None or self.room.thinks:
+        if not short or self.room.thinks or (self.room.given is not None and not brief):
             return said
         self.room.thinks = True
         log.info("%s: the model thinks before it speaks: asked again with more room.", self.source)
-        again = self._own([questions[i] for i in short], settings or {})
+        again = self._own([questions[i] for i in short], settings or {}, brief)
         for i, texts in zip(short, self.phases.samples(again, title=title, **options), strict=True):
             said[i] = texts
         return said
 
-    def _own(self, questions: Sequence[Question], more: Mapping[str, Any]) -> list[Any]:
+    def _own(
+        self, questions: Sequence[Question], more: Mapping[str, Any], brief: bool
+    ) -> list[Any]:
+        """As requests; a brief reply has no more room than it takes, unless the model thinks before it."""
         settings = [{**self.room.settings(q.enough), **more} for q in questions]
+        if brief and not self.room.thinks:
+            settings = [
+                {**own, "max_gen_toks": q.enough}
+                for own, q in zip(settings, questions, strict=True)
+            ]
         if settings:
             self._asked["settings"] = settings[0]
         return [

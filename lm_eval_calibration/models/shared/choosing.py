@@ -9,12 +9,15 @@ import numpy as np
 
 from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.asking import ask_about
 from lm_eval_calibration.models.shared.instances import Document, documents
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
-from lm_eval_calibration.names import PREFIX
+from lm_eval_calibration.names import PREFIX, upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
+
+log = logger(f"lm_eval.{__name__}")
 
 
 class Choice(NamedTuple):
@@ -65,18 +68,28 @@ class ChoiceBeliefs(RecalibratedBeliefs):
         others = [i for i in range(len(requests)) if i not in numbers]
         answers: dict[int, tuple[float, bool]] = {}
         if others:
-            plain = self._plain([requests[i] for i in others], **options)
+            tasks = {document.task for document in mine}
+            plain = self._plain([requests[i] for i in others], tasks, **options)
             answers |= dict(zip(others, plain, strict=True))
         if mine:
             answers |= self._answers(requests, mine)
         return [answers[i] for i in range(len(requests))]
 
-    def _plain(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
-        """As the base has them; a twin's only option is certain, where the base has none."""
+    def _plain(
+        self, requests: list[Any], asked_about: set[str], **options: Any
+    ) -> list[tuple[float, bool]]:
+        """As the base has them; a task's only option is certain, where the base has none.
+
+        Args:
+            requests: of documents with one option, or with none.
+            asked_about: tasks that have documents with several.
+            **options: for the base.
+        """
         try:
             return super().loglikelihood(requests, **options)
         except NotImplementedError:
-            if all((request.task_name or "").startswith(PREFIX) for request in requests):
+            names = {str(request.task_name or "") for request in requests}
+            if all(n.startswith(PREFIX) or upstream_name(n) in asked_about for n in names):
                 return [(0.0, True)] * len(requests)
             raise
 
@@ -87,6 +100,7 @@ class ChoiceBeliefs(RecalibratedBeliefs):
             Choice(requests[d.options[0][0]], *ask_about(requests, d, self.chat)) for d in mine
         ]
         statements = self.state(choices)
+        self._say_unread(statements)
         answers: dict[int, tuple[float, bool]] = {}
         for document, said, scores in zip(
             mine, statements, self._scores(mine, statements), strict=True
@@ -98,6 +112,16 @@ class ChoiceBeliefs(RecalibratedBeliefs):
             constant = StatedAnswer(0.0, False, said)  # nothing is stated without a question
             answers |= dict.fromkeys(document.unconditional, constant)
         return answers
+
+    def _say_unread(self, statements: Sequence[Statement]) -> None:
+        unread = [said for said in statements if said.unread]
+        if unread:
+            why = next((said.notes[0] for said in unread if said.notes), "nothing could be read")
+            log.warning(
+                "%s: %d of %d documents have no answer (%s): their options are believed alike, of which `acc` counts "
+                "the first. `invalid_rate` and the metrics in _valid tell them apart.",
+                self.source, len(unread), len(statements), why,
+            )  # fmt: skip
 
     def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
         """Log-probabilities of each document's options, floored and calibrated."""

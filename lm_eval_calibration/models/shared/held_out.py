@@ -76,7 +76,8 @@ def before_scoring(
         held_out: of the artifact.
         requests: of the harness.
         documents: that they ask about.
-        beliefs: what is read of the answers, see `PromptFormat`.
+        beliefs: what is read of the answers, see `PromptFormat`; of requests that a wrapper makes
+            they say themselves.
 
     Raises:
         OtherPromptsError: the prompts are of another format.
@@ -87,7 +88,8 @@ def before_scoring(
     prompts = {}
     for task, first in firsts.items():
         mine = [requests[number] for numbers in first.options for number in numbers]
-        prompts[task] = run.of(task, options_of(mine) if mine else None, beliefs)
+        told = getattr(mine[0], "beliefs", beliefs) if mine else beliefs
+        prompts[task] = run.of(task, options_of(mine) if mine else None, told)
     held_out.check_prompts(prompts)
     check_documents(held_out, documents)
 

@@ -209,7 +209,12 @@ class Phases:
             reason = redact(f"{type(error).__name__}: {error}", self.secrets)[:300]
             log.warning("%s: a request was given up (%s).", self.name, reason)
             if self._in_a_row >= GIVE_UP and self._silent(pending):
-                raise error
+                kept = "Its answers so far are kept: run the same command again once it is there."
+                other = "With --use_cache a run goes on where it was."
+                raise RefusedByServerError(
+                    f"{self.name}: the base gives no answers any more ({reason}). "
+                    f"{other if self.cache is None else kept}"
+                ) from None
             pending.answers[left[0]] = Failed(reason)
             return
         half = (len(left) + 1) // 2

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from lm_eval_calibration.arguments import parameters
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.shared.instances import Document
+from lm_eval_calibration.models.shared.wrapper import known_model
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 
@@ -22,8 +24,8 @@ class RecalibratedBeliefs(BeliefWrapper):
     Args:
         base: `--model` of the one inside.
         calibrator: folder of `lm-calib fit`, or "".
-        allow_seen: evaluate on documents that it was fitted on, too.
-        allow_other: use it on another model, or on prompts of another format.
+        allow_seen: evaluate on documents that it, or the base, was fitted on, too.
+        allow_other: use it, or the base, on another model, or on prompts of another format.
         template: as for `BeliefWrapper`.
         **model_args: the base's.
 
@@ -52,6 +54,9 @@ class RecalibratedBeliefs(BeliefWrapper):
                 allow_seen=allow_seen,
                 allow_other=allow_other,
             )
+        allowed = {"allow_seen": allow_seen, "allow_other": allow_other}
+        inside = parameters(known_model(base))
+        model_args |= {n: True for n, given in allowed.items() if given and n in inside}
         super().__init__(base, template, **model_args)
         if self._held_out is not None:
             after_loading(self._held_out, self.base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lm_eval_calibration.arguments import refuse_unknown
+from lm_eval_calibration.arguments import parameters, refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.api import LM, gather_object, get_model
 from lm_eval_calibration.harness.requests import LOGLIKELIHOOD, ROLLING
@@ -31,6 +31,7 @@ class Wrapper(LM):
         super().__init__()
         inside = known_model(base)
         refuse_unknown(type(self), base if isinstance(base, str) else "", inside, model_args)
+        _check_address(base, inside, model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
         with hiding(self.secrets):
             self.base = with_noted_cuts(with_checked_replies(inside))(**model_args)
@@ -110,6 +111,15 @@ class Wrapper(LM):
         """What the base says of itself, for the results."""
         own = getattr(self.base, "get_model_info", None)
         return dict(own()) if own is not None else {}
+
+
+def _check_address(base: str | type, inside: type, model_args: dict[str, Any]) -> None:
+    """Stop where the class of a server's models has no address of its own, and none was given."""
+    address = parameters(inside).get("base_url")
+    local = isinstance(base, str) and base.startswith("local-")
+    lacking = address is not None and address.default is None and not model_args.get("base_url")
+    if local and lacking:
+        raise invalid("base_url", f"the address of the server that `base={base}` asks", "nothing")
 
 
 def known_model(base: str | type) -> type:
