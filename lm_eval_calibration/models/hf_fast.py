@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
-from lm_eval_calibration.errors import CalibrationError
+from lm_eval_calibration.errors import CalibrationError, invalid
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
     make_disjoint_window,
@@ -30,12 +30,16 @@ from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
 from lm_eval_calibration.scoring.one_by_one import OneByOne
 from lm_eval_calibration.scoring.packed import Packed, SharedPacked
-from lm_eval_calibration.scoring.prefill import SharedPrompts, cache_argument
+from lm_eval_calibration.scoring.prefill import Prefilled, SharedPrompts, cache_argument
 from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
+PADDING = 37
+"""Tokens behind an input that move its numbers as far as its shape moves them."""
+ROWS_CHANGE = ("num_beams", "num_return_sequences", "cache_implementation", "assistant_model")
+"""Settings of a generation by which the rows of a batch, or their cache, become others."""
 BATCH_TOKENS = {"cpu": 2048}
 DEVICE_BATCH_TOKENS = 16_384
 
@@ -61,9 +65,12 @@ class FastHFLM(HFLM):
     @checked
     def __init__(self, *args: Any, batch_tokens: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if batch_tokens is not None and batch_tokens < 1:
+            raise invalid("batch_tokens", "at least 1", batch_tokens)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)
-        self.trust = Trust(self.model.config, self.max_length, self._candidates())
+        otherwise = self._padded if self._rounds else None
+        self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
         self._shared: SharedPrompts | None = None
@@ -187,10 +194,10 @@ class FastHFLM(HFLM):
         dtype = self.mixed_precision_dtype
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
-    def _one_by_one(self) -> OneByOne:
+    def _one_by_one(self, padding: int = 0) -> OneByOne:
         """Raises a CalibrationError where the model has no head."""
         try:
-            return OneByOne(self.model, self.max_length)
+            return OneByOne(self.model, self.max_length, padding=padding)
         except TypeError as lacking:
             raise CalibrationError(
                 f"The model's hidden states cannot be had: {self.trust.why_not()}, and one by one: "
@@ -224,7 +231,8 @@ class FastHFLM(HFLM):
         with tqdm(total=len(windows), disable=disable_tqdm or self.rank != 0) as bar:
             for start in range(0, len(windows), size):
                 batch = windows[start : start + size]
-                scored = self._loglikelihood_tokens([w for _, w in batch], True, len(batch))
+                # (no window shares anything with another)
+                scored = super()._loglikelihood_tokens([w for _, w in batch], True, len(batch))
                 for (number, _), (value, _) in zip(batch, scored, strict=True):
                     totals[number] += value
                     left[number] -= 1
@@ -262,25 +270,55 @@ class FastHFLM(HFLM):
         """`hf`'s, from prompts of which what they share is computed once."""
         greedy = settings.get("do_sample") is False
         seeds = [] if greedy else self._samples.seeds(self._contexts)
-        if self.backend == "causal" and self.mixed_precision_dtype is None:
-            self._shared = self._shared or SharedPrompts(self.model)
-            unsure = self._shared.reason is None
-            begun = self._shared.begin(context, settings["attention_mask"])
-            if unsure and self._shared.reason is not None:
-                log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
-            if begun is not None:
-                context = begun.tokens
-                settings |= {
-                    "attention_mask": begun.mask,
-                    cache_argument(self.model): begun.cache,
-                }
-        with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
-            return super()._model_generate(context, max_length, stop, **settings)
+        generate = super()._model_generate
 
-    def _as_hf(self, chosen: list[Request]) -> list[float]:
+        def seeded(tokens: torch.Tensor, **more: Any) -> torch.Tensor:
+            with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
+                return generate(tokens, max_length, stop, **{**settings, **more})
+
+        begun = self._begun(context, settings)
+        if begun is None:
+            return seeded(context)
+        cache = {cache_argument(self.model): begun.cache}
+        try:
+            return seeded(begun.tokens, attention_mask=begun.mask, **cache)
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
+            assert self._shared is not None
+            self._shared.reason = f"the model failed on shared prompts ({named(error)})"
+            log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
+        return seeded(context)
+
+    def _begun(self, context: torch.Tensor, settings: Mapping[str, Any]) -> Prefilled | None:
+        """What the prompts of a batch share, computed once; `None` where nothing is to be gained by it."""
+        special = any(settings.get(name) not in (None, False, 0, 1) for name in ROWS_CHANGE)
+        if self.backend != "causal" or self.mixed_precision_dtype is not None or special:
+            return None
+        self._shared = self._shared or SharedPrompts(self.model)
+        unsure = self._shared.reason is None
+        begun = self._shared.begin(context, settings["attention_mask"])
+        if unsure and self._shared.reason is not None:
+            log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
+        return begun
+
+    @property
+    def _rounds(self) -> bool:
+        """Whether `hf` computes in 16 bits, and so something else in batches of other sizes."""
+        dtype = self.mixed_precision_dtype or getattr(self.model, "dtype", torch.float32)
+        return dtype not in (torch.float32, torch.float64)
+
+    def _padded(self, chosen: list[Request]) -> list[float]:
+        """The model's own answers to inputs that go on for some tokens behind what is scored."""
+        if self.backend != "causal":
+            return self._as_hf(chosen, len(chosen))
+        with self._autocast():
+            return [answer.loglikelihood for answer in self._one_by_one(PADDING).score(chosen)]
+
+    def _as_hf(self, chosen: list[Request], batch: int = 1) -> list[float]:
         """`hf`'s own answers, in batches of one and with its log-softmax in float32 at least."""
         precision = self.softmax_dtype or torch.float32
-        changed = {"softmax_dtype": precision, "batch_size_per_gpu": 1}
+        changed = {"softmax_dtype": precision, "batch_size_per_gpu": batch}
         saved = {name: getattr(self, name) for name in changed}
         try:
             for name, value in changed.items():

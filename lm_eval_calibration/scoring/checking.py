@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from lm_eval_calibration.scoring.head import text_config
 from lm_eval_calibration.scoring.sequences import Request
 
-EXACT, HALF = (1e-3, 1e-3), (0.5, 0.15)
-"""How far log-likelihoods may be from `hf`'s when the engine is checked, in nats per root of the
-scored tokens: the farthest, and the median. In bfloat16 `hf` itself moves by 0.15 (farthest) when
-its batch size changes; a wrong mask or position is off by whole nats."""
+
+class Apart(NamedTuple):
+    """How far log-likelihoods are from others, in nats per root of the scored tokens."""
+
+    farthest: float
+    median: float
+
+
+EXACT, HALF = Apart(2e-4, 5e-5), Apart(0.5, 0.15)
+"""How far an engine's may be from `hf`'s."""
+RELATIVE = 2e-6
+"""What rounding in single precision adds to that, as a share of a log-likelihood."""
+LEAST, TIMES = Apart(0.1, 0.06), 3.0
+"""In 16 bits `HALF` is the most; less where the model is nearer to itself: so many times that, and this at least. An
+engine that loses a state may be off by no more than half a nat."""
+SHORTEST = 8
+"""Smaller numbers are no lengths of inputs, whatever they are called."""
 SHORT, SHORT_TOKENS = 3, 64
 """So many of the shortest and of the middle are checked, by so many tokens of their contexts."""
 SIBLINGS = 2
@@ -25,23 +39,59 @@ UNMASKED = (
     "window_size",
 )  # fmt: skip
 """What configurations call the reach of attention that looks at rows' own positions, not at masks alone."""
-LENGTHS = (*UNMASKED, "original_max_position_embeddings", "sliding_window")
-"""What they call lengths beyond which something else is computed."""
+LENGTHS = re.compile(
+    r"window|chunk|block|segment|seq_len|original_max_position|index_topk|local_attention"
+)
+"""What they call lengths beyond which something else may be computed."""
+NO_LENGTHS = re.compile(r"^num_|layers|feed_forward")
 _SWITCHING = ("dynamic", "longrope")
 """Kinds of rotary positions whose frequencies follow the longest input of a batch."""
 
 
-def agree(
-    requests: Sequence[Request], ours: Sequence[float], theirs: Sequence[float], dtype: torch.dtype
-) -> bool:
-    """Whether log-likelihoods differ by no more than rounding in `dtype` explains."""
-    farthest, typical = EXACT if dtype in (torch.float32, torch.float64) else HALF
+def apart(requests: Sequence[Request], some: Sequence[float], others: Sequence[float]) -> Apart:
+    """How far two computations of requests are from each other; NaN where one is NaN.
+
+    >>> apart([Request([1], [2] * 4)], [-1.0], [-1.5]).farthest
+    0.25
+    """
     errors = [
-        max(abs(a - b) - 1e-5 * abs(b), 0.0) / math.sqrt(len(r.continuation))
-        for r, a, b in zip(requests, ours, theirs, strict=True)
+        max(abs(a - b) - RELATIVE * abs(b), 0.0) / math.sqrt(len(r.continuation))
+        if math.isfinite(a - b)
+        else math.nan
+        for r, a, b in zip(requests, some, others, strict=True)
     ]
-    # (NaN is no agreement)
-    return all(error <= farthest for error in errors) and median(errors) <= typical
+    if any(map(math.isnan, errors)):
+        return Apart(math.nan, math.nan)
+    return Apart(max(errors, default=0.0), median(errors) if errors else 0.0)
+
+
+def agree(
+    requests: Sequence[Request],
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    dtype: torch.dtype,
+    noise: Apart | None = None,
+) -> bool:
+    """Whether log-likelihoods differ by no more than rounding in `dtype` explains.
+
+    Args:
+        requests: which were scored.
+        ours: their log-likelihoods in nats.
+        theirs: `hf`'s.
+        dtype: in which they were computed.
+        noise: how far the model is from itself when it computes in another shape, if that is known.
+    """
+    exact = dtype in (torch.float32, torch.float64)
+    limit = EXACT if exact else HALF
+    if not exact and noise is not None:
+        limit = Apart(
+            *(
+                min(most, max(least, TIMES * far))
+                for most, least, far in zip(HALF, LEAST, noise, strict=True)
+            )
+        )
+    found = apart(requests, ours, theirs)
+    return found.farthest <= limit.farthest and found.median <= limit.median  # (NaN is not)
 
 
 def some_of(requests: Sequence[Request], lengths: Sequence[int], longest: int) -> list[Request]:
@@ -80,7 +130,7 @@ def _cut(request: Request, length: int) -> Request | None:
 
 def named_lengths(config: Any) -> list[int]:
     """Lengths that a model's configuration names: windows, chunks, where positions are scaled anew."""
-    return sorted(set(_named(config.to_dict(), LENGTHS)))
+    return sorted({n for n in _named(config.to_dict(), _is_length) if n >= SHORTEST})
 
 
 def unmasked_length(config: Any) -> int | None:
@@ -89,7 +139,7 @@ def unmasked_length(config: Any) -> int | None:
     Beyond it attention may go by where tokens stand in a row, as local attention does that is no
     sliding window: then trees are no longer computed as each input alone.
     """
-    return min(_named(config.to_dict(), UNMASKED), default=None)
+    return min(_named(config.to_dict(), UNMASKED.__contains__), default=None)
 
 
 def unswitched_length(config: Any) -> int | None:
@@ -117,7 +167,11 @@ def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
             yield from _mappings(inner)
 
 
-def _named(config: Any, names: Collection[str], name: str = "") -> Iterator[int]:
+def _is_length(name: str) -> bool:
+    return bool(LENGTHS.search(name)) and not NO_LENGTHS.search(name)
+
+
+def _named(config: Any, names: Callable[[str], bool], name: str = "") -> Iterator[int]:
     """All whole numbers above 1 under some names, at any depth."""
     if isinstance(config, Mapping):
         for key, value in config.items():
@@ -125,5 +179,5 @@ def _named(config: Any, names: Collection[str], name: str = "") -> Iterator[int]
     elif isinstance(config, list | tuple):
         for value in config:
             yield from _named(value, names, name)
-    elif name in names and isinstance(config, int) and not isinstance(config, bool) and config > 1:
+    elif names(name) and isinstance(config, int) and not isinstance(config, bool) and config > 1:
         yield config

@@ -15,7 +15,7 @@ from requesting import requested
 
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.trust import Trust
-from lm_eval_calibration.scoring.checking import agree
+from lm_eval_calibration.scoring.checking import Apart, agree
 from lm_eval_calibration.scoring.continued import Continued
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.packed import Packed
@@ -77,17 +77,47 @@ def test_rolling_and_generation(fast: FastHFLM, tiny_lm: Any) -> None:
     for a, b in zip(
         fast.loglikelihood_rolling(texts), tiny_lm.loglikelihood_rolling(texts), strict=True
     ):
-        assert a == pytest.approx(b, rel=1e-5)
+        assert a == b  # (nothing is shared: they are `hf`'s)
     few = "An example of what is asked. " * 3
     settings = {"until": ["."], "max_gen_toks": 5}
     prompts = ["Once", f"{few}Once", f"{few}Once", f"{few}Once upon"]
     asked = instances("generate_until", [(prompt, settings) for prompt in prompts])
     assert fast.generate_until(asked) == tiny_lm.generate_until(asked)
     assert fast._shared is not None and fast._shared.reason is None
+    beams = instances("generate_until", [(p, {**settings, "num_beams": 2}) for p in prompts])
+    assert fast.generate_until(beams) == tiny_lm.generate_until(beams)
     sampled = instances(
         "generate_until", [(few, {**settings, "do_sample": True, "temperature": 1.0})] * 6
     )
     assert len(set(fast.generate_until(sampled))) > 1
+
+
+def test_a_generation_that_fails_on_shared_prompts_is_hfs(
+    tiny_model: Path,
+    tiny_lm: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    fast = FastHFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
+    plain = HFLM._model_generate
+
+    def generate(self: Any, context: Any, max_length: int, stop: Any, **settings: Any) -> Any:
+        if {"cache", "past_key_values"} & settings.keys():
+            raise ValueError("no cache of yours")
+        return plain(self, context, max_length, stop, **settings)
+
+    monkeypatch.setattr(HFLM, "_model_generate", generate)
+    caplog.set_level(logging.WARNING)
+    few = "An example of what is asked. " * 3
+    asked = instances(
+        "generate_until", [(f"{few}{w}", {"until": ["."], "max_gen_toks": 4}) for w in "ab"]
+    )
+    assert fast.generate_until(asked) == tiny_lm.generate_until(asked)
+    assert (
+        "as slowly as hf: the model failed on shared prompts (ValueError: no cache" in caplog.text
+    )
 
 
 def test_answers_are_cached_as_hf_caches_them(fast: FastHFLM) -> None:
@@ -129,7 +159,9 @@ def test_an_engine_that_disagrees_is_not_used(
 @pytest.mark.parametrize(
     ("errors", "exact", "half"),
     [
-        ([0.0, 0.0, 5e-4], True, True),
+        ([0.0, 0.0, 1e-4], True, True),
+        ([0.0, 0.0, 4e-4], False, True),
+        ([1e-4, 1e-4, 1e-4], False, True),
         ([0.0, 0.0, 2e-3], False, True),
         ([0.1, 0.0, 0.4], False, True),
         ([0.0, 0.0, 0.6], False, False),
@@ -143,6 +175,20 @@ def test_what_rounding_explains(errors: list[float], exact: bool, half: bool) ->
     ours = [b - 2 * e for b, e in zip(theirs, errors, strict=True)]
     assert agree(requests, ours, theirs, torch.float32) is exact
     assert agree(requests, ours, theirs, torch.bfloat16) is half
+
+
+@pytest.mark.parametrize(
+    ("error", "noise", "same"),
+    [(0.05, 0.0, True), (0.3, 0.0, False), (0.3, 0.15, True), (0.6, 9.0, False), (0.3, None, True)],
+)
+def test_in_16_bits_an_engine_may_be_off_as_hf_is_from_itself(
+    error: float, noise: float | None, same: bool
+) -> None:
+    requests = [Request([1], [2, 3, 4, 5])] * 3
+    theirs = [-3.0, -5.0, -8.0]
+    ours = [-3.0 - 2 * error, -5.0, -8.0]
+    known = None if noise is None else Apart(noise, 0.0)
+    assert agree(requests, ours, theirs, torch.bfloat16, known) is same
 
 
 def test_an_architecture_of_another_kind_is_left_to_hf(

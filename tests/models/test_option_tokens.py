@@ -17,6 +17,7 @@ from lettered import MASS, Lettered, LettersApi, fair
 from lm_eval import simple_evaluate
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
 
 from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError
@@ -241,8 +242,6 @@ def test_letters_that_would_melt_into_the_prompt_are_not_asked_for(tasks: Any) -
 
 
 def many_options(folder: Path, count: int) -> Any:
-    from lm_eval.tasks import TaskManager
-
     folder.mkdir()
     rows = [{"question": f"Which is item {i}?", "answer": i} for i in range(2)]
     (folder / "many.json").write_text("\n".join(map(json.dumps, rows)))
@@ -283,6 +282,41 @@ def test_generated_answers_are_judged_by_letters(tasks: Any) -> None:
     for sample in found["samples"]["calib_toy_generate"]:
         envelope = sample["envelopes"]
         assert envelope["source"] == "option_tokens" and 0 < envelope["confidence"] < 1
+        assert len(envelope["said"]) == 1
+    assert found["results"]["calib_toy_generate"]["invalid_rate,none"] == 0
+
+
+def test_a_letter_has_no_more_room_than_it_takes(tasks: Any) -> None:
+    """`--gen_kwargs` is for the task's own answers."""
+    with LettersApi() as api:
+        simple_evaluate(
+            model="option_tokens",
+            model_args={"base": "local-chat-completions", "base_url": api.url, "model": "m"},
+            tasks=[TASK], task_manager=tasks, limit=2, bootstrap_iters=0, apply_chat_template=True,
+            gen_kwargs="max_gen_toks=1024",
+        )  # fmt: skip
+    assert {p.get("max_tokens") or p.get("max_completion_tokens") for p in api.payloads[1:]} == {8}
+
+
+def test_a_reply_that_ends_at_once_is_read_where_it_ended(tasks: Any) -> None:
+    """As some completions servers say it: an empty token, with the letters behind it."""
+
+    class Ending(LettersApi):
+        def complete(self, payload: dict[str, Any]) -> dict[str, Any]:
+            body = super().complete(payload)
+            choice = body["choices"][0]
+            top = {"": -0.01, **choice["logprobs"]["top_logprobs"][0]}
+            logs = {"tokens": [""], "token_logprobs": [-0.01], "top_logprobs": [top]}
+            return {"choices": [{**choice, "text": "", "logprobs": logs}]}
+
+    options = {"model": "m", "tokenizer_backend": None, "tokenized_requests": False}
+    with Ending() as api:
+        found = run(tasks, "local-completions", chat=False, base_url=api.completions, **options)
+    with LettersApi() as api:
+        plain = run(tasks, "local-completions", chat=False, base_url=api.completions, **options)
+    for one, other in zip(said(found), said(plain), strict=True):
+        np.testing.assert_allclose(one["probabilities"], other["probabilities"], atol=1e-9)
+        assert one["status"] == "repaired"
 
 
 @pytest.mark.parametrize(
@@ -292,13 +326,14 @@ def test_generated_answers_are_judged_by_letters(tasks: Any) -> None:
         ({"think_tokens": 0}, "think_tokens"),
         ({"thoughts": 0}, "thoughts"),
         ({"ordres": 2}, "ordres"),
+        ({"orders": -1}, "`orders` must be at least 1"),
+        ({"base_url": None}, "`base_url` must be the address of the server"),
     ],
 )
 def test_arguments_that_cannot_be(given: dict[str, Any], named: str) -> None:
+    address = {"base_url": "http://127.0.0.1:1"}
     with pytest.raises(InvalidInputError, match=named):
-        OptionTokensLM(
-            base="local-chat-completions", base_url="http://127.0.0.1:1", model="m", **given
-        )
+        OptionTokensLM(base="local-chat-completions", model="m", **{**address, **given})
 
 
 def test_the_smallest_probability_is_not_nothing() -> None:
@@ -306,10 +341,13 @@ def test_the_smallest_probability_is_not_nothing() -> None:
 
 
 @pytest.mark.parametrize("style", ["think", "reasoning_content"])
-def test_an_answer_that_never_comes_is_counted(tasks: Any, style: str) -> None:
+def test_an_answer_that_never_comes_is_counted(
+    tasks: Any, style: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with LettersApi(style=style, length=10_000) as api:
         found = over(api, tasks, max_gen_toks=50)
     assert found["results"][TASK]["invalid_rate,none"] == 1
+    assert "6 of 6 documents have no answer (it ended before an answer)" in caplog.text
     assert all(set(s["notes"]) == {"it ended before an answer"} for s in said(found))
 
 
@@ -343,3 +381,29 @@ def test_a_only_option_is_certain(tmp_path: Path) -> None:
     with LettersApi() as api:
         found = over(api, many_options(tmp_path / "tasks", 1), task="calib_many")
     assert found["results"]["calib_many"]["nll,none"] == 0 and not api.payloads
+
+
+def test_a_only_option_among_documents_of_a_task_of_ones_own(tmp_path: Path) -> None:
+    """Whose name does not say that it is a twin."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    rows = [{"q": f"item {i} ", "options": ["x", "y", "z"][: 1 + 2 * (i % 2)]} for i in range(4)]
+    (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "own.yaml").write_text(
+        f"""
+task: own
+class: !function lm_eval_calibration.CalibrationTask
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/rows.json}}}}
+output_type: multiple_choice
+test_split: test
+doc_to_text: q
+doc_to_choice: options
+doc_to_target: 0
+metadata: {{version: 1.0}}
+"""
+    )
+    with LettersApi() as api:
+        found = over(api, TaskManager(include_path=str(folder), include_defaults=False), task="own")
+    single = [s for s in found["samples"]["own"] if len(s["doc"]["options"]) == 1]
+    assert len(single) == 2 and all(float(s["resps"][0][0][0]) == 0 for s in single)

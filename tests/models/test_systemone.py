@@ -211,7 +211,7 @@ def test_arguments(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SystemOneLM(model="m").base.header == {}
     monkeypatch.setenv("TYPESAFE_API_KEY", "k")
     assert SystemOneLM(model="m").base.header == {"Authorization": "Bearer k"}
-    with pytest.raises(InvalidInputError, match=r"generate|multiple choice"):
+    with pytest.raises(InvalidInputError, match="wants generated answers, and `systemone` chooses"):
         run(tasks, "http://127.0.0.1:9", task="calib_toy_generate")
     with pytest.raises(Exception, match=r"127.0.0.1"):
         run(tasks, "http://127.0.0.1:9")

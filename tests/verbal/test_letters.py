@@ -52,11 +52,31 @@ def test_where_the_letter_stands(reply: str, place: int) -> None:
     assert found is words[place], found
 
 
-@pytest.mark.parametrize("reply", ["Paris", "I cannot say.", "a cat"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Paris",
+        "I cannot say.",
+        "a cat",
+        "The capital of it",
+        'The letter is "',
+        "The right answer is",
+    ],
+)
 def test_a_reply_without_a_letter_is_read_at_its_first_word(reply: str) -> None:
     words = tokens(reply)
     assert answer_token(words, reply, "BCD", marked=False) is words[0]
     assert answer_token(words, reply, "BCD", marked=True) is None
+
+
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_a_text_that_ends_at_once_is_read_at_its_end(text: str) -> None:
+    """Completions servers may print the token that ends a text as an empty one."""
+    end = Token(text, ((text, -0.2), (" A", -3.5), (" B", -6.0)))
+    assert answer_token([end], text, "AB", marked=False) is end
+    assert answer_token([end], text, "AB", marked=True) is None
+    assert answer_token([end], "<think>so", "AB", marked=False) is None
+    assert answer_token([], "", "AB", marked=False) is None
 
 
 @pytest.mark.parametrize(

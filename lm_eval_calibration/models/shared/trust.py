@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.scoring.checking import agree, named_lengths, size, some_of
+from lm_eval_calibration.scoring.checking import Apart, agree, apart, named_lengths, size, some_of
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.sequences import Request
 
@@ -17,6 +17,30 @@ log = logger(f"lm_eval.{__name__}")
 
 Expected = Callable[[list[Request]], list[float]]
 """`hf`'s log-likelihoods of some requests."""
+
+
+class Tried(NamedTuple):
+    """What an executor has been tried on, or is to be.
+
+    tokens: the longest request's; context: the longest context's, which is what can be split; shared:
+    whether requests share one.
+    """
+
+    tokens: int = 0
+    context: int = 0
+    shared: bool = False
+
+    def covers(self, other: Tried) -> bool:
+        """Whether nothing of the other is new."""
+        return all(mine >= theirs for mine, theirs in zip(self, other, strict=True))
+
+    def joined(self, other: Tried) -> Tried:
+        """Both."""
+        return Tried(
+            max(self.tokens, other.tokens),
+            max(self.context, other.context),
+            self.shared or other.shared,
+        )
 
 
 @dataclass
@@ -28,14 +52,14 @@ class Candidate:
         make: builds it; may raise whatever the model stumbles over.
         limit: up to how many tokens it may answer; `None` for any.
         reason: why it may not answer at all, if it may not.
-        checked: up to how many tokens it was compared.
+        checked: on what it was compared.
     """
 
     kind: str
     make: Callable[[], Executor[Any]]
     limit: int | None
     reason: str | None = None
-    checked: int = 0
+    checked: Tried = field(default_factory=Tried)
     made: list[Executor[Any]] = field(default_factory=list)
 
     @property
@@ -53,10 +77,19 @@ class Trust:
         config: the model's.
         max_length: most tokens that the model reads.
         candidates: the fastest first.
+        otherwise: the model's own log-likelihoods of some requests, computed in another shape, where its
+            precision is such that they are others: what an executor may be off by follows from that.
     """
 
-    def __init__(self, config: Any, max_length: int, candidates: Sequence[Candidate]) -> None:
+    def __init__(
+        self,
+        config: Any,
+        max_length: int,
+        candidates: Sequence[Candidate],
+        otherwise: Expected | None = None,
+    ) -> None:
         self.config, self.max_length, self.candidates = config, max_length, list(candidates)
+        self._otherwise = otherwise
         self._told: set[str] = set()
 
     @property
@@ -86,6 +119,7 @@ class Trust:
             self._earn(candidate, [requests[n] for n in within], expected)
             within = self._within(candidate, requests, within)  # (its limit may be lower now)
             if candidate.reason is None and within:
+                self._say(f"hf-fast scores by {candidate.kind}.", log.info)
                 found.append((candidate, within))
                 left = sorted(set(left) - set(within))
         self._tell(bool(left))
@@ -110,10 +144,10 @@ class Trust:
                 "architecture computes something else of several together."
             )
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, say: Callable[..., None] = log.warning) -> None:
         if text not in self._told:
             self._told.add(text)
-            log.warning("%s", text)
+            say("%s", text)
 
     def _within(
         self, candidate: Candidate, requests: Sequence[Request], numbers: Sequence[int]
@@ -128,10 +162,16 @@ class Trust:
 
     def _earn(self, candidate: Candidate, within: list[Request], expected: Expected) -> None:
         """Try a candidate where there are longer requests than it was tried on."""
-        longest = max(map(self._read, within), default=0)
-        if candidate.reason is None and longest > candidate.checked:
-            candidate.reason = self._disagreement(candidate, within, longest, expected)
-            candidate.checked = longest
+        contexts = [len(request.context) for request in within]
+        shared = len({tuple(request.context) for request in within}) < len(within)
+        wanted = Tried(
+            max(map(self._read, within), default=0),
+            min(max(contexts, default=0), self.max_length),
+            shared and max(contexts, default=0) > 1,
+        )
+        if candidate.reason is None and not candidate.checked.covers(wanted):
+            candidate.reason = self._disagreement(candidate, within, wanted.tokens, expected)
+            candidate.checked = candidate.checked.joined(wanted)
 
     def _disagreement(
         self, candidate: Candidate, within: list[Request], longest: int, expected: Expected
@@ -140,12 +180,13 @@ class Trust:
         lengths = named_lengths(self.config)
         chosen = some_of(within, lengths, self.max_length)
         values = expected(chosen)
+        noise = None if self._otherwise is None else apart(chosen, values, self._otherwise(chosen))
         reason: str | None = None
         for limit in [longest, *(n for n in reversed(lengths) if n < longest)]:
             some = [n for n, request in enumerate(chosen) if self._read(request) <= limit]
             if len(some) < 2:
                 break
-            failed = tried(candidate, [chosen[n] for n in some], [values[n] for n in some])
+            failed = tried(candidate, [chosen[n] for n in some], [values[n] for n in some], noise)
             if failed is None:
                 candidate.limit = candidate.limit if limit == longest else limit
                 return None
@@ -154,15 +195,25 @@ class Trust:
 
 
 def tried(
-    candidate: Candidate, requests: Sequence[Request], expected: Sequence[float]
+    candidate: Candidate,
+    requests: Sequence[Request],
+    expected: Sequence[float],
+    noise: Apart | None = None,
 ) -> str | None:
-    """What speaks against a candidate on some requests of which `hf`'s answers are given."""
+    """What speaks against a candidate on some requests of which `hf`'s answers are given.
+
+    Args:
+        candidate: to be tried.
+        requests: on which.
+        expected: `hf`'s answers.
+        noise: how far the model is from itself, where that is known.
+    """
     try:
         executor = candidate.executor
         for numbers, plan in executor.trials(requests):
             asked = [requests[n] for n in numbers]
             answers = [answer.loglikelihood for answer in executor.score(asked, plan=plan)]
-            if not agree(asked, answers, [expected[n] for n in numbers], executor.dtype):
+            if not agree(asked, answers, [expected[n] for n in numbers], executor.dtype, noise):
                 return f"{candidate.kind} and separate ones disagree on this architecture"
     except (torch.OutOfMemoryError, MemoryError):
         raise
