@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lm_eval.models  # noqa: F401  (registers the API classes)
@@ -18,8 +19,13 @@ from kinds import kinds
 from lm_eval import simple_evaluate
 from yes_no import yes_no_tasks
 
+from lm_eval_calibration.calibrators import Training
+from lm_eval_calibration.calibrators.calibrator import fit
+from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.models.shared.choosing import Choice
 from lm_eval_calibration.models.systemone import SystemOneLM
+from lm_eval_calibration.predictions import Predictions
 
 pytest.importorskip("tenacity", reason="lm-eval[api] is not installed")
 jevcompat = pytest.importorskip("jevcompat.mock", reason="jevcompat is not installed")
@@ -215,3 +221,36 @@ def test_arguments(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         run(tasks, "http://127.0.0.1:9", task="calib_toy_generate")
     with pytest.raises(Exception, match=r"127.0.0.1"):
         run(tasks, "http://127.0.0.1:9")
+
+
+def test_what_was_stated_stays_under_a_calibrator(tasks: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    beliefs = Predictions.from_options(
+        list(rng.normal(size=(50, 3))), [[int(i % 3)] for i in range(50)]
+    )
+    fit("temperature", beliefs, Training()).save_pretrained(tmp_path / "cal")
+    with mock() as url:
+        found = simple_evaluate(
+            model="calibrated",
+            model_args={"base": "systemone", "calibrator": str(tmp_path / "cal"), "model": "jev-latest",
+                        "base_url": url},
+            tasks=[TASK], task_manager=tasks, limit=4, bootstrap_iters=0,
+        )  # fmt: skip
+        plain = run(tasks, url, limit=4)
+    assert found["results"][TASK]["invalid_rate,none"] == 0
+    assert [s["probabilities"] for s in said(found)] == [s["probabilities"] for s in said(plain)]
+    assert found["results"][TASK]["nll,none"] != plain["results"][TASK]["nll,none"]
+
+
+def test_choices_are_lettered_as_the_examples_before_them(tasks: Any) -> None:
+    question = "Which?\nA. Paris\nB. Rome"
+    request = SimpleNamespace(task_name="calib_x", doc={}, doc_id=0)
+    lettered = Choice(request, Conversation((question,)), question, ["A", "B"], examples=True)
+    shots = (("user", "Who?\nA. He\nB. She"), ("assistant", "B"))
+    solved = lettered._replace(conversation=Conversation((question,), shots=shots))
+    lm = SystemOneLM(model="m", base_url="http://127.0.0.1:9")
+    names = [
+        [name for name, _ in lm._questions(choice)[0].asks["options"]]
+        for choice in (lettered, solved)
+    ]
+    assert names == [["Paris", "Rome"], ["A", "B"]]

@@ -18,6 +18,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import read_documents, read_runs
 from lm_eval_calibration.metrics import evaluate
 from lm_eval_calibration.stated import Statement
+from lm_eval_calibration.tasks.stated import stated_rows
 from lm_eval_calibration.tasks.verbal_filters import (
     RecalibrationFilter,
     ResoftmaxFilter,
@@ -210,3 +211,10 @@ def test_on_real_documents(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -
             assert 0 <= int(task.doc_to_target(doc)) < len(labels)
             assert "JSON object" in task.doc_to_text(doc)
             assert all(str(label) in task.doc_to_text(doc) for label in labels)
+
+
+def test_acc_valid_is_the_tasks_own_acc() -> None:
+    """Which may be the mass of the right options (TruthfulQA's MC2)."""
+    read, unread = Statement((0.5, 0.5), "valid"), Statement((0.5, 0.5), "invalid")
+    assert stated_rows(read, [0], 0.3, {"nll": 1.0})["acc_valid"] == 0.3
+    assert "acc_valid" not in stated_rows(unread, [0], 0.3, {})
