@@ -146,7 +146,7 @@ class FastHFLM(HFLM):
         ]
         if unmasked is not None and unmasked < self.max_length:
             for one in packed:
-                one.reason = f"layers attend to places in a row beyond {unmasked} tokens"
+                one.reason = f"its attention is local or in chunks beyond {unmasked} tokens, which trees cannot follow"
         return [
             *packed,
             candidate("inputs continued from a cache", Continued, switch),

@@ -51,7 +51,7 @@ _SWITCHING = ("dynamic", "longrope")
 def apart(requests: Sequence[Request], some: Sequence[float], others: Sequence[float]) -> Apart:
     """How far two computations of requests are from each other; NaN where one is NaN.
 
-    >>> apart([Request([1], [2] * 4)], [-1.0], [-1.5]).farthest
+    >>> round(apart([Request([1], [2] * 4)], [-1.0], [-1.5]).farthest, 3)
     0.25
     """
     errors = [

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
-_FUSED = {"out_proj", "conv1d"}
-"""Of recurrent layers: their fused kernels pass LoRA by, and peft refuses them."""
+_FUSED = {"out_proj", "conv1d", "dt_proj"}
+"""Of recurrent layers: fused kernels, and Mamba's own code, read their weights and pass LoRA by."""
 _ATTENTION = re.compile(r"[Aa]ttention|[Aa]ttn|MLA")
 _QUERY_OR_VALUE = re.compile(
     r"(?:^|_)(?:q|v|qv|kv|qkv|query|value)(?:_|$)|query_key_value|wqkv|qkv|^c_attn$|^wq$|^wv$",

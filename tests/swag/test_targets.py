@@ -66,7 +66,7 @@ def test_without_attention_linear_layers_are_adapted() -> None:
         vocab_size=64, hidden_size=32, num_hidden_layers=2, state_size=4, pad_token_id=0
     )
     model = transformers.MambaForCausalLM(config)
-    assert targets_of(model).names == ["dt_proj", "in_proj", "x_proj"]
+    assert targets_of(model).names == ["in_proj", "x_proj"]
     assert lora.parameters(lora.adapt(model, replace(Settings(), lora_rank=2), seed=0))
 
 

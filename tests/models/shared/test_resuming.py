@@ -159,7 +159,7 @@ KINDS: dict[str, list[tuple[Any, ...]]] = {
 
 
 BATCHES = {
-    "loglikelihood_rolling": (FastHFLM, "_loglikelihood_tokens"),
+    "loglikelihood_rolling": (HFLM, "_loglikelihood_tokens"),
     "generate_until": (HFLM, "_model_generate"),
     "loglikelihood": (HFLM, "_model_call"),
 }
