@@ -66,3 +66,17 @@ def test_what_is_refused() -> None:
     for f, answers in (([], []), ([1.0], ["a", "b"])):
         with pytest.raises(InvalidInputError, match="one for each of at least one candidate"):
             score_pool(f, answers, [])
+
+
+@given(scores, st.data())
+@few
+def test_the_best_of_n_by_beliefs(f: list[float], data: st.DataObject) -> None:
+    answers = ["a"] * len(f)
+    beliefs = data.draw(st.lists(st.floats(0, 1), min_size=len(f), max_size=len(f)))
+    found = score_pool(f, answers, [], beliefs=beliefs)
+    assert found.best_of_n == f[beliefs.index(max(beliefs))]
+    assert found.best_of_n_gain == pytest.approx(found.best_of_n - found.gen)
+    assert found.worst <= found.best_of_n <= found.oracle
+    knowing = score_pool(f, answers, [], beliefs=f)  # (who knows the scores finds the best)
+    assert knowing.best_of_n == knowing.oracle
+    assert np.isnan(score_pool(f, answers, []).best_of_n)

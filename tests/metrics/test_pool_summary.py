@@ -107,3 +107,22 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(InvalidInputError, match=match):
             summarise(*arguments)
+
+
+def test_choosing_by_beliefs_is_tested_against_chance_and_the_majority() -> None:
+    rng = np.random.default_rng(0)
+    pools = []
+    for _ in range(120):
+        right = rng.random(4) < 0.4
+        beliefs = np.where(right, 0.6, 0.4) + rng.normal(0, 0.1, 4)
+        pools.append(
+            Pool(tuple(right.astype(float)), tuple(right), beliefs=tuple(beliefs.clip(0, 1)))
+        )
+    found = summarise(pools, 200)
+    assert found.values["gen"] < found.values["best_of_n"] <= found.values["oracle"]
+    gain = found.values["best_of_n"] - found.values["gen"]
+    assert found.values["best_of_n_gain"] == pytest.approx(gain)
+    assert found.best_p["gen"] < 0.05 and set(found.best_p) == {"gen", "majority"}
+    assert found.spreads["best_of_n_gain"].low > 0 and np.isnan(found.dg_diff_p)
+    with pytest.raises(InvalidInputError, match="beliefs in candidates"):
+        summarise([*pools, Pool((1.0, 0.0), ("a", "b"))], 20)

@@ -235,3 +235,23 @@ def test_the_scorer_alone_generates_nothing(scorer: Path, tasks: Any) -> None:
             simple_evaluate(model=lm, tasks=[task], task_manager=tasks, bootstrap_iters=0)
     with pytest.raises(InvalidInputError, match="scorer"):
         FractalScorerLM()
+
+
+def test_the_candidate_whose_sentences_score_best_is_given(
+    scorer: Path, tasks: Any, tmp_path: Path, generated_folder: Path
+) -> None:
+    found = simple_evaluate(
+        model="fractal", model_args={"base": "scripted", "scorer": str(scorer), "candidates": 3},
+        tasks=["calib_toy_generate"], task_manager=tasks, bootstrap_iters=10, limit=12,
+    )  # fmt: skip
+    row = found["results"]["calib_toy_generate"]
+    assert row["best_of_n,none"] == row["exact_match,none"]  # (it is the answer)
+    assert row["best_of_n_gain,none"] == pytest.approx(row["best_of_n,none"] - row["gen,none"])
+    assert row["worst,none"] <= row["best_of_n,none"] <= row["oracle,none"]
+    assert "disc,none" not in row and "majority,none" in row
+    for sample in found["samples"]["calib_toy_generate"]:
+        told = sample["envelopes"]
+        assert len(told["candidates"]) == len(told["beliefs"]) == 3
+        assert told["confidence"] == max(told["beliefs"])
+    out = run("pools", save_run(tmp_path / "run", found), "--replicates", 50).stdout
+    assert "best_of_n_gain" in out and "best_of_n is majority: p = " in out
