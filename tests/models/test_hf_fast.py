@@ -191,6 +191,18 @@ def test_in_16_bits_an_engine_may_be_off_as_hf_is_from_itself(
     assert agree(requests, ours, theirs, torch.bfloat16, known) is same
 
 
+def test_in_16_bits_a_model_that_cannot_be_computed_otherwise_is_tried_all_the_same(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="bfloat16")
+
+    def fails(*_: Any) -> Any:
+        raise TypeError("no head")
+
+    monkeypatch.setattr(fast.trust, "_otherwise", fails)
+    assert len(fast.loglikelihood(instances("loglikelihood", PAIRS[:3]))) == 3
+
+
 def test_an_architecture_of_another_kind_is_left_to_hf(
     fast: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

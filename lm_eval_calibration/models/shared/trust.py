@@ -180,7 +180,7 @@ class Trust:
         lengths = named_lengths(self.config)
         chosen = some_of(within, lengths, self.max_length)
         values = expected(chosen)
-        noise = None if self._otherwise is None else apart(chosen, values, self._otherwise(chosen))
+        noise = self._noise(chosen, values)
         reason: str | None = None
         for limit in [longest, *(n for n in reversed(lengths) if n < longest)]:
             some = [n for n, request in enumerate(chosen) if self._read(request) <= limit]
@@ -192,6 +192,18 @@ class Trust:
                 return None
             reason = reason or failed
         return reason
+
+    def _noise(self, chosen: list[Request], values: list[float]) -> Apart | None:
+        """How far the model is from itself; `None` where that does not matter, or cannot be had."""
+        if self._otherwise is None:
+            return None
+        try:
+            return apart(chosen, values, self._otherwise(chosen))
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
+            log.debug("hf-fast: no second computation to compare with: %r", error)
+            return None
 
 
 def tried(
