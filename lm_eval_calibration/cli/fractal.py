@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 from rich.table import Table
 
 from lm_eval_calibration.cli.formats import number, print_tables
-from lm_eval_calibration.cli.outputs import say_where
+from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.exports.training_sets import Scored, Shape
-from lm_eval_calibration.files import JSON_LINES, stamped, write_text
 from lm_eval_calibration.fitting.responses import Labelled, of_samples
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.models.shared.scoring_sentences import ScoredResponse, ScorerWithEncoder
@@ -51,8 +49,7 @@ def score(
         )
     say([f"{seen}: the figures flatter it."] if seen else [])
     scored = _scored(found, scorer)
-    lines = (json.dumps(stamped(line), ensure_ascii=False) for line in _lines(found, scored))
-    write_text(output, "".join(f"{line}\n" for line in lines), JSON_LINES, overwrite=overwrite)
+    write_lines(output, _lines(found, scored), overwrite)
     sentences = sum(len(s.sentences) for s in scored)
     title = f"{len(scored):,} responses, {sentences:,} sentences"
     print_tables([title, *_figures(found, scored)])
@@ -102,8 +99,7 @@ def export(
             f"Nothing to write of {len(scored):,} responses: no document has candidates that differ. Log "
             "several, e.g. with --model fractal or self_consistency and candidates=8."
         )
-    texts = (json.dumps(stamped(line), ensure_ascii=False) for line in lines)
-    write_text(output, "".join(f"{text}\n" for text in texts), JSON_LINES, overwrite=overwrite)
+    write_lines(output, lines, overwrite)
     documents = len({r.document for r in found.responses})
     print_tables([f"{len(lines):,} lines of {len(scored):,} responses to {documents:,} documents"])
     say_where(output)

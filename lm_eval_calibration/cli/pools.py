@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ from lm_eval_calibration.cli.formats import (
     markdown_table,
     print_tables,
 )
-from lm_eval_calibration.cli.outputs import say_where
+from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.exports.training_sets import choices
-from lm_eval_calibration.files import JSON_LINES, stamped, write_text
 from lm_eval_calibration.fitting.responses import of_samples
 from lm_eval_calibration.metrics.pool_summary import PoolSummary
 from lm_eval_calibration.report.pools import in_words, rows, tests
@@ -73,8 +71,7 @@ def export_choices(
     lines = list(choices(read.responses))
     if not lines:
         raise InvalidInputError("`--export`: no pool has right and wrong candidates.")
-    texts = (json.dumps(stamped(line), ensure_ascii=False) for line in lines)
-    write_text(output, "".join(f"{text}\n" for text in texts), JSON_LINES, overwrite=overwrite)
+    write_lines(output, lines, overwrite)
     say_where(output)
 
 
