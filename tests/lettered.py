@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from fake_api import FakeApi, Faults
+from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from scripted_base import dice
 
 MASS = 0.9
+TASK = "calib_toy_norm"
 SPELLED = {"{}": 0.7, " {}": 0.2, "({}": 0.1}
 REST = {"The": 0.6, "Sorry": 0.3, "7": 0.1}
 _LISTED = re.compile(r"^([A-Z])\. (.+)$", re.MULTILINE)
@@ -176,3 +178,20 @@ class Lettered(LM):
     def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
         self.asked += [(request.args[0], "") for request in requests]
         return [self.thought(request.args[0]) for request in requests]
+
+
+def run(tasks: Any, base: str, task: str = TASK, chat: bool = True, **more: Any) -> Any:
+    """An evaluation of six documents over a base."""
+    arguments = {"base": base, **more}
+    found = simple_evaluate(
+        model="option_tokens", model_args=arguments, tasks=[task], task_manager=tasks, limit=6,
+        bootstrap_iters=0, apply_chat_template=chat,
+    )  # fmt: skip
+    assert found is not None
+    return found
+
+
+def over(api: LettersApi, tasks: Any, **more: Any) -> Any:
+    """The same over a server."""
+    url = {"base_url": api.url, "model": "m", "max_retries": 1}
+    return run(tasks, "local-chat-completions", **url, **more)
