@@ -3,6 +3,7 @@
     python benchmarks/fractal.py                      # made data, whose sentence labels are known
     python benchmarks/fractal.py --data FOLDER        # real sets, laid out like the hub
     python benchmarks/fractal.py --data FOLDER --preceding    # each sentence with those before it
+    python benchmarks/fractal.py --data FOLDER --encoder LM --in_context  # a language model's states
     python benchmarks/fractal.py --cost               # training on 10,000 responses
 
 Documents are parted anew for each seed: 30 % are scored, 15 % judge the training, 55 % are
@@ -28,6 +29,7 @@ from lm_eval_calibration.fractal.bags import Bags, Material
 from lm_eval_calibration.fractal.encoders import DEFAULT, Encoder
 from lm_eval_calibration.fractal.judging import log_odds
 from lm_eval_calibration.fractal.losses import Weights
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.fractal.training import fit, train
 from lm_eval_calibration.predictions import Bools, Floats
@@ -150,6 +152,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(REAL))
     parser.add_argument("--encoder", default=DEFAULT)
     parser.add_argument("--preceding", action="store_true")
+    parser.add_argument("--in_context", action="store_true")
     parser.add_argument("--store", type=Path, default=Path("out/embeddings"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cost", action="store_true")
@@ -161,8 +164,9 @@ def main() -> None:
         print(table(made, given.seeds))
     else:
         encoder = Encoder(given.encoder, given.store)
+        reading = Reading(given.encoder, preceding=given.preceding, in_context=given.in_context)
         for name in given.sets.split(","):
-            loaded = real(name, given.data, encoder, given.preceding)
+            loaded = real(name, given.data, encoder, reading)
             bags = loaded.bags
             known = bags.sentence_labels[~np.isnan(bags.sentence_labels)]
             print(

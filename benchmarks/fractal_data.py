@@ -11,6 +11,7 @@ import numpy as np
 
 from lm_eval_calibration.fractal.bags import Bags, Pairs
 from lm_eval_calibration.fractal.encoders import Encoder
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.fractal.responses import Response, bags_of
 from lm_eval_calibration.fractal.sentences import split
 
@@ -27,11 +28,11 @@ class Set:
     pairs: Pairs | None = None
 
 
-def real(name: str, data: Path, encoder: Encoder, preceding: bool) -> Set:
+def real(name: str, data: Path, encoder: Encoder, reading: Reading) -> Set:
     """One of `REAL`, from a folder that is laid out like the hub."""
     aggregate, read = REAL[name]
     responses, pairs = read(data)
-    return Set(name, bags_of(responses, encoder, preceding=preceding), aggregate, pairs)
+    return Set(name, bags_of(responses, encoder, reading), aggregate, pairs)
 
 
 def _rows(data: Path, folder: str, part: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.fractal import SentenceScorer, Settings, encoders
 from lm_eval_calibration.fractal.network import SentenceNetwork
-from lm_eval_calibration.fractal.scorer import Reading
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.swag.artifact import Member
 from lm_eval_calibration.swag.moments import Moments

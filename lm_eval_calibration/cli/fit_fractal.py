@@ -19,7 +19,7 @@ from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.scorer import Reading
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.metrics.selective import auroc
 

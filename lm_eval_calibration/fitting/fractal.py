@@ -16,8 +16,9 @@ from lm_eval_calibration.fractal.bags import Bags, Material
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.encoders import Progress as Counting
 from lm_eval_calibration.fractal.judging import log_odds
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.fractal.responses import bags_of
-from lm_eval_calibration.fractal.scorer import Reading, SentenceScorer, calibrated
+from lm_eval_calibration.fractal.scorer import SentenceScorer, calibrated
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.fractal.training import Progress, Stage, Trained, train
 from lm_eval_calibration.predictions import Predictions
@@ -76,7 +77,7 @@ def fit(
     """
     if calibrator not in CALIBRATORS:
         raise invalid("calibrator", f"one of {', '.join(CALIBRATORS)}", f"`{calibrator}`")
-    bags = bags_of(labelled.responses, encoder, preceding=reading.preceding, progress=encoding)
+    bags = bags_of(labelled.responses, encoder, reading, encoding)
     _check(bags, labelled)
     judging = held_out(bags)
     whole = Material(bags, labelled.pairs)

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, invalid
 from lm_eval_calibration.files import write_tensors
+from lm_eval_calibration.fractal.prefixes import last_states, reads_in_order
 from lm_eval_calibration.json_text import loads
 from lm_eval_calibration.names import file_name
 from lm_eval_calibration.redact import redact
@@ -82,6 +83,8 @@ class Encoder:
     def _compute(self, texts: list[str]) -> Vectors:
         if self._model is None:
             self._model = _load(self.name, self._device)
+        if reads_in_order(self._model):
+            return last_states(self._model, texts)
         found = self._model.encode(texts, batch_size=64, show_progress_bar=False)
         return np.asarray(found, dtype=np.float32)
 

@@ -12,8 +12,12 @@ import numpy as np
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fractal.bags import Bags
 from lm_eval_calibration.fractal.encoders import Encoder, Progress
+from lm_eval_calibration.fractal.reading import Reading
 
 QUESTION_KEYS = ("question", "problem", "prompt", "query", "instruction", "input")
+APART = "\n\n"
+"""Between question and sentences that are read as one text; also at its end, so that the tokens of a
+beginning are those of the whole."""
 CONTEXT = 1000
 """Characters of preceding sentences that are shown; whole sentences, the nearest ones."""
 
@@ -68,29 +72,53 @@ def question_of(doc: Any, prompt: str) -> str:
 def bags_of(
     responses: Sequence[Response],
     encoder: Encoder,
-    *,
-    preceding: bool,
+    reading: Reading,
     progress: Progress | None = None,
 ) -> Bags:
     """Responses as embeddings.
+
+    Args:
+        responses: at least one.
+        encoder: of texts.
+        reading: what it is shown of each sentence.
+        progress: called with how many new texts have been encoded.
 
     Raises:
         InvalidInputError: no responses; or as the encoder.
     """
     if not responses:
         raise invalid("responses", "at least one", "none")
-    sentences = [sentence for r in responses for sentence in r.sentences]
-    before = [text for r in responses for text in contexts(r.sentences)] if preceding else None
+    if reading.in_context:
+        queries = [r.question.strip() + APART for r in responses]
+        sentences = [text for r in responses for text in readings(r)]
+    else:
+        queries = [r.question for r in responses]
+        sentences = [sentence for r in responses for sentence in r.sentences]
+    before = (
+        [text for r in responses for text in contexts(r.sentences)] if reading.preceding else None
+    )
     known = [r.sentence_labels or (math.nan,) * len(r.sentences) for r in responses]
     return Bags(
         sentences=encoder.encode(sentences, progress),
-        queries=encoder.encode([r.question for r in responses], progress),
+        queries=encoder.encode(queries, progress),
         offsets=np.r_[0, np.cumsum([len(r.sentences) for r in responses])].astype(np.intp),
         labels=np.array([r.label for r in responses], dtype=np.float64),
         sentence_labels=np.concatenate([np.array(labels, dtype=np.float64) for labels in known]),
         preceding=None if before is None else encoder.encode(before, progress),
         documents=np.array([r.document for r in responses], dtype=np.uint64),
     )
+
+
+def readings(response: Response) -> Iterator[str]:
+    r"""Question and sentences up to the end of each one.
+
+    >>> list(readings(Response("Why?", ("One.", "Two."))))
+    ['Why?\n\nOne.\n\n', 'Why?\n\nOne.\n\nTwo.\n\n']
+    """
+    text = response.question.strip() + APART
+    for sentence in response.sentences:
+        text += sentence.strip() + APART
+        yield text
 
 
 def contexts(sentences: Sequence[str]) -> Iterator[str]:

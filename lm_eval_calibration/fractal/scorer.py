@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,33 +18,13 @@ from lm_eval_calibration.fractal.bags import Bags
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.network import SMALLEST_SPREAD, SentenceNetwork
-from lm_eval_calibration.fractal.sentences import SPLITTERS
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.fractal.settings import Settings
 from lm_eval_calibration.predictions import Floats, Predictions
 from lm_eval_calibration.redact import redact
 
 OF_SENTENCES = "sentences/"
 """Before the names of the tensors of the sentences' calibrator."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How texts become what the network sees.
-
-    Attributes:
-        encoder: name or folder of the sentence encoder.
-        split: see `sentences.split`.
-        preceding: whether the sentences before each one are shown with it.
-    """
-
-    encoder: str
-    split: str = "sentences"
-    preceding: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what texts cannot be split into."""
-        if self.split not in SPLITTERS:
-            raise invalid("split", " or ".join(SPLITTERS), f"`{self.split}`")
 
 
 class SentenceScorer(Artifact):

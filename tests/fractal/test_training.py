@@ -22,7 +22,8 @@ from lm_eval_calibration.fractal.judging import (
     most_regularised,
 )
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.scorer import Reading, calibrated
+from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.scorer import calibrated
 from lm_eval_calibration.fractal.settings import CANDIDATES
 from lm_eval_calibration.fractal.training import fit, implied
 

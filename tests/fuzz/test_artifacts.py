@@ -26,7 +26,7 @@ from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.fractal import SentenceScorer, Settings
 from lm_eval_calibration.fractal.network import SentenceNetwork
-from lm_eval_calibration.fractal.scorer import Reading
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.swag.artifact import Member
 from lm_eval_calibration.swag.moments import Moments

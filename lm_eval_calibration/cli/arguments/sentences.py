@@ -50,6 +50,14 @@ Split = Annotated[
 Preceding = Annotated[
     bool, typer.Option("--preceding", help="Show each sentence with those before it.")
 ]
+InContext = Annotated[
+    bool,
+    typer.Option(
+        "--in_context",
+        help="Have the encoder, a language model, read question and response once, and take its state "
+        "at each sentence's end.",
+    ),
+]
 EncoderName = Annotated[
     str,
     typer.Option(

@@ -181,6 +181,7 @@ def fractal(
     filter_name: shared.Filter = None,
     split: sentences.Split = "sentences",
     preceding: sentences.Preceding = False,
+    in_context: sentences.InContext = False,
     encoder: sentences.EncoderName = "all-MiniLM-L6-v2",
     store: sentences.Store = None,
     device: options.Device = None,
@@ -203,7 +204,7 @@ def fractal(
     """
     from lm_eval_calibration.calibrators.artifact import FILES
     from lm_eval_calibration.cli.fit_fractal import METHOD, responses, run, weights_of
-    from lm_eval_calibration.fractal.scorer import Reading
+    from lm_eval_calibration.fractal.reading import Reading
     from lm_eval_calibration.fractal.settings import Settings
 
     settings = Settings(
@@ -216,10 +217,11 @@ def fractal(
         epochs=epochs,
         learning_rate=learning_rate,
     )
+    reading = Reading(encoder, split, preceding, in_context)
     check_folder(output, METHOD, FILES, overwrite=overwrite)
     run(
         responses(samples, table, label, split, filter_name, skip_bad),
-        Reading(encoder, split, preceding),
+        reading,
         settings,
         output,
         Path(store) if store else output / "embeddings",

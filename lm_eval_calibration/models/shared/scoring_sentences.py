@@ -10,8 +10,9 @@ import numpy as np
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fractal.encoders import Encoder
+from lm_eval_calibration.fractal.reading import Reading
 from lm_eval_calibration.fractal.responses import Response, bags_of
-from lm_eval_calibration.fractal.scorer import Reading, SentenceScorer
+from lm_eval_calibration.fractal.scorer import SentenceScorer
 from lm_eval_calibration.fractal.sentences import split
 
 
@@ -63,7 +64,7 @@ class ScorerWithEncoder:
         """Scores of responses that were cut up."""
         if not responses:
             return []
-        bags = bags_of(responses, self._encoder, preceding=self.reading.preceding)
+        bags = bags_of(responses, self._encoder, self.reading)
         scores = np.split(self.scorer.scores(bags), bags.offsets[1:-1])
         return [
             ScoredResponse(r.sentences, tuple(s.tolist()), float(c))
