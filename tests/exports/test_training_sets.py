@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from lm_eval_calibration.errors import InvalidInputError, OutputError
 from lm_eval_calibration.exports.training_sets import Scored, choices, pairs, rewards, steps
 from lm_eval_calibration.fractal.responses import Response
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CHAT = [{"role": "user", "content": "Six times seven?"}]
 
 
@@ -168,7 +171,7 @@ def test_trl_trains_on_them(
     scorer: Path, generated_folder: Path, tiny_model: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """One step of DPO and of a reward model on pairs, and the tokens of a process reward model."""
+    """The recipe's DPO and a step of a reward model on pairs, and the tokens of a process reward model."""
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
     trl = pytest.importorskip("trl")
     from datasets import load_dataset
@@ -190,11 +193,7 @@ def test_trl_trains_on_them(
         "max_steps": 1, "per_device_train_batch_size": 2, "report_to": [], "use_cpu": True,
         "bf16": False, "gradient_checkpointing": False,
     }  # fmt: skip
-    dpo = trl.DPOTrainer(
-        str(tiny_model), args=trl.DPOConfig(str(tmp_path / "dpo"), **options),
-        train_dataset=read["pairs"], processing_class=tokenizer,
-    )  # fmt: skip
-    assert math.isfinite(dpo.train().training_loss)
+    tune(tmp_path / "pairs.jsonl", tiny_model, tmp_path / "dpo", monkeypatch)
     judge = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
     judge.config.pad_token_id = tokenizer.pad_token_id
     reward = trl.RewardTrainer(
@@ -205,3 +204,29 @@ def test_trl_trains_on_them(
     for row in read["steps"]:
         made = PRMTrainer.tokenize_row(row, tokenizer, "\n", None, None, False, False)
         assert sum(label != -100 for label in made["labels"]) == len(row["completions"])
+
+
+def tune(file: Path, model: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the recipe whole; what it leaves is an adapter that peft reads and that is not zero."""
+    from peft import AutoPeftModelForCausalLM
+
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    recipe = importlib.import_module("tuning")
+    recipe.main([
+        str(file), "--model", str(model), "--output", str(output), "--dtype", "float32", "--device", "cpu",
+        "--max_length", "2048",
+    ])  # fmt: skip
+    weights = AutoPeftModelForCausalLM.from_pretrained(output).named_parameters()
+    assert any(value.abs().max() > 0 for name, value in weights if "lora_B" in name)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_discriminator_is_trained_on_choices(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trl")
+    pool = [scored("42", 0.5, 1.0).response, scored("43", 0.5, 0.0).response]
+    file = tmp_path / "choices.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in choices(pool)) * 8)
+    tune(file, tiny_model, tmp_path / "sft", monkeypatch)
