@@ -183,6 +183,7 @@ def _ranking_contests(c: Array, y: Array) -> Iterator[Contest]:
         partial(_uncertainty_calibration_aurc, c, y),
     )
     yield Contest("eaurc", partial(ours.eaurc, c, y))
+    yield Contest("prr", partial(ours.prr, c, y))
 
 
 def _torchmetrics(c: Array, y: Array, norm: Norm) -> Iterator[tuple[str, Score]]:

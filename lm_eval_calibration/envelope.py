@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
@@ -21,6 +21,8 @@ INVALID = "invalid"
 CUT = "cut"
 """That of words that were cut before they stated one."""
 MARK = '{"lm_eval_calibration_envelope": '
+NO_SCORE = -100.0
+"""The score of what is no answer: below those of all answers, which are entropies or margins."""
 ROUNDING = 1e-6
 """By so much a mean of probabilities may be above 1."""
 
@@ -47,10 +49,18 @@ class Envelope:
         flags: what a reader must know: `invalid`, the words state no confidence, and a half was
             taken; `cut`, once for each of the words that were cut before they stated anything.
         cut: the share of all replies that ended because their room was used up; `None` if unknown.
+        score: how sure, as a number of any size, higher for surer answers; where no probability is
+            stated.
+        told: further beliefs in the answer by name, probabilities or scores; higher is surer.
+        clusters: of the answer and then of each candidate the number of those that say the same;
+            where the wrapper has found that out, and does not leave it to the task's filters.
+        weights: log-likelihood of each candidate and how many tokens it has, where they are known.
+        states: which of the beliefs that the twin works out of the pool (`told`'s names) is the
+            stated one; "" where a confidence or score is.
 
     Raises:
-        InvalidInputError: a confidence or belief outside [0, 1], or numbers of candidates that
-            there are not.
+        InvalidInputError: a confidence or belief outside [0, 1], a score that is not finite, or
+            numbers of candidates that there are not.
     """
 
     source: str
@@ -65,6 +75,11 @@ class Envelope:
     sentences: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     cut: float | None = None
+    score: float | None = None
+    told: Mapping[str, float] = field(default_factory=dict)
+    clusters: tuple[int, ...] = ()
+    weights: tuple[tuple[float, float], ...] = ()
+    states: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -88,6 +103,18 @@ class Envelope:
             raise invalid("scores", "from 0 to 1", self.scores)
         if self.cut is not None and not 0 <= self.cut <= 1:
             raise invalid("cut", "from 0 to 1", self.cut)
+        self._check_scores(count)
+
+    def _check_scores(self, count: int) -> None:
+        for name, value in (("score", self.score), *self.told.items()):
+            if value is not None and not isfinite(value):
+                raise invalid(name, "finite", value)
+        if self.clusters and len(self.clusters) != count + 1:
+            raise invalid(
+                "clusters", f"one for the answer and each of {count} candidates", self.clusters
+            )
+        if self.weights and len(self.weights) != count:
+            raise invalid("weights", f"one for each of {count} candidates", len(self.weights))
 
     def to_text(self) -> str:
         """The envelope as one line of JSON."""
@@ -117,7 +144,7 @@ class Envelope:
 
     @classmethod
     def _checked(cls, given: dict[str, Any]) -> Envelope:
-        unknown = set(given) - {field.name for field in fields(cls)}
+        unknown = set(given) - {each.name for each in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]}")
         if not isinstance(given["source"], str):
@@ -145,6 +172,11 @@ class Envelope:
             _texts(given, "sentences"),
             _numbers(given, "scores"),
             None if cut is None else _number(cut),
+            None if given.get("score") is None else _number(given["score"]),
+            {str(name): _number(value) for name, value in dict(given.get("told") or {}).items()},
+            tuple(map(_whole, _list(given, "clusters"))),
+            tuple((_number(value), _number(count)) for value, count in _list(given, "weights")),
+            str(given.get("states", "")),
         )
 
 
@@ -170,6 +202,12 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("a number that is none")
     return float(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("a cluster that is no number")
+    return value
 
 
 def is_envelope(response: Any) -> bool:

@@ -25,7 +25,16 @@ log = logger(__name__)
 
 CHAT = ("LocalChatCompletion", "AnthropicLM", "AnthropicChat")
 """Classes of models that have no log-likelihoods, by name."""
-WRAPPERS = ("self_consistency", "p_true", "self_correct", "verbalized", "option_tokens")
+WRAPPERS = (
+    "self_consistency",
+    "likelihood",
+    "semantic_entropy",
+    "beliefs",
+    "p_true",
+    "self_correct",
+    "verbalized",
+    "option_tokens",
+)
 """Models that state how sure they are of what they generate."""
 
 Config = dict[str, Any]

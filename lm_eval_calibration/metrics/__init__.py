@@ -29,6 +29,7 @@ from lm_eval_calibration.metrics.selective import (
     auroc,
     coverage_at_acc,
     eaurc,
+    prr,
 )
 from lm_eval_calibration.metrics.smooth import smece
 from lm_eval_calibration.metrics.table import BoundMetric, bind
@@ -65,6 +66,7 @@ __all__ = [
     "mce",
     "mcnemar",
     "nll_values",
+    "prr",
     "rmsce",
     "smece",
     "tl_ece",

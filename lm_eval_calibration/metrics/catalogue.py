@@ -125,6 +125,11 @@ METRICS: dict[str, Metric] = {
             "AURC in excess of a perfect ranking's", ranks=True,
         ),
         Metric(
+            "prr", selective.prr, families.PAIRS, True,
+            "share of a perfect ranking's gain in accuracy when unsure answers are left out",
+            (-_INF, 1.0), ranks=True,
+        ),
+        Metric(
             "acc_at_coverage", selective.acc_at_coverage, families.PAIRS, True,
             "accuracy on the most confident fraction", parameter="coverage", default=0.8,
             ranks=True,

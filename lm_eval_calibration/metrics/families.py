@@ -212,7 +212,11 @@ def _pair_rows(columns: Columns) -> list[Any]:
 
 
 def _pairs_from_rows(rows: Sequence[Any]) -> Columns:
-    return tuple(np.asarray(rows, dtype=np.float64).T)
+    """Columns; scores of any size (which none but rankings are given) as their ranks."""
+    stated, *labels = np.asarray(rows, dtype=np.float64).T
+    if stated.size and not (stated.min() >= 0 and stated.max() <= 1):
+        stated = _ranks(stated)
+    return stated, *labels
 
 
 def _read_top_label(predictions: Predictions) -> Columns:
@@ -225,8 +229,12 @@ def _read_pairs(predictions: Predictions) -> Columns:
     """Confidences and verdicts; in the place of scores their ranks, from 0 to 1, equal ones as they were."""
     if not predictions.are_scores:
         return predictions.confidence, predictions.correct
-    different, rank = np.unique(predictions.confidence, return_inverse=True)
-    return rank / max(len(different) - 1, 1), predictions.correct
+    return _ranks(predictions.confidence), predictions.correct
+
+
+def _ranks(scores: Array) -> Array:
+    different, rank = np.unique(scores, return_inverse=True)
+    return np.asarray(rank / max(len(different) - 1, 1))
 
 
 TOP_LABEL = Family(

@@ -77,11 +77,35 @@ def eaurc(confidence: Array, correct: Array, *, weight: Array | None = None) -> 
     mass, right = _descending_groups(confidence, correct, weight)
     wrong = mass - right
     total, errors = mass.sum(axis=-1), wrong.sum(axis=-1)
-    zero = np.zeros_like(errors)
-    best = _risk_area(
-        np.stack([total - errors, errors], axis=-1), np.stack([zero, errors], axis=-1)
-    )
+    best = _risk_area(*_perfect(total, errors))
     return number(np.maximum(_risk_area(mass, wrong) - best, 0.0))
+
+
+def prr(
+    confidence: Array, correct: Array, *, max_rejection: float = 1.0, weight: Array | None = None
+) -> Any:
+    """Prediction rejection ratio: what ranking gains over no ranking, as a share of a perfect ranking's gain.
+
+    1 is a perfect ranking, 0 a random one; below 0 is worse than that. NaN if all answers are right or
+    all wrong. Larger is better. The areas are those under the accuracy of what is kept, while up to
+    `max_rejection` of the documents, the least confident first, are left out. Source: Malinin and Gales,
+    2021; as in lm-polygraph, over the accuracy of what is kept (where rejected errors are instead
+    taken for corrected, the ratio is `2 auroc - 1`).
+
+    >>> prr(np.array([0.9, 0.8, 0.7]), np.array([1, 1, 0])), prr(np.array([0.7, 0.8, 0.9]), np.array([1, 0, 1]))
+    (1.0, -0.500...)
+    """
+    share = checks.fraction("max_rejection", max_rejection)
+    mass, right = _descending_groups(confidence, correct, weight)
+    wrong = mass - right
+    total, errors = mass.sum(axis=-1), wrong.sum(axis=-1)
+    left_out = share * total
+    whole = total == np.rint(total)  # (documents, and no fractions of them)
+    first = total - np.where(whole, np.floor(left_out + 1e-9), left_out)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        best = errors / total - _risk_area(*_perfect(total, errors), first)
+        gain = errors / total - _risk_area(mass, wrong, first)
+        return number(np.where(best > 0, gain / best, np.nan))
 
 
 def acc_at_coverage(
@@ -130,8 +154,14 @@ def _descending_groups(
     return group_sums(ordered, starts), group_sums(ordered * y[order], starts)
 
 
-def _risk_area(mass: Array, wrong: Array) -> Array:
-    """Mean over k = 1..N of E[errors among the k most confident] / k, from groups (..., G).
+def _perfect(total: Array, errors: Array) -> tuple[Array, Array]:
+    """Mass and wrong mass of the two groups of a perfect ranking: all right answers, then all wrong ones."""
+    zero = np.zeros_like(errors)
+    return np.stack([total - errors, errors], axis=-1), np.stack([zero, errors], axis=-1)
+
+
+def _risk_area(mass: Array, wrong: Array, first: Any = 0.0) -> Array:
+    """Mean over k = first + 1..N of E[errors among the k most confident] / k, from groups (..., G).
 
     Inside a group with error rate r that follows n documents with e errors, the k-th error rate
     is (e + r (k - n)) / k = r + (e - r n) / k, and the sum of 1/k is a difference of digammas.
@@ -139,8 +169,11 @@ def _risk_area(mass: Array, wrong: Array) -> Array:
     from scipy.special import digamma
 
     end = np.cumsum(mass, axis=-1)
-    harmonic = digamma(np.concatenate([np.zeros_like(end[..., :1]), end], axis=-1) + 1.0)
+    start, least = end - mass, np.asarray(first)[..., None]
+    ends = np.concatenate([np.zeros_like(end[..., :1]), end], axis=-1)
+    counted = np.diff(np.maximum(ends, least), axis=-1)  # (of a group, those beyond `first`)
+    harmonic = digamma(np.maximum(ends, least) + 1.0)
     rate = np.divide(wrong, mass, out=np.zeros_like(mass), where=mass > 0)
     errors_before = np.cumsum(wrong, axis=-1) - wrong
-    area = rate * mass + (errors_before - rate * (end - mass)) * np.diff(harmonic, axis=-1)
-    return area.sum(axis=-1) / end[..., -1]
+    area = rate * counted + (errors_before - rate * start) * np.diff(harmonic, axis=-1)
+    return area.sum(axis=-1) / counted.sum(axis=-1)

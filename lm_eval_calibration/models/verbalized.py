@@ -12,11 +12,11 @@ from lm_eval_calibration.conversation import Conversation, Turn
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
-from lm_eval_calibration.models.p_true import VERBAL, in_words
 from lm_eval_calibration.models.shared.beliefs import Question, check_sampling
 from lm_eval_calibration.models.shared.choosing import Choice, ChoiceBeliefs
 from lm_eval_calibration.models.shared.reply import Failed, raw, whole
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
+from lm_eval_calibration.models.shared.truth import VERBAL, in_words
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal import styles

@@ -39,8 +39,8 @@ from lm_eval_calibration.tasks.unpacking import Unpacked, unpacked
 
 log = logger(__name__)
 
-METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc")
-"""Of a stated confidence and whether the answer is right."""
+METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc", "prr")
+"""Of a stated confidence and whether the answer is right; of a score those that see its order alone."""
 EXAMPLES = 4
 """Solved documents that a request carries, for a wrapper that shows some."""
 
@@ -214,6 +214,8 @@ class GenerationTask(Twin, Generating):
         return {
             **told,
             "confidence": found.confidence,
+            "score": found.stated,
+            "told": dict(found.told),
             "answered": found.answered,
             "filtered": [str(value) for value in found.pool.values],
             "answers": _listed(found.pool.labels),
@@ -222,7 +224,7 @@ class GenerationTask(Twin, Generating):
         }
 
     def _confidence_rows(self, found: Unpacked) -> dict[str, Any]:
-        if found.confidence is None:
+        if found.confidence is None and found.stated is None:
             return {}
         if found.score not in (0, 1):
             self.warn(
@@ -231,6 +233,9 @@ class GenerationTask(Twin, Generating):
             )
             return {}
         right = found.answered and found.score == 1
+        if found.confidence is None:
+            ranking = [b for b in self.calibration_metrics if b.metric.ranks and not b.null]
+            return {b.name: [found.stated, int(right)] for b in ranking}
         predictions = Predictions.from_confidences([found.confidence], [right])
         return {b.name: b.rows(predictions)[0] for b in self.calibration_metrics}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.envelope import NO_SCORE, Envelope
+from lm_eval_calibration.metrics.agreement import CONSISTENCY, MASS, agreement
+from lm_eval_calibration.metrics.beliefs import NO_PROBABILITIES
 from lm_eval_calibration.metrics.pool import weightiest_answer
 from lm_eval_calibration.tasks.judging import Judged
 
@@ -21,7 +24,9 @@ class Unpacked:
         answered: whether it is one.
         pool: the candidates likewise.
         confidence: as stated, or what speaks for the answer among the candidates; 0 without an
-            answer.
+            answer; `None` where a score is stated instead.
+        stated: the score, where no probability is; `NO_SCORE` without an answer.
+        told: beliefs in the answer by name, those that follow from the pool among them.
     """
 
     envelope: Envelope
@@ -30,6 +35,8 @@ class Unpacked:
     answered: bool
     pool: Judged
     confidence: float | None
+    stated: float | None = None
+    told: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return str(self.answer)  # which is what the harness logs
@@ -40,9 +47,18 @@ def unpacked(envelope: Envelope, judged: Judged) -> Unpacked:
     if envelope.answer is not None:
         pool = Judged(judged.values[1:], judged.scores[1:], judged.labels[1:])
         answered = judged.labels[0] is not None
-        confidence = envelope.confidence if answered else _at_most_0(envelope.confidence)
-        first, score = judged.values[0], judged.scores[0]
-        return Unpacked(envelope, first, score, answered, pool, confidence)
+        told = {**envelope.told, **_of_pool(envelope, judged.labels)}
+        confidence, score = envelope.confidence, envelope.score
+        if envelope.states:
+            value = told.get(envelope.states)  # (an answer without tokens has no likelihood)
+            if envelope.states in NO_PROBABILITIES:
+                confidence, score = None, NO_SCORE if value is None else value
+            else:
+                confidence, score = min(value or 0.0, 1.0), None
+        if not answered:
+            confidence, score = _at_most(0.0, confidence), _at_most(NO_SCORE, score)
+        first, verdict = judged.values[0], judged.scores[0]
+        return Unpacked(envelope, first, verdict, answered, pool, confidence, score, told)
     chosen = weightiest_answer(judged.labels, _weights(envelope))
     number, weight = chosen or (0, 0.0)
     one_pick = len(envelope.picks) == 1 and not envelope.beliefs
@@ -51,8 +67,23 @@ def unpacked(envelope: Envelope, judged: Judged) -> Unpacked:
     return Unpacked(envelope, value, score, chosen is not None, judged, confidence)
 
 
-def _at_most_0(confidence: float | None) -> float | None:
-    return None if confidence is None else 0.0
+def _at_most(least: float, stated: float | None) -> float | None:
+    return None if stated is None else least
+
+
+def _of_pool(envelope: Envelope, labels: Sequence[object]) -> dict[str, float]:
+    """Beliefs that follow from what says the same: by the task's filter, and as the wrapper found it.
+
+    A candidate that is no answer says the same as no other.
+    """
+    if not envelope.states or not envelope.candidates:
+        return {}
+    number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    by_filter = [
+        number[label] if label is not None else len(number) + i for i, label in enumerate(labels)
+    ]
+    found = agreement(envelope.clusters or by_filter, envelope.weights)
+    return {CONSISTENCY: agreement(by_filter)[MASS], **found}
 
 
 def _weights(envelope: Envelope) -> list[float]:

@@ -35,10 +35,13 @@ class Token(NamedTuple):
     Attributes:
         text: as the server spells it.
         top: the likeliest tokens in its place, with their log-probabilities; itself among them.
+        scores: its log-probability, and margin and entropy of what was told of its place; () where
+            nothing was.
     """
 
     text: str
     top: tuple[tuple[str, float], ...] = ()
+    scores: tuple[float, ...] = ()
 
 
 class Letters(NamedTuple):

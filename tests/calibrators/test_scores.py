@@ -95,7 +95,8 @@ def test_scores_are_ranked_and_nothing_more() -> None:
     """Every metric that they have is that of confidences in the same order; none has a null band."""
     order = np.unique(SCORES, return_inverse=True)[1] / 1000
     names = applicable(GIVEN)
-    assert names == ["acc", "auroc", "aurc", "eaurc", "acc_at_coverage_0.8", "coverage_at_acc_0.9"]
+    kept = ["acc_at_coverage_0.8", "coverage_at_acc_0.9"]
+    assert names == ["acc", "auroc", "aurc", "eaurc", "prr", *kept]
     assert applicable(GIVEN, ["auroc_null", "ece", "nll"]) == []
     ranked = evaluate(Predictions.from_confidences(order, RIGHT), names, replicates=50)
     for name, found in evaluate(GIVEN, names, replicates=50).items():

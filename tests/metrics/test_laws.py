@@ -23,6 +23,7 @@ from lm_eval_calibration.metrics import (
     brier_uncertainty,
     eaurc,
     ece,
+    prr,
     rmsce,
     smece,
     tl_ece,
@@ -43,6 +44,7 @@ SIZE_MATTERS = {
     "debiased_ece": "subtracts the sampling noise, which falls with the number of documents",
     "aurc": "averages over k = 1..N, a grid that is finer for more documents",
     "eaurc": "as aurc",
+    "prr": "as aurc",
 }
 POSITION_MATTERS = {
     "tl_ece": "its classes are option positions",
@@ -223,7 +225,7 @@ def test_certain_and_right_is_the_best_score(
     logits = [np.where(np.arange(k) == g, 0.0, -np.inf) for k, g in zip(counts, gold, strict=True)]
     bound = bind(name)
     value = bound.value(bound.metric.family.read(Predictions.from_options(logits, gold)))
-    if name == "auroc":
+    if name in ("auroc", "prr"):
         assert math.isnan(value)  # no wrong answer to compare with
     elif name == "brier_resolution":
         assert value == 0.0  # nothing to discriminate
@@ -273,7 +275,7 @@ def test_auroc_of_the_opposite_verdict(p: Predictions) -> None:
 def test_selective_metrics_read_the_ranks_alone(p: Predictions) -> None:
     levels, rank = np.unique(p.confidence, return_inverse=True)
     transformed = ((rank + 1) / len(levels)) ** 3
-    for score in (auroc, aurc, eaurc):
+    for score in (auroc, aurc, eaurc, prr):
         assert score(transformed, p.correct) == _same(score(p.confidence, p.correct))
     for coverage in (0.1, 0.5, 1.0):
         value = acc_at_coverage(p.confidence, p.correct, coverage=coverage)

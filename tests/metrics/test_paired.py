@@ -35,7 +35,7 @@ few = settings(
     phases=[Phase.explicit, Phase.generate],
 )
 every_metric = pytest.mark.parametrize("name", ALL_METRICS)
-SIZE_MATTERS = {"debiased_ece", "aurc", "eaurc"}
+SIZE_MATTERS = {"debiased_ece", "aurc", "eaurc", "prr"}
 WIDE = [
     pytest.param(name, *size, marks=() if name in few_names else pytest.mark.exhaustive)
     for size, few_names in (((300, 300), ("ece", "aurc", "nll")), ((3000, 1000), ("auroc", "ace")))

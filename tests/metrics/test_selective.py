@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lm_eval_calibration.metrics import acc_at_coverage, aurc, auroc, coverage_at_acc, eaurc
+from lm_eval_calibration.metrics import acc_at_coverage, aurc, auroc, coverage_at_acc, eaurc, prr
 
 
 def _tied(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +101,33 @@ def test_aurc_equals_uncertainty_calibration_without_ties() -> None:
     correct = rng.random(500) < confidence
     expected = _reference_unccal_aurc(confidence, correct)
     assert aurc(confidence, correct) == pytest.approx(expected, abs=1e-12)
+
+
+def _reference_polygraph_area(estimate: Any, target: Any, max_rejection: float) -> float:
+    """lm-polygraph's area under the rejection curve: the mean quality of what is kept."""
+    count = int(max_rejection * len(estimate))
+    sums = np.cumsum(target[np.argsort(-estimate)])[-count:]
+    return float(np.mean(sums / np.arange(len(estimate) - count + 1, len(estimate) + 1)))
+
+
+@pytest.mark.parametrize("max_rejection", [1.0, 0.5, 0.37])
+def test_prr_equals_lm_polygraph_without_ties(max_rejection: float) -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.random(41)
+    correct = (rng.random(41) < confidence).astype(float)
+    ours, best = (
+        _reference_polygraph_area(c, correct, max_rejection) for c in (confidence, correct)
+    )
+    expected = (ours - correct.mean()) / (best - correct.mean())
+    assert prr(confidence, correct, max_rejection=max_rejection) == pytest.approx(expected)
+
+
+def test_prr_of_perfect_random_and_undefined_rankings() -> None:
+    correct = np.array([1, 1, 0, 1, 0, 0])
+    assert prr(correct * 1.0, correct) == 1.0
+    assert prr(np.ones(6), correct) == pytest.approx(0.0)
+    assert prr(np.arange(6, 0, -1) / 6, correct) > 0 > prr(np.arange(6) / 6, correct)
+    assert np.isnan(prr(np.arange(6) / 6, np.ones(6)))
 
 
 def test_a_perfect_ranking_has_no_excess() -> None:

@@ -30,7 +30,17 @@ from lm_eval_calibration.predictions import Predictions
 Make = Callable[..., Any]
 WEIGHTS = ("hf-fast", "thermometer", "swag", "calibrated")
 """Those that are asked for log-likelihoods of a model's own."""
-TALKING = ("self_consistency", "p_true", "self_correct", "verbalized", "option_tokens", "fractal")
+TALKING = (
+    "self_consistency",
+    "likelihood",
+    "semantic_entropy",
+    "beliefs",
+    "p_true",
+    "self_correct",
+    "verbalized",
+    "option_tokens",
+    "fractal",
+)
 ASKED = ("verbalized", "option_tokens", "systemone")
 """Those that state probabilities of a document's options."""
 CLOSE = 1e-4
@@ -79,6 +89,9 @@ def make(
         "calibrated": {**tiny, "base": "hf", "calibrator": str(tmp_path / "temperature")},
         "self_consistency": {"base": "steady", "candidates": 3},
         "p_true": {"base": "steady", "ask": "verbal"},
+        "likelihood": {"base": "steady"},
+        "semantic_entropy": {"base": "steady", "candidates": 3},
+        "beliefs": {"base": "steady", "candidates": 3},
         "self_correct": {"base": "steady", "picker": "unsure", "candidates": 3},
         "verbalized": {"base": "steady"},
         "option_tokens": {"base": "steady"},

@@ -86,6 +86,34 @@ def pools(
 
 
 @app.command()
+def beliefs(
+    runs: options.Runs,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    replicates: options.Replicates = 2000,
+    method: Annotated[
+        str, typer.Option("--map", help="Makes probabilities of beliefs: isotonic or platt.")
+    ] = "platt",
+) -> None:
+    """Compare the beliefs that a run logged of the same answers: which one ranks, which one is calibrated?
+
+    Of runs of `--model beliefs`, `likelihood` or `semantic_entropy` that were logged with
+    `--log_samples`.
+    """
+    from lm_eval_calibration.cli.beliefs import find, render
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.errors import invalid
+
+    if method not in ("isotonic", "platt"):
+        raise invalid("--map", "isotonic or platt", f"`{method}`")
+    how = choose(as_json, as_csv, as_markdown)
+    print_text(render(find(runs, filter_name, method, replicates, skip_bad), method, how))
+
+
+@app.command()
 @takes_tables()
 def thresholds(
     fit_on: Annotated[

@@ -25,6 +25,7 @@ from lm_eval_calibration.models.shared.prompts import Prompts, bare_question
 from lm_eval_calibration.models.shared.reply import Said
 from lm_eval_calibration.models.shared.room import Room
 from lm_eval_calibration.models.shared.run_prompts import ROOM, announced
+from lm_eval_calibration.models.shared.templates import TEMPLATES
 from lm_eval_calibration.models.shared.wrapper import Wrapper, known_model
 from lm_eval_calibration.names import PREFIX, upstream_name
 
@@ -140,19 +141,26 @@ class BeliefWrapper(Wrapper):
         run = announced()
         return self._chat or bool(run and run.chat_template)
 
-    def prompt(self, request: Any, turns: Sequence[Turn] = (), **values: Any) -> Any:
+    def prompt(
+        self, request: Any, turns: Sequence[Turn] = (), template: str | None = None, **values: Any
+    ) -> Any:
         """The template, filled in, as the base reads it.
 
         Args:
             request: of a twin; its task may have a template of its own.
             turns: solved examples, as chat turns before it.
+            template: another than the wrapper's, for a question that is no user's to put.
             values: names that the template may use, beside `question` and `doc`.
 
         Raises:
             InvalidInputError: the template names something that there is not.
         """
         conversation = conversation_of(request, self.chat)
-        text = self.render(request, conversation.question, request.doc, **values)
+        if template is None:
+            text = self.render(request, conversation.question, request.doc, **values)
+        else:
+            names = {"question": bare_question(conversation.question), **values}
+            text = TEMPLATES.render(template, names).strip()
         if conversation.has_examples and not self._examples_said:
             self._examples_said = True
             log.info(

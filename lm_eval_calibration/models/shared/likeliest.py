@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from lm_eval_calibration.metrics.token_scores import of_distribution
 from lm_eval_calibration.models.shared.answers import UnusableError, log_probability, shown
 from lm_eval_calibration.verbal.letters import Token
 
@@ -38,7 +41,7 @@ def likeliest(choice: Mapping[str, Any]) -> tuple[Token, ...]:
     else:
         raise UnusableError(f"{shown(given.get('content'))} for log-probabilities")
     return tuple(
-        Token(text, tuple(top) if i < FIRST or _LETTER.fullmatch(text) else ())
+        Token(text, tuple(top) if i < FIRST or _LETTER.fullmatch(text) else (), _scores(text, top))
         for i, (text, top) in enumerate(places)
     )
 
@@ -67,6 +70,13 @@ def _of_completions(given: Mapping[str, Any]) -> list[Place]:
         _place(str(token), value, list(top.items()) if isinstance(top, Mapping) else [])
         for token, value, top in zip(tokens or (), *columns, strict=True)
     ]
+
+
+def _scores(text: str, top: Sequence[tuple[str, float]]) -> tuple[float, ...]:
+    own = dict(top).get(text)
+    if own is None:
+        return ()
+    return own, *of_distribution(np.exp([min(value, 0.0) for _, value in top]))
 
 
 def _place(text: str, value: Any, top: Sequence[tuple[str, Any]]) -> Place:

@@ -88,11 +88,10 @@ class RecalibratedBeliefs(BeliefWrapper):
         tasks = [upstream_name(request.task_name or "") for request in requests]
         new = list(found)
         for task, numbers in rows_by_task(tasks).items():
-            stated = [float(found[i].confidence or 0.0) for i in numbers]
-            beliefs = Predictions.from_confidences(stated, [False] * len(stated))
+            beliefs = _beliefs([found[i] for i in numbers])
             confidences = self.calibrator.transform(beliefs, task).confidence
             for i, confidence in zip(numbers, confidences, strict=True):
-                new[i] = replace(found[i], confidence=float(confidence))
+                new[i] = replace(found[i], confidence=float(confidence), score=None)
         return new
 
     def get_model_info(self) -> dict[str, Any]:
@@ -101,6 +100,15 @@ class RecalibratedBeliefs(BeliefWrapper):
             return super().get_model_info()
         used = {"method": self.calibrator.method, **self._held_out.account()}
         return {**super().get_model_info(), "calibrator": used}
+
+
+def _beliefs(envelopes: Sequence[Envelope]) -> Predictions:
+    """What they state, without verdicts."""
+    unknown = [False] * len(envelopes)
+    scores = [e.score for e in envelopes if e.score is not None]
+    if len(scores) == len(envelopes):
+        return Predictions.from_scores(scores, unknown)
+    return Predictions.from_confidences([float(e.confidence or 0.0) for e in envelopes], unknown)
 
 
 def documents_of(requests: Sequence[Any]) -> list[Document]:

@@ -69,7 +69,7 @@ class Reply(str):
     def as_kept(self) -> dict[str, Any]:
         """As JSON, from which `of_kept` makes it again."""
         told = {"cut": self.cut, "thinking": self.thinking, "thought": self.thought}
-        tokens = [[t.text, [list(pair) for pair in t.top]] for t in self.tokens]
+        tokens = [[t.text, [list(pair) for pair in t.top], list(t.scores)] for t in self.tokens]
         return {"text": str(self), **told, "tokens": tokens}
 
     @classmethod
@@ -83,13 +83,17 @@ class Reply(str):
             return None
         try:
             tokens = [
-                Token(str(text), tuple((str(t), float(p)) for t, p in top))
-                for text, top in kept["tokens"]
+                Token(str(text), tuple((str(t), float(p)) for t, p in top), _floats(*scores))
+                for text, top, *scores in kept["tokens"]  # (older releases kept no scores)
             ]
         except (TypeError, ValueError):
             return None
         told = bool(kept["cut"]), bool(kept["thinking"]), kept["thought"]
         return cls(kept["text"], *told, tokens)
+
+
+def _floats(values: Sequence[Any] = ()) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 class Said(str):

@@ -13,10 +13,17 @@ from lm_eval_calibration.logs.formats.harness.line import (
     Options,
     asks_options,
     options,
+    states_score,
     target_indices,
     verdict,
 )
-from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, STATED, TOLD, Reading
+from lm_eval_calibration.logs.formats.harness.reading import (
+    PAIRS_ONLY,
+    SCORES_ONLY,
+    STATED,
+    TOLD,
+    Reading,
+)
 from lm_eval_calibration.logs.formats.harness.tally import FEW
 from lm_eval_calibration.logs.formats.harness.told import Told
 from lm_eval_calibration.normalisation import NORMALISATIONS
@@ -48,7 +55,8 @@ def last(samples: Sequence[Sample], told: Told, by_key: Sequence[object]) -> lis
     """The readings without an answer key."""
     if not by_key:
         stated = any(isinstance(sample.get(STATED), Mapping) for sample in samples)
-        return [*([Reading(STATED)] if stated else []), Reading(PAIRS_ONLY)]
+        pairs = Reading(SCORES_ONLY if any(map(states_score, samples)) else PAIRS_ONLY)
+        return [*([Reading(STATED)] if stated else []), pairs]
     found = _mostly_found(samples)
     by_verdict = _crossed([BY_VERDICT], _delimiters(found, told)[:1], (), told, False)
     return [*by_verdict, Reading(PAIRS_ONLY)]

@@ -232,18 +232,31 @@ def verdict(sample: Mapping[str, Any], metric: str) -> bool | None:
     return bool(value) if value in (0, 1) else None
 
 
-def pair(sample: Mapping[str, Any], suffix: str = "") -> tuple[float, bool] | None:
-    """The (confidence, correct) pair that a twin logs, plain or by a normalisation, if this line has one."""
+def states_score(sample: Mapping[str, Any]) -> bool:
+    """Whether the model stated a score of any size for its answer, and no probability."""
+    envelope = sample.get("envelopes")
+    return isinstance(envelope, Mapping) and envelope.get("score") is not None
+
+
+def pair(
+    sample: Mapping[str, Any], suffix: str = "", score: bool = False
+) -> tuple[float, bool] | None:
+    """The (confidence, correct) pair that a twin logs, plain or by a normalisation, if this line has one.
+
+    With `score` the first is a score of any size.
+    """
     for name in PAIR_METRICS:
         value = sample.get(name + suffix)
         if isinstance(value, list) and len(value) == 2:
-            return _pair(name, *value)
+            return _pair(name, value[0], value[1], score)
     return None
 
 
-def _pair(name: str, confidence: Any, correct: Any) -> tuple[float, bool]:
+def _pair(name: str, confidence: Any, correct: Any, score: bool) -> tuple[float, bool]:
     known = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
-    if not known or not 0 <= confidence <= 1:
+    if score and not (known and math.isfinite(confidence)):
+        raise BadLineError(f"`{name}` must hold a finite score, got {shown(confidence)}")
+    if not known or not (score or 0 <= confidence <= 1):
         raise BadLineError(
             f"`{name}` must hold a confidence from 0 to 1, got {shown(confidence)}; evaluate again"
         )

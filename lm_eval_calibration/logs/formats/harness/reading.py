@@ -32,7 +32,7 @@ from lm_eval_calibration.logs.formats.harness.told import Told
 from lm_eval_calibration.normalisation import NORMALISATIONS
 from lm_eval_calibration.stated import FLOOR
 
-PAIRS_ONLY = "pairs"
+PAIRS_ONLY, SCORES_ONLY = "pairs", "scores"
 STATED = "stated"
 """Also the field of a line that has them."""
 TOLD = "told"
@@ -77,7 +77,7 @@ class Reading:
 
     Attributes:
         gold: where the right option is found, see `GOLD_READERS`; or `TOLD`, where the results file says; or
-            `PAIRS_ONLY`, where the lines hold a confidence and a verdict only; or `STATED`, where a model
+            `PAIRS_ONLY`, where the lines hold a confidence and a verdict only, `SCORES_ONLY`, a score; or `STATED`, where a model
             stated probabilities of labels.
         delimiter: what stands before each option in its continuation.
         norms: the suffixes of the normalisations whose verdicts (`acc_norm`) the lines say.
@@ -102,8 +102,8 @@ class Reading:
         Raises:
             BadLineError: the line cannot be read so, or contradicts its own verdict.
         """
-        if self.gold == PAIRS_ONLY:
-            return _pair_record(sample)
+        if self.gold in (PAIRS_ONLY, SCORES_ONLY):
+            return _pair_record(sample, self.gold == SCORES_ONLY)
         record = _stated_record(sample) if self.gold == STATED else self._record(sample)
         if record.verdict is not None:
             self._agree("acc", record.verdict, record.scores, record.gold)
@@ -184,9 +184,9 @@ def _per_length(scores: list[float], lengths: list[int]) -> list[float]:
     return [s / n if n else -math.inf for s, n in zip(scores, lengths, strict=True)]
 
 
-def _pair_record(sample: Sample) -> Record:
-    """A document of which a confidence and a verdict were logged, as a single option."""
-    known = None if asks_options(sample) else pair(sample)
+def _pair_record(sample: Sample, score: bool) -> Record:
+    """A document of which a confidence, or a score, and a verdict were logged, as a single option."""
+    known = None if asks_options(sample) else pair(sample, score=score)
     if known is None:
         options(sample)  # says what the responses are instead
         raise BadLineError("neither log-likelihoods of options nor a (confidence, correct) pair")

@@ -27,10 +27,10 @@ from lm_eval_calibration.logs.formats.harness.files import task_name
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Sample, probe, refusal
 from lm_eval_calibration.logs.formats.harness.printed import differences
-from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, Reading
+from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, SCORES_ONLY, Reading
 from lm_eval_calibration.logs.formats.harness.results import results_beside
 from lm_eval_calibration.logs.formats.harness.told import Told, told_of
-from lm_eval_calibration.logs.run import Samples
+from lm_eval_calibration.logs.run import AS_SCORES, Samples
 from lm_eval_calibration.logs.workers import LARGE_BYTES, Submit, workers
 from lm_eval_calibration.normalisation import NORMALISATIONS
 from lm_eval_calibration.predictions import Floats, Ints, Predictions, length_normalised
@@ -230,6 +230,8 @@ def _samples(
 def _warnings(predictions: Predictions) -> tuple[str, ...]:
     """What a reader must know of the beliefs themselves, as a live run says it."""
     options, golds = predictions.options, predictions.golds
+    if predictions.are_scores:
+        return (AS_SCORES,)
     if options is None or golds is None:
         return ()
     starts = starts_of(options.count)[:-1]
@@ -257,6 +259,8 @@ def _predictions(
     """Predictions by the log-likelihoods, and by those of each normalisation that is read."""
     if reading.gold == PAIRS_ONLY:
         return Predictions.from_confidences(chunk.scores, chunk.gold), {}
+    if reading.gold == SCORES_ONLY:
+        return Predictions.from_scores(chunk.scores, chunk.gold), {}
     count = chunk.count.astype(np.intp)
     if count.max() < 2:
         raise OtherTypeError(

@@ -1,0 +1,189 @@
+"""Several beliefs in the same answers, as a run logged them: which of them is to be trusted?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm_eval_calibration.calibrators.crossfit import cross_fit
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs.formats import HARNESS
+from lm_eval_calibration.logs.formats.harness.bad import BadLineError
+from lm_eval_calibration.logs.formats.harness.line import doc_hash, pair
+from lm_eval_calibration.logs.formats.harness.lines import LeftOut, documents, probe
+from lm_eval_calibration.logs.runs import find_runs
+from lm_eval_calibration.metrics.beliefs import NO_PROBABILITIES
+from lm_eval_calibration.metrics.evaluate import Estimate, evaluate
+from lm_eval_calibration.metrics.paired import Difference, compare, holm
+from lm_eval_calibration.predictions import Predictions
+
+RANKING = ("auroc", "prr", "aurc")
+FOLDS = 5
+NO_SCORE = -100.0
+
+
+class TaskBeliefs(NamedTuple):
+    """The beliefs of one task of one run.
+
+    Attributes:
+        run, task: labels.
+        stated: the belief that the run's own metrics are of, where it has a name.
+        beliefs: by name, (N,) each; what an unanswered document lacks is below all.
+        right: (N,) whether its answer is right.
+        documents: (N,) hashes.
+        notes: what a reader must know.
+    """
+
+    run: str
+    task: str
+    beliefs: dict[str, NDArray[np.float64]]
+    right: NDArray[np.bool_]
+    documents: NDArray[np.uint64]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BeliefFigures:
+    """What is said of one belief.
+
+    Attributes:
+        name: of it.
+        estimates: of `RANKING`, and of `ece` after a map that was fitted on other documents.
+        plain: of `ece` as stated; `None` of scores that are no probabilities.
+        difference: in AUROC, this less the best's, paired; `None` of the best itself.
+        p_holm: of that, adjusted for so many tests.
+    """
+
+    name: str
+    estimates: Mapping[str, Estimate]
+    plain: Estimate | None
+    difference: Difference | None
+    p_holm: float
+
+
+def read_beliefs(
+    paths: Sequence[str | Path], filter_name: str | None = None, *, skip_bad: bool = False
+) -> tuple[list[TaskBeliefs], list[str]]:
+    """The beliefs of runs of `--model beliefs`, `likelihood` or `semantic_entropy`.
+
+    Args:
+        paths: as for `read_runs`.
+        filter_name: of tasks with several filters, whose lines are read; the first one's by default.
+        skip_bad: leave out lines that cannot be read.
+
+    Returns:
+        The beliefs; and of which tasks none were logged.
+
+    Raises:
+        InvalidInputError: none at all, or a damaged line.
+    """
+    found: list[TaskBeliefs] = []
+    without: list[str] = []
+    for run in find_runs(paths, formats=[HARNESS]):
+        for task, file in run.files.items():
+            read = _of_file(run.label, task, file.path, filter_name, skip_bad)
+            if read is None:
+                without.append(f"`{task}` of {run.label} logged no beliefs by name")
+            else:
+                found.append(read)
+    if not found:
+        raise InvalidInputError(
+            "No beliefs were logged by name. They come from generation twins, e.g. `lm_eval --tasks "
+            "calib_triviaqa --log_samples`, with --model beliefs, likelihood or semantic_entropy."
+        )
+    return found, without
+
+
+def _of_file(
+    run: str, task: str, path: Path, wanted: str | None, skip_bad: bool
+) -> TaskBeliefs | None:
+    name = probe(path, wanted).filter_name
+    left_out = LeftOut()
+    rows = [row for _, row in documents(path, name, _row, left_out)]
+    left_out.check(path, skip_bad)
+    known = [row for row in rows if row is not None]
+    names = list(dict.fromkeys(n for told, _, _ in known for n in told))
+    if not names:
+        return None
+    lacking = {n: NO_SCORE if n in NO_PROBABILITIES else 0.0 for n in names}
+    beliefs = {
+        n: np.array([told.get(n, lacking[n]) for told, _, _ in known], dtype=np.float64)
+        for n in names
+    }
+    right, hashes = (np.array(column) for column in zip(*(row[1:] for row in known), strict=True))
+    notes = left_out.notes(name)
+    return TaskBeliefs(run, task, beliefs, right.astype(bool), hashes.astype(np.uint64), notes)
+
+
+def _row(sample: Mapping[str, Any]) -> tuple[dict[str, float], bool, int] | None:
+    """Beliefs of a line, whether its answer is right, and its document."""
+    envelope = sample.get("envelopes")
+    told = envelope.get("told") if isinstance(envelope, Mapping) else None
+    if not isinstance(envelope, Mapping) or not isinstance(told, Mapping):
+        return None
+    judged = pair(sample, score=True)
+    if judged is None:
+        raise BadLineError(
+            "no verdict: the task's metric scores answers between 0 and 1, or was left out"
+        )
+    if not envelope.get("answered", True):
+        return {}, judged[1], doc_hash(sample)
+    return {str(name): float(value) for name, value in told.items()}, judged[1], doc_hash(sample)
+
+
+def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigures]:
+    """Everything that is said of a task's beliefs, the best first.
+
+    Args:
+        found: of a task.
+        method: of the map that makes probabilities: `isotonic` or `platt`.
+        replicates: of the bootstrap.
+
+    Raises:
+        InvalidInputError: all answers are right, or all wrong.
+    """
+    if len(np.unique(found.right)) < 2:
+        all_are = "right" if found.right[0] else "wrong"
+        raise InvalidInputError(
+            f"`{found.task}` of {found.run}: all {len(found.right)} answers are {all_are}, so no belief can "
+            "tell them apart."
+        )
+    made = {name: _predictions(found, name) for name in found.beliefs}
+    ranked = {name: evaluate(p, list(RANKING), replicates=replicates) for name, p in made.items()}
+    order = sorted(made, key=lambda name: -ranked[name]["auroc"].value)
+    best = order[0]
+    apart = {
+        name: compare(made[best], made[name], ["auroc"], replicates=replicates)["auroc"]
+        for name in order[1:]
+    }
+    adjusted = dict(zip(apart, holm([d.p_value for d in apart.values()]), strict=True))
+    fold = _folds(found.documents)
+    result = []
+    for name in order:
+        mapped = cross_fit(method, {"": made[name]}, {"": fold})[""]
+        ece = evaluate(mapped, ["ece"], replicates=replicates)["ece"]
+        plain = None
+        if not made[name].are_scores:
+            plain = evaluate(made[name], ["ece"], replicates=replicates)["ece"]
+        estimates = {**ranked[name], "ece": ece}
+        p = float(adjusted.get(name, np.nan))
+        result.append(BeliefFigures(name, estimates, plain, apart.get(name), p))
+    return result
+
+
+def _predictions(found: TaskBeliefs, name: str) -> Predictions:
+    values = found.beliefs[name]
+    if name in NO_PROBABILITIES:
+        return Predictions.from_scores(values, found.right)
+    return Predictions.from_confidences(np.clip(values, 0.0, 1.0), found.right)
+
+
+def _folds(hashes: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """(N,) by rank of the documents' hashes, so that copies stay together."""
+    _, number = np.unique(hashes, return_inverse=True)
+    return np.asarray(number % FOLDS, dtype=np.intp)

@@ -1,0 +1,226 @@
+"""Which of a model's answers to a question say the same: by embeddings, by entailment, or as a model judges."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+from typing import Any, Protocol
+
+import numpy as np
+
+from lm_eval_calibration.errors import MissingExtraError, invalid
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.metrics.agreement import components
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
+from lm_eval_calibration.verbal.thinking import spoken
+
+log = logger(f"lm_eval.{__name__}")
+
+FILTER, EMBEDDINGS, NLI, MODEL = "filter", "embeddings", "nli", "model"
+JUDGES = (FILTER, EMBEDDINGS, NLI, MODEL)
+ENTAILMENT = "cross-encoder/nli-deberta-v3-small"
+THRESHOLD = 0.9
+REPLY = 8
+SAME = """\
+Question: {{ question }}
+
+Possible answer 1: {{ first }}
+
+Possible answer 2: {{ second }}
+
+Do both answers say the same? Reply with yes or no, and nothing else."""
+
+
+class Asked:
+    """A question with its answers; equal ones, but for case and white space, are one.
+
+    Args:
+        request: of the task.
+        question: its text.
+        texts: answers.
+    """
+
+    def __init__(self, request: Any, question: str, texts: Sequence[str]) -> None:
+        self.request, self.question = request, question
+        plain = [" ".join(text.split()).casefold() for text in texts]
+        first = {key: texts[plain.index(key)].strip() for key in dict.fromkeys(plain)}
+        self.texts = list(first.values())
+        self._place = [list(first).index(key) for key in plain]
+
+    def clusters(self, same: Any) -> tuple[int, ...]:
+        """Of every answer, by which of the different ones say the same: (K, K) truth values."""
+        joined = components(same)
+        numbers = [joined[place] for place in self._place]
+        order = {number: i for i, number in enumerate(dict.fromkeys(numbers))}
+        return tuple(order[number] for number in numbers)
+
+
+class Judge(Protocol):
+    """Says which of the answers to each question say the same."""
+
+    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+        """(K, K) truth values of each question's K different answers."""
+
+
+class ByEmbeddings:
+    """Answers whose embeddings have a cosine of at least `threshold`.
+
+    Args:
+        encoder: of sentence-transformers or transformers.
+        threshold: from -1 to 1.
+        device: of the encoder.
+    """
+
+    def __init__(self, encoder: str, threshold: float, device: str | None = None) -> None:
+        from lm_eval_calibration.fractal.encoders import Encoder
+
+        self._encoder, self._threshold = Encoder(encoder, device=device), threshold
+
+    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+        """By the cosine of "question answer"."""
+        texts = [f"{q.question}\n{text}" for q in questions for text in q.texts]
+        vectors = np.asarray(self._encoder.encode(texts), dtype=np.float64)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        for part in _parts(vectors, questions):
+            yield part @ part.T >= self._threshold
+
+
+class ByEntailment:
+    """Answers that entail each other, both ways, as a cross-encoder for natural language inference has it.
+
+    Args:
+        name: of the model, on the hub or in a folder.
+        device: of it.
+    """
+
+    def __init__(self, name: str = ENTAILMENT, device: str | None = None) -> None:
+        self._name, self._device = name, device
+        self._known: dict[tuple[str, str], bool] = {}
+        self._model: Any = None
+
+    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+        """Each pair of different answers is asked once, in either order."""
+        pairs = [
+            (f"{q.question} {a}", f"{q.question} {b}")
+            for q in questions
+            for a, b in permutations(q.texts, 2)
+        ]
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
+        log.info("semantic entropy: %d entailments (%d known).", len(pairs), len(pairs) - len(new))
+        if new:
+            self._known |= dict(zip(new, self._entails(new), strict=True))
+        rest = iter([self._known[pair] for pair in pairs])
+        for q in questions:
+            entails = np.eye(len(q.texts), dtype=bool)
+            for i, j in permutations(range(len(q.texts)), 2):
+                entails[i, j] = next(rest)
+            yield entails & entails.T
+
+    def _entails(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        if self._model is None:
+            self._model = _cross_encoder(self._name, self._device)
+        labels = self._model.config.id2label
+        entailment = next(
+            (
+                i
+                for i, n in labels.items()
+                if "entail" in str(n).lower() and "not" not in str(n).lower()
+            ),
+            None,
+        )
+        if entailment is None:
+            raise invalid(
+                "nli",
+                "a model with a label `entailment`",
+                f"`{self._name}` ({', '.join(map(str, labels.values()))})",
+            )
+        found = self._model.predict(list(pairs), batch_size=64, show_progress_bar=False)
+        return [bool(row == int(entailment)) for row in np.asarray(found).argmax(axis=1)]
+
+
+class ByModel:
+    """Answers of which the wrapper's own base says that they say the same.
+
+    Args:
+        wrapper: whose base is asked.
+    """
+
+    def __init__(self, wrapper: BeliefWrapper) -> None:
+        self._wrapper = wrapper
+
+    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+        """Each pair of different answers is asked once."""
+        pairs = [(q, i, j) for q in questions for i, j in combinations(range(len(q.texts)), 2)]
+        log.info("semantic entropy: %d pairs of answers are judged.", len(pairs))
+        asked = [
+            Question(
+                self._wrapper.prompt(q.request, template=SAME, first=q.texts[i], second=q.texts[j]),
+                q.request,
+                REPLY,
+            )
+            for q, i, j in pairs
+        ]
+        said = (
+            self._wrapper.ask(asked, "asking which answers say the same", tolerant=True)
+            if asked
+            else []
+        )
+        words = [_yes(text) for (text,) in said]
+        unread = sum(word is None for word in words)
+        if unread:
+            log.warning(
+                "%d of %d replies are neither yes nor no; they are taken for no.",
+                unread,
+                len(words),
+            )
+        rest = iter(words)
+        for q in questions:
+            same = np.eye(len(q.texts), dtype=bool)
+            for i, j in combinations(range(len(q.texts)), 2):
+                same[i, j] = bool(next(rest))
+            yield same | same.T
+
+
+def clusters(judge: Judge, questions: Sequence[Asked]) -> list[tuple[int, ...]]:
+    """Of each question's answers the numbers of their clusters."""
+    return [q.clusters(same) for q, same in zip(questions, judge.same(questions), strict=True)]
+
+
+def _parts(rows: Any, questions: Sequence[Asked]) -> Iterator[Any]:
+    start = 0
+    for q in questions:
+        yield rows[start : start + len(q.texts)]
+        start += len(q.texts)
+
+
+def _yes(reply: str) -> bool | None:
+    """What a reply begins with."""
+    found = re.match(r"\W*(yes|no)\b", spoken(str(reply)).text, re.IGNORECASE)
+    return None if found is None else found.group(1).lower() == "yes"
+
+
+def _cross_encoder(name: str, device: str | None) -> Any:
+    try:
+        from sentence_transformers import CrossEncoder
+    except ImportError:
+        raise MissingExtraError(
+            "Entailment is judged by sentence-transformers: pip install 'lm-eval-calibration[fractal]'."
+        ) from None
+    try:
+        return CrossEncoder(name, device=device, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise invalid(
+            "nli",
+            "a cross-encoder for natural language inference, on the hub or in a folder",
+            f"`{name}` ({type(error).__name__}: {str(error)[:200]})",
+            "Without one: judge=embeddings, judge=model or judge=filter.",
+        ) from error
+
+
+def check_judge(judge: str, threshold: float) -> None:
+    """Raise an InvalidInputError for what cannot be."""
+    if judge not in JUDGES:
+        raise invalid("judge", ", ".join(JUDGES), f"`{judge}`")
+    if not -1 <= threshold <= 1:
+        raise invalid("threshold", "a cosine, from -1 to 1", threshold)

@@ -1,0 +1,175 @@
+"""How likely a base found the tokens of its answers: as it tells with them, or by reading them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.requests import LOGLIKELIHOOD
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.metrics.token_scores import TokenScores
+from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
+from lm_eval_calibration.models.shared.likeliest import ASKED
+from lm_eval_calibration.models.shared.phases import asked
+from lm_eval_calibration.models.shared.reply import Said
+from lm_eval_calibration.verbal.letters import Token
+
+log = logger(f"lm_eval.{__name__}")
+
+Read = TokenScores | None
+"""Of an answer; `None` where it has no tokens, or nothing was told of them."""
+
+
+class TokenReader:
+    """Reads the token scores of a wrapper's base.
+
+    An OpenAI-compatible server tells them with the answer; of a transformers model they are read in one
+    more pass over prompt and answer; of what else has log-likelihoods there is the sum over the
+    answer's tokens alone, shared among them evenly.
+
+    Args:
+        wrapper: whose base is asked.
+
+    Raises:
+        InvalidInputError: the base has no log-probabilities of any kind.
+    """
+
+    def __init__(self, wrapper: BeliefWrapper) -> None:
+        self._wrapper, self._base = wrapper, wrapper.base
+        self._told = bool(getattr(self._base, "tells_tokens", False))
+        self._model = all(hasattr(self._base, name) for name in ("_model_call", "_encode_pair"))
+
+    def request(self, request: Any) -> Any:
+        """A generation request, as it is to be asked for its answer to be read."""
+        if not self._told:
+            return request
+        context, settings, *rest = request.args
+        return asked("generate_until", (context, {**settings, ASKED: True}, *rest), request)
+
+    def read(self, requests: Sequence[Any], pools: Sequence[Sequence[str]]) -> list[list[Read]]:
+        """The token scores of each request's answers.
+
+        Args:
+            requests: what was asked.
+            pools: answers to each, as `Phases` has them.
+        """
+        pairs = [(r, text) for r, pool in zip(requests, pools, strict=True) for text in pool]
+        if self._told:
+            found = [told_with(text) for _, text in pairs]
+            if pairs and not any(found):
+                raise InvalidInputError(
+                    f"`{self._wrapper.source}` needs log-probabilities of an answer's tokens, and the server "
+                    "gives none with its answers. `self_consistency` and `verbalized` need none."
+                )
+        elif self._model:
+            found = [self._pass(str(r.args[0]), text) for r, text in pairs]
+        else:
+            found = self._by_loglikelihood(pairs)
+        rest = iter(found)
+        return [[next(rest) for _ in pool] for pool in pools]
+
+    def _pass(self, context: str, answer: str) -> Read:
+        """One pass of a transformers model over prompt and answer."""
+        before, text = _parts(answer)
+        if not text.strip():
+            return None
+        base = self._base
+        prompt, tokens = base._encode_pair(context + before, text)
+        if not tokens:
+            return None
+        logits = self._logits(prompt or [base.prefix_token_id], tokens)
+        logs = torch.log_softmax(logits.float(), dim=-1)
+        said = torch.tensor(tokens[-len(logs) :], device=logs.device)[:, None]
+        best = logs.topk(2, dim=-1).values.exp()
+        entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
+        columns = (logs.gather(1, said)[:, 0], best[:, 0] - best[:, 1], entropy)
+        return TokenScores(*(column.double().cpu().numpy() for column in columns))
+
+    def _logits(self, prompt: list[int], tokens: list[int]) -> torch.Tensor:
+        """(T, V) at the places that say `tokens`."""
+        base = self._base
+        if base.backend == "causal":
+            kept = (prompt + tokens)[-(base.max_length + 1) :]
+            inputs = torch.tensor([kept[:-1]], device=base.device)
+            found: torch.Tensor = base._model_call(inputs)[0, -len(tokens) :]
+            return found
+        inputs = torch.tensor([prompt[-base.max_length :]], device=base.device)
+        labels = torch.tensor([tokens[: base.max_length]], device=base.device)
+        whole = torch.ones_like(inputs)
+        found = base._model_call(inputs, attn_mask=whole, labels=labels)[0, : labels.shape[1]]
+        return found
+
+    def _by_loglikelihood(self, pairs: Sequence[tuple[Any, str]]) -> list[Read]:
+        """By the log-likelihood of the whole answer."""
+        parts = [_parts(answer) for _, answer in pairs]
+        spoken = [i for i, (_, text) in enumerate(parts) if text.strip()]
+        asked_for = []
+        for i in spoken:
+            request, (before, text) = pairs[i][0], parts[i]
+            pair = (str(request.args[0]) + before, text)
+            asked_for.append(asked(LOGLIKELIHOOD, pair, request))
+        try:
+            values = self._wrapper.phases.loglikelihood(asked_for, "how likely the answers are")
+        except NotImplementedError:
+            raise InvalidInputError(
+                f"`{self._wrapper.source}` needs a base with log-probabilities, and this one has none. "
+                "`self_consistency` and `verbalized` need none."
+            ) from None
+        found: list[Read] = [None] * len(pairs)
+        for i, (value, _) in zip(spoken, values, strict=True):
+            count = max(self._count(parts[i][1]), 1)
+            found[i] = TokenScores(np.full(count, value / count))
+        return found
+
+    def _count(self, text: str) -> int:
+        encode = getattr(self._base, "tok_encode", None)
+        try:
+            return len(encode(text)) if encode is not None else len(text.split())
+        except NotImplementedError:
+            return len(text.split())
+
+
+def told_with(answer: str) -> Read:
+    """The scores of the tokens that an answer, without its thinking, consists of."""
+    if not isinstance(answer, Said) or not answer.strip():
+        return None
+    scores = np.array([t.scores for t in of_answer(answer.tokens, answer) if t.scores])
+    if not scores.size:
+        return None
+    values, gaps, entropies = scores.T
+    alone = bool(np.isnan(gaps).all())  # (a server that tells of the tokens that were said alone)
+    return TokenScores(values, None if alone else gaps, None if alone else entropies)
+
+
+def of_answer(tokens: Sequence[Token], answer: str) -> Sequence[Token]:
+    """The tokens in which an answer stands; all of them where it cannot be found.
+
+    >>> words = [Token(each) for each in ("<think>", "42", "</think>", "It", " is", " 42", "<|end|>")]
+    >>> [t.text for t in of_answer(words, "It is 42")]
+    ['It', ' is', ' 42']
+    """
+    text, words = "".join(token.text for token in tokens), answer.strip()
+    begin = text.rfind(words)
+    if begin < 0:
+        return tokens
+    ends = np.cumsum([len(token.text) for token in tokens])
+    return [
+        token
+        for token, end in zip(tokens, ends, strict=True)
+        if token.text and end > begin and end - len(token.text) < begin + len(words)
+    ]
+
+
+def _parts(answer: str) -> tuple[str, str]:
+    """What stands before an answer in its reply (thinking), and the answer."""
+    reply = str(answer.reply) if isinstance(answer, Said) else str(answer)
+    place = reply.rfind(answer.strip())
+    if place <= 0:
+        return "", str(answer)
+    before = reply[:place]
+    kept = before.rstrip(" ")  # (spaces go with the word that follows, as they are tokenized)
+    return kept, before[len(kept) :] + answer.strip()

@@ -1,0 +1,306 @@
+"""`--model likelihood`, `semantic_entropy` and `beliefs`: what they state of the same answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import scripted_base
+from command import run
+from lm_eval import simple_evaluate
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+from logged_lines import save_run
+from requesting import requested
+
+from lm_eval_calibration.calibrators import Training, fit
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.metrics.agreement import agreement
+from lm_eval_calibration.models.beliefs import BeliefsLM
+from lm_eval_calibration.models.likelihood import LikelihoodLM
+from lm_eval_calibration.models.semantic_entropy import SemanticEntropyLM
+from lm_eval_calibration.models.shared import saying_the_same
+from lm_eval_calibration.models.shared.likeliest import likeliest
+from lm_eval_calibration.models.shared.reply import Reply, Said
+from lm_eval_calibration.models.shared.saying_the_same import Asked, ByEntailment
+from lm_eval_calibration.models.shared.token_reading import told_with
+from lm_eval_calibration.predictions import Predictions
+
+TASK = "calib_toy_generate"
+
+
+def settings(model: Path) -> dict[str, Any]:
+    return {"pretrained": str(model), "device": "cpu", "dtype": "float32", "batch_size": 4}
+
+
+def evaluate(lm: Any, tasks: Any, limit: int = 12) -> dict[str, Any]:
+    return dict(
+        simple_evaluate(model=lm, tasks=[TASK], task_manager=tasks, limit=limit, bootstrap_iters=50)
+    )
+
+
+def envelopes(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return [sample["envelopes"] for sample in results["samples"][TASK]]
+
+
+@pytest.mark.parametrize("base", ["hf", "hf-fast"])
+def test_likelihoods_are_those_of_the_model(base: str, tiny_model: Path, tasks: Any) -> None:
+    results = evaluate(LikelihoodLM(base=base, **settings(tiny_model)), tasks, limit=3)
+    lm = HFLM(**settings(tiny_model))
+    for sample in results["samples"][TASK]:
+        (text,) = (json.loads(sample["resps"][0][0])["answer"],)
+        prompt = sample["arguments"][0][0]
+        ((total, _),) = lm.loglikelihood(
+            [requested("loglikelihood", (prompt, text), 0)], disable_tqdm=True
+        )
+        count = len(lm._encode_pair(prompt, text)[1])
+        told = sample["envelopes"]["told"]
+        assert sample["envelopes"]["confidence"] == told["sequence"]
+        assert math.log(told["sequence"]) == pytest.approx(total, rel=1e-4)
+        assert math.log(told["normalised"]) == pytest.approx(total / count, rel=1e-4)
+        assert told["least"] <= told["normalised"] and 0 <= told["margin"] <= 1 > told["entropy"]
+
+
+def test_an_encoder_decoder_model_too(tiny_t5: Path, tasks: Any) -> None:
+    results = evaluate(LikelihoodLM(base="hf", score="least", **settings(tiny_t5)), tasks, limit=3)
+    lm = HFLM(**settings(tiny_t5))
+    for sample in results["samples"][TASK]:
+        text = json.loads(sample["resps"][0][0])["answer"]
+        if not text.strip():
+            continue
+        pair = (sample["arguments"][0][0], text)
+        ((total, _),) = lm.loglikelihood([requested("loglikelihood", pair, 0)], disable_tqdm=True)
+        told = sample["envelopes"]["told"]
+        assert math.log(told["sequence"]) == pytest.approx(total, rel=1e-3)
+
+
+def test_a_score_ranks_and_is_no_probability(tiny_model: Path, tasks: Any, tmp_path: Path) -> None:
+    lm = LikelihoodLM(base="hf", score="entropy", **settings(tiny_model))
+    results = evaluate(lm, tasks)
+    row = results["results"][TASK]
+    assert {"auroc,none", "aurc,none", "prr,none"} <= set(row) and "ece,none" not in row
+    assert all(
+        e["confidence"] is None and e["score"] == e["told"]["entropy"] for e in envelopes(results)
+    )
+
+
+def test_a_map_makes_a_probability_of_a_score(tiny_model: Path, tasks: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = Predictions.from_scores(rng.normal(size=200), rng.random(200) < 0.4)
+    fit("platt", scores, Training()).save_pretrained(tmp_path / "map")
+    options = {"score": "entropy", "calibrator": str(tmp_path / "map"), **settings(tiny_model)}
+    results = evaluate(LikelihoodLM(base="hf", **options), tasks)
+    assert "ece,none" in results["results"][TASK]
+    assert all(0 <= e["confidence"] <= 1 and e["score"] is None for e in envelopes(results))
+
+
+def test_a_base_that_has_the_sum_alone(tasks: Any) -> None:
+    told = [e["told"] for e in envelopes(evaluate(LikelihoodLM(base="scripted"), tasks))]
+    assert all(t.keys() == {"sequence", "normalised", "least"} for t in told)
+    assert all(t["normalised"] == pytest.approx(t["least"]) for t in told)
+
+
+@pytest.mark.parametrize(
+    ("lm", "why"),
+    [
+        (lambda: LikelihoodLM(base="scripted", score="luck"), "`score` must be sequence, normalised"),
+        (lambda: LikelihoodLM(base="scripted", score="margin"), "one that this base allows"),
+        (lambda: LikelihoodLM(base="scripted-api"), "needs a base with log-probabilities"),
+        (lambda: SemanticEntropyLM(base="scripted", judge="me"), "`judge` must be filter, embeddings"),
+        (lambda: SemanticEntropyLM(base="scripted", score="p"), "`score` must be cluster_mass"),
+        (lambda: SemanticEntropyLM(base="scripted", candidates=0), "`candidates` must be"),
+        (lambda: SemanticEntropyLM(base="scripted", judge="model", threshold=2), "`threshold` must"),
+        (lambda: BeliefsLM(base="scripted", beliefs="luck"), "`beliefs` must be consistency, like"),
+        (lambda: BeliefsLM(base="scripted", beliefs="p_true", states="margin"), "`states` must be"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(lm: Callable[[], Any], why: str, tasks: Any) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        evaluate(lm(), tasks)
+
+
+def test_a_calibrator_of_what_the_task_finds_out_is_refused(tmp_path: Path) -> None:
+    beliefs = Predictions.from_confidences([0.2, 0.9] * 20, [0, 1] * 20)
+    fit("platt", beliefs, Training()).save_pretrained(tmp_path / "map")
+    with pytest.raises(InvalidInputError, match="lm-calib score RUN --calibrator"):
+        SemanticEntropyLM(base="scripted", calibrator=str(tmp_path / "map"))
+
+
+def test_clusters_by_the_task_s_filter(tasks: Any) -> None:
+    results = evaluate(SemanticEntropyLM(base="scripted", candidates=5, weights=True), tasks)
+    for sample in results["samples"][TASK]:
+        e, answer = sample["envelopes"], str(sample["filtered_resps"][0])
+        share = e["filtered"].count(answer) / 5
+        assert e["confidence"] == e["told"]["cluster_mass"] == e["told"]["consistency"] == share
+        counts = np.unique(e["filtered"], return_counts=True)[1] / 5
+        entropy = float((counts * np.log(counts)).sum())
+        assert e["told"]["discrete_semantic_entropy"] == pytest.approx(entropy)
+        assert e["told"]["semantic_entropy"] <= 0 and 0 <= e["told"]["weighted_mass"] <= 1
+    row = results["results"][TASK]
+    assert {"ece,none", "gen,none", "majority,none"} <= set(row)
+
+
+@register_model("judging")
+class Judging(scripted_base.Scripted):
+    """Says that answers are the same whose last words are."""
+
+    def reply(self, prompt: str) -> str:
+        if "say the same" not in prompt:
+            return super().reply(prompt)
+        lines = [line for line in prompt.splitlines() if line.startswith("Possible answer")]
+        first, second = (line.split(":")[1].split()[-1] for line in lines)
+        return "Yes." if first == second else "No, they differ."
+
+
+def test_the_model_itself_may_judge(tasks: Any) -> None:
+    lm = SemanticEntropyLM(base="judging", candidates=4, judge="model")
+    for e in envelopes(evaluate(lm, tasks)):
+        assert len(e["clusters"]) == 5
+        assert e["confidence"] == agreement(e["clusters"])["cluster_mass"]
+        last = [text.split()[-1] for text in e["filtered"]]
+        assert len(set(e["clusters"][1:])) == len(set(last))
+
+
+def test_replies_that_say_neither_are_counted(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="lm_eval"):
+        evaluate(SemanticEntropyLM(base="scripted", candidates=4, judge="model"), tasks)
+    assert "are neither yes nor no; they are taken for no" in caplog.text
+
+
+def test_embeddings_judge(toy_encoder: Any, tasks: Any) -> None:
+    """The toy encoder sees whether a text says `wrong`."""
+    lm = SemanticEntropyLM(base="scripted", candidates=4, judge="embeddings", encoder="toy")
+    assert {e["confidence"] for e in envelopes(evaluate(lm, tasks))} <= {0.25 * n for n in range(5)}
+
+
+class Entailing:
+    """A cross-encoder by which shorter texts follow from longer ones that begin with them."""
+
+    config = type("C", (), {"id2label": {0: "contradiction", 1: "entailment", 2: "neutral"}})
+    asked: ClassVar[list[tuple[str, str]]] = []
+
+    def predict(self, pairs: Any, **_: Any) -> Any:
+        self.asked += pairs
+        return np.eye(3)[[1 if a.startswith(b) else 2 for a, b in pairs]]
+
+
+def test_entailment_must_hold_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saying_the_same, "_cross_encoder", lambda name, device: Entailing())
+    Entailing.asked.clear()
+    judge = ByEntailment("any")
+    questions = [Asked(None, "Why?", ["because", "Because ", "because so", "no"])]
+    assert saying_the_same.clusters(judge, questions) == [(0, 0, 1, 2)]
+    assert len(Entailing.asked) == 6  # n (n - 1) of three that differ
+    saying_the_same.clusters(judge, questions)
+    assert len(Entailing.asked) == 6  # known
+
+
+def test_a_judge_without_entailment(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(Entailing):
+        config = type("C", (), {"id2label": {0: "positive", 1: "not_entailment"}})
+
+    monkeypatch.setattr(saying_the_same, "_cross_encoder", lambda name, device: Other())
+    with pytest.raises(InvalidInputError, match="a model with a label `entailment`, got `any`"):
+        saying_the_same.clusters(ByEntailment("any"), [Asked(None, "Why?", ["a", "b"])])
+    monkeypatch.undo()
+    with pytest.raises(InvalidInputError, match="judge=embeddings"):
+        saying_the_same.clusters(ByEntailment("/nowhere/x"), [Asked(None, "Why?", ["a", "b"])])
+
+
+@pytest.fixture(scope="module")
+def several(tasks: Any) -> dict[str, Any]:
+    every = "consistency+likelihood+semantic_entropy+p_true+verbalized"
+    return evaluate(BeliefsLM(base="scripted", candidates=4, beliefs=every), tasks, limit=40)
+
+
+def test_one_pool_has_every_belief(several: dict[str, Any]) -> None:
+    names = {"consistency", "sequence", "normalised", "least", "cluster_mass", "p_true", "verbalized",
+             "discrete_semantic_entropy", "semantic_entropy", "weighted_mass", "sequence_semantic_entropy"}  # fmt: skip
+    for e in envelopes(several):
+        assert set(e["told"]) == names
+        assert e["confidence"] == e["told"]["consistency"] == e["told"]["cluster_mass"]
+        assert e["told"]["verbalized"] in (0.85, 0.15)
+
+
+def test_they_are_compared_by_one_command(several: dict[str, Any], tmp_path: Path) -> None:
+    folder = save_run(tmp_path, several)
+    printed = run("beliefs", folder, "--replicates", 50).output
+    assert "40 answers" in printed and "p_true" in printed and "less the best's" in printed
+    told = json.loads(run("beliefs", folder, "--replicates", 50, "--json").output)["beliefs"][0]
+    by = told["beliefs"]
+    assert by["p_true"]["auroc"] == 1.0 and by["verbalized"]["auroc"] == 1.0  # (they know)
+    assert by["semantic_entropy"]["ece"] is None and by["semantic_entropy"]["ece_mapped"] >= 0
+    assert by["consistency"]["auroc_difference"] <= 0 and by["consistency"]["p_value"] <= 1
+    for how in ("--csv", "--markdown"):
+        assert "sequence_semantic_entropy" in run("beliefs", folder, "--replicates", 50, how).output
+
+
+def test_runs_without_beliefs_by_name(generated_folder: Path) -> None:
+    with pytest.raises(InvalidInputError, match="No beliefs were logged by name"):
+        run("beliefs", generated_folder)
+    with pytest.raises(InvalidInputError, match="`--map` must be isotonic or platt"):
+        run("beliefs", generated_folder, "--map", "beta")
+
+
+def test_a_logged_score_is_scored_as_one(tasks: Any, tmp_path: Path) -> None:
+    lm = SemanticEntropyLM(base="scripted", candidates=4, score="discrete_semantic_entropy")
+    results = evaluate(lm, tasks, limit=40)
+    printed = run("score", save_run(tmp_path, results)).output
+    assert "auroc" in printed and "prr" in printed and "ece" not in printed
+    live = results["results"][TASK]["auroc,none"]
+    assert f"{live:.4f}" in printed
+    assert "no probabilities" in " ".join(run("score", tmp_path).stderr.split())
+
+
+PLACES = [("I", -0.1), (" think", -0.2), (" 4", -0.5), ("2", -0.25), ("<|end|>", -0.01)]
+
+
+def of_chat() -> dict[str, Any]:
+    content = [
+        {"token": t, "logprob": p, "top_logprobs": [{"token": t, "logprob": p}, {"token": "x", "logprob": -3.0}]}
+        for t, p in PLACES
+    ]  # fmt: skip
+    return {"message": {"content": "I think 42"}, "logprobs": {"content": content}}
+
+
+def of_completions() -> dict[str, Any]:
+    return {
+        "text": "I think 42",
+        "logprobs": {
+            "tokens": [t for t, _ in PLACES],
+            "token_logprobs": [p for _, p in PLACES],
+            "top_logprobs": [{t: p, "x": -3.0} for t, p in PLACES],
+        },
+    }
+
+
+@pytest.mark.parametrize("choice", [of_chat(), of_completions()])
+def test_tokens_that_a_server_tells(choice: dict[str, Any]) -> None:
+    tokens = likeliest(choice)
+    reply = Reply("I think 42", tokens=tokens)
+    assert Reply.of_kept(json.loads(json.dumps(reply.as_kept()))).tokens == tokens
+    found = told_with(Said(reply))
+    assert found is not None
+    assert found.log_probability.tolist() == [-0.1, -0.2, -0.5, -0.25]  # (without the end)
+    assert found.margin is not None and found.entropy is not None
+    assert found.margin[0] == pytest.approx(math.exp(-0.1) - math.exp(-3.0))
+
+
+def test_what_was_thought_is_no_part_of_the_answer() -> None:
+    places = [("<think>", -1.0), ("42", -1.0), ("</think>", -1.0), ("42", -0.5)]
+    content = [{"token": t, "logprob": p, "top_logprobs": []} for t, p in places]
+    reply = Reply("<think>42</think>42", tokens=likeliest({"logprobs": {"content": content}}))
+    found = told_with(Said(reply))
+    assert found is not None and found.log_probability.tolist() == [-0.5] and found.margin is None
+
+
+def test_tokens_of_older_caches_have_no_scores() -> None:
+    kept = {"text": "x", "cut": False, "thinking": False, "thought": "", "tokens": [["x", []]]}
+    assert Reply.of_kept(kept).tokens[0].scores == ()
+    assert told_with(Said(Reply.of_kept(kept))) is None
