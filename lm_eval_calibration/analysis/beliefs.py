@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.calibrators.crossfit import cross_fit
+from lm_eval_calibration.calibrators.crossfit import cross_fit, folds_of
+from lm_eval_calibration.envelope import NO_SCORE
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
@@ -23,8 +24,6 @@ from lm_eval_calibration.metrics.paired import Difference, compare, holm
 from lm_eval_calibration.predictions import Predictions
 
 RANKING = ("auroc", "prr", "aurc")
-FOLDS = 5
-NO_SCORE = -100.0
 
 
 class TaskBeliefs(NamedTuple):
@@ -162,7 +161,7 @@ def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigu
         for name in order[1:]
     }
     adjusted = dict(zip(apart, holm([d.p_value for d in apart.values()]), strict=True))
-    fold = _folds(found.documents)
+    fold = folds_of(found.documents, len(found.right))
     result = []
     for name in order:
         mapped = cross_fit(method, {"": made[name]}, {"": fold})[""]
@@ -181,9 +180,3 @@ def _predictions(found: TaskBeliefs, name: str) -> Predictions:
     if name in NO_PROBABILITIES:
         return Predictions.from_scores(values, found.right)
     return Predictions.from_confidences(np.clip(values, 0.0, 1.0), found.right)
-
-
-def _folds(hashes: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """(N,) by rank of the documents' hashes, so that copies stay together."""
-    _, number = np.unique(hashes, return_inverse=True)
-    return np.asarray(number % FOLDS, dtype=np.intp)

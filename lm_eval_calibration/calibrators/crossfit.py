@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators.artifact import Training
 from lm_eval_calibration.calibrators.calibrator import Calibrator, fit
 from lm_eval_calibration.predictions import Ints, Predictions
+
+FOLDS = 5
 
 
 def cross_fit(
@@ -40,6 +43,20 @@ def cross_fit(
         task: Predictions.concatenate(parts).take(np.argsort(np.concatenate(places[task])))
         for task, parts in mapped.items()
     }
+
+
+def folds_of(hashes: NDArray[np.uint64], count: int, folds: int = FOLDS) -> Ints:
+    """(N,) fold of each document: by rank of its hash, so that folds are equally large and copies stay together.
+
+    Args:
+        hashes: (N,) of documents; empty where they are not known.
+        count: N.
+        folds: how many.
+    """
+    if not len(hashes):
+        return np.arange(count) % folds
+    _, number = np.unique(hashes, return_inverse=True)
+    return np.asarray(number % folds, dtype=np.intp)
 
 
 def fit_all(

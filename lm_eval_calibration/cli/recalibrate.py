@@ -1,4 +1,4 @@
-"""`--calibrator`: logged beliefs as a fitted calibrator would have had them."""
+"""`--calibrator`, `--cross_fit`: logged beliefs as a fitted calibrator would have had them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.crossfit import FOLDS, cross_fit, folds_of
 from lm_eval_calibration.calibrators.held_out import AS_OPTIONS, HeldOut
+from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
 from lm_eval_calibration.logs.run import AS_SCORES, Samples
@@ -25,6 +27,33 @@ def recalibrated(runs: Sequence[Run], folder: str, allow_other: bool = False) ->
     """
     calibrator = Calibrator.from_pretrained(folder)
     return [_run(run, calibrator, folder, allow_other) for run in runs]
+
+
+def cross_fitted(runs: Sequence[Run], method: str) -> list[Run]:
+    """The runs with every task's beliefs mapped crosswise: each fifth by what was fitted on the others.
+
+    Raises:
+        InvalidInputError: no such method, or one that does not apply; too few documents.
+    """
+    return [
+        replace(run, samples={name: _crossed(s, method) for name, s in run.samples.items()})
+        for run in runs
+    ]
+
+
+def _crossed(samples: Samples, method: str) -> Samples:
+    if len(samples) < FOLDS:
+        raise invalid(
+            "--cross_fit", f"of at least {FOLDS} documents", f"{len(samples)} of `{samples.task}`"
+        )
+    fold = folds_of(samples.doc_hash, len(samples))
+    predictions = cross_fit(method, {"": samples.predictions}, {"": fold})[""]
+    note = (
+        f"its beliefs are mapped crosswise: each fifth of its {len(samples):,} documents by {method}, fitted on "
+        "the other four"
+    )
+    notes = (*(text for text in samples.notes if text != AS_SCORES), note)
+    return replace(samples, predictions=predictions, normalised={}, notes=notes)
 
 
 def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Run:

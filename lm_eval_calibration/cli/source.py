@@ -31,13 +31,14 @@ def load(
     filter_name: str | None = None,
     calibrator: str | None = None,
     allow_other: bool = False,
+    cross_fit: str | None = None,
     to_fit: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
     A command without options of a `table` reads logs only. With a `calibrator` their beliefs are mapped by it, with
-    `allow_other` whatever it was fitted for; neither then nor `to_fit` one is it said that scores are no
-    probabilities.
+    `allow_other` whatever it was fitted for; with `cross_fit`, a method, by maps of their own other documents;
+    neither then nor `to_fit` one is it said that scores are no probabilities.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
@@ -58,14 +59,19 @@ def load(
                 by_file=not to_fit,
                 step=progress,
             )
-    mapped = calibrator is not None or to_fit
+    if calibrator is not None and cross_fit is not None:
+        raise invalid("--cross_fit", "without --calibrator", "both")
+    mapped = calibrator is not None or cross_fit is not None or to_fit
     notes = [note for note in _notes(runs) if not (mapped and AS_SCORES in note)]
     say([f"not read: {reason}" for reason in left_out] + notes)
-    if calibrator is not None:
-        from lm_eval_calibration.cli.recalibrate import recalibrated
+    if calibrator is not None or cross_fit is not None:
+        from lm_eval_calibration.cli.recalibrate import cross_fitted, recalibrated
 
         as_read = runs
-        runs = recalibrated(runs, calibrator, allow_other)
+        if calibrator is not None:
+            runs = recalibrated(runs, calibrator, allow_other)
+        elif cross_fit is not None:
+            runs = cross_fitted(runs, cross_fit)
         say(_notes(runs, as_read))
     return runs
 
@@ -92,7 +98,7 @@ def _notes(runs: Sequence[Run], known: Sequence[Run] = ()) -> list[str]:
     before = {(run.label, task): s.notes for run in known for task, s in run.samples.items()}
     for run in runs:
         for task, s in run.samples.items():
-            for note in s.notes[len(before.get((run.label, task), ())) :]:
+            for note in [n for n in s.notes if n not in before.get((run.label, task), ())]:
                 about.setdefault(note, {})[redact(str(s.path), s.secrets)] = None
     return [
         f"{next(iter(paths))}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {note}."

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Calibrator
-from lm_eval_calibration.calibrators.crossfit import cross_fit, fit_all
+from lm_eval_calibration.calibrators.crossfit import cross_fit, fit_all, folds_of
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.predictions import Predictions
@@ -59,12 +59,7 @@ def recalibrate(method: str, beliefs: Beliefs, *, folds: int, per_task: bool) ->
 
 
 def _folds(beliefs: Beliefs, task: str, folds: int) -> NDArray[np.intp]:
-    """(N,) fold of each document: by rank of its hash, so that folds are equally large."""
-    hashes = beliefs.documents[task]
     count = len(beliefs.predictions[task])
     if count < folds:
         raise invalid("--folds", f"at most the {count} document(s) of `{task}`", folds)
-    if not len(hashes):
-        return np.arange(count) % folds
-    _, number = np.unique(hashes, return_inverse=True)
-    return number % folds
+    return folds_of(beliefs.documents[task], count, folds)

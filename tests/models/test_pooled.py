@@ -256,6 +256,10 @@ def test_a_logged_score_is_scored_as_one(tasks: Any, tmp_path: Path) -> None:
     live = results["results"][TASK]["auroc,none"]
     assert f"{live:.4f}" in printed
     assert "no probabilities" in " ".join(run("score", tmp_path).stderr.split())
+    crossed = run("score", tmp_path, "--cross_fit", "platt")
+    assert "ece" in crossed.output and "mapped crosswise" in " ".join(crossed.stderr.split())
+    with pytest.raises(InvalidInputError, match="`--cross_fit` must be without --calibrator"):
+        run("score", tmp_path, "--cross_fit", "platt", "--calibrator", "x")
 
 
 PLACES = [("I", -0.1), (" think", -0.2), (" 4", -0.5), ("2", -0.25), ("<|end|>", -0.01)]

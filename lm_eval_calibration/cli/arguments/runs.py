@@ -46,6 +46,15 @@ CalibratorFolder = Annotated[
         show_default=False,
     ),
 ]
+CrossFit = Annotated[
+    str | None,
+    typer.Option(
+        "--cross_fit",
+        metavar="METHOD",
+        help="Map each fifth of a task's beliefs by what METHOD (platt, isotonic, ...) makes of its other documents.",
+        show_default=False,
+    ),
+]
 AllowOther = Annotated[
     bool,
     typer.Option(

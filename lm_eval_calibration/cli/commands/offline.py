@@ -29,6 +29,7 @@ def score(
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
+    cross_fit: options.CrossFit = None,
     replicates: options.Replicates = 1000,
     table: Table = NO_TABLE,
 ) -> None:
@@ -52,6 +53,7 @@ def score(
         filter_name=filter_name,
         calibrator=calibrator,
         allow_other=allow_other,
+        cross_fit=cross_fit,
     )
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     few = columns(read, names, how, everything)
@@ -119,6 +121,7 @@ def report(
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
+    cross_fit: options.CrossFit = None,
     replicates: options.Replicates = 1000,
     thresholds_from: Annotated[
         str | None,
@@ -145,6 +148,7 @@ def report(
         filter_name=filter_name,
         calibrator=calibrator,
         allow_other=allow_other,
+        cross_fit=cross_fit,
     )
     other = None
     if thresholds_from is not None:
@@ -155,6 +159,7 @@ def report(
             filter_name=filter_name,
             calibrator=calibrator,
             allow_other=allow_other,
+            cross_fit=cross_fit,
         )
     write(read, names, output, figures, examples, replicates, other, overwrite)
     say_where(output)
@@ -171,6 +176,7 @@ def diagram(
     filter_name: options.Filter = None,
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
+    cross_fit: options.CrossFit = None,
     table: Table = NO_TABLE,
     overwrite: Overwrite = False,
 ) -> None:
@@ -187,6 +193,7 @@ def diagram(
         filter_name=filter_name,
         calibrator=calibrator,
         allow_other=allow_other,
+        cross_fit=cross_fit,
     )
     diagrams(read, output, overwrite)
     say_where(output)
