@@ -1,6 +1,6 @@
 """Which executor of `hf-fast` answers for each family of transformers, and how far from `hf` it is.
 
-    python benchmarks/families.py --tokenizer FOLDER [--dtype bfloat16] [--only mamba,llama]
+    python benchmarks/families.py [--dtype bfloat16] [--only mamba,llama]
 
 Tiny random models of every text-generating family of the installed transformers (those of the tests), in the
 tests' calls: without a context, short ones, longer ones that share a beginning, alone at many lengths.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from lm_eval.models.huggingface import HFLM
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / part) for part in ("", "models")]
 
 import families  # noqa: E402
+from conftest import save_tiny_model  # noqa: E402
 from test_families import CALLS, WITHOUT_CONTEXT, asked  # noqa: E402
 
 from lm_eval_calibration.models.hf_fast import FastHFLM  # noqa: E402
@@ -66,13 +68,16 @@ def judged(kind: str, seq2seq: bool, tokenizer: Any, dtype: torch.dtype) -> Foun
 def main() -> None:
     """Print the table, and the families by executor."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--only", default="")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     transformers.utils.logging.set_verbosity_error()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(given.tokenizer)
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # (of bytes: families have small vocabularies then)
+        save_tiny_model(Path(folder))
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     kinds = [(k, False) for k in families.CAUSAL] + [(k, True) for k in families.SEQ2SEQ]
     if given.only:
         kinds = [one for one in kinds if one[0] in given.only.split(",")]

@@ -21,6 +21,9 @@ from lm_eval_calibration.ragged import positions, starts_of
 Parameters = dict[str, Floats]
 SMALLEST = 1e-12
 """Probabilities are kept so far from 0 and 1 before a logarithm is taken."""
+LEAST_STEP = 1e-13
+"""Of their size: by so much an option that would overtake the predicted one is put below it, so that
+it stays there when logits are normalised."""
 
 
 class Options(NamedTuple):
@@ -194,6 +197,6 @@ def _transform_pairs(
 def keep_best(logits: Floats, num_options: Ints, predicted: Ints) -> Floats:
     """Logits in which the option predicted before is the first largest: ties fall as they did."""
     best = np.repeat(logits[starts_of(num_options)[:-1] + predicted], num_options)
-    below = np.nextafter(best, -np.inf)
+    below = best - LEAST_STEP * (1 + np.abs(best))
     earlier = positions(num_options) < np.repeat(predicted, num_options)
     return np.where(earlier, np.minimum(logits, below), np.minimum(logits, best))

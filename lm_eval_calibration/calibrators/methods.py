@@ -11,11 +11,13 @@ from typing import Any
 
 from lm_eval_calibration.calibrators import (
     beta,
+    centred_isotonic,
     histogram,
     inverse_softmax,
     isotonic,
     platt,
     resoftmax,
+    spline,
     temperature,
     vector,
 )
@@ -57,7 +59,8 @@ def guarded(method: Method, about: str) -> Method:
 
 
 _OURS = (
-    temperature, vector, platt, beta, isotonic, histogram, inverse_softmax, resoftmax,
+    temperature, vector, platt, beta, spline, centred_isotonic, isotonic, histogram, inverse_softmax,
+    resoftmax,
 )  # fmt: skip
 METHODS: Members[Method] = Members(
     "lm_eval_calibration.calibrators", [module.METHOD for module in _OURS], what_is_wrong, guarded

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lm_eval_calibration.calibrators import METHODS, Calibrator, Training, fit
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.metrics import evaluate
+from lm_eval_calibration.metrics import auroc, ece, evaluate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.testing import calibrators as laws
 
@@ -175,6 +175,38 @@ def test_a_curve_never_falls() -> None:
         mapped = fit(name, wrong_way).transform(wrong_way).confidence
         assert (np.diff(mapped) >= -1e-12).all()
         assert mapped.std() < 0.05
+
+
+def test_centred_isotonic_keeps_the_order_that_isotonic_pools() -> None:
+    """Its curve runs through the middles of the staircase's steps, and rises everywhere."""
+    rng = np.random.default_rng(0)
+    c = rng.uniform(0.05, 0.95, 400)
+    p = Predictions.from_confidences(c, rng.uniform(size=400) < c**2)
+    stairs, curve = (
+        fit(name, p).transform(p).confidence for name in ("isotonic", "centred_isotonic")
+    )
+    assert len(np.unique(stairs)) < 60 and len(np.unique(curve)) == 400
+    assert (np.diff(curve[np.argsort(c)]) > 0).all()
+    assert auroc(curve, p.correct) == auroc(c, p.correct) > auroc(stairs, p.correct) - 0.02
+    for height in np.unique(stairs)[1:-1]:
+        rows = stairs == height
+        middle = Predictions.from_confidences([c[rows].mean()], [0])
+        if np.ptp(c[rows]) > 0:  # (straight stretches between corners have heights of their own)
+            near = fit("centred_isotonic", p).transform(middle).confidence[0]
+            assert near == pytest.approx(height, abs=1e-9)
+
+
+def test_a_spline_bends_where_a_line_cannot() -> None:
+    """Beliefs that are right in their middle and too sure at both ends: Platt's line cannot follow."""
+    rng = np.random.default_rng(0)
+    c = rng.uniform(0.01, 0.99, 20_000)
+    truth = 0.5 + 0.3 * np.sign(c - 0.5) * (np.abs(c - 0.5) * 2) ** 0.3
+    p = Predictions.from_confidences(c, rng.uniform(size=len(c)) < truth)
+    fresh = Predictions.from_confidences(c, rng.uniform(size=len(c)) < truth)
+    line, bent = (
+        ece(fit(m, p).transform(fresh).confidence, fresh.correct) for m in ("platt", "spline")
+    )
+    assert bent < 0.5 * line and bent < 0.03
 
 
 def test_isotonic_pools_ties_and_clips_beyond_its_range() -> None:

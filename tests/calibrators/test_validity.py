@@ -40,6 +40,14 @@ BEYOND: dict[str, dict[str, list[Any]]] = {
         "x": [np.linspace(1, 0, 3), [-0.1, 0.5, 0.6], [0.1, 0.5, 1.1], [0.5, 0.6]],
         "y": [np.linspace(1, 0, 3), [-0.1, 0.5, 0.6], [0.1, 0.5, 1.1], [0.5, 0.6]],
     },
+    "spline": {
+        "knots": [np.linspace(1, 0, 6), np.zeros(6), np.linspace(0, 1, 5), np.linspace(0, 1e9, 6)],
+        "weights": [[-0.1, *[0.0] * 7], [0.0] * 7, [1e300, *[0.0] * 7]],
+    },
+    "centred_isotonic": {
+        "x": [np.linspace(1, 0, 3), [-0.1, 0.5, 0.6], [0.1, 0.5, 1.1], [0.5, 0.6]],
+        "y": [np.linspace(1, 0, 3), [0.2, 0.2, 0.6], [-0.1, 0.5, 0.6], [0.1, 0.5, 1.1], [0.5, 0.6]],
+    },
     "histogram": {"value": [[0.5] * 14, [0.5] * 16, [-0.1] + [0.5] * 14, [0.5] * 14 + [1.1]]},
 }
 """Of every method's parameters some that `fit` cannot find."""
@@ -56,8 +64,9 @@ def drawn(seed: int, count: int = 60, options: int = 3) -> Predictions:
 
 def saved(name: str, folder: Path) -> Path:
     """A calibrator of known, valid parameters, as long as those in `BEYOND`."""
-    if name == "isotonic":
-        corners = {"x": np.array([0.1, 0.5, 0.9]), "y": np.array([0.2, 0.2, 0.7])}
+    if name in ("isotonic", "centred_isotonic"):
+        flat = 0.2 if name == "isotonic" else 0.3
+        corners = {"x": np.array([0.1, 0.5, 0.9]), "y": np.array([0.2, flat, 0.7])}
         Calibrator(name, {"": corners}).save_pretrained(folder, overwrite=True)
     else:
         fit(name, drawn(0)).save_pretrained(folder, overwrite=True)
@@ -141,9 +150,9 @@ def test_parameters_that_are_no_such_numbers(name: str, tmp_path: Path) -> None:
 
 @every_method
 def test_another_methods_parameters(name: str, tmp_path: Path) -> None:
-    alike = {"temperature", "resoftmax"}
+    alike = ({"temperature", "resoftmax"}, {"isotonic", "centred_isotonic"})
     for other in METHODS:
-        if other != name and {other, name} != alike:
+        if other != name and {other, name} not in alike:
             rewrite(saved(name, tmp_path) / "config.json", method=other)
             refused(tmp_path, "must be")
 

@@ -97,11 +97,39 @@ def verbalized(
     run(beliefs, output, method, folds, per_task, overwrite)
 
 
+@app.command()
+@takes_tables(without=("model",))
+def best(
+    output: options.Output,
+    samples: Annotated[
+        list[str],
+        typer.Option(metavar="RUN", help="A run made with --log_samples.", show_default=False),
+    ],
+    folds: Annotated[int, typer.Option(help="Of the held-out figures.")] = 5,
+    per_task: Annotated[
+        bool, typer.Option("--per-task", help="Parameters of each task's own.")
+    ] = False,
+    skip_bad: shared.SkipBad = False,
+    filter_name: shared.Filter = None,
+    table: Table = NO_TABLE,
+    overwrite: OverwriteArtifact = False,
+) -> None:
+    """Fit every calibrator that applies, compare them on held-out folds, and keep the simplest good one."""
+    from lm_eval_calibration.calibrators.artifact import FILES
+    from lm_eval_calibration.cli.fit_best import run
+    from lm_eval_calibration.cli.fit_recalibrator import from_samples
+
+    check_folder(output, "calibrator", FILES, overwrite=overwrite)
+    run(from_samples(samples, table, skip_bad, filter_name), output, folds, per_task, overwrite)
+
+
 RECALIBRATORS = {
     "temperature": "one number divides all log-likelihoods",
     "vector": "a factor and an offset for each option's position",
     "platt": "a logistic curve of the log-odds",
     "beta": "a logistic curve of log p and log(1 - p)",
+    "spline": "a rising spline of the log-odds",
+    "centred_isotonic": "the rising staircase, straight from the middle of each step to the next's",
     "isotonic": "the rising staircase that fits best",
     "histogram": "each bin's share of right ones",
     "inverse_softmax": "a floor for printed zeros, then one number divides log-probabilities",
