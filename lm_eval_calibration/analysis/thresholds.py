@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import read_documents
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.run import Samples, Scope
-from lm_eval_calibration.metrics.thresholds import Accepted, accept, reach
-from lm_eval_calibration.predictions import Bools, Floats, Predictions
+from lm_eval_calibration.metrics.thresholds import Accepted, accept, guarantee, reach
+from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions
 
 PRECISIONS = (0.8, 0.9, 0.95)
 ANSWERS = "any answer"
@@ -23,12 +24,14 @@ class Threshold(NamedTuple):
     """Of all answers by their confidence, or of one option's probability against the rest.
 
     fitted, test: `None` where the precision cannot be reached.
+    promised: whether it is sure at 95 % that the precision is reached on documents of the same kind.
     """
 
     accepted: str
     wanted: float
     fitted: Accepted | None
     test: Accepted | None
+    promised: bool = False
 
 
 def between(
@@ -36,6 +39,7 @@ def between(
     test: Predictions,
     precisions: Sequence[float] = PRECISIONS,
     options: Sequence[str] | None = None,
+    risks: Sequence[float] = (),
 ) -> list[Threshold]:
     """Choose thresholds on some predictions and judge them on others.
 
@@ -44,19 +48,30 @@ def between(
         test: others of it, to judge on.
         precisions: wanted, each above 0 and at most 1.
         options: their names, for a threshold of each against the rest; else one of all answers.
+        risks: shares of wrong ones among the accepted: of each the plain threshold of that precision, and
+            the one that keeps a promise.
 
     Raises:
         InvalidInputError: as `reach`.
     """
-    sides = zip(_columns(fitted_on, options), _columns(test, options), strict=True)
-    found = []
-    for (name, scores, positive), (_, others, truth) in sides:
-        for wanted in precisions:
-            at = reach(scores, positive, wanted)
-            fitted = None if at is None else accept(scores, positive, at)
-            found.append(
-                Threshold(name, wanted, fitted, None if at is None else accept(others, truth, at))
+    columns = zip(_columns(fitted_on, options), _columns(test, options), strict=True)
+    found: list[Threshold] = []
+    for (name, scores, positive), (_, others, truth) in columns:
+        plain = [(wanted, reach(scores, positive, wanted), False) for wanted in precisions]
+        kept = [
+            (1 - risk, at, promised)
+            for risk in risks
+            for promised, at in (
+                (False, reach(scores, positive, 1 - risk)),
+                (True, guarantee(scores, positive, risk)),
             )
+        ]
+        for wanted, at, promised in (*plain, *kept):
+            chosen, judged = (
+                None if at is None else accept(*side, at)
+                for side in ((scores, positive), (others, truth))
+            )
+            found.append(Threshold(name, wanted, chosen, judged, promised))
     return found
 
 
@@ -70,6 +85,23 @@ def halves(scope: Scope) -> tuple[Predictions, Predictions] | None:
         return None
     p = scope.predictions
     return p.take(np.flatnonzero(~sides)), p.take(np.flatnonzero(sides))
+
+
+def parted(samples: Samples) -> tuple[Samples, Samples] | None:
+    """A task's documents in two, as `halves`; `None` if one is empty."""
+    sides = _side(samples)
+    if sides.all() or not sides.any():
+        return None
+    one, other = (_rows(samples, np.flatnonzero(rows)) for rows in (~sides, sides))
+    return one, other
+
+
+def _rows(samples: Samples, rows: Ints) -> Samples:
+    kept: dict[str, Any] = {
+        name: column[rows] if len(column) == len(samples) else column
+        for name, column in (("doc_hash", samples.doc_hash), ("offset", samples.offset))
+    }
+    return replace(samples, predictions=samples.predictions.take(rows), normalised={}, **kept)
 
 
 def classes(samples: Samples) -> tuple[str, ...]:

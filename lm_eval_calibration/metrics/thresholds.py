@@ -60,12 +60,56 @@ def reach(scores: ArrayLike, positive: ArrayLike, precision: float) -> float | N
     return float(s[np.flatnonzero(good)[-1]]) if good.any() else None
 
 
+def guarantee(
+    scores: ArrayLike, positive: ArrayLike, risk: float, level: float = 0.95
+) -> float | None:
+    """The lowest threshold of which it is sure, at a level, that at most `risk` of the accepted are wrong.
+
+    Thresholds are tested from the highest on which the test could pass downwards, each by the binomial
+    tail of its errors, until one fails (Learn then Test with a fixed sequence, Angelopoulos et al., 2021):
+    over draws of the documents, the chance that any accepted threshold has a greater risk is at most 1 - level.
+    What `reach` gives has no such promise: it is the best of many looks at the same documents.
+
+    Args:
+        scores: (N,) confidences of documents that were not fitted on.
+        positive: (N,) whether each answer is right.
+        risk: wanted, between 0 and 1.
+        level: between 0 and 1.
+
+    Returns:
+        `None` where the documents are too few, or too often wrong, for any promise.
+
+    Raises:
+        InvalidInputError: a risk or level that cannot be, or columns of different lengths.
+
+    >>> sure, right = [0.9] * 100 + [0.5] * 100, [1] * 100 + [0] * 100
+    >>> guarantee(sure, right, 0.05), guarantee(sure[:40], right[:40], 0.05) is None
+    (0.9, True)
+    """
+    from scipy.stats import binom  # slow to import
+
+    for name, value in (("risk", risk), ("level", level)):
+        if not 0 < value < 1:
+            raise invalid(name, "between 0 and 1", value)
+    s, y = _columns(scores, positive)
+    order = np.argsort(-s, kind="stable")
+    s, wrong = s[order], np.cumsum(~y[order])
+    last = np.flatnonzero(np.append(s[1:] != s[:-1], True))  # equal scores are accepted together
+    count = last + 1
+    able = (1 - risk) ** count <= 1 - level  # (without an error: known without the labels)
+    passes = binom.cdf(wrong[last], count, risk) <= 1 - level
+    tested = np.flatnonzero(able)
+    failed = np.flatnonzero(~passes[tested])
+    good = tested[: failed[0]] if len(failed) else tested
+    return float(s[last[good[-1]]]) if len(good) else None
+
+
 def accept(scores: ArrayLike, positive: ArrayLike, threshold: float) -> Accepted:
     """What a threshold gives; see `reach` for the arguments."""
     s, y = _columns(scores, positive)
     taken = s >= threshold
     count, right = int(taken.sum()), int((taken & y).sum())
-    low, high = _wilson(right, count)
+    low, high = wilson(right, count)
     return Accepted(
         threshold=float(threshold),
         precision=right / count if count else math.nan,
@@ -76,7 +120,8 @@ def accept(scores: ArrayLike, positive: ArrayLike, threshold: float) -> Accepted
     )
 
 
-def _wilson(right: int, count: int) -> tuple[float, float]:
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, 1927); NaN of none."""
     if not count:
         return math.nan, math.nan
     from scipy.stats import binomtest  # slow to import

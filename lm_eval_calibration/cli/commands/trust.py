@@ -126,6 +126,14 @@ def thresholds(
         list[float] | None,
         typer.Option(help="Wanted; may be given several times.", show_default="0.8, 0.9, 0.95"),
     ] = None,
+    risk: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Share of wrong answers among the accepted that shall not be exceeded, with a guarantee; may be "
+            "given several times. Beside it stands the plain threshold of that precision.",
+            show_default=False,
+        ),
+    ] = None,
     by_option: Annotated[
         bool, typer.Option("--by-option", help="A threshold for each option against the rest.")
     ] = False,
@@ -138,7 +146,10 @@ def thresholds(
     filter_name: options.Filter = None,
     table: Table = NO_TABLE,
 ) -> None:
-    """Choose the confidence above which a wanted precision is reached, and judge it elsewhere."""
+    """Choose the confidence above which a wanted precision is reached, and judge it elsewhere.
+
+    With --risk, one that is exceeded in 1 of 20 draws of the documents at most.
+    """
     from lm_eval_calibration.analysis.thresholds import PRECISIONS
     from lm_eval_calibration.cli.formats import choose, print_text
     from lm_eval_calibration.cli.source import load
@@ -156,4 +167,71 @@ def thresholds(
         )
         for run in (fit_on, test)
     )
-    print_text(render(find(one, other, precision or PRECISIONS, by_option), how))
+    wanted = precision or (() if risk else PRECISIONS)
+    print_text(render(find(one, other, wanted, by_option, risk or ()), how))
+
+
+@app.command()
+@takes_tables(without=("confidence", "correct", "score"))
+def sets(
+    fit_on: Annotated[
+        str,
+        typer.Option("--fit", metavar="RUN", help="Labelled run on which the threshold is found."),
+    ],
+    test: Annotated[
+        str | None,
+        typer.Option(
+            "--test",
+            metavar="RUN",
+            help="Run on other documents, which get sets; else half of each task's.",
+            show_default=False,
+        ),
+    ] = None,
+    coverage: Annotated[
+        float, typer.Option(help="How often a right option shall be in the set.")
+    ] = 0.9,
+    score: Annotated[
+        str,
+        typer.Option(
+            "--score", help="lac: the smallest sets; aps: larger where a document is hard."
+        ),
+    ] = "lac",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write a line for each document: its set.", show_default=False
+        ),
+    ] = None,
+    calibrator: options.CalibratorFolder = None,
+    allow_other: options.AllowOther = False,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    table: Table = NO_TABLE,
+    overwrite: Overwrite = False,
+) -> None:
+    """Give each document a set of options that holds a right one as often as wanted (split conformal)."""
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.sets import find, render, write
+    from lm_eval_calibration.cli.source import load
+
+    if output is not None:
+        check_file(output, JSON_LINES, overwrite=overwrite)
+    how = choose(as_json, as_csv, as_markdown)
+    one, *other = (
+        load(
+            [run],
+            skip_bad,
+            table,
+            filter_name=filter_name,
+            calibrator=calibrator,
+            allow_other=allow_other,
+        )
+        for run in (fit_on, *([test] if test else []))
+    )
+    found = find(one, other[0] if other else None, coverage, score)
+    print_text(render(found, coverage, score, how))
+    if output is not None:
+        write(found, output, overwrite)
