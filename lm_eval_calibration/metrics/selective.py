@@ -92,8 +92,10 @@ def prr(
     2021; as in lm-polygraph, over the accuracy of what is kept (where rejected errors are instead
     taken for corrected, the ratio is `2 auroc - 1`).
 
-    >>> prr(np.array([0.9, 0.8, 0.7]), np.array([1, 1, 0])), prr(np.array([0.7, 0.8, 0.9]), np.array([1, 0, 1]))
-    (1.0, -0.500...)
+    >>> prr(np.array([0.9, 0.8, 0.7]), np.array([1, 1, 0]))
+    1.0
+    >>> prr(np.array([0.7, 0.8, 0.9]), np.array([1, 1, 0]))
+    -1.25...
     """
     share = checks.fraction("max_rejection", max_rejection)
     mass, right = _descending_groups(confidence, correct, weight)
