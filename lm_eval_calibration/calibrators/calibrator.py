@@ -15,6 +15,7 @@ from lm_eval_calibration.calibrators.contract import (
     Parameters,
     applied,
     labelled,
+    options_of,
     transform,
 )
 from lm_eval_calibration.calibrators.methods import METHODS
@@ -77,6 +78,11 @@ class Calibrator(Artifact):
         if predictions.are_scores or scores.of_scores(found):
             return scores.transform(self._method, found, predictions)
         return transform(self._method, found, predictions)
+
+    @property
+    def label_free(self) -> bool:
+        """Whether it was fitted without labels."""
+        return self._method.label_free
 
     def option_scores(self, logits: Floats, num_options: Ints, task: str = ALL) -> Floats:
         """(N, K) scores of options to put in the place of their log-likelihoods (N, K).
@@ -206,4 +212,4 @@ def _fit(method: Method, predictions: Predictions) -> Parameters:
             return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool))
         if not method.keeps_order:
             raise InvalidInputError(f"`{method.name}` needs options; these are confidences only.")
-    return method.fit(labelled(predictions))
+    return method.fit(options_of(predictions) if method.label_free else labelled(predictions))

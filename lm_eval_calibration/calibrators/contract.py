@@ -61,6 +61,8 @@ class Method:
         any_constant: whether logits may carry a constant of their document's own, as of a map that
             multiplies them; they are then the log-likelihoods themselves where a model is wrapped,
             else log-probabilities.
+        label_free: whether `fit` reads no labels: it is then given documents without a right option, too,
+            and may be used on the very documents that it was fitted on, which is said.
         fit_pairs: parameters from confidences (M,) and verdicts (M,), for confidences alone.
         apply_pairs: mapped confidences (M,), in [0, 1]; given if and only if `fit_pairs` is.
     """
@@ -72,6 +74,7 @@ class Method:
     check: Callable[[Parameters], object]
     keeps_order: bool = True
     any_constant: bool = False
+    label_free: bool = False
     fit_pairs: Callable[[Floats, Bools], Parameters] | None = None
     apply_pairs: Callable[[Floats, Parameters], Floats] | None = None
 
@@ -92,7 +95,9 @@ def on_probabilities(
     def apply(beliefs: Options, parameters: Parameters) -> Floats:
         return np.log(np.maximum(apply_pairs(np.exp(beliefs.logits), parameters), SMALLEST))
 
-    return Method(name, meaning, fit, apply, check, keeps_order, False, fit_pairs, apply_pairs)
+    return Method(
+        name, meaning, fit, apply, check, keeps_order, fit_pairs=fit_pairs, apply_pairs=apply_pairs
+    )
 
 
 def labelled(predictions: Predictions) -> Options:

@@ -49,6 +49,7 @@ class HeldOut:
         kind: of the artifact, for readers.
         allow_seen: evaluate on documents that were fitted on, too.
         allow_other: use it on another model, or on other prompts.
+        label_free: whether it was fitted without labels: documents that it saw are then marked alone.
         spelled: how a user says so.
 
     Attributes:
@@ -65,10 +66,12 @@ class HeldOut:
         kind: str = "calibrator",
         allow_seen: bool = False,
         allow_other: bool = False,
+        label_free: bool = False,
         spelled: Spelling = IN_ARGUMENTS,
     ) -> None:
         self.training, self.path, self.kind = training, path, kind
         self.allow_seen, self.allow_other = allow_seen, allow_other
+        self.label_free = label_free
         self.seen: dict[str, int] = {}
         self.other: list[str] = []
         self._say, self._spelled = say, spelled
@@ -150,14 +153,17 @@ class HeldOut:
             f"{n:,} of {len(documents[task]):,}" + (f" of `{task}`" if task else "")
             for task, n in seen.items()
         )
-        if not self.allow_seen:
+        if not self.allow_seen and not self.label_free:
             lift = f", or pass {self._spelled.seen}, which marks the results"
             raise SeenDocumentsError(
                 f"The {self.kind} `{self.path}` was fitted on documents of this evaluation ({tasks}): "
                 "figures on them would flatter it. Evaluate on other documents, or fit it on others "
                 f"(`lm-calib fit` has --split){lift if self._spelled.seen else ''}."
             )
-        self._once(f"Fitted on documents of this evaluation ({tasks}): the figures flatter it.")
+        if self.label_free:
+            self._once(f"Fitted on documents of this evaluation ({tasks}), without their labels.")
+        else:
+            self._once(f"Fitted on documents of this evaluation ({tasks}): the figures flatter it.")
         self.seen |= seen
 
     def account(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lm_eval_calibration.calibrators import (
     inverse_softmax,
     isotonic,
     platt,
+    prior,
     resoftmax,
     spline,
     temperature,
@@ -60,7 +61,7 @@ def guarded(method: Method, about: str) -> Method:
 
 _OURS = (
     temperature, vector, platt, beta, spline, centred_isotonic, isotonic, histogram, inverse_softmax,
-    resoftmax,
+    resoftmax, prior,
 )  # fmt: skip
 METHODS: Members[Method] = Members(
     "lm_eval_calibration.calibrators", [module.METHOD for module in _OURS], what_is_wrong, guarded

@@ -62,7 +62,12 @@ def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Ru
     for name, samples in run.samples.items():
         task, said = upstream_name(name), list[str]()
         held_out = HeldOut(
-            calibrator.training, folder, said.append, allow_other=allow_other, spelled=AS_OPTIONS
+            calibrator.training,
+            folder,
+            said.append,
+            allow_other=allow_other,
+            label_free=calibrator.label_free,
+            spelled=AS_OPTIONS,
         )
         held_out.check_model(*model)
         held_out.check_prompts({task: prompts.get(task, PromptFormat())})

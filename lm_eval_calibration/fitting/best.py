@@ -19,7 +19,7 @@ from lm_eval_calibration.ragged import starts_of
 NONE = "none"
 """The beliefs as they are."""
 SIMPLEST = (
-    NONE, "temperature", "platt", "inverse_softmax", "beta", "vector", "spline", "centred_isotonic",
+    NONE, "temperature", "platt", "inverse_softmax", "beta", "prior", "vector", "spline", "centred_isotonic",
     "isotonic", "histogram",
 )  # fmt: skip
 """From few parameters to many; what other packages add comes last."""

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.calibrator import find
 from lm_eval_calibration.calibrators.crossfit import cross_fit, fit_all, folds_of
-from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.prompt_format import ASKING, TEXTS
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ def recalibrate(method: str, beliefs: Beliefs, *, folds: int, per_task: bool) ->
     Raises:
         InvalidInputError: fewer than two folds, or fewer documents in a task than folds.
     """
+    if find(method).label_free:
+        _refuse_texts(method, beliefs)
     if folds < 2:
         raise invalid("--folds", "at least 2", folds)
     calibrator = fit_all(method, beliefs.predictions, per_task, beliefs.training)
@@ -56,6 +60,16 @@ def recalibrate(method: str, beliefs: Beliefs, *, folds: int, per_task: bool) ->
             for parts in (beliefs.predictions, in_sample, held_out)
         ),
     )
+
+
+def _refuse_texts(method: str, beliefs: Beliefs) -> None:
+    """Stop where options are texts of each document's own, which have no position to prefer."""
+    for task, asked in beliefs.prompts.items():
+        if asked.options == TEXTS and asked.beliefs not in ASKING:
+            raise InvalidInputError(
+                f"`{method}` is of fixed letters, and the options of `{task}` are texts of each document's own. Take "
+                "runs with letters (a task whose options are letters, or --model option_tokens)."
+            )
 
 
 def _folds(beliefs: Beliefs, task: str, folds: int) -> NDArray[np.intp]:

@@ -67,6 +67,7 @@ class CalibratedLM(Wrapper):
             model_args,
             allow_seen=allow_seen,
             allow_other=allow_other,
+            label_free=self.calibrator.label_free,
         )
         super().__init__(base, **model_args)
         after_loading(self._held_out, self.base)

@@ -48,6 +48,7 @@ BEYOND: dict[str, dict[str, list[Any]]] = {
         "x": [np.linspace(1, 0, 3), [-0.1, 0.5, 0.6], [0.1, 0.5, 1.1], [0.5, 0.6]],
         "y": [np.linspace(1, 0, 3), [0.2, 0.2, 0.6], [-0.1, 0.5, 0.6], [0.1, 0.5, 1.1], [0.5, 0.6]],
     },
+    "prior": {"preference": [[0.0, 1, 1], [-1.0, 1, 1], [1e9, 1, 1]]},
     "histogram": {"value": [[0.5] * 14, [0.5] * 16, [-0.1] + [0.5] * 14, [0.5] * 14 + [1.1]]},
 }
 """Of every method's parameters some that `fit` cannot find."""

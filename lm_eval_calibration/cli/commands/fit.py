@@ -133,6 +133,7 @@ RECALIBRATORS = {
     "isotonic": "the rising staircase that fits best",
     "histogram": "each bin's share of right ones",
     "inverse_softmax": "a floor for printed zeros, then one number divides log-probabilities",
+    "prior": "what is preferred whatever is asked is divided out; reads no labels",
     "resoftmax": "a temperature on probabilities as if they were logits; for comparison",
 }
 """As in `calibrators.METHODS`, which would have to be imported for every `lm-calib --help`."""

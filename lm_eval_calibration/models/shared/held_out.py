@@ -27,6 +27,7 @@ def before_loading(
     kind: str = "calibrator",
     allow_seen: bool = False,
     allow_other: bool = False,
+    label_free: bool = False,
 ) -> HeldOut:
     """The checks of an artifact, of which those that need no model are made at once.
 
@@ -37,13 +38,20 @@ def before_loading(
         kind: of the artifact, for readers.
         allow_seen: evaluate on documents that were fitted on, too.
         allow_other: use it on another model, or on other prompts.
+        label_free: whether it was fitted without labels.
 
     Raises:
         OtherModelError: the model has another name, and weights were not compared by a fit.
         OtherPromptsError: the run's prompts are of another format.
     """
     held_out = HeldOut(
-        training, path, log.warning, kind=kind, allow_seen=allow_seen, allow_other=allow_other
+        training,
+        path,
+        log.warning,
+        kind=kind,
+        allow_seen=allow_seen,
+        allow_other=allow_other,
+        label_free=label_free,
     )
     run, name = announced(), model_of_arguments(model_args)
     if allow_other:
