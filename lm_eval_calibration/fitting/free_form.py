@@ -30,6 +30,8 @@ from lm_eval_calibration.tasks.unpacking import Unpacked
 
 log = logger(f"lm_eval.{__name__}")
 
+TRIAL = "It is one of the things that are known by this name, and the other one is not."
+"""An answer to everything, by which a task's metric shows whether it scores in between."""
 SHOWN = 0.5
 """A confidence of answers that are only to be graded."""
 
@@ -77,12 +79,20 @@ class Answering:
         if self.kept is not None:
             self.kept.parent.mkdir(parents=True, exist_ok=True)
             lm.phases.cache = Kept(self.kept, identity(lm.base, lm.model_args))
-        return {name: Asked(self._asked(lm, name, task)) for name, task in tasks.items()}
+        built = {name: self._built(lm, name, task) for name, task in tasks.items()}
+        for name, task in tasks.items():  # (before hours of answering)
+            _graded(name, task, [TRIAL] * len(built[name]), self.filter_name)
+        return {
+            name: Asked(self._asked(lm, name, task, built[name])) for name, task in tasks.items()
+        }
 
-    def _asked(self, lm: PTrueLM, name: str, task: Any) -> Labelled:
+    def _built(self, lm: PTrueLM, name: str, task: Any) -> list[Any]:
+        split = self.selection.split or evaluation_split(task)
+        return build(name, task, split, self.selection.prompting, lm)
+
+    def _asked(self, lm: PTrueLM, name: str, task: Any, requests: list[Any]) -> Labelled:
         prompting = self.selection.prompting
         split = self.selection.split or evaluation_split(task)
-        requests = build(name, task, split, prompting, lm)
         answers = lm.phases.generate(requests, f"answering `{name}`")
         right = _right(name, task, answers, self.filter_name)
         log.info("Task `%s`: %d of %d answers are right.", name, sum(right), len(right))
@@ -96,8 +106,14 @@ class Answering:
         return Labelled(name, split, questions, gold, prompts)
 
 
-def _right(name: str, task: Any, answers: Sequence[str], filter_name: str | None) -> list[bool]:
-    """(D,) whether the task calls each answer right."""
+def _graded(
+    name: str, task: Any, answers: Sequence[str], filter_name: str | None
+) -> list[Unpacked]:
+    """(D,) what the task makes of each answer, plainly right or wrong.
+
+    Raises:
+        InvalidInputError: it has no such filter, or scores answers between 0 and 1.
+    """
     found = task.unpacked([Envelope(PTrueLM.source, str(a), SHOWN) for a in answers])
     there = list(found[0])
     if len(there) == 1:
@@ -111,6 +127,12 @@ def _right(name: str, task: Any, answers: Sequence[str], filter_name: str | None
             f"Task `{name}`: `{task.judged_by}` scores answers between 0 and 1 (got {between:.3g}), so none "
             "is plainly right or wrong. Leave the task out."
         )
+    return graded
+
+
+def _right(name: str, task: Any, answers: Sequence[str], filter_name: str | None) -> list[bool]:
+    """(D,) whether the task calls each answer right; some of them."""
+    graded = _graded(name, task, answers, filter_name)
     right = [g.answered and g.score == 1 for g in graded]
     if len(set(right)) < 2:
         raise InvalidInputError(

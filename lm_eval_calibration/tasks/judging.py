@@ -8,6 +8,7 @@ agrees with nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from lm_eval_calibration.harness.requests import MEANS
 
 EXACT = "exact_match"
+VERDICT = re.compile(r"^(acc|accuracy|exact|exact_match|em|pass@1)$|_(acc|accuracy|em)$")
+"""Names of metrics that say of an answer whether it is right."""
 Score = Callable[[Any, Any], "float | None"]
 """`score(doc, value)`: of an answer, by the judging metric; `None` where the task does not judge it."""
 
@@ -35,16 +38,20 @@ class Judged:
 
 
 def judging_metric(pooled: Mapping[str, str], listed: Sequence[str]) -> str | None:
-    """The first of a task's metrics that scores every document by a number; `None` without any.
+    """The first of a task's metrics that is a verdict by its name, else the first that scores every document.
+
+    `None` where none scores every document by a number.
 
     Args:
         pooled: by metric, the name of what pools it over documents.
         listed: the metrics, in the task's order.
+
+    >>> judging_metric({"bleu_max": "mean", "bleu_acc": "mean"}, ["bleu_max", "bleu_acc"])
+    'bleu_acc'
     """
-    for name in listed:
-        if pooled.get(name) in MEANS:
-            return name
-    return None
+    scoring = [name for name in listed if pooled.get(name) in MEANS]
+    verdicts = (name for name in scoring if VERDICT.search(name))
+    return next(verdicts, next(iter(scoring), None))
 
 
 def nothing_found(score: Score, docs: Sequence[Any], made: Sequence[Any]) -> list[object]:
