@@ -157,3 +157,27 @@ def test_several_processes_are_refused(tiny_model: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(PTrueLM, "world_size", 2)
     with pytest.raises(CalibrationError, match="runs in one process, got 2"):
         asker(ModelArguments("hf-fast", f"pretrained={tiny_model}", "cpu"))
+
+
+DEGREE = """task: of_degree
+include: toy_generate.yaml
+process_results: !function degrees.process_results
+metric_list:
+  - {metric: length, aggregation: mean, higher_is_better: true}
+"""
+
+
+def test_a_metric_of_degree_is_refused_before_anything_is_answered(
+    lm: PTrueLM, task_folder: Path, tmp_path: Path
+) -> None:
+    """Even where another task comes first."""
+    for file in task_folder.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "degrees.py").write_text(
+        "def process_results(doc, results):\n    return {'length': float(len(results[0]))}\n"
+    )
+    (tmp_path / "of_degree.yaml").write_text(DEGREE)
+    with pytest.raises(InvalidInputError, match=r"`of_degree`: `length` scores answers between"):
+        of(lm, tmp_path, ("toy_generate", "of_degree"))
+    assert not asked
