@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.calibrators.crossfit import cross_fit, folds_of
-from lm_eval_calibration.envelope import NO_SCORE
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.calibrators.crossfit import FOLDS, cross_fit, folds_of
+from lm_eval_calibration.envelope import NO_SCORE, ROUNDING
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.line import doc_hash, pair
@@ -24,6 +24,7 @@ from lm_eval_calibration.metrics.paired import Difference, compare, holm
 from lm_eval_calibration.predictions import Predictions
 
 RANKING = ("auroc", "prr", "aurc")
+SEQUENCE = "sequence"
 
 
 class TaskBeliefs(NamedTuple):
@@ -36,6 +37,7 @@ class TaskBeliefs(NamedTuple):
         right: (N,) whether its answer is right.
         documents: (N,) hashes.
         notes: what a reader must know.
+        filter_name: under which answers were read.
     """
 
     run: str
@@ -44,6 +46,12 @@ class TaskBeliefs(NamedTuple):
     right: NDArray[np.bool_]
     documents: NDArray[np.uint64]
     notes: tuple[str, ...] = ()
+    filter_name: str = ""
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether all answers are right, or all wrong, so that no belief can tell them apart."""
+        return len(np.unique(self.right)) < 2
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,11 @@ def read_beliefs(
             "No beliefs were logged by name. They come from generation twins, e.g. `lm_eval --tasks "
             "calib_triviaqa --log_samples`, with --model beliefs, likelihood or semantic_entropy."
         )
+    filters = {each.filter_name for each in found}
+    if filter_name is not None and filter_name not in filters:
+        raise invalid(
+            "--filter", f"one that was logged, as {', '.join(sorted(filters))}", filter_name
+        )
     return found, without
 
 
@@ -106,21 +119,43 @@ def _of_file(
     rows = [row for _, row in documents(path, name, _row, left_out)]
     left_out.check(path, skip_bad)
     known = [row for row in rows if row is not None]
-    names = list(dict.fromkeys(n for told, _, _ in known for n in told))
+    names = list(dict.fromkeys(n for told, *_ in known for n in told))
     if not names:
         return None
+    answered = [told for told, *_, spoken in known if spoken]
     lacking = {n: NO_SCORE if n in NO_PROBABILITIES else 0.0 for n in names}
     beliefs = {
-        n: np.array([told.get(n, lacking[n]) for told, _, _ in known], dtype=np.float64)
+        n: np.array(
+            [told.get(n, lacking[n]) if spoken else lacking[n] for told, *_, spoken in known],
+            dtype=np.float64,
+        )
         for n in names
     }
-    right, hashes = (np.array(column) for column in zip(*(row[1:] for row in known), strict=True))
-    notes = left_out.notes(name)
-    return TaskBeliefs(run, task, beliefs, right.astype(bool), hashes.astype(np.uint64), notes)
+    without = {n: sum(n not in told for told in answered) for n in names}
+    notes = (
+        *left_out.notes(name),
+        *(f"{count:,} answers have no `{n}`: they count as least sure" for n, count in without.items() if count),
+    )  # fmt: skip
+    right, hashes = (np.array([row[k] for row in known]) for k in (1, 2))
+    return TaskBeliefs(
+        run, task, _merged(beliefs), right.astype(bool), hashes.astype(np.uint64), notes, str(name)
+    )
 
 
-def _row(sample: Mapping[str, Any]) -> tuple[dict[str, float], bool, int] | None:
-    """Beliefs of a line, whether its answer is right, and its document."""
+def _merged(beliefs: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Beliefs that are one, as a share by the task's filter is under two names, stand once."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, values in beliefs.items():
+        same = next((n for n, known in found.items() if np.array_equal(known, values)), None)
+        if same is None or len(values) < 2:
+            found[name] = values
+        else:
+            found[f"{same}, {name}"] = found.pop(same)
+    return found
+
+
+def _row(sample: Mapping[str, Any]) -> tuple[dict[str, float], bool, int, bool] | None:
+    """Beliefs of a line, whether its answer is right, its document, and whether it is an answer."""
     envelope = sample.get("envelopes")
     told = envelope.get("told") if isinstance(envelope, Mapping) else None
     if not isinstance(envelope, Mapping) or not isinstance(told, Mapping):
@@ -130,9 +165,16 @@ def _row(sample: Mapping[str, Any]) -> tuple[dict[str, float], bool, int] | None
         raise BadLineError(
             "no verdict: the task's metric scores answers between 0 and 1, or was left out"
         )
-    if not envelope.get("answered", True):
-        return {}, judged[1], doc_hash(sample)
-    return {str(name): float(value) for name, value in told.items()}, judged[1], doc_hash(sample)
+    beliefs = {str(name): _belief(str(name), value) for name, value in told.items()}
+    return beliefs, judged[1], doc_hash(sample), bool(envelope.get("answered", True))
+
+
+def _belief(name: str, value: Any) -> float:
+    number = float(value) if isinstance(value, (int, float)) else np.nan
+    most = np.inf if name in NO_PROBABILITIES else 1 + ROUNDING
+    if not np.isfinite(number) or not (name in NO_PROBABILITIES or 0 <= number <= most):
+        raise BadLineError(f"`told` holds `{name}` = {value!r}, which is no such belief")
+    return float(number)
 
 
 def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigures]:
@@ -143,15 +185,11 @@ def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigu
         method: of the map that makes probabilities: `isotonic` or `platt`.
         replicates: of the bootstrap.
 
-    Raises:
-        InvalidInputError: all answers are right, or all wrong.
+    Returns:
+        Nothing where all answers are right, or all wrong, or there are too few for folds.
     """
-    if len(np.unique(found.right)) < 2:
-        all_are = "right" if found.right[0] else "wrong"
-        raise InvalidInputError(
-            f"`{found.task}` of {found.run}: all {len(found.right)} answers are {all_are}, so no belief can "
-            "tell them apart."
-        )
+    if found.one_sided or len(found.right) < FOLDS:
+        return []
     made = {name: _predictions(found, name) for name in found.beliefs}
     ranked = {name: evaluate(p, list(RANKING), replicates=replicates) for name, p in made.items()}
     order = sorted(made, key=lambda name: -ranked[name]["auroc"].value)
@@ -164,7 +202,7 @@ def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigu
     fold = folds_of(found.documents, len(found.right))
     result = []
     for name in order:
-        mapped = cross_fit(method, {"": made[name]}, {"": fold})[""]
+        mapped = cross_fit(method, {"": _to_map(found, name, made[name])}, {"": fold})[""]
         ece = evaluate(mapped, ["ece"], replicates=replicates)["ece"]
         plain = None
         if not made[name].are_scores:
@@ -177,6 +215,14 @@ def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigu
 
 def _predictions(found: TaskBeliefs, name: str) -> Predictions:
     values = found.beliefs[name]
-    if name in NO_PROBABILITIES:
+    if name.split(", ")[0] in NO_PROBABILITIES:
         return Predictions.from_scores(values, found.right)
-    return Predictions.from_confidences(np.clip(values, 0.0, 1.0), found.right)
+    return Predictions.from_confidences(np.minimum(values, 1.0), found.right)
+
+
+def _to_map(found: TaskBeliefs, name: str, stated: Predictions) -> Predictions:
+    """What a map is fitted on: of a whole answer's probability, which may be tiny, its logarithm."""
+    if name != SEQUENCE:
+        return stated
+    logs = np.log(np.maximum(found.beliefs[name], np.finfo(np.float64).tiny))
+    return Predictions.from_scores(logs, found.right)

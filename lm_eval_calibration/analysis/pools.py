@@ -88,7 +88,7 @@ def read_pools(
     if not found:
         raise InvalidInputError(
             "No pools of candidates were logged. They come from generation twins, e.g. `lm_eval --tasks "
-            "calib_gsm8k --log_samples`, with --model self_correct, self_consistency or fractal."
+            "calib_gsm8k --log_samples`, with --model self_correct, self_consistency, semantic_entropy, beliefs or fractal."
         )
     filters = {pools.filter_name for pools in found}
     if filter_name is not None and filter_name not in filters:

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from lm_eval_calibration.calibrators.contract import Method, Parameters, numbers
 from lm_eval_calibration.calibrators.validity import bounded
+from lm_eval_calibration.envelope import NO_SCORE
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.predictions import Floats, Predictions
 
@@ -37,10 +38,17 @@ def fit(method: Method, predictions: Predictions) -> Parameters:
             f"`{method.name}` needs probabilities, and these are scores. `platt`, `isotonic`, `beta` and "
             "`histogram` make probabilities of scores."
         )
+    predictions = _answered(predictions)
     scores = predictions.confidence
     placed = {LOCATION: np.array(scores.mean()), SCALE: np.array(scores.std() or 1.0)}
     found = method.fit_pairs(_unit(scores, placed), predictions.correct.astype(bool))
     return {**found, **placed}
+
+
+def _answered(predictions: Predictions) -> Predictions:
+    """Without answers that are none, whose score is a mark, unless there are no others."""
+    rows = np.flatnonzero(predictions.confidence != NO_SCORE)
+    return predictions.take(rows) if 0 < len(rows) < len(predictions) else predictions
 
 
 def transform(method: Method, parameters: Parameters, predictions: Predictions) -> Predictions:

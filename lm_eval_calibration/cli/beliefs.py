@@ -28,6 +28,7 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.metrics.evaluate import Estimate
 
+NOTHING = "All of them are right, all wrong, or there are fewer than five: no belief can be judged on them."
 Task = tuple[TaskBeliefs, list[BeliefFigures]]
 HEADER = (
     "belief",
@@ -66,8 +67,8 @@ def render(found: Sequence[Task], method: str, how: Format) -> str | None:
         )
     items: list[Table | str] = []
     for task, each in found:
-        items += [_title(task, several), _table(each), ""]
-    print_tables([*items, in_words(method)])
+        items += [_title(task, several), _table(each) if each else NOTHING, ""]
+    print_tables([*items, *([in_words(method)] if any(each for _, each in found) else [])])
     return None
 
 

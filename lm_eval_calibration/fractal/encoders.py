@@ -49,7 +49,7 @@ class Encoder:
     def __init__(
         self, name: str = DEFAULT, store: Path | None = None, device: str | None = None
     ) -> None:
-        self.name, self._device = name, _there(device)
+        self.name, self._device = name, there(device)
         self._model: Any = None
         self._known: dict[bytes, Vectors] = {}
         self._folder = store / _folder_of(name) if store is not None else None
@@ -135,7 +135,7 @@ def _classes(told: Any) -> list[str]:
     return [str(module["type"]) for module in told if isinstance(module, dict) and "type" in module]
 
 
-def _there(device: str | None) -> str | None:
+def there(device: str | None) -> str | None:
     """A device, as far as this machine has it (the harness asks for cuda by default)."""
     import torch
 

@@ -43,7 +43,8 @@ def agreement(clusters: Sequence[int], weights: Sequence[Weight] = ()) -> dict[s
 
     Args:
         clusters: numbers: the answer's, then each sample's.
-        weights: of the samples; () where they are not known.
+        weights: of the samples; () where they are not known, and (0, 0) of one without tokens, which
+            does not count where samples are weighted.
 
     Raises:
         InvalidInputError: no samples, or another number of weights.
@@ -60,8 +61,10 @@ def agreement(clusters: Sequence[int], weights: Sequence[Weight] = ()) -> dict[s
     number = np.array(samples)
     equal = np.full(len(samples), 1 / len(samples))
     found = {MASS: float((number == own).mean()), DISCRETE: -entropy(_masses(number, equal))}
-    if weights:
-        logs, lengths = np.array(weights, dtype=np.float64).T
+    logs, lengths = np.array(weights or [(0.0, 0.0)] * len(samples), dtype=np.float64).T
+    spoken = lengths > 0
+    if spoken.any():
+        logs, lengths, number = logs[spoken], lengths[spoken], number[spoken]
         share = np.exp(logs / lengths - (logs / lengths).max())
         share /= share.sum()
         found[WEIGHTED_MASS] = float(share[number == own].sum())

@@ -15,10 +15,11 @@ from lm_eval_calibration.metrics.agreement import CONSISTENCY, OF_WEIGHTS
 from lm_eval_calibration.metrics.token_scores import LIKELIHOODS
 from lm_eval_calibration.models.shared.pooled import PooledBeliefs, Sampling
 from lm_eval_calibration.models.shared.saying_the_same import ENTAILMENT, FILTER, THRESHOLD
-from lm_eval_calibration.models.shared.truth import AsksTruth
+from lm_eval_calibration.models.shared.truth import VERBAL, AsksTruth
 
 ASKING = {"p_true": "auto", "verbalized": "verbal"}
 """Beliefs that are asked for, and how."""
+WITHOUT_WEIGHTS = tuple(name for name in OF_POOLS if name not in OF_WEIGHTS)
 FAMILIES = {
     "consistency": (CONSISTENCY,),
     "likelihood": tuple(LIKELIHOODS),
@@ -39,7 +40,10 @@ class BeliefsLM(AsksTruth, PooledBeliefs):
         base: `--model` of the one inside.
         beliefs: which, joined by `+`: `consistency`, `likelihood`, `semantic_entropy`, `p_true`,
             `verbalized` (the answer's probability, in words).
-        states: the one that the run's own metrics are of: any name that is logged.
+        states: the one that the run's own metrics are of: any name that is logged; by default the first
+            of `beliefs`.
+        weights: whether samples' likelihoods are read, too, for the weighted beliefs of
+            `semantic_entropy`.
         candidates, temperature, judge, encoder, threshold, nli: as for `--model semantic_entropy`.
         ask: as for `--model p_true`.
         template: of its question, likewise.
@@ -56,7 +60,8 @@ class BeliefsLM(AsksTruth, PooledBeliefs):
         self,
         base: str = "",
         beliefs: str = "consistency+likelihood+semantic_entropy+p_true",
-        states: str = CONSISTENCY,
+        states: str = "",
+        weights: bool = True,
         candidates: int = 10,
         temperature: float | None = None,
         judge: str = FILTER,
@@ -71,15 +76,29 @@ class BeliefsLM(AsksTruth, PooledBeliefs):
         unknown = next((name for name in wanted if name not in FAMILIES), None)
         if unknown is not None or not wanted:
             raise invalid("beliefs", f"{', '.join(FAMILIES)}, joined by +", f"`{beliefs}`")
-        there = [name for family in wanted for name in FAMILIES[family]]
+        for name in ("calibrator", "allow_seen", "allow_other"):
+            if name in model_args:
+                raise invalid(
+                    name, "left out: `beliefs` states several", f"`{model_args[name]}`",
+                    "The wrapper of one belief takes it (likelihood, semantic_entropy, p_true, verbalized).",
+                )  # fmt: skip
+        families = {**FAMILIES, "semantic_entropy": OF_POOLS if weights else WITHOUT_WEIGHTS}
+        there = [name for family in wanted for name in families[family]]
+        states = states or there[0]
         if states not in there:
             raise invalid("states", f"one of {', '.join(there)}", f"`{states}`")
         self._asking = {name: how for name, how in ASKING.items() if name in wanted}
         self._truth = self._ask = ask
-        weights = any(name in OF_WEIGHTS for name in there)
-        sampling = Sampling(candidates, temperature, judge, encoder, threshold, nli, weights)
+        read = weights and "semantic_entropy" in wanted
+        sampling = Sampling(candidates, temperature, judge, encoder, threshold, nli, read)
         super().__init__(
-            sampling, states, "likelihood" in wanted, base, "", False, False, template, **model_args
+            sampling,
+            states,
+            "likelihood" in wanted,
+            bool({"consistency", "semantic_entropy"} & set(wanted)),
+            base,
+            template=template,
+            **model_args,
         )
 
     def stated(self, requests: list[Any]) -> list[Envelope]:
@@ -88,7 +107,8 @@ class BeliefsLM(AsksTruth, PooledBeliefs):
         flags: list[tuple[str, ...]] = [()] * len(requests)
         for name, how in self._asking.items():
             self._ask = how if name == "verbalized" else self._truth
-            asked = self.truth(requests, found.answers)
+            template = VERBAL if name == "verbalized" else None  # (the user's is p(True)'s)
+            asked = self.truth(requests, found.answers, template)
             for told, envelope in zip(found.told, asked, strict=True):
                 told[name] = float(envelope.confidence or 0.0)
             if name == "p_true":

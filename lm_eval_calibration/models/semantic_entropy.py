@@ -68,7 +68,7 @@ class SemanticEntropyLM(PooledBeliefs):
         weighted = weights or score in OF_WEIGHTS
         sampling = Sampling(candidates, temperature, judge, encoder, threshold, nli, weighted)
         super().__init__(
-            sampling, score, False, base, calibrator, allow_seen, allow_other, **model_args
+            sampling, score, False, True, base, calibrator, allow_seen, allow_other, **model_args
         )
 
     def stated(self, requests: list[Any]) -> list[Envelope]:

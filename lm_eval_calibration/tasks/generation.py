@@ -61,6 +61,8 @@ class GenerationTask(Twin, Generating):
     """
 
     for_output_type = "generate_until"
+    _of_degree = False
+    """Whether the judging metric scored an answer between 0 and 1."""
 
     def settle(self) -> None:
         """Fix the metric that judges.
@@ -109,7 +111,11 @@ class GenerationTask(Twin, Generating):
                 f"Task `{self.config.task}`: some responses are envelopes and some are not. Was "
                 "the cache made with another model? Use another --use_cache."
             )
-        for instance, found in zip(instances, self.unpacked(envelopes), strict=True):
+        unpacked_ones = self.unpacked(envelopes)
+        self._of_degree = any(
+            one.score not in (0, 1) for found in unpacked_ones for one in found.values()
+        )
+        for instance, found in zip(instances, unpacked_ones, strict=True):
             for name, value in found.items():
                 self.hand_over(instance, name, value)
         return None
@@ -226,7 +232,7 @@ class GenerationTask(Twin, Generating):
     def _confidence_rows(self, found: Unpacked) -> dict[str, Any]:
         if found.confidence is None and found.stated is None:
             return {}
-        if found.score not in (0, 1):
+        if self._of_degree:
             self.warn(
                 f"`{self.judged_by}` scores answers between 0 and 1, so none is plainly right or "
                 "wrong, and confidences are not judged"

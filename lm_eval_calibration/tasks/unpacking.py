@@ -49,7 +49,7 @@ def unpacked(envelope: Envelope, judged: Judged) -> Unpacked:
         answered = judged.labels[0] is not None
         told = {**envelope.told, **_of_pool(envelope, judged.labels)}
         confidence, score = envelope.confidence, envelope.score
-        if envelope.states:
+        if envelope.states and confidence is None and score is None:
             value = told.get(envelope.states)  # (an answer without tokens has no likelihood)
             if envelope.states in NO_PROBABILITIES:
                 confidence, score = None, NO_SCORE if value is None else value

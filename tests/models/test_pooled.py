@@ -29,7 +29,7 @@ from lm_eval_calibration.models.shared import saying_the_same
 from lm_eval_calibration.models.shared.likeliest import likeliest
 from lm_eval_calibration.models.shared.reply import Reply, Said
 from lm_eval_calibration.models.shared.saying_the_same import Asked, ByEntailment
-from lm_eval_calibration.models.shared.token_reading import told_with
+from lm_eval_calibration.models.shared.token_reading import TokenReader, told_with
 from lm_eval_calibration.predictions import Predictions
 
 TASK = "calib_toy_generate"
@@ -206,7 +206,9 @@ def test_a_judge_without_entailment(monkeypatch: pytest.MonkeyPatch) -> None:
         config = type("C", (), {"id2label": {0: "positive", 1: "not_entailment"}})
 
     monkeypatch.setattr(saying_the_same, "_cross_encoder", lambda name, device: Other())
-    with pytest.raises(InvalidInputError, match="a model with a label `entailment`, got `any`"):
+    with pytest.raises(
+        InvalidInputError, match="a model with a label `entailment` and others, got `any`"
+    ):
         saying_the_same.clusters(ByEntailment("any"), [Asked(None, "Why?", ["a", "b"])])
     monkeypatch.undo()
     with pytest.raises(InvalidInputError, match="judge=embeddings"):
@@ -236,7 +238,11 @@ def test_they_are_compared_by_one_command(several: dict[str, Any], tmp_path: Pat
     by = told["beliefs"]
     assert by["p_true"]["auroc"] == 1.0 and by["verbalized"]["auroc"] == 1.0  # (they know)
     assert by["semantic_entropy"]["ece"] is None and by["semantic_entropy"]["ece_mapped"] >= 0
-    assert by["consistency"]["auroc_difference"] <= 0 and by["consistency"]["p_value"] <= 1
+    assert (
+        by["consistency, cluster_mass"]["auroc_difference"]
+        <= 0
+        <= by["consistency, cluster_mass"]["p_value"]
+    )
     for how in ("--csv", "--markdown"):
         assert "sequence_semantic_entropy" in run("beliefs", folder, "--replicates", 50, how).output
 
@@ -308,3 +314,155 @@ def test_tokens_of_older_caches_have_no_scores() -> None:
     kept = {"text": "x", "cut": False, "thinking": False, "thought": "", "tokens": [["x", []]]}
     assert Reply.of_kept(kept).tokens[0].scores == ()
     assert told_with(Said(Reply.of_kept(kept))) is None
+
+
+def test_the_template_s_own_line_break_is_no_part_of_the_answer(tiny_model: Path) -> None:
+    """Prompts of chat templates end in white space, which the harness counts with what follows."""
+    lm = LikelihoodLM(base="hf", **settings(tiny_model))
+    request = requested("generate_until", ("Who?\n", {"max_gen_toks": 8}), 0)
+    ((found,),) = TokenReader(lm).read([request], [["Me"]])
+    assert found is not None and len(found.log_probability) == 2  # (bytes)
+    ((opened,),) = TokenReader(lm).read([request], [["\n\nMe"]])
+    assert opened is not None and len(opened.log_probability) == 2
+
+
+def test_a_prompt_is_cut_as_it_was_generated_from(tiny_model: Path) -> None:
+    lm = LikelihoodLM(base="hf", max_length=40, **settings(tiny_model))
+    long = requested("generate_until", ("a" * 100, {"max_gen_toks": 10}), 0)
+    short = requested("generate_until", ("a" * 30, {"max_gen_toks": 10}), 0)
+    (one,), (other,) = TokenReader(lm).read([long, short], [["Me"], ["Me"]])
+    assert one is not None and other is not None
+    assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
+
+
+def test_samples_without_tokens_do_not_count_where_samples_are_weighted() -> None:
+    some = agreement([0, 0, 1, 2], [(-1.0, 2.0), (0.0, 0.0), (-3.0, 2.0)])
+    assert some["cluster_mass"] == pytest.approx(1 / 3)
+    assert (
+        some["weighted_mass"] == agreement([0, 0, 2], [(-1.0, 2.0), (-3.0, 2.0)])["weighted_mass"]
+    )
+    assert "weighted_mass" not in agreement([0, 0], [(0.0, 0.0)])
+
+
+DRAWN: list[int] = []
+
+
+@register_model("noting")
+class Noting(scripted_base.Scripted):
+    """Notes the numbers of the samples that it is asked for."""
+
+    def generate_until(self, requests: list[Any], **options: Any) -> list[str]:
+        DRAWN.extend(request.sample for request in requests)
+        return super().generate_until(requests, **options)
+
+
+@register_model("one-voice")
+class OneVoice(scripted_base.Scripted):
+    """Says the same to everything."""
+
+    def reply(self, prompt: str) -> str:
+        return "always this"
+
+
+def test_a_sampled_answer_is_none_of_its_pool(tasks: Any) -> None:
+    """With a temperature of the run's own the answer is sample 0, and the pool begins at 1."""
+    DRAWN.clear()
+    lm = SemanticEntropyLM(base="noting", candidates=3)
+    simple_evaluate(
+        model=lm, tasks=[TASK], task_manager=tasks, limit=2, bootstrap_iters=0,
+        gen_kwargs="temperature=0.9,do_sample=True",
+    )  # fmt: skip
+    assert DRAWN == [0, 0, 1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("states", ["sequence", "p_true", "verbalized", "least"])
+def test_whatever_is_stated_all_are_logged(states: str, tasks: Any) -> None:
+    every = "consistency+likelihood+semantic_entropy+p_true+verbalized"
+    lm = BeliefsLM(base="scripted", candidates=3, beliefs=every, states=states)
+    for e in envelopes(evaluate(lm, tasks, limit=4)):
+        assert {"consistency", "semantic_entropy", "p_true", "sequence"} <= set(e["told"])
+        assert e["confidence"] == e["told"][states]
+
+
+def test_beliefs_of_another_judge_are_logged(toy_encoder: Any, tasks: Any, tmp_path: Path) -> None:
+    lm = SemanticEntropyLM(base="scripted", candidates=3, judge="embeddings", encoder="toy")
+    results = evaluate(lm, tasks, limit=20)
+    assert all({"cluster_mass", "consistency"} <= set(e["told"]) for e in envelopes(results))
+    assert "cluster_mass" in run("beliefs", save_run(tmp_path, results), "--replicates", 20).output
+
+
+def test_no_pool_is_drawn_where_none_is_needed(tasks: Any) -> None:
+    lm = BeliefsLM(base="scripted", beliefs="likelihood+p_true")
+    for e in envelopes(evaluate(lm, tasks, limit=3)):
+        assert e["candidates"] == [] and e["confidence"] == e["told"]["sequence"]
+
+
+def test_a_calibrator_of_several_beliefs_is_refused() -> None:
+    with pytest.raises(
+        InvalidInputError, match="`calibrator` must be left out: `beliefs` states several"
+    ):
+        BeliefsLM(base="scripted", calibrator="x")
+
+
+def test_no_answer_says_the_same_as_nothing() -> None:
+    asked = Asked(None, "Why?", ["", "Berlin", " ", "berlin"])
+    assert asked.texts == ["Berlin"] and asked.clusters(np.eye(1)) == (0, 1, 2, 1)
+    assert Asked(None, "Why?", ["", ""]).clusters(np.zeros((0, 0))) == (0, 1)
+
+
+def test_samples_that_are_all_alike_are_said(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="lm_eval"):
+        evaluate(SemanticEntropyLM(base="one-voice", candidates=3), tasks, limit=4)
+    assert "are alike, so that agreement says nothing" in caplog.text
+
+
+def place(token: str, own: float, *top: tuple[str, float]) -> dict[str, Any]:
+    listed = [{"token": t, "logprob": p} for t, p in top]
+    return {"token": token, "logprob": own, "top_logprobs": listed}
+
+
+def test_a_token_s_own_probability_counts_however_it_is_spelled() -> None:
+    """Two tokens may have one text, and a token may be spelled otherwise among the likeliest."""
+    content = [
+        place(" ", -0.3, (" ", -0.3), (" ", -6.5)),
+        place("\ufffd", -0.1, ("\\xc3", -0.1), ("x", -3.0)),
+    ]
+    twice, spelled = likeliest({"logprobs": {"content": content}})
+    assert twice.scores[0] == -0.3
+    assert spelled.scores[0] == -0.1
+    assert spelled.scores[1] == pytest.approx(math.exp(-0.1) - math.exp(-3.0))
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"), [("d", "<|im_end|>"), ("s", "</s>"), ("m", "<|im_end|>")]
+)
+def test_the_end_of_a_text_is_no_part_of_it(answer: str, end: str) -> None:
+    content = [place(answer, -1.6), place(end, -0.01)]
+    reply = Reply(answer, tokens=likeliest({"logprobs": {"content": content}}))
+    found = told_with(Said(reply))
+    assert found is not None and found.log_probability.tolist() == [-1.6]
+
+
+def test_an_answer_whose_letters_are_spelled_otherwise_is_what_stands_after_the_thought() -> None:
+    content = [place("<think>", -1.0), place("h", -1.0), place("</think>", -1.0), place("caf", -0.5),
+               place("\\xc3", -0.25), place("</s>", -0.1)]  # fmt: skip
+    reply = Reply("<think>h</think>café", tokens=likeliest({"logprobs": {"content": content}}))
+    found = told_with(Said(reply))
+    assert found is not None and found.log_probability.tolist() == [-0.5, -0.25]
+
+
+def test_metrics_of_degree_judge_no_confidence(tasks: Any) -> None:
+    """Not even of the answers that happen to score 0 or 1."""
+    found = tasks.load([TASK])["tasks"][TASK]
+    found.build_all_requests(limit=3, rank=0, world_size=1)
+    task_lm = LikelihoodLM(base="scripted")
+    for instance, text in zip(
+        found.instances, task_lm.generate_until(found.instances), strict=True
+    ):
+        instance.resps = [text]
+    scores = iter([0.0, 0.5, 1.0] * 10)
+    found._score = lambda *_, **__: next(scores)
+    found.apply_filters()
+    document = found.instances[0]
+    rows = found._confidence_rows(next(iter(document.filtered_resps.values())))
+    assert rows == {}

@@ -41,12 +41,15 @@ def likeliest(choice: Mapping[str, Any]) -> tuple[Token, ...]:
     else:
         raise UnusableError(f"{shown(given.get('content'))} for log-probabilities")
     return tuple(
-        Token(text, tuple(top) if i < FIRST or _LETTER.fullmatch(text) else (), _scores(text, top))
-        for i, (text, top) in enumerate(places)
+        Token(text, tuple(top) if i < FIRST or _LETTER.fullmatch(text) else (), _scores(own, top))
+        for i, (text, top, own) in enumerate(places)
     )
 
 
-Place = tuple[str, list[tuple[str, float]]]
+Place = tuple[str, list[tuple[str, float]], float | None]
+"""A token, the likeliest in its place, and its own log-probability."""
+ALIKE = 1e-6
+"""Nats: one of the likeliest that is so near is the token itself, spelled otherwise."""
 
 
 def _of_chat(place: Any) -> Place:
@@ -72,9 +75,8 @@ def _of_completions(given: Mapping[str, Any]) -> list[Place]:
     ]
 
 
-def _scores(text: str, top: Sequence[tuple[str, float]]) -> tuple[float, ...]:
-    own = dict(top).get(text)
-    if own is None:
+def _scores(own: float | None, top: Sequence[tuple[str, float]]) -> tuple[float, ...]:
+    if own is None or not np.isfinite(own):
         return ()
     return own, *of_distribution(np.exp([min(value, 0.0) for _, value in top]))
 
@@ -82,6 +84,9 @@ def _scores(text: str, top: Sequence[tuple[str, float]]) -> tuple[float, ...]:
 def _place(text: str, value: Any, top: Sequence[tuple[str, Any]]) -> Place:
     """A token among the likeliest; it may have been drawn without being one of them."""
     found = [(token, log_probability(p)) for token, p in top if p is not None]
-    if value is not None and text not in dict(found):
-        found.append((text, log_probability(value)))
-    return text, found
+    if value is None:
+        return text, found, next((p for token, p in found if token == text), None)
+    own = log_probability(value)
+    if not any(token == text or abs(p - own) < ALIKE for token, p in found):
+        found.append((text, own))
+    return text, found, own

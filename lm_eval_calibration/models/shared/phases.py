@@ -66,6 +66,7 @@ class Phases:
         title: str,
         tolerant: bool = False,
         room: str = "--model_args max_gen_toks=N, or --gen_kwargs max_gen_toks=N",
+        first: int = 0,
     ) -> list[list[str]]:
         """`count` answers to each request, sampled at a temperature; greedy at 0.
 
@@ -77,11 +78,12 @@ class Phases:
             room: how a user gives replies more of it; "" where it is of no use.
             tolerant: whether a request on which the base gives up (after retries of its own) is
                 answered by `Failed`; else its error ends the run. Three in a row always do.
+            first: number of the first sample, by which samples of one request are told apart.
         """
         clones = [
             (self._sampled(request, number, temperature), number)
             for request in requests
-            for number in range(count)
+            for number in range(first, first + count)
         ]
         asked = [clone for clone, _ in clones]
         keys = [

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.envelope import NO_SCORE, Envelope
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.agreement import Weight, agreement
 from lm_eval_calibration.metrics.beliefs import NO_PROBABILITIES
-from lm_eval_calibration.metrics.token_scores import likelihoods
+from lm_eval_calibration.metrics.token_scores import LIKELIHOODS, TokenScores, likelihoods
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import check_sampling
+from lm_eval_calibration.models.shared.phases import draws
 from lm_eval_calibration.models.shared.prompts import bare_question
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
@@ -28,6 +30,8 @@ from lm_eval_calibration.models.shared.saying_the_same import (
     clusters,
 )
 from lm_eval_calibration.models.shared.token_reading import TokenReader
+
+log = logger(f"lm_eval.{__name__}")
 
 
 class Sampling(NamedTuple):
@@ -68,6 +72,7 @@ class PooledBeliefs(RecalibratedBeliefs):
         sampling: how pools are made, and judged.
         states: the name of the belief that is stated.
         tokens: whether the likelihoods of the answer's own tokens are read.
+        pooled: whether a pool is needed at all.
         base, calibrator, allow_seen, allow_other, template, **model_args: as for
             `RecalibratedBeliefs`.
 
@@ -80,6 +85,7 @@ class PooledBeliefs(RecalibratedBeliefs):
         sampling: Sampling,
         states: str,
         tokens: bool,
+        pooled: bool = True,
         base: str | type = "",
         calibrator: str = "",
         allow_seen: bool = False,
@@ -96,8 +102,11 @@ class PooledBeliefs(RecalibratedBeliefs):
                 "`lm-calib score RUN --calibrator` maps what was logged.",
             )  # fmt: skip
         self._sampling, self._states, self._tokens = sampling, states, tokens
+        self._pooled = pooled
         super().__init__(base, calibrator, allow_seen, allow_other, template, **model_args)
-        self._judge = self._judged_by(model_args.get("device"))
+        self._judge = self._judged_by(model_args.get("device")) if pooled else None
+        if self._judge is not None:
+            self._judge.check()
 
     def _judged_by(self, device: Any) -> Judge | None:
         how = self._sampling
@@ -117,25 +126,33 @@ class PooledBeliefs(RecalibratedBeliefs):
         many = asked if self._sampling.weights else requests
         answers = self.phases.generate(own, "answering")
         temperature = heat(self._sampling.temperature, SAMPLES)
-        pools = self.phases.samples(
-            many, self._sampling.candidates, temperature, "sampling answers"
+        sampled = any(draws(request.args[1]) for request in requests)  # (then answer 0 is taken)
+        count = self._sampling.candidates if self._pooled else 0
+        pools = (
+            self.phases.samples(many, count, temperature, "sampling answers", first=int(sampled))
+            if count
+            else [[] for _ in requests]
         )
+        _warn_of_one_voice(pools)
         told: list[dict[str, float]] = [{} for _ in requests]
         weights: list[tuple[Weight, ...]] = [()] * len(requests)
         if reader is not None and self._tokens:
             read = reader.read(requests, [[answer] for answer in answers])
             told = [likelihoods(tokens) if tokens else {} for (tokens,) in read]
+            self._refuse_lacking(told)
         if reader is not None and self._sampling.weights:
             weights = [
-                tuple(
-                    (float(t.log_probability.sum()), float(len(t.log_probability)))
-                    for t in row
-                    if t
-                )
-                for row in reader.read(requests, pools)
+                tuple(_weight(tokens) for tokens in row) for row in reader.read(requests, pools)
             ]
-            weights = [w if len(w) == len(p) else () for w, p in zip(weights, pools, strict=True)]
         return Answered(answers, told, pools, weights)
+
+    def _refuse_lacking(self, told: Sequence[Mapping[str, float]]) -> None:
+        """Stop where the base allows other likelihoods, and not the one that is to be stated."""
+        there = next((names for names in told if names), {})
+        if there and self._states in LIKELIHOODS and self._states not in there:
+            raise invalid(
+                "states", f"one that this base allows ({', '.join(there)})", f"`{self._states}`"
+            )
 
     def enveloped(self, requests: Sequence[Any], found: Answered) -> list[Envelope]:
         """With clusters, where it is not the task's filter that says what says the same."""
@@ -156,9 +173,10 @@ class PooledBeliefs(RecalibratedBeliefs):
         weights: tuple[Weight, ...],
         numbers: tuple[int, ...],
     ) -> Envelope:
-        every = {**told, **(agreement(numbers, weights) if numbers else {})}
-        value = every.get(self._states)
-        score = self._states in NO_PROBABILITIES
+        every = {**told, **(agreement(numbers, weights) if numbers and pool else {})}
+        value, score = every.get(self._states), self._states in NO_PROBABILITIES
+        if value is None and (numbers or not pool):  # (else the twin finds it)
+            value = NO_SCORE if score else 0.0
         return Envelope(
             self.source,
             answer,
@@ -166,8 +184,24 @@ class PooledBeliefs(RecalibratedBeliefs):
             candidates=tuple(pool),
             cut=self.share_cut([answer, *pool]),
             score=value if score else None,
-            told=told,
-            clusters=numbers,
+            told=every,
+            clusters=numbers if pool else (),
             weights=weights,
-            states="" if value is not None else self._states,
+            states=self._states,
         )
+
+
+def _weight(tokens: TokenScores | None) -> Weight:
+    if tokens is None:
+        return 0.0, 0.0
+    return float(tokens.log_probability.sum()), float(len(tokens.log_probability))
+
+
+def _warn_of_one_voice(pools: Sequence[Sequence[str]]) -> None:
+    """Say so where all samples of every question are alike, as they are at temperature 0."""
+    several = [pool for pool in pools if len(pool) > 1]
+    if len(several) > 2 and all(len(set(pool)) == 1 for pool in several):
+        log.warning(
+            "All %d samples of each of %d questions are alike, so that agreement says nothing: were they drawn at "
+            "temperature 0 (--gen_kwargs, or temperature=)?", len(several[0]), len(several),
+        )  # fmt: skip

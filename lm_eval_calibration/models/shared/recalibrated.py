@@ -9,7 +9,7 @@ from typing import Any
 from lm_eval_calibration.arguments import parameters
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.held_out import HeldOut
-from lm_eval_calibration.envelope import Envelope
+from lm_eval_calibration.envelope import NO_SCORE, Envelope
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
 from lm_eval_calibration.models.shared.instances import Document
@@ -105,8 +105,8 @@ class RecalibratedBeliefs(BeliefWrapper):
 def _beliefs(envelopes: Sequence[Envelope]) -> Predictions:
     """What they state, without verdicts."""
     unknown = [False] * len(envelopes)
-    scores = [e.score for e in envelopes if e.score is not None]
-    if len(scores) == len(envelopes):
+    if any(e.score is not None for e in envelopes):
+        scores = [NO_SCORE if e.score is None else e.score for e in envelopes]
         return Predictions.from_scores(scores, unknown)
     return Predictions.from_confidences([float(e.confidence or 0.0) for e in envelopes], unknown)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lm_eval_calibration.errors import MissingExtraError, invalid
+from lm_eval_calibration.fractal.encoders import Encoder, there
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.agreement import components
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
@@ -21,6 +22,8 @@ FILTER, EMBEDDINGS, NLI, MODEL = "filter", "embeddings", "nli", "model"
 JUDGES = (FILTER, EMBEDDINGS, NLI, MODEL)
 ENTAILMENT = "cross-encoder/nli-deberta-v3-small"
 THRESHOLD = 0.9
+LONGEST = 300
+"""Characters of a question that an entailment model is shown."""
 REPLY = 8
 SAME = """\
 Question: {{ question }}
@@ -33,7 +36,7 @@ Do both answers say the same? Reply with yes or no, and nothing else."""
 
 
 class Asked:
-    """A question with its answers; equal ones, but for case and white space, are one.
+    """A question with its answers; equal ones, but for case and white space, are one, and empty ones say nothing.
 
     Args:
         request: of the task.
@@ -44,20 +47,26 @@ class Asked:
     def __init__(self, request: Any, question: str, texts: Sequence[str]) -> None:
         self.request, self.question = request, question
         plain = [" ".join(text.split()).casefold() for text in texts]
-        first = {key: texts[plain.index(key)].strip() for key in dict.fromkeys(plain)}
+        first = {key: texts[plain.index(key)].strip() for key in dict.fromkeys(plain) if key}
         self.texts = list(first.values())
-        self._place = [list(first).index(key) for key in plain]
+        self._place = [list(first).index(key) if key else None for key in plain]
 
     def clusters(self, same: Any) -> tuple[int, ...]:
         """Of every answer, by which of the different ones say the same: (K, K) truth values."""
-        joined = components(same)
-        numbers = [joined[place] for place in self._place]
+        joined = components(same) if self.texts else []
+        numbers = [
+            joined[place] if place is not None else len(joined) + i  # (no answer agrees with none)
+            for i, place in enumerate(self._place)
+        ]
         order = {number: i for i, number in enumerate(dict.fromkeys(numbers))}
         return tuple(order[number] for number in numbers)
 
 
 class Judge(Protocol):
     """Says which of the answers to each question say the same."""
+
+    def check(self) -> None:
+        """Raise, before anything is generated, if it cannot judge."""
 
     def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
         """(K, K) truth values of each question's K different answers."""
@@ -73,13 +82,17 @@ class ByEmbeddings:
     """
 
     def __init__(self, encoder: str, threshold: float, device: str | None = None) -> None:
-        from lm_eval_calibration.fractal.encoders import Encoder
-
         self._encoder, self._threshold = Encoder(encoder, device=device), threshold
 
+    def check(self) -> None:
+        """Load the encoder."""
+        self._encoder.encode(["."])
+
     def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
-        """By the cosine of "question answer"."""
-        texts = [f"{q.question}\n{text}" for q in questions for text in q.texts]
+        """By the cosine of the answers alone: a question before them would make them all alike."""
+        texts = [text for q in questions for text in q.texts]
+        if not texts:
+            texts = ["."]
         vectors = np.asarray(self._encoder.encode(texts), dtype=np.float64)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         for part in _parts(vectors, questions):
@@ -99,10 +112,15 @@ class ByEntailment:
         self._known: dict[tuple[str, str], bool] = {}
         self._model: Any = None
 
+    def check(self) -> None:
+        """Load the model, and find its label of entailment."""
+        self._model = _cross_encoder(self._name, there(self._device))
+        self._entailment()
+
     def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
-        """Each pair of different answers is asked once, in either order."""
+        """Each pair of different answers is asked once, in either order, after the end of the question."""
         pairs = [
-            (f"{q.question} {a}", f"{q.question} {b}")
+            (f"{end_of(q.question)} {a}", f"{end_of(q.question)} {b}")
             for q in questions
             for a, b in permutations(q.texts, 2)
         ]
@@ -119,24 +137,25 @@ class ByEntailment:
 
     def _entails(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
         if self._model is None:
-            self._model = _cross_encoder(self._name, self._device)
-        labels = self._model.config.id2label
-        entailment = next(
-            (
-                i
-                for i, n in labels.items()
-                if "entail" in str(n).lower() and "not" not in str(n).lower()
-            ),
-            None,
-        )
-        if entailment is None:
-            raise invalid(
-                "nli",
-                "a model with a label `entailment`",
-                f"`{self._name}` ({', '.join(map(str, labels.values()))})",
-            )
+            self.check()
         found = self._model.predict(list(pairs), batch_size=64, show_progress_bar=False)
-        return [bool(row == int(entailment)) for row in np.asarray(found).argmax(axis=1)]
+        label = self._entailment()
+        return [bool(row == label) for row in np.asarray(found).argmax(axis=1)]
+
+    def _entailment(self) -> int:
+        """The number of the label.
+
+        Raises:
+            InvalidInputError: there is none, or no other.
+        """
+        labels = self._model.config.id2label
+        names = {int(i): str(name).lower() for i, name in labels.items()}
+        found = [i for i, name in names.items() if "entail" in name and "not" not in name]
+        if not found or len(names) < 2:
+            raise invalid(
+                "nli", "a model with a label `entailment` and others", f"`{self._name}` ({', '.join(map(str, labels.values()))})",
+            )  # fmt: skip
+        return found[0]
 
 
 class ByModel:
@@ -148,6 +167,9 @@ class ByModel:
 
     def __init__(self, wrapper: BeliefWrapper) -> None:
         self._wrapper = wrapper
+
+    def check(self) -> None:
+        """The base can be asked."""
 
     def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
         """Each pair of different answers is asked once."""
@@ -185,6 +207,18 @@ class ByModel:
 def clusters(judge: Judge, questions: Sequence[Asked]) -> list[tuple[int, ...]]:
     """Of each question's answers the numbers of their clusters."""
     return [q.clusters(same) for q, same in zip(questions, judge.same(questions), strict=True)]
+
+
+def end_of(question: str) -> str:
+    """The last words of a question, so that what answers it is not cut off behind it.
+
+    >>> len(end_of("word " * 500)), end_of("Who was it?")
+    (299, 'Who was it?')
+    """
+    text = question.strip()
+    if len(text) <= LONGEST:
+        return text
+    return text[-LONGEST:].partition(" ")[2]
 
 
 def _parts(rows: Any, questions: Sequence[Asked]) -> Iterator[Any]:

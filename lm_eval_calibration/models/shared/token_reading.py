@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,16 @@ from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import Said
 from lm_eval_calibration.verbal.letters import Token
+from lm_eval_calibration.verbal.thinking import spoken
 
 log = logger(f"lm_eval.{__name__}")
 
+SPECIAL = re.compile(r"</?s>|<\|[^<>]*\|>|<[a-z_]+>|")
+"""Tokens at the end of a reply that are no text of it."""
+WITHOUT = (
+    "Without: --model semantic_entropy, self_consistency or verbalized; --model beliefs with "
+    "beliefs=consistency+semantic_entropy+verbalized,weights=false."
+)
 Read = TokenScores | None
 """Of an answer; `None` where it has no tokens, or nothing was told of them."""
 
@@ -60,34 +68,61 @@ class TokenReader:
         pairs = [(r, text) for r, pool in zip(requests, pools, strict=True) for text in pool]
         if self._told:
             found = [told_with(text) for _, text in pairs]
-            if pairs and not any(found):
-                raise InvalidInputError(
-                    f"`{self._wrapper.source}` needs log-probabilities of an answer's tokens, and the server "
-                    "gives none with its answers. `self_consistency` and `verbalized` need none."
-                )
+            self._refuse_silence([text for _, text in pairs], found)
         elif self._model:
-            found = [self._pass(str(r.args[0]), text) for r, text in pairs]
+            found = [self._pass(request, text) for request, text in pairs]
         else:
             found = self._by_loglikelihood(pairs)
         rest = iter(found)
         return [[next(rest) for _ in pool] for pool in pools]
 
-    def _pass(self, context: str, answer: str) -> Read:
+    def _refuse_silence(self, texts: Sequence[str], found: Sequence[Read]) -> None:
+        """Stop where a server tells nothing of any answer; say of how many it told nothing."""
+        spoken = [read for text, read in zip(texts, found, strict=True) if text.strip()]
+        silent = sum(read is None for read in spoken)
+        if silent and silent == len(spoken):
+            raise InvalidInputError(
+                f"`{self._wrapper.source}` needs log-probabilities of an answer's tokens, and the server "
+                f"gives none with its answers. {WITHOUT}"
+            )
+        if silent:
+            log.warning(
+                "%s: %d of %d answers came without log-probabilities: what is read of tokens is the least for them.",
+                self._wrapper.source, silent, len(spoken),
+            )  # fmt: skip
+
+    def _pass(self, request: Any, answer: str) -> Read:
         """One pass of a transformers model over prompt and answer."""
         before, text = _parts(answer)
         if not text.strip():
             return None
-        base = self._base
-        prompt, tokens = base._encode_pair(context + before, text)
+        prompt, tokens = self._encoded(str(request.args[0]) + before, text)
         if not tokens:
             return None
-        logits = self._logits(prompt or [base.prefix_token_id], tokens)
+        room = request.args[1].get("max_gen_toks") or self._base.max_gen_toks
+        prompt = prompt[-max(int(self._base.max_length) - int(room), 1) :]  # (as it was generated)
+        logits = self._logits(prompt or [self._base.prefix_token_id], tokens)
         logs = torch.log_softmax(logits.float(), dim=-1)
         said = torch.tensor(tokens[-len(logs) :], device=logs.device)[:, None]
         best = logs.topk(2, dim=-1).values.exp()
         entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
         columns = (logs.gather(1, said)[:, 0], best[:, 0] - best[:, 1], entropy)
         return TokenScores(*(column.double().cpu().numpy() for column in columns))
+
+    def _encoded(self, prompt: str, text: str) -> tuple[list[int], list[int]]:
+        """Tokens of a prompt, and of what goes on after it: as they were generated.
+
+        (The harness moves white space at a prompt's end to what follows, where a chat template has some.)
+        """
+        base = self._base
+        if base.backend != "causal":
+            before, after = base._encode_pair(prompt, text)
+            return list(before), list(after)
+        first, whole = list(base.tok_encode(prompt)), list(base.tok_encode(prompt + text))
+        if whole[: len(first)] == first:
+            return first, whole[len(first) :]
+        before, after = base._encode_pair(prompt, text)
+        return list(before), list(after)
 
     def _logits(self, prompt: list[int], tokens: list[int]) -> torch.Tensor:
         """(T, V) at the places that say `tokens`."""
@@ -116,8 +151,7 @@ class TokenReader:
             values = self._wrapper.phases.loglikelihood(asked_for, "how likely the answers are")
         except NotImplementedError:
             raise InvalidInputError(
-                f"`{self._wrapper.source}` needs a base with log-probabilities, and this one has none. "
-                "`self_consistency` and `verbalized` need none."
+                f"`{self._wrapper.source}` needs a base with log-probabilities, and this one has none. {WITHOUT}"
             ) from None
         found: list[Read] = [None] * len(pairs)
         for i, (value, _) in zip(spoken, values, strict=True):
@@ -146,20 +180,24 @@ def told_with(answer: str) -> Read:
 
 
 def of_answer(tokens: Sequence[Token], answer: str) -> Sequence[Token]:
-    """The tokens in which an answer stands; all of them where it cannot be found.
+    """The tokens in which an answer stands; where it cannot be found, those after the thinking.
 
     >>> words = [Token(each) for each in ("<think>", "42", "</think>", "It", " is", " 42", "<|end|>")]
     >>> [t.text for t in of_answer(words, "It is 42")]
     ['It', ' is', ' 42']
     """
-    text, words = "".join(token.text for token in tokens), answer.strip()
+    kept = list(tokens)
+    while kept and SPECIAL.fullmatch(kept[-1].text):
+        kept.pop()
+    text, words = "".join(token.text for token in kept), answer.strip()
     begin = text.rfind(words)
     if begin < 0:
-        return tokens
-    ends = np.cumsum([len(token.text) for token in tokens])
+        words = spoken(text).text.strip()
+        begin = text.rfind(words)
+    ends = np.cumsum([len(token.text) for token in kept])
     return [
         token
-        for token, end in zip(tokens, ends, strict=True)
+        for token, end in zip(kept, ends, strict=True)
         if token.text and end > begin and end - len(token.text) < begin + len(words)
     ]
 
@@ -169,7 +207,7 @@ def _parts(answer: str) -> tuple[str, str]:
     reply = str(answer.reply) if isinstance(answer, Said) else str(answer)
     place = reply.rfind(answer.strip())
     if place <= 0:
-        return "", str(answer)
+        return "", str(answer).rstrip()
     before = reply[:place]
     kept = before.rstrip(" ")  # (spaces go with the word that follows, as they are tokenized)
     return kept, before[len(kept) :] + answer.strip()

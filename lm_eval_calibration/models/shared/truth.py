@@ -59,12 +59,20 @@ class AsksTruth(BeliefWrapper):
         """By how it is asked."""
         return VERBAL if self._ask == "verbal" else LIKELIHOOD
 
-    def truth(self, requests: list[Any], answers: list[str]) -> list[Envelope]:
-        """Answers, each with its probability of being right."""
+    def truth(
+        self, requests: list[Any], answers: list[str], template: str | None = None
+    ) -> list[Envelope]:
+        """Answers, each with its probability of being right.
+
+        Args:
+            requests: what was answered.
+            answers: to them.
+            template: of the question for a number, instead of the wrapper's.
+        """
         if self._ask in ("auto", "likelihood"):
             try:
                 return self._by_likelihood(requests, answers)
-            except NotImplementedError:
+            except (NotImplementedError, AssertionError):  # (a server's class without a tokenizer)
                 if self._ask == "likelihood":
                     raise InvalidInputError(
                         "`ask=likelihood` needs a base with log-likelihoods, and this one has "
@@ -76,7 +84,7 @@ class AsksTruth(BeliefWrapper):
                 return found
             log.warning("The base has no log-likelihoods; it is asked for a number instead.")
             self._ask = "verbal"
-        return in_words(self, requests, answers)
+        return in_words(self, requests, answers, template)
 
     def _by_tokens(self, requests: list[Any], answers: list[str]) -> list[Envelope] | None:
         """By the tokens of the two letters; `None` where they are not told."""
@@ -144,10 +152,16 @@ def _number(words: str) -> float | None:
     return None if value is None or value > 1 else value
 
 
-def in_words(wrapper: BeliefWrapper, requests: list[Any], answers: list[str]) -> list[Envelope]:
+def in_words(
+    wrapper: BeliefWrapper, requests: list[Any], answers: list[str], template: str | None = None
+) -> list[Envelope]:
     """Answers with the probability that the wrapper's base names when it is asked for one."""
     prompts = [
-        Question(wrapper.prompt(request, answer=answer.strip(), ask="verbal"), request, NUMBER)
+        Question(
+            wrapper.prompt(request, template=template, answer=answer.strip(), ask="verbal"),
+            request,
+            NUMBER,
+        )
         for request, answer in zip(requests, answers, strict=True)
     ]
     said = [text for (text,) in wrapper.ask(prompts, "asking how probable the answers are")]

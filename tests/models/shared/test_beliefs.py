@@ -243,7 +243,7 @@ def test_wrappers_share_a_pool_and_nothing_else(tasks: Any, tmp_path: Path) -> N
 
 def test_a_model_that_states_nothing_is_refused_at_once(tasks: Any, scripted: Any) -> None:
     with pytest.raises(
-        CalibrationError, match=r"Put a wrapper around it .*self_consistency, p_true"
+        CalibrationError, match=r"Put a wrapper around it .*self_consistency, likelihood"
     ):
         evaluate(scripted(), tasks)
 
