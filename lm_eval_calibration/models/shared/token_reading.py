@@ -16,7 +16,7 @@ from lm_eval_calibration.metrics.token_scores import TokenScores
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
 from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.phases import asked
-from lm_eval_calibration.models.shared.reply import Said
+from lm_eval_calibration.models.shared.reply import Said, raw
 from lm_eval_calibration.verbal.letters import Token
 from lm_eval_calibration.verbal.thinking import spoken
 
@@ -70,7 +70,7 @@ class TokenReader:
             found = [told_with(text) for _, text in pairs]
             self._refuse_silence([text for _, text in pairs], found)
         elif self._model:
-            found = [self._pass(request, text) for request, text in pairs]
+            found = self._passes(pairs)
         else:
             found = self._by_loglikelihood(pairs)
         rest = iter(found)
@@ -90,6 +90,14 @@ class TokenReader:
                 "%s: %d of %d answers came without log-probabilities: what is read of tokens is the least for them.",
                 self._wrapper.source, silent, len(spoken),
             )  # fmt: skip
+
+    def _passes(self, pairs: Sequence[tuple[Any, str]]) -> list[Read]:
+        """Of each answer; equal ones to one prompt are read once."""
+        keys = [(str(request.args[0]), str(raw(text)), str(text)) for request, text in pairs]
+        different = dict(zip(reversed(keys), reversed(pairs), strict=True))
+        log.info("%s: reading the tokens of %d answers.", self._wrapper.source, len(different))
+        known = {key: self._pass(*pair) for key, pair in different.items()}
+        return [known[key] for key in keys]
 
     def _pass(self, request: Any, answer: str) -> Read:
         """One pass of a transformers model over prompt and answer."""
