@@ -21,6 +21,7 @@ from release import answers
 from requesting import requested
 
 from lm_eval_calibration.calibrators import Training, fit
+from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.agreement import agreement
 from lm_eval_calibration.models.beliefs import BeliefsLM
@@ -456,15 +457,12 @@ def test_metrics_of_degree_judge_no_confidence(tasks: Any) -> None:
     """Not even of the answers that happen to score 0 or 1."""
     found = tasks.load([TASK])["tasks"][TASK]
     found.build_all_requests(limit=3, rank=0, world_size=1)
-    task_lm = LikelihoodLM(base="scripted")
-    for instance, text in zip(
-        found.instances, task_lm.generate_until(found.instances), strict=True
-    ):
+    texts = LikelihoodLM(base="scripted").generate_until(found.instances)
+    for instance, text in zip(found.instances, texts, strict=True):
         instance.resps = [text]
     scores = iter([0.0, 0.5, 1.0] * 10)
     found._score = lambda *_, **__: next(scores)
     found.apply_filters()
-    document = found.instances[0]
-    first = next(iter(document.filtered_resps.values()))
-    rows = found._confidence_rows(first[0] if isinstance(first, list) else first)
-    assert rows == {}
+    assert found._of_degree
+    (first, *_) = found.unpacked([Envelope.from_text(text) for text in texts])
+    assert found._confidence_rows(next(iter(first.values()))) == {}
