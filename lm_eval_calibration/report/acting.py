@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -12,11 +13,16 @@ from lm_eval_calibration.analysis.thresholds import (
     halves,
     refuse_shared,
 )
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.run import Run, Scope
+from lm_eval_calibration.metrics.conformal import figures, sets, threshold
 from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report.wording import level, number, percent
+
+COVERAGE = 0.9
+"""Wanted of sets."""
 
 
 class ThresholdRow(NamedTuple):
@@ -32,10 +38,11 @@ class ThresholdRow(NamedTuple):
 
 
 class ActingView(NamedTuple):
-    """A section: where its thresholds come from, and what they give."""
+    """A section: where its thresholds come from, what they give, and what sets of options would."""
 
     source: str
     rows: list[ThresholdRow]
+    sets: str = ""
 
 
 def view(scope: Scope, chosen_on: Run | None) -> ActingView | None:
@@ -61,7 +68,26 @@ def view(scope: Scope, chosen_on: Run | None) -> ActingView | None:
         f"The lowest confidence that reaches a wanted precision on {len(fitted_on):,} documents, "
         f"{source}, and what it gives on {of} {len(test):,}."
     )
-    return ActingView(text, [_row(threshold) for threshold in found])
+    return ActingView(text, [_row(one) for one in found], _sets(fitted_on, test))
+
+
+def _sets(fitted_on: Predictions, test: Predictions) -> str:
+    """What conformal sets are like, in words; "" of answers without options, or of too few documents."""
+    if fitted_on.options is None or test.options is None:
+        return ""
+    try:
+        at = threshold(fitted_on, COVERAGE)
+        found = figures(test, sets(test, at))
+    except InvalidInputError:  # (no document has a right option)
+        return ""
+    if math.isinf(at):
+        return ""
+    right = f", of which {percent(found.single_accuracy)} are right" if found.single else ""
+    return (
+        f"Sets of options instead, found on the same documents (split conformal, {percent(COVERAGE)}): "
+        f"{percent(found.coverage)} [{percent(found.low)}, {percent(found.high)}] of the others' hold a right option. "
+        f"They have {found.size:.2f} options on average; {percent(found.single)} are a single one{right}."
+    )
 
 
 def _sides(scope: Scope, chosen_on: Run) -> tuple[Predictions, Predictions] | None:

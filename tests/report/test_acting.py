@@ -14,6 +14,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import Run, Samples, Scope, scopes
 from lm_eval_calibration.report.acting import ActingView, view
 from lm_eval_calibration.report.page import write_report
+from lm_eval_calibration.testing.calibrators import overconfident
 
 
 def samples(task: str = "toy", count: int = 200, seed: int = 0) -> Samples:
@@ -76,3 +77,14 @@ def test_on_the_page(tmp_path: Path) -> None:
     other = Run("validation", {"toy": samples(seed=1)})
     page = write_report([run], scored, tmp_path / "report.html", thresholds_from=other).read_text()
     assert "the run `validation`" in page
+
+
+def test_sets_of_options_stand_beside_thresholds() -> None:
+    p = overconfident(300)
+    hashes = np.random.default_rng(0).integers(2**63, size=300).astype(np.uint64)
+    of_options = Samples("run", "toy", Path("none"), p, doc_hash=hashes)
+    told = shown(view(scope(of_options), None)).sets
+    assert "(split conformal, 90.0 %)" in told and "options on average" in told
+    assert shown(view(scope(samples()), None)).sets == ""  # (answers have no options)
+    few = Samples("run", "toy", Path("none"), p.take(np.arange(12)), doc_hash=hashes[:12])
+    assert shown(view(scope(few), None)).sets == ""
