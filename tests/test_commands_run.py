@@ -27,9 +27,12 @@ PROGRAMS = ("lm_eval ", "lm-calib ")
 SHOWN = [page for page in PAGES if any(c.startswith(PROGRAMS) for c in commands(page))]
 NOT_HERE = (
     "base=sglang", "hf://", " results/details", "runs-2024/", " logits/", " results_small/", " scores.jsonl",
-    " answers/", " logs/", " benchmark_output/", "Coder-1.5B=runs/C",
+    " answers/", " logs/", " benchmark_output/", "Coder-1.5B=runs/C", "score=normalised", "judge=nli", "--free_form",
+    "base=thermometer,", "pretrained=SMALL", "reader=SMALL",
 )  # fmt: skip
-"""SGLang has no stub (its class has the arguments of vLLM's); what others left is read by its formats' own tests."""
+"""SGLang has no stub (its class has the arguments of vLLM's); what others left is read by its formats' own tests. The
+chat server here tells no tokens of answers, no model of entailment is at hand, and random weights have no right answers
+to learn from: tests/models/test_pooled.py and tests/fitting/test_free_form.py have these commands' code."""
 
 SERVER = "base=local-chat-completions,model=M,base_url=URL"
 EVALUATE = "lm_eval --log_samples --output_path {} --apply_chat_template"
@@ -58,6 +61,9 @@ INPUTS = {
     },
     "calibrators.md": {"runs/model": "others"},
     "evidence.md": {f"runs/{step}": "options" for step in (0, 40, 120, 300)},
+    "guarantees.md": {
+        "runs/validation": "others", "runs/test": "options", "runs/one": "options",
+    },
     "fractal.md": {"runs/modelA": "other-solutions", "runs/modelB": "solutions"},
     "generation.md": {"runs/": "solutions"},
     "offline.md": dict.fromkeys(("A", "B", "C", "RUN", "runs/model"), "options"),
