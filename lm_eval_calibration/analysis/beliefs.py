@@ -32,7 +32,6 @@ class TaskBeliefs(NamedTuple):
 
     Attributes:
         run, task: labels.
-        stated: the belief that the run's own metrics are of, where it has a name.
         beliefs: by name, (N,) each; what an unanswered document lacks is below all.
         right: (N,) whether its answer is right.
         documents: (N,) hashes.
@@ -222,7 +221,7 @@ def _predictions(found: TaskBeliefs, name: str) -> Predictions:
 
 def _to_map(found: TaskBeliefs, name: str, stated: Predictions) -> Predictions:
     """What a map is fitted on: of a whole answer's probability, which may be tiny, its logarithm."""
-    if name != SEQUENCE:
+    if SEQUENCE not in name.split(", "):
         return stated
     logs = np.log(np.maximum(found.beliefs[name], np.finfo(np.float64).tiny))
     return Predictions.from_scores(logs, found.right)

@@ -38,8 +38,8 @@ def agreement(clusters: Sequence[int], weights: Sequence[Weight] = ()) -> dict[s
     - `discrete_semantic_entropy`: of the clusters' shares of the samples;
     - `weighted_mass`, `semantic_entropy`: the same where each sample counts by its length-normalised
       likelihood exp(mean log p), as in Farquhar et al.;
-    - `sequence_semantic_entropy`: minus the mean over samples of log sum exp(log p) over their
-      cluster (Kuhn et al., eq. 4; lm-polygraph's `SemanticEntropy`).
+    - `sequence_semantic_entropy`: the mean over samples of log sum exp(log p) over their cluster, which
+      is minus the entropy (Kuhn et al., eq. 4; lm-polygraph's `SemanticEntropy`).
 
     Args:
         clusters: numbers: the answer's, then each sample's.

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +27,6 @@ from lm_eval_calibration.metrics.agreement import agreement
 from lm_eval_calibration.models.beliefs import BeliefsLM
 from lm_eval_calibration.models.likelihood import LikelihoodLM
 from lm_eval_calibration.models.semantic_entropy import SemanticEntropyLM
-from lm_eval_calibration.models.shared import saying_the_same
-from lm_eval_calibration.models.shared.likeliest import likeliest
-from lm_eval_calibration.models.shared.reply import Reply, Said
-from lm_eval_calibration.models.shared.saying_the_same import Asked, ByEntailment
-from lm_eval_calibration.models.shared.token_reading import TokenReader, told_with
 from lm_eval_calibration.predictions import Predictions
 
 TASK = "calib_toy_generate"
@@ -181,42 +176,6 @@ def test_embeddings_judge(toy_encoder: Any, tasks: Any) -> None:
     assert {e["confidence"] for e in envelopes(evaluate(lm, tasks))} <= {0.25 * n for n in range(5)}
 
 
-class Entailing:
-    """A cross-encoder by which shorter texts follow from longer ones that begin with them."""
-
-    config = type("C", (), {"id2label": {0: "contradiction", 1: "entailment", 2: "neutral"}})
-    asked: ClassVar[list[tuple[str, str]]] = []
-
-    def predict(self, pairs: Any, **_: Any) -> Any:
-        self.asked += pairs
-        return np.eye(3)[[1 if a.startswith(b) else 2 for a, b in pairs]]
-
-
-def test_entailment_must_hold_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saying_the_same, "_cross_encoder", lambda name, device: Entailing())
-    Entailing.asked.clear()
-    judge = ByEntailment("any")
-    questions = [Asked(None, "Why?", ["because", "Because ", "because so", "no"])]
-    assert saying_the_same.clusters(judge, questions) == [(0, 0, 1, 2)]
-    assert len(Entailing.asked) == 6  # n (n - 1) of three that differ
-    saying_the_same.clusters(judge, questions)
-    assert len(Entailing.asked) == 6  # known
-
-
-def test_a_judge_without_entailment(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other(Entailing):
-        config = type("C", (), {"id2label": {0: "positive", 1: "not_entailment"}})
-
-    monkeypatch.setattr(saying_the_same, "_cross_encoder", lambda name, device: Other())
-    with pytest.raises(
-        InvalidInputError, match="a model with a label `entailment` and others, got `any`"
-    ):
-        saying_the_same.clusters(ByEntailment("any"), [Asked(None, "Why?", ["a", "b"])])
-    monkeypatch.undo()
-    with pytest.raises(InvalidInputError, match="judge=embeddings"):
-        saying_the_same.clusters(ByEntailment("/nowhere/x"), [Asked(None, "Why?", ["a", "b"])])
-
-
 @pytest.fixture(scope="module")
 def several(tasks: Any) -> dict[str, Any]:
     every = "consistency+likelihood+semantic_entropy+p_true+verbalized"
@@ -268,73 +227,6 @@ def test_a_logged_score_is_scored_as_one(tasks: Any, tmp_path: Path) -> None:
     assert "ece" in crossed.output and "mapped crosswise" in " ".join(crossed.stderr.split())
     with pytest.raises(InvalidInputError, match="`--cross_fit` must be without --calibrator"):
         run("score", tmp_path, "--cross_fit", "platt", "--calibrator", "x")
-
-
-PLACES = [("I", -0.1), (" think", -0.2), (" 4", -0.5), ("2", -0.25), ("<|end|>", -0.01)]
-
-
-def of_chat() -> dict[str, Any]:
-    content = [
-        {"token": t, "logprob": p, "top_logprobs": [{"token": t, "logprob": p}, {"token": "x", "logprob": -3.0}]}
-        for t, p in PLACES
-    ]  # fmt: skip
-    return {"message": {"content": "I think 42"}, "logprobs": {"content": content}}
-
-
-def of_completions() -> dict[str, Any]:
-    return {
-        "text": "I think 42",
-        "logprobs": {
-            "tokens": [t for t, _ in PLACES],
-            "token_logprobs": [p for _, p in PLACES],
-            "top_logprobs": [{t: p, "x": -3.0} for t, p in PLACES],
-        },
-    }
-
-
-@pytest.mark.parametrize("choice", [of_chat(), of_completions()])
-def test_tokens_that_a_server_tells(choice: dict[str, Any]) -> None:
-    tokens = likeliest(choice)
-    reply = Reply("I think 42", tokens=tokens)
-    assert Reply.of_kept(json.loads(json.dumps(reply.as_kept()))).tokens == tokens
-    found = told_with(Said(reply))
-    assert found is not None
-    assert found.log_probability.tolist() == [-0.1, -0.2, -0.5, -0.25]  # (without the end)
-    assert found.margin is not None and found.entropy is not None
-    assert found.margin[0] == pytest.approx(math.exp(-0.1) - math.exp(-3.0))
-
-
-def test_what_was_thought_is_no_part_of_the_answer() -> None:
-    places = [("<think>", -1.0), ("42", -1.0), ("</think>", -1.0), ("42", -0.5)]
-    content = [{"token": t, "logprob": p, "top_logprobs": []} for t, p in places]
-    reply = Reply("<think>42</think>42", tokens=likeliest({"logprobs": {"content": content}}))
-    found = told_with(Said(reply))
-    assert found is not None and found.log_probability.tolist() == [-0.5] and found.margin is None
-
-
-def test_tokens_of_older_caches_have_no_scores() -> None:
-    kept = {"text": "x", "cut": False, "thinking": False, "thought": "", "tokens": [["x", []]]}
-    assert Reply.of_kept(kept).tokens[0].scores == ()
-    assert told_with(Said(Reply.of_kept(kept))) is None
-
-
-def test_the_template_s_own_line_break_is_no_part_of_the_answer(tiny_model: Path) -> None:
-    """Prompts of chat templates end in white space, which the harness counts with what follows."""
-    lm = LikelihoodLM(base="hf", **settings(tiny_model))
-    request = requested("generate_until", ("Who?\n", {"max_gen_toks": 8}), 0)
-    ((found,),) = TokenReader(lm).read([request], [["Me"]])
-    assert found is not None and len(found.log_probability) == 2  # (bytes)
-    ((opened,),) = TokenReader(lm).read([request], [["\n\nMe"]])
-    assert opened is not None and len(opened.log_probability) == 2
-
-
-def test_a_prompt_is_cut_as_it_was_generated_from(tiny_model: Path) -> None:
-    lm = LikelihoodLM(base="hf", max_length=40, **settings(tiny_model))
-    long = requested("generate_until", ("a" * 100, {"max_gen_toks": 10}), 0)
-    short = requested("generate_until", ("a" * 30, {"max_gen_toks": 10}), 0)
-    (one,), (other,) = TokenReader(lm).read([long, short], [["Me"], ["Me"]])
-    assert one is not None and other is not None
-    assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
 
 
 def test_samples_without_tokens_do_not_count_where_samples_are_weighted() -> None:
@@ -406,51 +298,10 @@ def test_a_calibrator_of_several_beliefs_is_refused() -> None:
         BeliefsLM(base="scripted", calibrator="x")
 
 
-def test_no_answer_says_the_same_as_nothing() -> None:
-    asked = Asked(None, "Why?", ["", "Berlin", " ", "berlin"])
-    assert asked.texts == ["Berlin"] and asked.clusters(np.eye(1)) == (0, 1, 2, 1)
-    assert Asked(None, "Why?", ["", ""]).clusters(np.zeros((0, 0))) == (0, 1)
-
-
 def test_samples_that_are_all_alike_are_said(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="lm_eval"):
         evaluate(SemanticEntropyLM(base="one-voice", candidates=3), tasks, limit=4)
     assert "are alike, so that agreement says nothing" in caplog.text
-
-
-def place(token: str, own: float, *top: tuple[str, float]) -> dict[str, Any]:
-    listed = [{"token": t, "logprob": p} for t, p in top]
-    return {"token": token, "logprob": own, "top_logprobs": listed}
-
-
-def test_a_token_s_own_probability_counts_however_it_is_spelled() -> None:
-    """Two tokens may have one text, and a token may be spelled otherwise among the likeliest."""
-    content = [
-        place(" ", -0.3, (" ", -0.3), (" ", -6.5)),
-        place("\ufffd", -0.1, ("\\xc3", -0.1), ("x", -3.0)),
-    ]
-    twice, spelled = likeliest({"logprobs": {"content": content}})
-    assert twice.scores[0] == -0.3
-    assert spelled.scores[0] == -0.1
-    assert spelled.scores[1] == pytest.approx(math.exp(-0.1) - math.exp(-3.0))
-
-
-@pytest.mark.parametrize(
-    ("answer", "end"), [("d", "<|im_end|>"), ("s", "</s>"), ("m", "<|im_end|>")]
-)
-def test_the_end_of_a_text_is_no_part_of_it(answer: str, end: str) -> None:
-    content = [place(answer, -1.6), place(end, -0.01)]
-    reply = Reply(answer, tokens=likeliest({"logprobs": {"content": content}}))
-    found = told_with(Said(reply))
-    assert found is not None and found.log_probability.tolist() == [-1.6]
-
-
-def test_an_answer_whose_letters_are_spelled_otherwise_is_what_stands_after_the_thought() -> None:
-    content = [place("<think>", -1.0), place("h", -1.0), place("</think>", -1.0), place("caf", -0.5),
-               place("\\xc3", -0.25), place("</s>", -0.1)]  # fmt: skip
-    reply = Reply("<think>h</think>café", tokens=likeliest({"logprobs": {"content": content}}))
-    found = told_with(Said(reply))
-    assert found is not None and found.log_probability.tolist() == [-0.5, -0.25]
 
 
 def test_metrics_of_degree_judge_no_confidence(tasks: Any) -> None:

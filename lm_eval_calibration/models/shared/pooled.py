@@ -125,6 +125,11 @@ class PooledBeliefs(RecalibratedBeliefs):
         own = asked if self._tokens else requests
         many = asked if self._sampling.weights else requests
         answers = self.phases.generate(own, "answering")
+        told: list[dict[str, float]] = [{} for _ in requests]
+        if reader is not None and self._tokens:
+            read = reader.read(requests, [[answer] for answer in answers])
+            told = [likelihoods(tokens) if tokens else {} for (tokens,) in read]
+            self._refuse_lacking(told)  # (before a pool is paid for)
         temperature = heat(self._sampling.temperature, SAMPLES)
         sampled = any(draws(request.args[1]) for request in requests)  # (then answer 0 is taken)
         count = self._sampling.candidates if self._pooled else 0
@@ -134,12 +139,7 @@ class PooledBeliefs(RecalibratedBeliefs):
             else [[] for _ in requests]
         )
         _warn_of_one_voice(pools)
-        told: list[dict[str, float]] = [{} for _ in requests]
         weights: list[tuple[Weight, ...]] = [()] * len(requests)
-        if reader is not None and self._tokens:
-            read = reader.read(requests, [[answer] for answer in answers])
-            told = [likelihoods(tokens) if tokens else {} for (tokens,) in read]
-            self._refuse_lacking(told)
         if reader is not None and self._sampling.weights:
             weights = [
                 tuple(_weight(tokens) for tokens in row) for row in reader.read(requests, pools)
