@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from lm_eval_calibration.predictions import Predictions
 
 RANKING = ("auroc", "prr", "aurc")
 SEQUENCE = "sequence"
+FEWEST = 10
+"""Right answers, and wrong ones, for a test of differences in AUROC: of one or two the bootstrap knows nothing."""
 
 
 class TaskBeliefs(NamedTuple):
@@ -50,7 +52,12 @@ class TaskBeliefs(NamedTuple):
     @property
     def one_sided(self) -> bool:
         """Whether all answers are right, or all wrong, so that no belief can tell them apart."""
-        return len(np.unique(self.right)) < 2
+        return self.fewer == 0
+
+    @property
+    def fewer(self) -> int:
+        """How many answers are right, or wrong, whichever are fewer."""
+        return int(min(self.right.sum(), (~self.right).sum()))
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class BeliefFigures:
         name: of it.
         estimates: of `RANKING`, and of `ece` after a map that was fitted on other documents.
         plain: of `ece` as stated; `None` of scores that are no probabilities.
-        difference: in AUROC, this less the best's, paired; `None` of the best itself.
+        difference: in AUROC, this less the best's, paired; `None` of the best itself. Without an interval
+            where fewer than `FEWEST` answers are right, or wrong.
         p_holm: of that, adjusted for so many tests.
     """
 
@@ -197,6 +205,9 @@ def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigu
         name: compare(made[best], made[name], ["auroc"], replicates=replicates)["auroc"]
         for name in order[1:]
     }
+    if found.fewer < FEWEST:
+        nan = float("nan")
+        apart = {n: replace(d, low=nan, high=nan, p_value=nan) for n, d in apart.items()}
     adjusted = dict(zip(apart, holm([d.p_value for d in apart.values()]), strict=True))
     fold = folds_of(found.documents, len(found.right))
     result = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.beliefs import (
+    FEWEST,
     RANKING,
     BeliefFigures,
     TaskBeliefs,
@@ -68,6 +70,11 @@ def render(found: Sequence[Task], method: str, how: Format) -> str | None:
     items: list[Table | str] = []
     for task, each in found:
         items += [_title(task, several), _table(each) if each else NOTHING, ""]
+        if each and task.fewer < FEWEST:
+            items[-1:] = [
+                f"Fewer than {FEWEST} are right, or wrong: differences are not tested.",
+                "",
+            ]
     print_tables([*items, *([in_words(method)] if any(each for _, each in found) else [])])
     return None
 
@@ -110,6 +117,8 @@ def _apart(each: BeliefFigures) -> tuple[str, str]:
     d = each.difference
     if d is None:
         return "best", ""
+    if math.isnan(d.p_value):
+        return f"{d.difference:+.4f}", "-"
     star = " *" if each.p_holm < 0.05 else ""
     text = f"{d.difference:+.4f} [{d.low:+.3f}, {d.high:+.3f}]"
     p = "< 0.001" if each.p_holm < 0.001 else number(each.p_holm, 3)

@@ -208,6 +208,15 @@ def test_they_are_compared_by_one_command(several: dict[str, Any], tmp_path: Pat
         assert "sequence_semantic_entropy" in run("beliefs", folder, "--replicates", 50, how).output
 
 
+def test_differences_are_not_tested_on_a_handful_of_answers(tasks: Any, tmp_path: Path) -> None:
+    lm = BeliefsLM(base="scripted", candidates=3)
+    folder = save_run(tmp_path, evaluate(lm, tasks, limit=12))
+    printed = run("beliefs", folder, "--replicates", 20).output
+    assert "differences are not tested" in printed and "*" not in printed
+    told = json.loads(run("beliefs", folder, "--replicates", 20, "--json").stdout)["beliefs"][0]
+    assert {each["p_value"] for each in told["beliefs"].values()} == {None}
+
+
 def test_runs_without_beliefs_by_name(generated_folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="No beliefs were logged by name"):
         run("beliefs", generated_folder)
