@@ -1,20 +1,24 @@
 """How often do the 95 % intervals hold the true value? Simulated, where the truth is known.
 
-    python benchmarks/coverage.py --sizes 100 300 1000 3000 --data-sets 300
+    python benchmarks/coverage.py --sizes 50 300 3000 --data-sets 1000
 
-A population of documents with four options has confidences from a Beta distribution, and gold
-options that it is over-confident about (`miscalibrated`) or not (`calibrated`: the hard case, in
-which a calibration error's true value is 0 and an estimate can only lie above it). The true value
-of a metric is that of `--truth` documents. Beside the interval that `evaluate` gives stands the
-percentile interval of the same replicates. The last table tests pairs of equally good models,
-which differ by noise alone: 5 in 100 may be told apart.
+Documents have four options. In the first two populations the options' log-odds are normal and the model
+doubles them (`over-confident`) or halves them (`under-confident`); in the others it is calibrated: its
+confidences are spread over all that four options allow (`calibrated`, the hard case for a calibration
+error, whose true value is 0), or nearly all answers are right (`accurate`, the hard case for rankings).
+`clustered`: calibrated on average, in clusters of ten documents whose verdicts correlate by about .3.
+The true value of a metric is that of `--truth` documents. Beside the interval that `evaluate` gives
+stands the percentile interval of the same replicates (of `clustered`: the interval that takes each
+document for independent). The last table tests pairs of equally good models, which differ by noise
+alone: 5 in 100 may be told apart.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from common import machine_facts, markdown_table, use_one_thread
 
@@ -27,20 +31,86 @@ from lm_eval_calibration.metrics import ALL_METRICS, BoundMetric, bind, compare,
 from lm_eval_calibration.metrics.families import Documents  # noqa: E402
 
 NUM_OPTIONS = 4
-POPULATIONS = {"miscalibrated": 0.8, "calibrated": 1.0}
-"""The slope of the gold options' log-odds on the model's."""
+CLUSTER = 10
+ALIKE = 0.45
+"""Correlation of what makes the documents of a cluster right, which gives their verdicts one of .3."""
 
 
-def population(size: int, slope: float, rng: np.random.Generator) -> Predictions:
-    """`size` documents: the first option's share of what 1/4 leaves is Beta(1.2, 1)."""
-    top = 0.25 + 0.75 * rng.beta(1.2, 1.0, size)
-    rest = rng.dirichlet([2.0] * (NUM_OPTIONS - 1), size) * (1.0 - top)[:, None]
-    p = rng.permuted(np.concatenate([top[:, None], rest], axis=1), axis=1)
+class Sample(NamedTuple):
+    """Documents, and which of them belong together, if any do."""
+
+    predictions: Predictions
+    clusters: np.ndarray | None = None
+
+
+def scaled(factor: float) -> Callable[[int, np.random.Generator], Sample]:
+    """Documents whose true log-odds a model multiplies."""
+
+    def draw(size: int, rng: np.random.Generator) -> Sample:
+        known = rng.normal(0.0, 1.5, (size, NUM_OPTIONS))
+        gold = (known + rng.gumbel(size=known.shape)).argmax(axis=1)
+        return Sample(_predictions(factor * known, gold))
+
+    return draw
+
+
+def _of_confidences(top: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N, K) probabilities, in any order, the largest as given."""
+    rest = rng.dirichlet([2.0] * (NUM_OPTIONS - 1), len(top)) * (1.0 - top)[:, None]
+    return rng.permuted(np.concatenate([top[:, None], rest], axis=1), axis=1)
+
+
+def calibrated(
+    confidences: Callable[[int, np.random.Generator], np.ndarray],
+) -> Callable[[int, np.random.Generator], Sample]:
+    """Documents whose gold options are drawn from what a model says."""
+
+    def draw(size: int, rng: np.random.Generator) -> Sample:
+        p = _of_confidences(confidences(size, rng), rng)
+        gold = (rng.random((size, 1)) > p.cumsum(axis=1)).sum(axis=1)
+        return Sample(_predictions(_log(p), np.minimum(gold, NUM_OPTIONS - 1)))
+
+    return draw
+
+
+def clustered(size: int, rng: np.random.Generator) -> Sample:
+    """Calibrated on average, and the documents of a cluster right together."""
+    from scipy.special import ndtr
+
+    cluster = np.arange(size) // CLUSTER
+    common, own = rng.normal(size=cluster.max() + 1)[cluster], rng.normal(size=size)
+    luck = ndtr(np.sqrt(ALIKE) * common + np.sqrt(1 - ALIKE) * own)
+    p = _of_confidences(spread(size, rng), rng)
+    order = np.argsort(
+        -p, axis=1
+    )  # the likeliest first, so that luck is one thing for all documents
+    ranked = np.take_along_axis(p, order, axis=1).cumsum(axis=1)
+    place = np.minimum((luck[:, None] > ranked).sum(axis=1), NUM_OPTIONS - 1)
+    return Sample(_predictions(_log(p), order[np.arange(size), place]), cluster)
+
+
+def spread(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Confidences from 1/4 to 1."""
+    return 0.25 + 0.75 * rng.beta(1.2, 1.0, size)
+
+
+def _log(p: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
-        logits = np.log(p)
-    gold = (slope * logits + rng.gumbel(size=p.shape)).argmax(axis=1)
+        return np.log(p)
+
+
+def _predictions(logits: np.ndarray, gold: np.ndarray) -> Predictions:
     right = gold[:, None] == np.arange(NUM_OPTIONS)
-    return Predictions.from_padded(logits, np.full(size, NUM_OPTIONS), right)
+    return Predictions.from_padded(logits, np.full(len(logits), NUM_OPTIONS), right)
+
+
+POPULATIONS: dict[str, Callable[[int, np.random.Generator], Sample]] = {
+    "over-confident": scaled(2.0),
+    "under-confident": scaled(0.5),
+    "calibrated": calibrated(spread),
+    "accurate": calibrated(lambda size, rng: 1.0 - 0.75 * rng.beta(1.0, 30.0, size)),
+    "clustered": clustered,
+}
 
 
 def percentiles(bound: BoundMetric, documents: Documents) -> tuple[float, float]:
@@ -52,46 +122,55 @@ def percentiles(bound: BoundMetric, documents: Documents) -> tuple[float, float]
 
 
 def covered(
-    bounds: Sequence[BoundMetric], truth: dict[str, float], sample: Predictions, replicates: int
-) -> list[list[bool]]:
-    """(metrics, 2) whether `evaluate`'s interval and the percentile interval hold the truth."""
-    found = evaluate(sample, [bound.name for bound in bounds], replicates=replicates)
+    bounds: Sequence[BoundMetric], truth: dict[str, float], sample: Sample, replicates: int
+) -> list[list[float]]:
+    """(metrics, 3) whether `evaluate`'s interval and the rival hold the truth, and how wide ours is."""
+    names = [bound.name for bound in bounds]
+    p, clusters = sample
+    found = evaluate(p, names, replicates=replicates, clusters=clusters)
+    rival = {} if clusters is None else evaluate(p, names, replicates=replicates)
     read: dict[Any, Documents] = {}
     result = []
     for bound in bounds:
         family, true = bound.metric.family, truth[bound.name]
         if family not in read:
-            read[family] = Documents(family, family.read(sample), replicates)
+            read[family] = Documents(family, family.read(p), replicates)
         ours = found[bound.name]
         low, high = ours.low, ours.high
-        if family.closed_form is None:
+        if rival:
+            low, high = rival[bound.name].low, rival[bound.name].high
+        elif family.closed_form is None:
             low, high = percentiles(bound, read[family])
-        result.append([ours.low <= true <= ours.high, low <= true <= high])
+        none = math.isnan(ours.low)  # (no interval is printed, so none is wrong)
+        held = math.nan if none else float(ours.low <= true <= ours.high)
+        result.append([held, float(low <= true <= high), ours.high - ours.low])
     return result
 
 
 def coverage(
     names: Sequence[str],
-    slope: float,
+    draw: Callable[[int, np.random.Generator], Sample],
     sizes: Sequence[int],
     data_sets: int,
     truth_size: int,
     replicates: int,
     seed: int,
 ) -> list[list[str]]:
-    """One row of the table for every metric: its true value, and two coverages for every size."""
+    """One row of the table for every metric: its true value, and for every size both coverages and the width."""
     bounds = [bind(name) for name in names]
     rng = np.random.default_rng(seed)
-    everything = population(truth_size, slope, rng)
+    everything = draw(truth_size, rng).predictions
     truth = {b.name: b.value(b.metric.family.read(everything)) for b in bounds}
     rows = [[f"`{b.name}`", f"{truth[b.name]:.4f}"] for b in bounds]
     for size in sizes:
-        held = [
-            covered(bounds, truth, population(size, slope, rng), replicates)
-            for _ in range(data_sets)
-        ]
-        for row, (ours, percentile) in zip(rows, np.mean(held, axis=0), strict=True):
-            row.append(f"{100 * ours:.0f} / {100 * percentile:.0f}")
+        held = [covered(bounds, truth, draw(size, rng), replicates) for _ in range(data_sets)]
+        means = np.nanmean(np.where(np.isinf(held), np.nan, held), axis=0)
+        for row, (ours, other, width) in zip(rows, means, strict=True):
+            row.append(
+                "no interval"
+                if np.isnan(ours)
+                else f"{100 * ours:.0f} / {100 * other:.0f} ({width:.3f})"
+            )
     return rows
 
 
@@ -122,8 +201,9 @@ def told_apart(
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the machine's facts, and a table for each population."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000, 3000])
-    parser.add_argument("--pair-sizes", type=int, nargs="+", default=[300])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 300, 1000, 3000])
+    parser.add_argument("--pair-sizes", type=int, nargs="*", default=[300])
+    parser.add_argument("--populations", nargs="+", choices=POPULATIONS, default=list(POPULATIONS))
     parser.add_argument("--data-sets", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--metrics", nargs="+", default=list(ALL_METRICS))
@@ -132,11 +212,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     print(machine_facts("numpy", "scipy"))
     sizes = [f"N = {size:,}" for size in options.sizes]
-    for name, slope in POPULATIONS.items():
-        print(f"\n{name}: % of {options.data_sets} data sets held, ours / percentile\n", flush=True)
+    for name in options.populations:
+        print(
+            f"\n{name}: % of {options.data_sets} data sets held, ours / rival (mean width)\n",
+            flush=True,
+        )
         rows = coverage(
             options.metrics,
-            slope,
+            POPULATIONS[name],
             options.sizes,
             options.data_sets,
             options.truth,
@@ -144,6 +227,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             options.seed,
         )
         print(markdown_table(["metric", "true value", *sizes], rows), flush=True)
+    if not options.pair_sizes:
+        return
     print(f"\nequal models told apart, % of {options.data_sets} pairs\n")
     rows = told_apart(
         options.metrics, options.pair_sizes, options.data_sets, options.replicates, options.seed

@@ -33,7 +33,8 @@ def trainer(given: argparse.Namespace) -> Any:
     lines = lines.select_columns(used)
     settings: dict[str, Any] = {
         "output_dir": str(given.output), "num_train_epochs": given.epochs, "seed": given.seed,
-        "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "lr_scheduler_type": "cosine",
+        "per_device_train_batch_size": given.batch, "gradient_accumulation_steps": max(1, 8 // given.batch),
+        "lr_scheduler_type": "cosine",
         "learning_rate": given.learning_rate or LEARNING_RATES[kind],
         "logging_steps": 5, "save_strategy": "no", "report_to": "none", "use_cpu": given.device == "cpu",
         "max_length": given.max_length, "gradient_checkpointing": False,
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--learning_rate", type=float)
+    parser.add_argument("--batch", type=int, default=4, help="of a pass; 8 lines make a step")
     parser.add_argument("--max_length", type=int, default=512)
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--device", default="cpu" if not torch.cuda.is_available() else "cuda")

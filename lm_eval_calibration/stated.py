@@ -33,6 +33,8 @@ class Statement:
         cut: the share of its replies that ended because their room was used up; `None` if unknown.
         asked: the questions as they were put, without the conversation around them.
         measures: other numbers about how it was asked, by the names of `MEASURES`.
+        preference: (K,) of the letters, whatever option stood at them, where options were shown in several
+            orders; () where not.
         draws: (S, K) probabilities by each of S thoughts, of which those are the mean; `None` without.
     """
 
@@ -44,6 +46,7 @@ class Statement:
     cut: float | None = None
     asked: tuple[str, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
+    preference: tuple[float, ...] = ()
     draws: Floats | None = None
 
     @property
@@ -60,6 +63,8 @@ class Statement:
         """A dictionary for a samples file (which has the draws elsewhere)."""
         logged = asdict(replace(self, draws=None, measures=dict(self.measures)))
         del logged["draws"]
+        if not self.preference:
+            del logged["preference"]
         return {**logged, "total": self.total if self.in_words else None}
 
 

@@ -67,7 +67,9 @@ def _compare(
     pairs = zip(readable(first, names), readable(second, names), strict=False)
     for (suffix, a, stems), (_, b, others) in pairs:
         both = [stem for stem in stems if stem in others]
-        found = compare(a, b, both, replicates=replicates, progress=progress)
+        found = compare(
+            a, b, both, replicates=replicates, clusters=first.clusters, progress=progress
+        )
         differences |= {n + suffix: replace(d, name=n + suffix) for n, d in found.items()}
         if "acc" in found:
             exact = mcnemar(a.correct, b.correct)

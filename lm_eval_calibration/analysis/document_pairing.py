@@ -127,6 +127,8 @@ def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:
         normalised=normalised,
         doc_hash=s.doc_hash[rows],
         offset=s.offset[rows] if len(s.offset) else s.offset,
+        columns={name: cells[rows] for name, cells in s.columns.items()},
+        cluster=s.cluster[rows] if len(s.cluster) else s.cluster,
     )
 
 

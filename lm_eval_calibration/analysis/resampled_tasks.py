@@ -12,8 +12,8 @@ from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.families import Columns, Family
-from lm_eval_calibration.metrics.grouping import Groups, draw_groups, random_groups
+from lm_eval_calibration.metrics.families import Documents, Family
+from lm_eval_calibration.metrics.grouping import Groups, clusters_of, draw_groups, drawn_together
 from lm_eval_calibration.metrics.resampling import CELLS, SEED
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
@@ -76,7 +76,7 @@ def _part(
     """One task: every metric of every model, on documents that are drawn for all alike."""
     scopes, count = [first, *others], len(first.predictions)
     rng = np.random.default_rng((SEED, number))
-    groups = random_groups(count, rng)
+    groups = drawn_together(count, clusters_of(first.clusters, count), rng)
     weight = draw_groups(groups, replicates, rng) if paired else None
     if weight is not None and groups.total <= CELLS:  # (once for all models, as metrics take it)
         weight = weight.astype(np.float64)
@@ -85,19 +85,24 @@ def _part(
     ends = np.full((len(scopes), len(names), 2), np.nan)
     for i, scope in enumerate(scopes):
         if weight is None or len(scope.predictions) != count:
-            own = random_groups(len(scope.predictions), rng)
+            mine = clusters_of(scope.clusters, len(scope.predictions))
+            own = drawn_together(len(scope.predictions), mine, rng)
             drawn = draw_groups(own, replicates, rng)
         else:
-            own, drawn = groups, weight
+            mine, own, drawn = clusters_of(first.clusters, count), groups, weight
         for suffix, predictions, stems in readable(scope, names):
-            for stem, value, error, low_high in _of_model(predictions, stems, own, drawn):
+            for stem, value, error, low_high in _of_model(predictions, stems, own, drawn, mine):
                 k = names.index(stem + suffix)
                 values[i, k], errors[i, k], ends[i, k] = value, error, low_high
     return TaskDraws(values, errors, ends)
 
 
 def _of_model(
-    predictions: Predictions, stems: Sequence[str], groups: Groups, weight: Array
+    predictions: Predictions,
+    stems: Sequence[str],
+    groups: Groups,
+    weight: Array,
+    clusters: Groups | None,
 ) -> Iterable[tuple[str, float, Array, tuple[float, float]]]:
     by_family: dict[Family, list[BoundMetric]] = {}
     for metric in (bind(stem) for stem in stems):
@@ -105,25 +110,31 @@ def _of_model(
     for family, members in by_family.items():
         columns = family.read(predictions)
         resampled = family.grouped(columns, groups)(weight)
+        documents = Documents(family, columns, len(weight), clusters=clusters)
         for metric in members:
             value = float(metric.value(columns))
             if np.isfinite(value):
                 drawn = resampled.draws(metric.score) - resampled.centre(metric.score)
-                ends = _ends(metric, columns, value, drawn)
+                ends = _ends(metric, documents, value, drawn)
                 yield metric.name, value, drawn.astype(np.float32), ends
             else:  # (nor is any replicate that holds such a document)
                 missing = np.full(len(weight), np.nan, np.float32)
                 yield metric.name, value, missing, (np.nan, np.nan)
 
 
-def _ends(metric: BoundMetric, columns: Columns, value: float, drawn: Array) -> tuple[float, float]:
+def _ends(
+    metric: BoundMetric, documents: Documents, value: float, drawn: Array
+) -> tuple[float, float]:
     """The interval of a task alone; one document says nothing of others."""
-    if len(columns[0]) < 2:
+    if len(documents) < 2:
         return np.nan, np.nan
-    closed_form = metric.metric.family.closed_form
-    if closed_form is not None:
-        spread = closed_form(columns, value)
+    if metric.metric.smoothed or documents.family.closed_form is not None:
+        spread = metric.spread(documents, value)
     else:
-        spread = intervals.bootstrap_spread(value, drawn, 0.0, metric.metric.biased_upwards)
+        noise = None
+        if metric.metric.calibration_error:
+            null = metric.draw_null(documents)
+            noise = None if null is None else float(np.nanmean(null))
+        spread = intervals.bootstrap_spread(value, drawn, 0.0, metric.metric.biased_upwards, noise)
     _, low, high = spread.within(metric.metric.bounds, value)
     return low, high

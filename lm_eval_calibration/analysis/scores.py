@@ -82,7 +82,13 @@ def _estimates(
 ) -> dict[str, Estimate]:
     estimates: dict[str, Estimate] = {}
     for suffix, predictions, stems in readable(scope, names):
-        found = evaluate(predictions, stems, replicates=replicates, progress=progress)
+        found = evaluate(
+            predictions,
+            stems,
+            replicates=replicates,
+            clusters=scope.clusters,
+            progress=progress,
+        )
         estimates |= {n + suffix: replace(e, name=n + suffix) for n, e in found.items()}
     return {name: estimates[name] for name in names if name in estimates}
 

@@ -59,6 +59,7 @@ class Training:
         base_model: name of the model whose beliefs or hidden states they were, or "".
         fingerprint: of that model's weights, or "".
         prompts: how documents were put to it, by task, as far as that is known.
+        label_free: whether no label was read, whatever the method.
     """
 
     tasks: dict[str, int] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Training:
     base_model: str = ""
     fingerprint: str = ""
     prompts: Mapping[str, PromptFormat] = field(default_factory=dict)
+    label_free: bool = False
 
     def seen(self, documents: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(M,) which of some documents it was fitted on."""
@@ -166,6 +168,7 @@ class Artifact(ModelHubMixin):
             "base_fingerprint": self.training.fingerprint,
             "tasks": self.training.tasks,
             "prompts": to_config(self.training.prompts),
+            **({"label_free": True} if self.training.label_free else {}),
         }
 
     def _write_card(self, path: Path) -> None:
@@ -209,6 +212,7 @@ def read(name: str, **hub: Any) -> tuple[dict[str, Any], Tensors, Training]:
             text(config, "base_model"),
             text(config, "base_fingerprint"),
             of_config(config.get("prompts")),
+            config.get("label_free") is True,
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise _damaged(name, why(error)) from error

@@ -82,7 +82,7 @@ class Calibrator(Artifact):
     @property
     def label_free(self) -> bool:
         """Whether it was fitted without labels."""
-        return self._method.label_free
+        return self._method.label_free or self.training.label_free
 
     def option_scores(self, logits: Floats, num_options: Ints, task: str = ALL) -> Floats:
         """(N, K) scores of options to put in the place of their log-likelihoods (N, K).

@@ -81,7 +81,7 @@ def render(
         return "\n\n".join([*map(_markdown, compared), LEGEND])
     items: list[Table | str] = []
     for c in compared:
-        items += [_title(c), _table(c), *_discordant(c), ""]
+        items += [_title(c), _table(c), *_discordant(c), *_detectable(c), ""]
     print_tables([*items, LEGEND])
     return None
 
@@ -142,12 +142,22 @@ def _discordant(c: Comparison) -> list[str]:
     ]
 
 
+def _detectable(c: Comparison) -> list[str]:
+    """What could have been seen."""
+    each = [
+        f"{d.name} {number(d.detectable, 3)}" for d in c.differences.values() if d.detectable > 0
+    ]
+    if not each:
+        return []
+    return [f"Smallest difference that so many documents show 8 times in 10: {', '.join(each)}."]
+
+
 def _markdown(c: Comparison) -> str:
     rows = [_cells(c, d) for d in c.differences.values()]
     parts = (
         f"**{markdown(_title(c))}**",
         markdown_table(_header(c), rows, texts=2),
-        markdown(" ".join(_discordant(c))),
+        markdown(" ".join([*_discordant(c), *_detectable(c)])),
     )
     return "\n\n".join(parts)
 
@@ -174,6 +184,7 @@ def _figures(c: Comparison, d: Difference) -> dict[str, Any]:
         "high": d.high,
         "p_value": d.p_value,
         "p_holm": c.adjusted[d.name],
+        "detectable": d.detectable,
         "only_first_right": discordant.only_a if discordant else None,
         "only_second_right": discordant.only_b if discordant else None,
     }

@@ -25,12 +25,14 @@ from lm_eval_calibration.fitting.thermometer import (
     documents_in,
     fit,
 )
+from lm_eval_calibration.logs import Run
 
 LEFT_OUT, KEPT = "leave_one_out.json", "answers.db"
 METHOD, FILES = "thermometer", {**Thermometer.files(), LEFT_OUT: JSON}
 TITLES = {
     "vanilla": "vanilla",
     "ts_cv": "one temperature of the other tasks (TS-CV)",
+    "daca": "agreement with its pre-trained sibling (DACA)",
     "thermometer": "THERMOMETER",
     "oracle": "oracle temperature",
     "floor": "finite-sample floor",
@@ -71,6 +73,7 @@ def run(
     held_out_seeds: Sequence[int],
     overwrite: bool,
     free_form: FreeForm | None = None,
+    reference: Run | None = None,
 ) -> None:
     """Make or read the features, hold out each task where seeds are given, fit, save and print."""
     if free_form is None:
@@ -87,7 +90,9 @@ def run(
     if held_out_seeds:
         with counting("trainings", len(tasks) * len(held_out_seeds)) as progress:
             columns = loo.OPTIONS if free_form is None else loo.ANSWERS
-            results = loo.leave_one_out(tasks, settings, held_out_seeds, progress, columns)
+            results = loo.leave_one_out(
+                tasks, settings, held_out_seeds, progress, columns, reference
+            )
         held_out = stamped({"held_out": [asdict(result) for result in results]})
         write_text(output / LEFT_OUT, dump(held_out) + "\n", JSON, overwrite=overwrite)
         print_tables(_held_out_tables(results, len(held_out_seeds)))
@@ -126,16 +131,19 @@ def _held_out_tables(results: Sequence[loo.HeldOut], seeds: int) -> list[Table |
         {f"THERMOMETER - {TITLES[rival]}": row for rival, row in loo.differences(results).items()}
     )
     single = Table(box=None, pad_edge=False)
-    heads = ("held-out task", "documents", "acc", "T (TS-CV)", "T (THERMOMETER)", "T (oracle)",
-             "ece", "of TS-CV", "of THERMOMETER", "of oracle", "floor")  # fmt: skip
+    methods = loo.methods_of(results)
+    fitted = [m for m in methods if m not in ("vanilla", "floor")]
+    short = {"ts_cv": "TS-CV", "daca": "DACA", "thermometer": "THERMOMETER", "oracle": "oracle"}
+    heads = ("held-out task", "documents", "acc", *(f"T ({short[m]})" for m in fitted),
+             "ece", *(f"of {short[m]}" for m in fitted), "floor")  # fmt: skip
     for i, title in enumerate(heads):
         single.add_column(title, justify="right" if i else "left")
     for r in results:
-        t, ece = r.temperatures, {m: _mean(r.scores[m]["ece"]) for m in loo.METHODS}
+        t, ece = r.temperatures, {m: _mean(r.scores[m]["ece"]) for m in methods}
         single.add_row(
             r.task, f"{r.documents:,}", number(r.acc, 3),
-            *(number(_mean(t[m]), 2) for m in ("ts_cv", "thermometer", "oracle")),
-            *(number(ece[m], 3) for m in loo.METHODS),
+            *(number(_mean(t[m]), 2) for m in fitted),
+            *(number(ece[m], 3) for m in methods),
         )  # fmt: skip
     return [
         f"Each task held out once: means over {len(results)} tasks, {documents:,} documents, "

@@ -8,6 +8,7 @@ from pathlib import Path
 from lm_eval_calibration.cli.outputs import check_page
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import score_runs
+from lm_eval_calibration.cli.score_by import find
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import check_folder
 from lm_eval_calibration.logs import Run, scopes
@@ -51,6 +52,7 @@ def write(
     replicates: int,
     thresholds_from: Sequence[Run] | None,
     overwrite: bool,
+    by: str | None = None,
 ) -> None:
     """Score the runs and write the page."""
     _refuse_scores(runs)
@@ -58,6 +60,7 @@ def write(
         raise invalid("--thresholds", "one run", len(thresholds_from))
     from lm_eval_calibration.report.page import write_report
 
+    subgroups = find(runs, by, None, replicates) if by is not None else ()
     scored = score_runs(runs, metrics, replicates)
     with working("drawing", len(scored), len(scored) > SLOW_SCOPES) as progress:
         write_report(
@@ -67,6 +70,7 @@ def write(
             figures=figures,
             examples=examples,
             thresholds_from=thresholds_from[0] if thresholds_from else None,
+            subgroups=subgroups,
             progress=progress,
             overwrite=overwrite,
         )

@@ -9,9 +9,11 @@ import typer
 
 from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table
 from lm_eval_calibration.cli.progress import reading, unpacking
+from lm_eval_calibration.clusters import AUTO, NONE
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs import Columns, Run, read_table
 from lm_eval_calibration.logs.contract import Asked, Left
+from lm_eval_calibration.logs.fields import clustered
 from lm_eval_calibration.logs.formats.tables.files import ENDINGS
 from lm_eval_calibration.logs.nothing import NoLogsError
 from lm_eval_calibration.logs.packed import as_given
@@ -32,18 +34,22 @@ def load(
     calibrator: str | None = None,
     allow_other: bool = False,
     cross_fit: str | None = None,
+    cluster: str = NONE,
+    by: str | None = None,
     to_fit: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
     A command without options of a `table` reads logs only. With a `calibrator` their beliefs are mapped by it, with
     `allow_other` whatever it was fitted for; with `cross_fit`, a method, by maps of their own other documents;
-    neither then nor `to_fit` one is it said that scores are no probabilities.
+    neither then nor `to_fit` one is it said that scores are no probabilities. What `cluster` says of documents
+    that belong together, see `logs.fields.clustered`; the column of a table that `by` names is kept.
 
     Raises:
         InvalidInputError: the options of a table do not go together, or as `read_runs`.
     """
-    columns = _columns(table or NO_TABLE)
+    others = tuple(name for name in (cluster, by) if name not in (None, AUTO, NONE))
+    columns = _columns(table or NO_TABLE, others)
     if columns is None:
         found = _found(paths, one_each, takes_tables=table is not None)
         with reading(size_of(found)) as progress:
@@ -61,6 +67,7 @@ def load(
             )
     if calibrator is not None and cross_fit is not None:
         raise invalid("--cross_fit", "without --calibrator", "both")
+    runs = [clustered(run, cluster) for run in runs]
     mapped = calibrator is not None or cross_fit is not None or to_fit
     notes = [note for note in _notes(runs) if not (mapped and AS_SCORES in note)]
     say([f"not read: {reason}" for reason in left_out] + notes)
@@ -112,7 +119,7 @@ def say(texts: Sequence[str]) -> None:
         typer.echo(f"lm-calib: {printable(redact(as_given(text)))}", err=True)
 
 
-def _columns(table: Table) -> Columns | None:
+def _columns(table: Table, others: tuple[str, ...]) -> Columns | None:
     """The columns that the options name; `None` if the runs are no tables."""
     if table == NO_TABLE:
         return None
@@ -140,6 +147,7 @@ def _columns(table: Table) -> Columns | None:
         document=table.document,
         run_from=table.model_from,
         task_from=table.task_from,
+        others=others,
     )
 
 

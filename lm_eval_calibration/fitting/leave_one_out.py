@@ -4,6 +4,8 @@ Rows, for each task that is held out:
 
 - `vanilla`: as the model has it;
 - `ts_cv`: one temperature, fitted on the labelled documents of all other tasks;
+- `daca`: where a run of the model's pre-trained sibling is given, the temperature at which the two are equally
+  sure of the task's documents (`calibrators.daca`); like the thermometer's it needs none of its labels;
 - `thermometer`: trained on the other tasks, its temperature from the task's prompts alone;
 - `oracle`: the best temperature in hindsight, from the task's own labels. No competitor;
 - `floor`: what a perfectly calibrated model with the oracle's confidences would score on so few
@@ -20,14 +22,18 @@ from typing import NamedTuple
 import numpy as np
 
 from lm_eval_calibration.calibrators import Calibrator, fit
+from lm_eval_calibration.calibrators.daca import align
 from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.features import Features
 from lm_eval_calibration.fitting.thermometer import TaskFeatures
+from lm_eval_calibration.logs import Run
 from lm_eval_calibration.metrics.evaluate import estimate
 from lm_eval_calibration.metrics.table import BoundMetric, bind
+from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 
-METHODS = ("vanilla", "ts_cv", "thermometer", "oracle", "floor")
+METHODS = ("vanilla", "ts_cv", "daca", "thermometer", "oracle", "floor")
 BINS = 10
 NULL_DRAWS = 200
 
@@ -100,6 +106,7 @@ def leave_one_out(
     seeds: Sequence[int],
     progress: Callable[[int], None] | None = None,
     columns: Columns = OPTIONS,
+    reference: Run | None = None,
 ) -> list[HeldOut]:
     """Hold out every task once.
 
@@ -109,9 +116,10 @@ def leave_one_out(
         seeds: one thermometer each, for every held-out task.
         progress: called with the number of trainings done since the last call.
         columns: what is measured.
+        reference: a run of the model's pre-trained sibling on the same documents.
 
     Raises:
-        InvalidInputError: fewer than two tasks.
+        InvalidInputError: fewer than two tasks; a task that the reference does not have.
     """
     if len(tasks) < 2:
         raise InvalidInputError(
@@ -128,8 +136,21 @@ def leave_one_out(
             if progress is not None:
                 progress(1)
         pooled = Predictions.concatenate([o.learn.predictions for o in others])
-        results.append(_held_out(task, pooled, thermometers, columns))
+        sibling = None if reference is None else _aligned(task.learn, reference)
+        results.append(_held_out(task, pooled, thermometers, columns, sibling))
     return results
+
+
+def _aligned(features: Features, reference: Run) -> float:
+    """The temperature of a task that its sibling's run gives."""
+    there = {upstream_name(name): s for name, s in reference.samples.items()}
+    if features.task not in there:
+        raise invalid("--reference", f"a run with `{features.task}`", ", ".join(there))
+    samples = there[features.task]
+    shared, mine, theirs = np.intersect1d(features.documents, samples.doc_hash, return_indices=True)
+    if not len(shared):
+        raise invalid("--reference", f"a run on documents of `{features.task}`", "other documents")
+    return align(features.predictions.take(mine), samples.predictions.take(theirs)).temperature
 
 
 def _held_out(
@@ -137,11 +158,13 @@ def _held_out(
     pooled: Predictions,
     thermometers: Sequence[Thermometer],
     columns: Columns,
+    sibling: float | None,
 ) -> HeldOut:
     features, own = task.learn, task.learn.predictions
     temperatures = {
         "vanilla": [1.0],
         "ts_cv": [fitted_temperature(pooled)],
+        **({} if sibling is None else {"daca": [sibling]}),
         "thermometer": [
             t.temperature(t.inverse_temperatures(features.hidden)) for t in thermometers
         ],
@@ -188,6 +211,11 @@ class Summary:
     over_seeds: float
 
 
+def methods_of(results: Sequence[HeldOut]) -> list[str]:
+    """The rows of the table."""
+    return [method for method in METHODS if method in results[0].scores]
+
+
 def metrics_of(results: Sequence[HeldOut]) -> list[str]:
     """The names of what was measured."""
     return list(results[0].scores["vanilla"])
@@ -200,7 +228,7 @@ def summarise(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
             metric: _summary([r.scores[method][metric] for r in results])
             for metric in metrics_of(results)
         }
-        for method in METHODS
+        for method in methods_of(results)
     }
 
 
@@ -219,7 +247,7 @@ def differences(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
             )
             for metric in metrics_of(results)
         }
-        for rival in METHODS
+        for rival in methods_of(results)
         if rival not in ("thermometer", "floor")
     }
 

@@ -55,6 +55,10 @@ class Conversing:
         """The rows of a document."""
         return answered.upstream(answered.results)
 
+    def rows(self, answered: Answered) -> dict[str, Any]:
+        """The same as the harness is to pool them."""
+        return self.document(answered)
+
     def begin(self) -> None:
         """A context is about to be made."""
         self._turns: list[Turn] = []

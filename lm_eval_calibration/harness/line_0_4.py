@@ -80,7 +80,7 @@ class HarnessTask(Conversing, ConfigurableTask):
         """The rows of a document."""
         choosing = self.OUTPUT_TYPE == "multiple_choice"
         counted = options_of(self, doc) if choosing else ()
-        return self.document(Answered(doc, results, self._upstream(doc), counted))
+        return self.rows(Answered(doc, results, self._upstream(doc), counted))
 
     def _upstream(self, doc: dict[str, Any]) -> Callable[[Sequence[Any]], dict[str, Any]]:
         of_harness = super().process_results

@@ -115,7 +115,7 @@ class HarnessTask(Conversing, Task):
                 found = self._try_process_results(by_doc, scorer.name)
                 scorer.set_results(scorer.score_instances(by_doc) if found is None else found)
             scorer._reduced_docs = {
-                number: self.document(self._answered(scorer, requests))
+                number: self.rows(self._answered(scorer, requests))
                 for number, requests in by_doc.items()
             }
 

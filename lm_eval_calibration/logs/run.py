@@ -42,6 +42,10 @@ class Samples:
         notes: what a reader must know of how they were read: lines left out, for instance.
         secrets: of the run's configuration; no text that is shown may hold one.
         format: of the logs, by name; "" where documents cannot be shown again.
+        columns: (N,) texts of some of a table's other columns, by name.
+        cluster: (N,) which documents belong together, as questions about one passage do, by numbers;
+            empty where each stands alone.
+        clustered_by: the field that says so.
     """
 
     run: str
@@ -54,6 +58,9 @@ class Samples:
     notes: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
     format: str = ""
+    columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    cluster: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    clustered_by: str = ""
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -140,6 +147,15 @@ class Scope:
             for suffix in NORMALISATIONS
             if all(suffix in s.normalised for s in self.samples)
         }
+
+    @functools.cached_property
+    def clusters(self) -> NDArray[np.intp] | None:
+        """(N,) the cluster of each document, those of different tasks apart; `None` where each stands alone."""
+        if not any(len(s.cluster) for s in self.samples):
+            return None
+        parts = [s.cluster if len(s.cluster) else np.arange(len(s)) for s in self.samples]
+        before = np.cumsum([0, *(part.max(initial=-1) + 1 for part in parts[:-1])])
+        return np.concatenate([part + start for part, start in zip(parts, before, strict=True)])
 
     def by(self, suffix: str) -> Predictions | None:
         """All documents, plain or by a normalisation; `None` if one of the tasks does not have it."""

@@ -37,6 +37,7 @@ class Metric:
         calibration_error: whether it is 0 for a perfectly calibrated model, and above else.
         null: columns, `replicates` and the options in, null draws out: where its family has none.
         ranks: whether it sees the order of confidences alone, which may then be scores of any size.
+        by_errors: whether else it has no spread where all answers are right, or all wrong.
     """
 
     name: str
@@ -51,6 +52,12 @@ class Metric:
     calibration_error: bool = False
     null: Callable[..., Any] | None = None
     ranks: bool = False
+    by_errors: bool = False
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether its replicates are drawn with an imagined document, see `resampled.labelled_smoothed`."""
+        return self.ranks or self.by_errors
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -106,8 +113,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "smece", smooth.smece, families.PAIRS, False,
-            "smooth calibration error, no bins",
-            biased_upwards=True, calibration_error=True,
+            "smooth calibration error, no bins", calibration_error=True,
         ),
         Metric(
             "tl_ece", binned.tl_ece, families.TOP_LABEL, False,
@@ -147,11 +153,11 @@ METRICS: dict[str, Metric] = {
         Metric(
             "brier_resolution", proper.brier_resolution, families.PAIRS, True,
             "discrimination part of the confidence's Brier score", (0.0, 0.25),
-            biased_upwards=True,
+            biased_upwards=True, by_errors=True,
         ),
         Metric(
             "brier_uncertainty", proper.brier_uncertainty, families.PAIRS, None,
-            "accuracy (1 - accuracy)", (0.0, 0.25),
+            "accuracy (1 - accuracy)", (0.0, 0.25), by_errors=True,
         ),
     )
 }  # fmt: skip

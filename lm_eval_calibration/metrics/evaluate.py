@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.families import Documents, Family
+from lm_eval_calibration.metrics.grouping import clusters_of
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
@@ -36,9 +39,10 @@ class Estimate:
         value: the metric on these documents.
         stderr: its standard error; NaN if none.
         low, high: its 95 % interval, within the metric's bounds and around the value; NaN where
-            there is no standard error. For a mean 1.96 standard errors, for a `_null` its band; else
-            of the same replicates: the basic interval of what is biased upwards, the percentile
-            interval of the rest. A calibration error no larger than its null band allows may be
+            there is no standard error. For a mean 1.96 standard errors, for `acc` Wilson's, for a
+            `_null` its band; else of the same replicates: of what is biased upwards the basic interval
+            and 1.96 standard errors, whichever reaches farther; the percentile interval of the rest.
+            A calibration error no larger than its null band allows may be
             0, and there its interval begins.
         null: what a calibrated model would score; `None` where that cannot be said.
     """
@@ -56,6 +60,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     *,
     replicates: int = REPLICATES,
+    clusters: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Estimate]:
     """Score `predictions` on `metrics`, each with a standard error and a null band.
@@ -65,6 +70,9 @@ def evaluate(
         metrics: names as in a task's `metric_list`; by default `nll`, `brier`, `ece`, `ace`,
             `mce`, `auroc`, `aurc`, and of confidences alone those of them that need no options.
         replicates: bootstrap replicates and null draws, at least 2; 0 for values alone.
+        clusters: (N,) a label of each document; those of one label (questions about one passage) are
+            not independent, and are drawn together. The null bands of calibration errors grow by
+            how much a cluster's residuals go together; others know nothing of it.
         progress: called with the name of every metric when it is done.
 
     Raises:
@@ -79,13 +87,14 @@ def evaluate(
     if metrics is None:
         plain = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
         metrics = applicable(predictions, plain)
+    together = clusters_of(clusters, len(predictions))
     read: dict[Family, Documents] = {}
     found = {}
     for bound in [bind_plain(name) for name in metrics]:
         family = bound.metric.family
         if family not in read:
             columns, drawn = family.read(predictions), not predictions.are_scores
-            read[family] = Documents(family, columns, replicates, drawn)
+            read[family] = Documents(family, columns, replicates, drawn, together)
         found[bound.name] = _estimate(bound, read[family])
         if progress is not None:
             progress(bound.name)
@@ -132,8 +141,9 @@ def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
     value = bound.value(documents.columns)
     if not documents.replicates:
         return Estimate(bound.name, value, *intervals.NONE, None)
-    spread, band = bound.spread(documents, value), _band(bound, documents)
-    if len(documents.columns[0]) < 2:  # (which says nothing of others; a live run has "N/A" there)
+    draws = bound.draw_null(documents)
+    spread, band = bound.spread(documents, value, draws), _band(draws)
+    if len(documents) < 2:  # (which says nothing of others; a live run has "N/A" there)
         return Estimate(bound.name, value, *intervals.NONE, band)
     may_be_0 = bound.metric.calibration_error and band is not None and value <= band.high
     if may_be_0 and not bound.null:
@@ -141,8 +151,7 @@ def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
     return Estimate(bound.name, value, *spread, band)
 
 
-def _band(bound: BoundMetric, documents: Documents) -> NullBand | None:
-    draws = bound.draw_null(documents)
+def _band(draws: Any) -> NullBand | None:
     if draws is None or not np.isfinite(draws).any():
         return None
     _, low, high = intervals.band(draws)

@@ -24,20 +24,22 @@ import numpy as np
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics import accuracy, intervals, proper, resampling
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.grouping import Groups
+from lm_eval_calibration.metrics.grouping import Groups, draw_groups, drawn_together
 from lm_eval_calibration.metrics.intervals import Spread
 from lm_eval_calibration.metrics.resampled import (
     Columns,
     Draws,
     Resampled,
+    clusters_smoothed,
     documents_bootstrap,
     documents_grouped,
     labelled_bootstrap,
     labelled_grouped,
     labelled_null,
+    labelled_smoothed,
 )
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.ragged import Ragged, blocks, kinds_of, starts_of
+from lm_eval_calibration.ragged import Ragged, blocks, kinds_of, positions, starts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Family:
         grouped: documents in groups, to replicates for given weights of the groups (B, G).
         null: so many draws of a perfectly calibrated model with the same beliefs; `None` where
             the columns do not determine them, or where each metric brings its own.
+        smoothed: replicates that differ where all answers are right, or all wrong; of pairs.
         closed_form: the spread of a value, where no replicates are needed.
         needs_options: whether it reads more than (confidence, correct).
     """
@@ -64,7 +67,8 @@ class Family:
     bootstrap: Callable[[Columns, int], Resampled]
     grouped: Callable[[Columns, Groups], Callable[[Array], Resampled]]
     null: Callable[[Columns, int], Draws | None] = lambda columns, replicates: None
-    closed_form: Callable[[Columns, float], Spread] | None = None
+    smoothed: Callable[[Columns, int], Resampled] | None = None
+    closed_form: Callable[[Columns, float, Groups | None], Spread] | None = None
     needs_options: bool = True
 
 
@@ -76,18 +80,64 @@ class Documents:
         columns: what it read.
         replicates: of them.
         drawn: whether their beliefs are probabilities, by which a calibrated model can be drawn.
+        clusters: of documents that are not independent, see `grouping.clusters_of`.
     """
 
     def __init__(
-        self, family: Family, columns: Columns, replicates: int, drawn: bool = True
+        self,
+        family: Family,
+        columns: Columns,
+        replicates: int,
+        drawn: bool = True,
+        clusters: Groups | None = None,
     ) -> None:
         self.family, self.columns, self.replicates = family, columns, replicates
-        self._drawn = drawn
+        self.clusters, self._drawn = clusters, drawn
+
+    def __len__(self) -> int:
+        """How many are drawn by themselves: documents, or clusters of them."""
+        return self.clusters.total if self.clusters else len(self.columns[0])
+
+    @functools.cached_property
+    def together(self) -> float:
+        """By how much sums of (belief - outcome) scatter more than if documents were independent, at least 1."""
+        assert self.clusters is not None
+        belief, outcome = self.columns[:2]
+        if isinstance(belief, Ragged):
+            of = np.repeat(self.clusters.of_document, belief.count)
+            cells = of * int(belief.count.max()) + positions(belief.count)
+            residual = belief.values - outcome.values  # type: ignore[attr-defined]
+        else:
+            residual = np.nan_to_num(np.asarray(belief, float) - outcome)
+            width = residual.shape[1] if residual.ndim == 2 else 1
+            cells = np.repeat(self.clusters.of_document * width, width) + np.tile(
+                np.arange(width), len(residual)
+            )
+            residual = residual.ravel()
+        sums = np.bincount(cells, residual)
+        return float(np.sqrt(max(1.0, (sums**2).sum() / max((residual**2).sum(), 1e-12))))
 
     @functools.cached_property
     def bootstrap(self) -> Resampled:
         """Replicates of the documents."""
-        return self.family.bootstrap(self.columns, self.replicates)
+        if self.clusters is None:
+            return self.family.bootstrap(self.columns, self.replicates)
+        rng = np.random.default_rng(resampling.SEED)
+        groups = drawn_together(len(self.columns[0]), self.clusters, rng)
+        weight = draw_groups(groups, self.replicates, rng)
+        return self.family.grouped(self.columns, groups)(weight)
+
+    @functools.cached_property
+    def smoothed(self) -> Resampled:
+        """Replicates that differ where all answers are right, or all wrong."""
+        if self.clusters is None and self.family.smoothed is not None:
+            return self.family.smoothed(self.columns, self.replicates)
+        if self.clusters is None or self.family.smoothed is None:
+            return self.bootstrap
+        rng = np.random.default_rng(resampling.SEED)
+        groups = drawn_together(len(self.columns[0]), self.clusters, rng)
+        grouped = self.family.grouped(self.columns, groups)
+        return clusters_smoothed(grouped, self.columns, groups, self.replicates)
 
     @functools.cached_property
     def null(self) -> Draws | None:
@@ -125,21 +175,24 @@ def _options_from_rows(rows: Sequence[Any]) -> Columns:
     return _option_columns(Ragged(probabilities, count), Ragged(gold, count))
 
 
-def _values_spread(columns: Columns, value: float) -> Spread:
-    """The standard deviation over the root of the number of documents."""
-    values = columns[0][~np.isnan(columns[0])]
+def _values_spread(columns: Columns, value: float, clusters: Groups | None) -> Spread:
+    """1.96 standard errors of the mean."""
+    counted = ~np.isnan(columns[0])
+    values = columns[0][counted]
     if len(values) < 2 or not np.isfinite(values).all():
         return intervals.NONE
-    return intervals.normal_spread(value, float(values.std(ddof=1) / np.sqrt(len(values))))
+    of = clusters.of_document[counted] if clusters else None
+    return intervals.normal_spread(value, intervals.mean_stderr(values, of))
 
 
-def _accuracy_spread(columns: Columns, value: float) -> Spread:
-    """The harness's standard error; where all are right, or all wrong, an exact interval."""
+def _accuracy_spread(columns: Columns, value: float, clusters: Groups | None) -> Spread:
+    """The harness's standard error; Wilson's interval of as many documents as clusters are worth."""
     correct = columns[1]
-    stderr = accuracy.acc_stderr(correct)
-    if stderr == 0.0:
-        return Spread(stderr, *accuracy.exact_interval(correct))
-    return intervals.normal_spread(value, stderr)
+    stderr, independent = accuracy.acc_stderr(correct), float(len(correct))
+    if clusters is not None:
+        stderr = intervals.mean_stderr(np.asarray(correct, float), clusters.of_document)
+        independent = 1 + value * (1 - value) / stderr**2 if stderr else clusters.total
+    return Spread(stderr, *accuracy.wilson_interval(value, independent))
 
 
 def _values_null(columns: Columns, replicates: int) -> Draws | None:
@@ -196,7 +249,7 @@ def values(
         lambda columns, replicates: documents_bootstrap(columns[:1], replicates),
         lambda columns, groups: documents_grouped(columns[:1], groups),
         _values_null,
-        _values_spread,
+        closed_form=_values_spread,
     )
 
 
@@ -250,6 +303,7 @@ PAIRS = replace(
     TOP_LABEL,
     read=_read_pairs,
     example=[[0.5, 1], [0.4, 0]],
+    smoothed=labelled_smoothed,
     needs_options=False,
 )
 ACCURACY = replace(PAIRS, closed_form=_accuracy_spread)

@@ -6,6 +6,8 @@ over groups of them, put together at random: the sums of independent documents h
 covariance whether documents are drawn or groups. Up to `GROUPS` documents each is a group, and
 this is the plain bootstrap; beyond, the standard error of a sum is itself uncertain by
 1 / sqrt(2 GROUPS) = 0.6 %, a quarter of what a thousand replicates leave.
+
+Documents that are not independent, as questions about one passage, are drawn by their clusters.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from lm_eval_calibration.errors import invalid
 
 Array = NDArray[Any]
 GROUPS = 16_384
@@ -48,9 +52,38 @@ def random_groups(count: int, rng: np.random.Generator, limit: int = GROUPS) -> 
     return Groups(rng.permutation(count) % limit, limit)
 
 
-def draw_groups(groups: Groups, replicates: int, rng: np.random.Generator) -> Array:
-    """(replicates, G) how often each group is drawn, with replacement."""
-    weight = np.empty((replicates, groups.total), dtype=np.float32)
+def clusters_of(labels: ArrayLike | None, count: int) -> Groups | None:
+    """Documents grouped by their clusters' labels (N,), in any of which they may be alone.
+
+    Returns:
+        `None` where each is alone: then they are independent.
+
+    Raises:
+        InvalidInputError: not one label for each of `count` documents.
+    """
+    if labels is None:
+        return None
+    each = np.asarray(labels)
+    if each.shape != (count,):
+        raise invalid("clusters", f"a label for each of {count} documents", f"shape {each.shape}")
+    different, number = np.unique(each, return_inverse=True)
+    return None if len(different) == count else Groups(number.reshape(-1), len(different))
+
+
+def drawn_together(count: int, clusters: Groups | None, rng: np.random.Generator) -> Groups:
+    """What is drawn of `count` documents: each, or its cluster; beyond `GROUPS` of them random groups."""
+    if clusters is None:
+        return random_groups(count, rng)
+    merged = random_groups(clusters.total, rng)
+    return Groups(merged.of_document[clusters.of_document], merged.total)
+
+
+def draw_groups(
+    groups: Groups, replicates: int, rng: np.random.Generator, imagined: int = 0
+) -> Array:
+    """(replicates, G + imagined) how often each group is drawn, with replacement, G times in all."""
+    among = groups.total + imagined
+    weight = np.empty((replicates, among), dtype=np.float32)
     for row in weight:
-        row[:] = np.bincount(rng.integers(0, groups.total, groups.total), minlength=groups.total)
+        row[:] = np.bincount(rng.integers(0, among, groups.total), minlength=among)
     return weight

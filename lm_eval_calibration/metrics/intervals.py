@@ -28,22 +28,28 @@ class Spread(NamedTuple):
 NONE = Spread(math.nan, math.nan, math.nan)
 
 
-def bootstrap_spread(value: float, draws: Array, centre: float, biased_upwards: bool) -> Spread:
+def bootstrap_spread(
+    value: float, draws: Array, centre: float, biased_upwards: bool, noise: float | None = None
+) -> Spread:
     """Deviation of the replicates (B,) of `value`, and the interval that suits the metric.
 
     Args:
-        value: the metric on all documents.
+        value: the metric on all documents; without one there is no spread.
         draws: the metric on the replicates; where it is undefined they are left out.
         centre: the value that the replicates are drawn around: that of all documents once, cells
             and grids being as coarse as in the replicates.
         biased_upwards: see `catalogue.Metric`.
+        noise: of a calibration error, what noise alone makes of it: the mean of its null draws.
     """
     errors = draws[np.isfinite(draws)]
-    if len(errors) < 2:
+    if len(errors) < 2 or math.isnan(value):
         return NONE
     stderr, errors = float(errors.std(ddof=1)), errors - centre
-    interval = basic_interval if biased_upwards else percentile_interval
-    return Spread(stderr, *interval(value, errors))
+    low, high = (basic_interval if biased_upwards else percentile_interval)(value, errors)
+    if noise is None and not biased_upwards:
+        return Spread(stderr, low, high)
+    added = noise**2 / value if noise and value else 0.0
+    return Spread(stderr, min(low, value - added - 1.96 * stderr), max(high, value + 1.96 * stderr))
 
 
 def percentile_interval(value: float, errors: Array) -> tuple[float, float]:
@@ -92,6 +98,32 @@ def p_value(difference: float, errors: Array) -> float:
     `symmetric_interval` (of 20 replicates or more).
     """
     return float((1 + (np.abs(errors) >= abs(difference)).sum()) / (len(errors) + 1))
+
+
+def mean_stderr(values: Array, clusters: Array | None = None) -> float:
+    """Standard error of the mean of `values` (N,); of documents in `clusters` (N,) by their sums.
+
+    NaN of one cluster alone. Where each document is alone the two are equal. Source: Miller, "Adding
+    error bars to evals", 2024, section 2.2, with the factor C / (C - 1) of C clusters.
+    """
+    if clusters is None:
+        return float(values.std(ddof=1) / np.sqrt(len(values)))
+    _, number = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(number, values - values.mean())
+    if len(sums) < 2:
+        return math.nan
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(values))
+
+
+def detectable(stderr: float, power: float = 0.8) -> float:
+    """The smallest difference that a two-sided test at .05 would show so often, given its standard error.
+
+    >>> round(detectable(0.01), 4)
+    0.028
+    """
+    from scipy.special import ndtri
+
+    return float((ndtri(1.0 - _TAIL) + ndtri(power)) * stderr)
 
 
 def normal_spread(value: float, stderr: float) -> Spread:

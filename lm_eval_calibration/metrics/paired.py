@@ -17,7 +17,13 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.evaluate import applicable, bind_plain
 from lm_eval_calibration.metrics.families import Columns, Family, Resampled
-from lm_eval_calibration.metrics.grouping import Array, Groups, draw_groups, random_groups
+from lm_eval_calibration.metrics.grouping import (
+    Array,
+    Groups,
+    clusters_of,
+    draw_groups,
+    drawn_together,
+)
 from lm_eval_calibration.metrics.resampling import SEED
 from lm_eval_calibration.metrics.table import ALL_METRICS, BoundMetric
 from lm_eval_calibration.predictions import Predictions
@@ -37,6 +43,7 @@ class Difference:
         low, high: the 95 % interval of the difference, around it.
         p_value: of "they do not differ", two-sided; below .05 exactly where the interval leaves
             out 0. NaN, like the interval, where the difference is undefined or infinite.
+        detectable: the smallest true difference that as many documents would show in 80 of 100 cases.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Difference:
     low: float
     high: float
     p_value: float
+    detectable: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ def compare(
     metrics: Sequence[str] | None = None,
     *,
     replicates: int = REPLICATES,
+    clusters: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Difference]:
     """Differences b - a of metrics, with intervals and p-values of the paired bootstrap.
@@ -75,6 +84,7 @@ def compare(
         b: of the second, on the same documents in the same order.
         metrics: names as for `evaluate`; by default all that both predictions allow.
         replicates: bootstrap replicates, at least 2. The smallest p-value is 1 / (replicates + 1).
+        clusters: (N,) labels of documents that are drawn together, as for `evaluate`.
         progress: called with the name of every metric when it is done.
 
     Raises:
@@ -91,7 +101,7 @@ def compare(
     for metric in bound:
         if metric.null:
             raise invalid("metrics", "without `_null`", f"`{metric.name}`")
-    pairs = _Pairs(a, b)
+    pairs = _Pairs(a, b, clusters_of(clusters, len(a)))
     values = {metric.name: pairs.values(metric) for metric in bound}
     errors: dict[str, list[Array]] = {metric.name: [] for metric in bound}
     for block in _blocks(replicates, pairs.groups.total):
@@ -107,10 +117,10 @@ def compare(
 class _Pairs:
     """Two models' documents in common groups, which `draw` weights anew for a block of replicates."""
 
-    def __init__(self, a: Predictions, b: Predictions) -> None:
+    def __init__(self, a: Predictions, b: Predictions, clusters: Groups | None) -> None:
         self.models = a, b
         self.rng = np.random.default_rng(SEED)
-        self.groups: Groups = random_groups(len(a), self.rng)
+        self.groups: Groups = drawn_together(len(a), clusters, self.rng)
         self.columns: dict[Family, list[Columns]] = {}
         self.grouped: dict[Family, list[Callable[[Array], Resampled]]] = {}
         self.resampled: dict[Family, list[Resampled]] = {}
@@ -157,7 +167,13 @@ def _tested(bound: BoundMetric, values: Difference, errors: list[Array]) -> Diff
     least, most = bound.metric.bounds
     interval = intervals.Spread(math.nan, *intervals.symmetric_interval(difference, defined))
     _, low, high = interval.within((least - most, most - least), difference)
-    return replace(values, low=low, high=high, p_value=intervals.p_value(difference, defined))
+    return replace(
+        values,
+        low=low,
+        high=high,
+        p_value=intervals.p_value(difference, defined),
+        detectable=intervals.detectable(float(defined.std(ddof=1))),
+    )
 
 
 def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:

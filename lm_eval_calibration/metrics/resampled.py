@@ -13,6 +13,8 @@ from lm_eval_calibration.metrics.binning import Array
 from lm_eval_calibration.metrics.grouping import Groups, GroupWeights, draw_groups, random_groups
 
 Columns = tuple[Array, ...]
+IMAGINED = 64
+"""So many confidences stand for all."""
 Score = Callable[..., Any]
 Draws = Callable[[Score], Array]
 """Scores (B,) of B sets of documents, for any metric of the family."""
@@ -40,6 +42,45 @@ def labelled_bootstrap(columns: Columns, replicates: int) -> Resampled:
     group = resampling.cells(*columns)
     weight = resampling.bootstrap_weights(group.counts, replicates)
     return Resampled((group.confidence, *group.labels), weight, group.counts[None])
+
+
+def labelled_smoothed(columns: Columns, replicates: int) -> Resampled:
+    """The same of (confidence, correct), drawn from one document more than there are.
+
+    It has the confidence of any of them, and is right with probability 1/2: so replicates differ where
+    all documents are right, or all wrong, as they may in others that were not seen.
+    """
+    group, added = resampling.cells(*columns), _imagined(columns[0])
+    weight = resampling.bootstrap_weights(group.counts, replicates, imagined=len(added[0]))
+    return _with((group.confidence, *group.labels), added, weight, group.counts)
+
+
+def clusters_smoothed(
+    grouped: Callable[[Array], Resampled], columns: Columns, clusters: Groups, replicates: int
+) -> Resampled:
+    """The same of clusters of documents: drawn from one more, of the average size."""
+    rng = np.random.default_rng(resampling.SEED)
+    drawn = draw_groups(clusters, replicates, rng, imagined=1)
+    seen, added = grouped(drawn[:, :-1]), _imagined(columns[0])
+    size, likely = len(columns[0]) / clusters.total, np.full(len(added[0]), 1 / len(added[0]))
+    of_added = size * rng.multinomial(drawn[:, -1].astype(int), likely)
+    weight = np.concatenate([np.asarray(seen.weight), of_added], axis=1)
+    return _with(seen.columns, added, weight, np.asarray(seen.once)[0])
+
+
+def _with(columns: Columns, added: Columns, weight: Array, once: Array) -> Resampled:
+    """Documents and those that are imagined, which do not stand among them once."""
+    together = tuple(np.append(a, b) for a, b in zip(columns, added, strict=True))
+    return Resampled(
+        together, weight.view(checks.Drawn), np.append(once, np.zeros(len(added[0])))[None]
+    )
+
+
+def _imagined(confidence: Array) -> Columns:
+    """(confidence, correct) of documents that stand for any other: right ones, and as many wrong ones."""
+    places = np.linspace(0, len(confidence) - 1, min(len(confidence), IMAGINED)).astype(np.intp)
+    some = np.sort(confidence)[places]
+    return np.tile(some, 2), np.repeat([1.0, 0.0], len(some))
 
 
 def labelled_grouped(columns: Columns, groups: Groups) -> Callable[[Array], Resampled]:

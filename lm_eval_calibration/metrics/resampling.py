@@ -93,16 +93,22 @@ def _distinct(*labels: Array) -> int:
     return int(np.prod([len(np.unique(label)) for label in labels]))
 
 
-def bootstrap_weights(counts: Array, replicates: int, seed: int = SEED) -> Array:
-    """(replicates, G) cell counts of documents drawn with replacement. Deterministic."""
-    return _bootstrap_weights(counts.astype(np.int64).tobytes(), replicates, seed)
+def bootstrap_weights(
+    counts: Array, replicates: int, seed: int = SEED, *, imagined: int = 0
+) -> Array:
+    """(replicates, G + imagined) cell counts of documents drawn with replacement. Deterministic.
+
+    The last `imagined` cells are together worth one document more to draw from.
+    """
+    return _bootstrap_weights(counts.astype(np.int64).tobytes(), replicates, seed, imagined)
 
 
 @lru_cache(maxsize=4)  # the metrics of one battery share their documents, hence their draws
-def _bootstrap_weights(counts: bytes, replicates: int, seed: int) -> Array:
+def _bootstrap_weights(counts: bytes, replicates: int, seed: int, imagined: int) -> Array:
     n = np.frombuffer(counts, dtype=np.int64)
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n.sum(), n / n.sum(), size=replicates).astype(np.float64)
+    likely = np.append(n, np.full(imagined, 1 / max(imagined, 1)))
+    drawn = rng.multinomial(n.sum(), likely / likely.sum(), size=replicates).astype(np.float64)
     drawn.flags.writeable = False
     return drawn
 

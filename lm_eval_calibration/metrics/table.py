@@ -22,6 +22,7 @@ from lm_eval_calibration.metrics.catalogue import ALL_METRICS as ALL_METRICS
 from lm_eval_calibration.metrics.catalogue import DEFAULT_METRICS as DEFAULT_METRICS
 from lm_eval_calibration.metrics.catalogue import KNOWN, METRICS, Metric
 from lm_eval_calibration.metrics.families import Columns, Documents
+from lm_eval_calibration.metrics.grouping import Groups
 from lm_eval_calibration.metrics.intervals import Spread
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.normalisation import PLAIN, parted
@@ -65,36 +66,51 @@ class BoundMetric:
         defined = draws[np.isfinite(draws)]  # an AUROC is not, where all draws are right
         return float(defined.mean()) if defined.size else float("nan")
 
-    def stderr(self, columns: Columns, replicates: int = REPLICATES) -> float:
+    def stderr(
+        self, columns: Columns, replicates: int = REPLICATES, clusters: Groups | None = None
+    ) -> float:
         """Its standard error over documents (for a null: the deviation of its draws)."""
-        documents = Documents(self.metric.family, columns, replicates)
-        return self.spread(documents, float("nan")).stderr
+        documents = Documents(self.metric.family, columns, replicates, clusters=clusters)
+        value = float("nan") if self.null else self.value(columns)
+        return self.spread(documents, value).stderr
 
     def null_draws(self, columns: Columns, replicates: int) -> Any:
         """(replicates,) scores of a perfectly calibrated model with these beliefs, or `None`."""
         return self.draw_null(Documents(self.metric.family, columns, replicates))
 
-    def spread(self, documents: Documents, value: float) -> Spread:
-        """Standard error and 95 % interval of its `value` (for a null: of its draws)."""
+    def spread(self, documents: Documents, value: float, null: Any = None) -> Spread:
+        """Standard error and 95 % interval of its `value` (for a null: of its draws).
+
+        Given the `null` draws, the interval of a calibration error also allows for what noise adds to it.
+        """
         if self.null:
             return intervals.band(self.draw_null(documents))
         closed_form = documents.family.closed_form
         if closed_form is not None:
-            spread = closed_form(documents.columns, value)
+            spread = closed_form(documents.columns, value, documents.clusters)
         else:
-            resampled = documents.bootstrap
+            resampled = documents.smoothed if self.metric.smoothed else documents.bootstrap
             draws, centre = resampled.draws(self.score), resampled.centre(self.score)
-            biased = self.metric.biased_upwards
-            spread = intervals.bootstrap_spread(value, draws, centre, biased)
+            biased, noise = self.metric.biased_upwards, None
+            if self.metric.calibration_error and null is not None:
+                noise = float(np.nanmean(null))
+            spread = intervals.bootstrap_spread(value, draws, centre, biased, noise)
         return spread.within(self.metric.bounds, value)
 
     def draw_null(self, documents: Documents) -> Any:
-        """`null_draws` of documents whose resampling is shared with other metrics."""
+        """`null_draws` of documents whose resampling is shared with other metrics.
+
+        Those of a calibration error grow with how much the residuals of a cluster go together.
+        """
         if self.metric.null is not None:
-            return self.metric.null(
+            draws = self.metric.null(
                 *documents.columns, replicates=documents.replicates, **self.options
             )
-        return documents.null and documents.null(self.score)
+        else:
+            draws = documents.null and documents.null(self.score)
+        if draws is None or documents.clusters is None or not self.metric.calibration_error:
+            return draws
+        return np.minimum(draws * documents.together, self.metric.bounds[1])
 
     def arguments(self, columns: Columns) -> Columns:
         """The columns that the function takes (a mean also carries its null moments)."""

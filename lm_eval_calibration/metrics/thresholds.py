@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.metrics.accuracy import wilson_interval
 from lm_eval_calibration.predictions import Bools, Floats
 
 
@@ -122,12 +123,7 @@ def accept(scores: ArrayLike, positive: ArrayLike, threshold: float) -> Accepted
 
 def wilson(right: int, count: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson, 1927); NaN of none."""
-    if not count:
-        return math.nan, math.nan
-    from scipy.stats import binomtest  # slow to import
-
-    found = binomtest(right, count).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    return wilson_interval(right / count, count) if count else (math.nan, math.nan)
 
 
 def _columns(scores: ArrayLike, positive: ArrayLike) -> tuple[Floats, Bools]:

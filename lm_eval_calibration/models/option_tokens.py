@@ -15,7 +15,12 @@ from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import check_sampling
 from lm_eval_calibration.models.shared.choosing import Choice, ChoiceBeliefs
-from lm_eval_calibration.models.shared.letter_beliefs import Shown, averaged, statement
+from lm_eval_calibration.models.shared.letter_beliefs import (
+    Shown,
+    averaged,
+    preferred,
+    statement,
+)
 from lm_eval_calibration.models.shared.letter_reading import LetterReader, Sheet
 from lm_eval_calibration.models.shared.prompts import bare_question
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
@@ -185,7 +190,8 @@ class OptionTokensLM(ChoiceBeliefs):
             told = [read for _, _, some in mine for read in some]
             belief = averaged(numbers, [(order, some) for order, _, some in mine])
             asked = tuple(sheet.turn["content"] for _, sheet, _ in mine)
-            found.append(Shown(n, numbers, belief, told, asked))
+            letters = preferred([some for _, _, some in mine])
+            found.append(Shown(n, numbers, belief, told, asked, letters))
         return found
 
     def _rotations(self, choice: Choice, listed: Listing, numbers: list[int]) -> list[list[int]]:

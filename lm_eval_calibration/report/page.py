@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_calibration.analysis.scores import Scored
+from lm_eval_calibration.analysis.subgroups import Subgroups
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs.run import Run, Scope
 from lm_eval_calibration.names import upstream_name
-from lm_eval_calibration.report import acting, pages, pools, provenance, tables, wording
+from lm_eval_calibration.report import acting, groups, pages, pools, provenance, tables, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
 from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
 from lm_eval_calibration.report.tables import MetricRow
@@ -35,6 +36,7 @@ class ScopeView:
     tables: list[list[MetricRow]]
     acting: acting.ActingView | None
     pools: pools.PoolView | None
+    groups: groups.GroupsView | None
     examples: list[Example]
     no_examples: str
 
@@ -65,6 +67,7 @@ def write_report(
     formats: Sequence[str] = FORMATS,
     examples: int = 10,
     thresholds_from: Run | None = None,
+    subgroups: Sequence[Subgroups] = (),
     progress: Callable[[str], None] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -78,6 +81,7 @@ def write_report(
         formats: of those files, `svg` and `png`.
         examples: over-confident wrong answers to show of each task, where the run logs texts.
         thresholds_from: a run on other documents to choose thresholds on; else half of each task.
+        subgroups: of scopes whose documents differ in a field, their groups.
         progress: called with each scope's label when it is drawn.
         overwrite: whether a file that is no report may be replaced.
 
@@ -96,7 +100,8 @@ def write_report(
     template = pages.template("report.html")
     several = len({s.scope.run for s in scored}) > 1
     artist = Artist(figures, formats, overwrite=overwrite)
-    sections = _sections(scored, several, artist, examples, thresholds_from, progress)
+    of = {(found.scope.run, found.scope.name): groups.view(found) for found in subgroups}
+    sections = _sections(scored, several, artist, examples, thresholds_from, of, progress)
     anchors = {
         (s.scope.run, s.scope.name): section.anchor
         for section, group in zip(sections, _by_task(scored).values(), strict=True)
@@ -177,6 +182,7 @@ def _sections(
     artist: Artist,
     count: int,
     thresholds_from: Run | None,
+    subgroups: Mapping[tuple[str, str], groups.GroupsView],
     progress: Callable[[str], None] | None,
 ) -> list[Section]:
     sections = []
@@ -185,7 +191,8 @@ def _sections(
         for s in group:
             title = s.scope.label(several)
             drawn.append(artist.scope(title, s.scope.predictions, s.estimates))
-            views.append(_view(s, title, count, thresholds_from))
+            grouped = subgroups.get((s.scope.run, s.scope.name))
+            views.append(_view(s, title, count, thresholds_from, grouped))
             if progress is not None:
                 progress(title)
         grids = [list(kind) for kind in zip(*drawn, strict=True)]
@@ -197,7 +204,13 @@ def _sections(
     return sections
 
 
-def _view(s: Scored, title: str, count: int, thresholds_from: Run | None) -> ScopeView:
+def _view(
+    s: Scored,
+    title: str,
+    count: int,
+    thresholds_from: Run | None,
+    grouped: groups.GroupsView | None,
+) -> ScopeView:
     shown, reason = _examples(s.scope, count)
     ece = s.estimates.get("ece")
     return ScopeView(
@@ -210,6 +223,7 @@ def _view(s: Scored, title: str, count: int, thresholds_from: Run | None) -> Sco
         tables=tables.metric_tables(s),
         acting=acting.view(s.scope, thresholds_from),
         pools=pools.view(s.scope),
+        groups=grouped,
         examples=shown,
         no_examples=reason,
     )

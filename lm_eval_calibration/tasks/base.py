@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.clusters import AUTO, FEW, NONE, field, passage
 from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
+from lm_eval_calibration.harness.conversing import Answered
 from lm_eval_calibration.harness.tasks import HarnessTask, pools
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import METRICS, BoundMetric, bind, is_metric
-from lm_eval_calibration.tasks.aggregation import Aggregation
+from lm_eval_calibration.tasks.aggregation import Aggregation, Clustered
 
 log = logger(__name__)
 
@@ -29,6 +31,16 @@ class DocumentRows(dict[str, Any]):
     def items(self) -> Any:
         """The metrics."""
         return self._rows.items()
+
+    @classmethod
+    def clustered(
+        cls, found: Mapping[str, Any], names: Collection[str], cluster: tuple[str, int]
+    ) -> DocumentRows:
+        """The same, in which the rows of some metrics say which documents this one belongs to; see `Clustered`."""
+        rows = dict(found.items())
+        made = cls(rows, {name: found[name] for name in found if name not in rows})
+        made._rows |= {n: Clustered(row, *cluster) for n, row in rows.items() if n in names}
+        return made
 
 
 class Twin(HarnessTask):
@@ -48,6 +60,7 @@ class Twin(HarnessTask):
         settings = {k: v for k, v in dict(config or {}).items() if k != "class"}
         self._twin_of = settings.pop("twin_of", None)
         self._check_output_type(settings)
+        self._cluster = _cluster_of(settings)
         ours, upstream = split_metrics(settings.get("metric_list"))
         settings["metric_list"] = upstream
         if settings.get("filter_list"):
@@ -72,6 +85,20 @@ class Twin(HarnessTask):
     def other_directions(self) -> dict[str, bool | None]:
         """Which way these are better, where that can be said."""
         return {}
+
+    def rows(self, answered: Answered) -> dict[str, Any]:
+        """The rows of a document, in which ours say its passage where it may have one in common with others."""
+        found, asked = self.document(answered), self._cluster
+        name = passage(answered.doc) if asked == AUTO else asked
+        if name in ("", NONE) or not self.calibration_metrics:
+            return found
+        together = field(answered.doc, name)
+        if together is None:
+            what = f"field of the documents of `{self.config.task}` (`cluster`):"
+            raise unknown_name(what, name, list(answered.doc))
+        ours = [n for n, pool in self.aggregation().items() if isinstance(pool, Aggregation)]
+        least = FEW if asked == AUTO else 2
+        return DocumentRows.clustered(found, ours, (together, least))
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Pooling functions by metric name."""
@@ -108,10 +135,12 @@ class Twin(HarnessTask):
         ours = [{"metric": b.name, **b.options} for b in self.calibration_metrics]
         self.config.metric_list = [*upstream, *ours]
         twin_of = {"twin_of": self._twin_of} if self._twin_of else {}
+        cluster = {"cluster": self._cluster} if self._cluster != AUTO else {}
         self.config.metadata = {
             **(self.config.metadata or {}),
             "lm_eval_calibration": __version__,
             **twin_of,
+            **cluster,
         }
 
     def warn(self, message: str) -> None:
@@ -119,6 +148,17 @@ class Twin(HarnessTask):
         if message not in self._said:
             self._said.add(message)
             log.warning("Task `%s`: %s.", self.config.task, message)
+
+
+def _cluster_of(settings: Mapping[str, Any]) -> str:
+    """The field by which documents belong together: of `metadata`, or of an entry of `metric_list`."""
+    listed = settings.get("metric_list")
+    entries = [e for e in listed if isinstance(e, Mapping)] if isinstance(listed, list) else []
+    named = [(settings.get("metadata") or {}).get("cluster"), *(e.get("cluster") for e in entries)]
+    found = list(dict.fromkeys(name for name in named if name is not None))
+    if len(found) > 1 or not all(isinstance(name, str) and name for name in found):
+        raise invalid("cluster", "one field of the task's documents, `auto` or `none`", found)
+    return found[0] if found else AUTO
 
 
 def split_metrics(
@@ -133,6 +173,8 @@ def split_metrics(
             raise invalid("metric_list", "a list of entries such as {metric: ece}", repr(entry))
         options = dict(entry)
         name = options.pop("metric", None)
+        if is_metric(name):
+            options.pop("cluster", None)  # (which is the task's, see `_cluster_of`)
         if is_metric(name):
             ours.append(bind(name, options))
         else:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from lm_eval.api import metrics as harness
-from scipy.stats import binomtest
 
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.metrics import ALL_METRICS, METRICS, applicable, bind, evaluate, resampling
@@ -129,7 +128,7 @@ def test_the_interval_holds_the_value_within_the_bounds(name: str, n: int) -> No
         assert low <= e.low <= e.value <= e.high <= high
 
 
-@pytest.mark.parametrize("name", ["nll", "brier", "acc"])
+@pytest.mark.parametrize("name", ["nll", "brier"])
 def test_the_interval_of_a_mean_is_normal(name: str) -> None:
     e = evaluate(_predictions(), [name])[name]
     assert (e.low, e.high) == pytest.approx((e.value - 1.96 * e.stderr, e.value + 1.96 * e.stderr))
@@ -146,7 +145,7 @@ def test_the_interval_of_an_ece_near_calibration_is_below_its_replicates() -> No
     e = evaluate(p, ["ece"])["ece"]
     assert e.null is not None and e.value < e.null.high
     assert e.low == 0.0
-    assert e.high < e.value + 1.5 * e.stderr
+    assert e.high == pytest.approx(e.value + 1.96 * e.stderr)
 
 
 def test_the_interval_of_a_null_is_its_band() -> None:
@@ -168,14 +167,6 @@ def test_acc_is_the_harness_s_to_the_last_bit(n: int) -> None:
     e = evaluate(p, ["acc"], replicates=2)["acc"]
     assert e.value == harness.mean(logged)
     assert e.stderr == harness.mean_stderr(logged)
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_acc_of_one_or_zero_has_the_exact_interval(right: bool) -> None:
-    p = Predictions.from_confidences(np.full(20, 0.9), np.full(20, right))
-    e = evaluate(p, ["acc"], replicates=2)["acc"]
-    exact = binomtest(20 * right, 20).proportion_ci(0.95)
-    assert (e.stderr, e.low, e.high) == (0.0, pytest.approx(exact.low), pytest.approx(exact.high))
 
 
 def test_the_null_of_acc_is_the_mean_confidence() -> None:
@@ -202,12 +193,12 @@ def test_progress_names_every_metric_once_it_is_done() -> None:
 
 
 def test_metrics_of_a_family_share_their_documents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sort of all documents for the replicates, and one for the null draws, whatever is asked."""
+    """A sort of all documents for the replicates, those of rankings, and the null draws, whatever is asked."""
     calls = []
     original = resampling.cells
     monkeypatch.setattr(resampling, "cells", lambda *a: calls.append(1) or original(*a))
     evaluate(_predictions(50), ["ece", "ace", "auroc", "smece"], replicates=10)
-    assert len(calls) == 2
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.calibration_error])

@@ -85,12 +85,12 @@ def test_stderr_of_values_is_the_closed_form(family: Family) -> None:
     columns = family.read(_ragged())
     values = columns[0][:3]  # the fourth document has no gold, hence no value
     expected = np.std(values, ddof=1) / np.sqrt(3)
-    assert family.closed_form(columns, 0.0).stderr == pytest.approx(expected)
+    assert family.closed_form(columns, 0.0, None).stderr == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("values", [[1.0], [np.nan, 1.0], [np.nan], [1.0, np.inf]])
 def test_stderr_of_values_that_have_none(values: list[float]) -> None:
-    assert np.isnan(NLL.closed_form((np.array(values),), 0.0).stderr)  # type: ignore[arg-type]
+    assert np.isnan(NLL.closed_form((np.array(values),), 0.0, None).stderr)  # type: ignore[arg-type]
 
 
 def test_stderr_leaves_out_replicates_without_a_value() -> None:

@@ -20,6 +20,7 @@ from lm_eval_calibration.metrics import (
     bind,
     compare,
     evaluate,
+    grouping,
     holm,
     mcnemar,
     paired,
@@ -161,7 +162,7 @@ def test_the_interval_is_as_wide_as_the_plain_bootstrap_s(
     name: str, n: int, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deviation of 300 loops is known to 4 %, the two tails of 1,000 to 5 %: three times both."""
-    monkeypatch.setattr(paired, "random_groups", partial(random_groups, limit=limit))
+    monkeypatch.setattr(grouping, "random_groups", partial(random_groups, limit=limit))
     a, b = _pair(n, sharp=1.3)
     d = compare(a, b, [name], replicates=1000)[name]
     expected = _reference_paired_bootstrap(a, b, name, 300)

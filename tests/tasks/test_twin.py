@@ -359,3 +359,37 @@ def test_metrics_that_a_filter_names_are_the_tasks() -> None:
         pipeline["metric_list"] = [{"metric": "eece"}]
     with pytest.raises(UnknownNameError, match="`ece`"):
         CalibrationTask(config=config(filter_list=filters))
+
+
+@pytest.mark.parametrize("where", ["found", "metadata", "metric_list", "none"])
+def test_questions_about_one_passage_are_drawn_together(scripted: Any, where: str) -> None:
+    """Each question four times, about one passage: the error bar is that of a quarter of them."""
+    name = "passage" if where == "found" else "source"
+    rows = [
+        {"q": f"{i // 4}?", "options": ["b", "c"], "gold": i // 4 % 2, name: f"text {i // 4}"}
+        for i in range(4 * 30)
+    ]
+    changes: dict[str, Any] = {"rows": rows}
+    if where == "metadata":
+        changes["metadata"] = {"cluster": "source"}
+    if where == "metric_list":
+        changes["metric_list"] = [{"metric": "nll", "cluster": "source"}, {"metric": "auroc"}]
+    task = CalibrationTask(config=config(**changes))
+    found = run_made(scripted(), task)
+    row, samples = found["results"]["inline"], found["samples"]["inline"]
+    logits = [[float(r[0]) for r in s["filtered_resps"]] for s in samples]
+    p = Predictions.from_options(logits, [r["gold"] for r in rows])
+    clusters = None if where == "none" else [i // 4 for i in range(len(rows))]
+    expected = evaluate(p, ["nll", "auroc"], replicates=50, clusters=clusters)
+    for metric, e in expected.items():
+        assert row[f"{metric},none"] == pytest.approx(e.value)
+        assert row[f"{metric}_stderr,none"] == pytest.approx(e.stderr, rel=1e-6), metric
+    assert samples[0]["nll"] == pytest.approx(-logits[0][rows[0]["gold"]], abs=20)
+
+
+def test_a_field_that_documents_do_not_have(scripted: Any) -> None:
+    task = CalibrationTask(config=config(metadata={"cluster": "passsage"}))
+    with pytest.raises(UnknownNameError, match="`passsage`"):
+        run_made(scripted(), task)
+    with pytest.raises(InvalidInputError, match="`cluster` must be one field"):
+        CalibrationTask(config=config(metadata={"cluster": 3}))

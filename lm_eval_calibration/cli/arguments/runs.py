@@ -55,6 +55,24 @@ CrossFit = Annotated[
         show_default=False,
     ),
 ]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        metavar="FIELD",
+        help="Field of documents (a column of a table): those of one value, such as questions about one passage, are "
+        "drawn together. `auto` finds passages, `none` draws each document by itself.",
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIELD",
+        help="Groups of documents by a field of theirs (a column of a table): which of them differ, and "
+        "multicalibration over all.",
+        show_default=False,
+    ),
+]
 AllowOther = Annotated[
     bool,
     typer.Option(

@@ -207,6 +207,7 @@ def _add(method: str, meaning: str, cls: type[TyperCommand] = TyperCommand) -> N
 
 
 for _method, _meaning in RECALIBRATORS.items():
-    _add(_method, f"{_meaning}.")
+    if _method != "prior":  # (which has a command of its own)
+        _add(_method, f"{_meaning}.")
 for _name, _point in OTHERS.items():
     _add(_name, f"of {package_of(_point)}.", _Added)

@@ -31,6 +31,15 @@ def thermometer(
             help="Hold out each task once, print the paper's table, and fit on all at the end.",
         ),
     ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Of --leave-one-out: a run of the model's pre-trained sibling on the same documents, for DACA's "
+            "row of the table.",
+            show_default=False,
+        ),
+    ] = None,
     free_form: Annotated[
         bool,
         typer.Option(
@@ -67,12 +76,18 @@ def thermometer(
     that nobody labelled.
     """
     from lm_eval_calibration.cli.fit_thermometer import FILES, METHOD, FreeForm, run, settings
+    from lm_eval_calibration.cli.source import load
     from lm_eval_calibration.fitting.sources import ModelArguments
 
     if filter_name is not None and not free_form:
         raise InvalidInputError("`--filter` belongs to `--free_form`: options have no filters.")
     wanted = options.selection(tasks, split, limit, num_fewshot, apply_chat_template, include_path)
     check_folder(output, METHOD, FILES, overwrite=overwrite)
+    sibling = None
+    if reference is not None:
+        if not leave_one_out or free_form:
+            raise InvalidInputError("`--reference` belongs to `--leave-one-out`, of options.")
+        (sibling,) = load([reference], False, None, one_each=True, to_fit=True)
     run(
         ModelArguments(model, model_args, device, batch_size),
         wanted,
@@ -83,6 +98,7 @@ def thermometer(
         range(seed, seed + seeds) if leave_one_out else (),
         overwrite,
         FreeForm(filter_name) if free_form else None,
+        sibling,
     )
 
 

@@ -54,6 +54,7 @@ def leaderboard(
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
+    cluster: options.Cluster = "auto",
     replicates: options.Replicates = 1000,
     table: Table = NO_TABLE,
     overwrite: Overwrite = False,
@@ -68,7 +69,7 @@ def leaderboard(
     chosen = None if tasks is None else [t.strip() for t in tasks.split(",") if t.strip()]
     if chosen == []:
         raise invalid("--tasks", "names of tasks, separated by commas", "none")
-    read = load(runs, skip_bad, table, filter_name=filter_name)
+    read = load(runs, skip_bad, table, filter_name=filter_name, cluster=cluster)
     board = rank_runs(
         read, names, by, chosen, pooled=pooled, require_all=require_all, replicates=replicates
     )

@@ -30,6 +30,8 @@ def score(
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
     cross_fit: options.CrossFit = None,
+    cluster: options.Cluster = "auto",
+    by: options.By = None,
     replicates: options.Replicates = 1000,
     table: Table = NO_TABLE,
 ) -> None:
@@ -54,7 +56,14 @@ def score(
         calibrator=calibrator,
         allow_other=allow_other,
         cross_fit=cross_fit,
+        cluster=cluster,
+        by=by,
     )
+    if by is not None:
+        from lm_eval_calibration.cli import score_by
+
+        print_text(score_by.render(score_by.find(read, by, names, replicates), how))
+        return
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     few = columns(read, names, how, everything)
     print_text(render(score_runs(read, few or names, replicates), how, few))
@@ -78,6 +87,7 @@ def compare(
     as_markdown: options.AsMarkdown = False,
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
+    cluster: options.Cluster = "auto",
     replicates: options.Replicates = 2000,
     table: Table = NO_TABLE,
     overwrite: Overwrite = False,
@@ -93,7 +103,7 @@ def compare(
     how, names = choose(as_json, as_csv, as_markdown), options.names(metrics)
     if trend is not None:
         check_image(trend, overwrite=overwrite)
-    read = load(runs, skip_bad, table, one_each=True, filter_name=filter_name)
+    read = load(runs, skip_bad, table, one_each=True, filter_name=filter_name, cluster=cluster)
     matched = match(read, allow_partial=allow_partial)
     say([f"paired: {text}." for text in matched.renamed])
     say([f"left out: {text}." for text in matched.left_out])
@@ -122,6 +132,8 @@ def report(
     calibrator: options.CalibratorFolder = None,
     allow_other: options.AllowOther = False,
     cross_fit: options.CrossFit = None,
+    cluster: options.Cluster = "auto",
+    by: options.By = None,
     replicates: options.Replicates = 1000,
     thresholds_from: Annotated[
         str | None,
@@ -149,6 +161,8 @@ def report(
         calibrator=calibrator,
         allow_other=allow_other,
         cross_fit=cross_fit,
+        cluster=cluster,
+        by=by,
     )
     other = None
     if thresholds_from is not None:
@@ -161,7 +175,7 @@ def report(
             allow_other=allow_other,
             cross_fit=cross_fit,
         )
-    write(read, names, output, figures, examples, replicates, other, overwrite)
+    write(read, names, output, figures, examples, replicates, other, overwrite, by)
     say_where(output)
 
 

@@ -23,6 +23,7 @@ class Shown(NamedTuple):
         log_probabilities: (S, k) by each thought, normalised; `None` where nothing could be read.
         reads: of all askings.
         asked: the questions.
+        preference: (k,) of the letters, by `preferred`; () where they were shown in one order.
     """
 
     document: int
@@ -30,6 +31,7 @@ class Shown(NamedTuple):
     log_probabilities: NDArray[np.float64] | None
     reads: list[Read]
     asked: tuple[str, ...]
+    preference: tuple[float, ...] = ()
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -59,6 +61,18 @@ def averaged(
         if values:
             rows.append(normalised(np.mean(values, axis=0)))
     return np.array(rows) if rows else None
+
+
+def preferred(orders: Sequence[list[Read]]) -> tuple[float, ...]:
+    """(k,) what is preferred of letters, whatever stands at them: softmax of their mean log-probabilities.
+
+    () where they were shown in one order, or nothing could be read.
+    """
+    known = [read.letters for reads in orders for read in reads if read.letters is not None]
+    if len(orders) < 2 or not known:
+        return ()
+    mean = np.mean([normalised(each.log_probabilities) for each in known], axis=0)
+    return tuple(np.exp(normalised(mean)).tolist())
 
 
 def distribution(groups: list[Shown], final: Shown | None) -> NDArray[np.float64] | None:
@@ -101,6 +115,7 @@ def statement(groups: list[Shown], final: Shown | None, count: int, thought: boo
     cut = sum(read.cut for read in reads) / len(reads) if thought else None
     asked = tuple(question for each in shown for question in each.asked)
     told: dict[str, Any] = {"cut": cut, "asked": asked, "measures": measures(reads)}
+    told["preference"] = groups[0].preference if len(groups) == 1 else ()
     replies = tuple(read.reply for read in reads if read.reply)
     if found is None:
         return Statement(uniform(count), "invalid", notes, replies, **told)

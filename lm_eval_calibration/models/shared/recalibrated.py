@@ -53,6 +53,7 @@ class RecalibratedBeliefs(BeliefWrapper):
                 model_args,
                 allow_seen=allow_seen,
                 allow_other=allow_other,
+                label_free=self.calibrator.label_free,
             )
         allowed = {"allow_seen": allow_seen, "allow_other": allow_other}
         inside = parameters(known_model(base))

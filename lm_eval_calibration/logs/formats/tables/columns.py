@@ -31,6 +31,7 @@ class Columns:
         document: the column that tells documents apart, by which runs are paired.
         run_from: where a file's path names the model, e.g. `{model}/{task}_test.csv`.
         task_from: likewise the task; either may have both places.
+        others: columns to be kept beside, as texts; see `Samples.columns`.
 
     Raises:
         InvalidInputError: columns that do not go together.
@@ -51,6 +52,7 @@ class Columns:
     document: str | None = None
     run_from: str | None = None
     task_from: str | None = None
+    others: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
@@ -96,4 +98,4 @@ class Columns:
     def names(self) -> list[str]:
         """Columns that say whose rows they are, which to keep and of which documents, each once."""
         optional = [name for name in (self.run, self.task, self.document) if name]
-        return list(dict.fromkeys([*optional, *self.where]))
+        return list(dict.fromkeys([*optional, *self.where, *self.others]))

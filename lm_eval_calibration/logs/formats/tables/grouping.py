@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+OTHER = "other: "
+"""Before the names of columns that are kept as texts."""
+
+
 def runs_of(
     rows: DataFrame,
     files: Sequence[TableFile],
@@ -57,6 +61,11 @@ def runs_of(
             Path(files[int(part["file"].iloc[0])].path),
             predictions.take(places),
             doc_hash=documents,
+            columns={
+                name.removeprefix(OTHER): part[name].to_numpy(dtype=object)
+                for name in part
+                if name.startswith(OTHER)
+            },
             notes=(*notes, *_twice(documents)),
         )
     return [Run(label, samples) for label, samples in runs.items()]

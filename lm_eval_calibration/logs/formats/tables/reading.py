@@ -15,7 +15,7 @@ from lm_eval_calibration.logs.formats.tables.cells import text_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad, Kind, Wanted
 from lm_eval_calibration.logs.formats.tables.files import blocks
-from lm_eval_calibration.logs.formats.tables.grouping import runs_of
+from lm_eval_calibration.logs.formats.tables.grouping import OTHER, runs_of
 from lm_eval_calibration.logs.formats.tables.options import Options
 from lm_eval_calibration.logs.formats.tables.places import TableFile, files_of
 from lm_eval_calibration.logs.formats.tables.stated import Stated
@@ -123,6 +123,8 @@ class _Table:
         if self.columns.document is not None:
             cells = kept[self.columns.document].tolist()
             part["document"] = np.array([document_hash(_key(cell)) for cell in cells], np.uint64)
+        for column in self.columns.others:
+            part[OTHER + column] = np.array(texts_of(kept[column]), dtype=object)
         self.parts.append(pd.DataFrame(part, index=range(len(kept))))
         return _in_words(nameless, block) + _in_words(wrong, block_good)
 

@@ -1,0 +1,49 @@
+"""`lm-calib size`: what to run before it is run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lm_eval_calibration.cli.arguments import runs as options
+from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tables
+from lm_eval_calibration.cli.commands.root import app
+
+
+@app.command()
+@takes_tables()
+def size(
+    like: Annotated[
+        list[str],
+        typer.Option(
+            metavar="RUN",
+            help="Run on such documents; given twice, two such models on the same documents.",
+        ),
+    ],
+    metric: Annotated[str, typer.Option(help="In which models are to be compared.")],
+    effect: Annotated[float, typer.Option(help="The difference that is to be seen.")],
+    power: Annotated[float, typer.Option(help="How often it is to be seen.")] = 0.8,
+    correlation: Annotated[
+        float,
+        typer.Option(help="Of one run: how alike another model's values would be, from -1 to 1."),
+    ] = 0.5,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    cluster: options.Cluster = "auto",
+    replicates: options.Replicates = 1000,
+    table: Table = NO_TABLE,
+) -> None:
+    """Say how many documents it takes to see that two models differ, by drawing from a run."""
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.size import find, render
+    from lm_eval_calibration.cli.source import load
+
+    how = choose(as_json, as_csv, as_markdown)
+    several = len(like) > 1
+    read = load(like, skip_bad, table, one_each=several, filter_name=filter_name, cluster=cluster)
+    found = find(read, metric, effect, power, correlation, replicates)
+    print_text(render(found, several, how))

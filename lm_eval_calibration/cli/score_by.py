@@ -1,0 +1,160 @@
+"""`lm-calib score --by FIELD`: metrics of groups of documents, and which of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.subgroups import FEWEST, Group, Subgroups, by_field
+from lm_eval_calibration.cli.formats import (
+    Format,
+    csv_table,
+    dump,
+    interval,
+    markdown,
+    markdown_table,
+    number,
+    print_tables,
+    terminal_table,
+    titled,
+)
+from lm_eval_calibration.cli.progress import working
+from lm_eval_calibration.cli.score import title
+from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.logs import Run, scopes
+from lm_eval_calibration.normalisation import parted
+
+ALPHA = 0.05
+LEGEND = (
+    "* differs from the rest by more than as many documents drawn at random do (permutation test, p < 0.05 "
+    "after Holm over the groups and metrics of the table). ece: beside it what a calibrated model would score."
+)
+
+
+def find(
+    runs: Sequence[Run], name: str, metrics: Sequence[str] | None, replicates: int
+) -> list[Subgroups]:
+    """Every task and group of tasks whose documents differ in a field.
+
+    Raises:
+        InvalidInputError: nowhere do they; a normalised metric; as `by_field`.
+    """
+    for metric in metrics or ():
+        if parted(metric)[1]:
+            raise InvalidInputError(f"--by takes plain metrics, got `{metric}`.")
+    wanted = [scope for run in runs for scope in scopes(run)]
+    found = []
+    with working("scoring", len(wanted), len(wanted) > 3) as progress:
+        for scope in wanted:
+            found.append(by_field(scope, name, metrics, replicates=replicates))
+            if progress is not None:
+                progress(scope.name)
+    kept = [each for each in found if each is not None]
+    if not kept:
+        raise InvalidInputError(
+            f"All documents of {'each task' if len(wanted) > 1 else 'the task'} have the same `{name}`."
+        )
+    return kept
+
+
+def render(found: Sequence[Subgroups], how: Format) -> str | None:
+    """The groups in `how`, as text; `None` for the terminal, where they are printed."""
+    if how is Format.JSON:
+        told = [_as_json(each) for each in found]
+        return dump({"lm_eval_calibration": __version__, "groups": told})
+    if how is Format.CSV:
+        return csv_table([row for each in found for row in _flat(each)])
+    several = len({each.scope.run for each in found}) > 1
+    if how is Format.MARKDOWN:
+        parts = []
+        for each in found:
+            head = markdown(_title(each, several))
+            parts += [
+                f"**{head}**",
+                markdown_table(_header(each), [_cells(g) for g in each.groups], texts=1),
+                markdown(" ".join(_under(each))),
+            ]
+        return "\n\n".join([*parts, markdown(LEGEND)])
+    items: list[Table | str] = []
+    for each in found:
+        rows = [_cells(group) for group in each.groups]
+        table = terminal_table(_header(each), rows, texts=(0,))
+        items += [_title(each, several), table, *_under(each), ""]
+    print_tables([*items, LEGEND])
+    return None
+
+
+def _title(each: Subgroups, several: bool) -> str:
+    return f"{title(each.scope, several)}, by {each.field}"
+
+
+def _header(each: Subgroups) -> list[str]:
+    return [each.field, "documents", *map(titled, each.groups[0].estimates)]
+
+
+def _cells(group: Group) -> list[str]:
+    cells = []
+    for name, e in group.estimates.items():
+        mark = "* " if group.p_values[name] < ALPHA else ""
+        band = f" ({interval(e.null.low, e.null.high)})" if name == "ece" and e.null else ""
+        cells.append(f"{mark}{number(e.value, 3)}{band}")
+    return [group.value, f"{group.documents:,}", *cells]
+
+
+def _under(each: Subgroups) -> list[str]:
+    lines = []
+    over_all = each.multicalibration
+    if over_all is not None:
+        lines.append(
+            f"multicalibration error {number(over_all.value)}, in {over_all.group} (if calibrated: "
+            f"{interval(over_all.null.low, over_all.null.high)})."
+        )
+    if each.small:
+        lines.append(
+            f"{each.small:,} other values have fewer than {FEWEST} documents each, {each.left_over:,} in all."
+        )
+    return lines
+
+
+def _flat(each: Subgroups) -> Iterator[dict[str, Any]]:
+    for group in each.groups:
+        for name, e in group.estimates.items():
+            yield {
+                "run": each.scope.run,
+                "name": each.scope.name,
+                "by": each.field,
+                "group": group.value,
+                "documents": group.documents,
+                "metric": name,
+                "value": e.value,
+                "low": e.low,
+                "high": e.high,
+                "null_low": e.null.low if e.null else float("nan"),
+                "null_high": e.null.high if e.null else float("nan"),
+                "p_holm": group.p_values[name],
+            }
+
+
+def _as_json(each: Subgroups) -> dict[str, Any]:
+    over_all = each.multicalibration
+    head = {
+        "run": each.scope.run,
+        "name": each.scope.name,
+        "by": each.field,
+        "documents": len(each.scope.predictions),
+        "values_left_out": each.small,
+        "documents_left_out": each.left_over,
+    }
+    if over_all is not None:
+        head["multicalibration_error"] = {
+            "value": over_all.value,
+            "group": over_all.group,
+            "null_low": over_all.null.low,
+            "null_high": over_all.null.high,
+        }
+    same = ("run", "name", "by")
+    rows = [{k: v for k, v in row.items() if k not in same} for row in _flat(each)]
+    return {**head, "metrics": rows}

@@ -1,0 +1,86 @@
+"""Fields of logged documents: what belongs together, found or named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import run
+from logged_lines import line
+
+from lm_eval_calibration.clusters import FEW
+from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
+from lm_eval_calibration.logs.fields import clustered, field_of
+from lm_eval_calibration.logs.runs import read_runs
+
+Write = Callable[..., Path]
+
+
+def lines(count: int, doc: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line(i, doc=doc(i), target=str(i % 2)) for i in range(count)]
+
+
+def test_questions_about_one_passage_are_found(write: Write) -> None:
+    path = write(lines(3 * FEW, lambda i: {"passage": f"text {i // 3}", "meta": {"of": i % 2}}))
+    ((read,), _) = read_runs([str(path)])
+    (samples,) = read.samples.values()
+    (found,) = clustered(read, "auto").samples.values()
+    assert found.cluster.tolist() == [i // 3 for i in range(3 * FEW)]
+    assert found.clustered_by == "passage" and "20 of them" in found.notes[-1]
+    assert not len(clustered(read, "none").samples[samples.task].cluster)
+    by = clustered(read, "meta.of").samples[samples.task]
+    assert by.cluster.tolist() == [i % 2 for i in range(3 * FEW)]
+    assert "too short" in by.notes[-1]
+    assert field_of(samples, "meta.of").tolist() == [str(i % 2) for i in range(3 * FEW)]
+
+
+def test_few_passages_and_passages_of_one_question_are_left_alone(write: Write) -> None:
+    for count in (FEW - 1, 3 * FEW):
+        path = write(lines(3 * FEW, lambda i, n=count: {"passage": f"text {i % n}"}))  # type: ignore[misc]
+        ((read,), _) = read_runs([str(path)])
+        (found,) = clustered(read, "auto").samples.values()
+        assert not len(found.cluster)
+
+
+def test_documents_without_the_field_stand_alone(write: Write) -> None:
+    path = write(lines(40, lambda i: {"source": "same"} if i % 2 else {"q": "x"}))
+    ((read,), _) = read_runs([str(path)])
+    (found,) = clustered(read, "source").samples.values()
+    assert len(np.unique(found.cluster)) == 21
+
+
+def test_a_field_that_is_not_there(write: Write) -> None:
+    path = write(lines(4, lambda i: {"passage": f"{i}"}))
+    ((read,), _) = read_runs([str(path)])
+    with pytest.raises(UnknownNameError, match="Did you mean `passage`"):
+        clustered(read, "pasage")
+    same = write(lines(4, lambda i: {"passage": "one"}))
+    ((read,), _) = read_runs([str(same)])
+    with pytest.raises(InvalidInputError, match="all documents have the same `passage`"):
+        clustered(read, "passage")
+
+
+def test_intervals_know_it(write: Write) -> None:
+    """Four copies of each document: the interval is twice as wide as if they were independent."""
+
+    def scored(*more: str) -> tuple[float, str]:
+        import json
+
+        done = run("score", path, "--metrics", "nll", "--json", *more)
+        row = json.loads(done.stdout)["scores"][0]["metrics"]["nll"]
+        return row["stderr"], done.stderr
+
+    rng = np.random.default_rng(0)
+    scores = rng.normal(-2, 1, (50, 2)).clip(max=0)
+    path = write(
+        [
+            line(i, doc={"story": f"{i // 4}"}, scores=scores[i // 4].tolist(), target="0")
+            for i in range(200)
+        ]
+    )
+    (wide, said), (narrow, _) = scored(), scored("--cluster", "none")
+    assert wide == pytest.approx(2 * narrow, rel=0.05)
+    assert "documents of one `story` are drawn together, 50 of them" in said
