@@ -106,7 +106,7 @@ class Documents:
         if isinstance(belief, Ragged):
             of = np.repeat(self.clusters.of_document, belief.count)
             cells = of * int(belief.count.max()) + positions(belief.count)
-            residual = belief.values - outcome.values  # type: ignore[attr-defined]
+            residual = belief.values - outcome.values
         else:
             residual = np.nan_to_num(np.asarray(belief, float) - outcome)
             width = residual.shape[1] if residual.ndim == 2 else 1

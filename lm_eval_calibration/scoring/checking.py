@@ -43,7 +43,7 @@ LENGTHS = re.compile(
     r"window|chunk|block|segment|seq_len|original_max_position|index_topk|local_attention"
 )
 """What they call lengths beyond which something else may be computed."""
-NO_LENGTHS = re.compile(r"^num_|layers|feed_forward")
+NO_LENGTHS = re.compile(r"^num_|layers|feed_forward|_dim$|multiple_of$")
 _SWITCHING = ("dynamic", "longrope")
 """Kinds of rotary positions whose frequencies follow the longest input of a batch."""
 

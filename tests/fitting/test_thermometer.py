@@ -24,7 +24,9 @@ from lm_eval_calibration.fitting.leave_one_out import (
 )
 from lm_eval_calibration.fitting.task_documents import Labelled, Prompting, labelled, load_tasks
 from lm_eval_calibration.fitting.thermometer import TaskFeatures
+from lm_eval_calibration.logs import Run, Samples
 from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.predictions import Predictions
 
 
 @pytest.fixture(scope="module")
@@ -105,19 +107,41 @@ def test_every_task_held_out_once() -> None:
     results = leave_one_out(tasks, quick, [0, 1], trainings.append)
     assert len(trainings) == 16 and [r.task for r in results] == list(tasks)
     summary = summarise(results)
-    assert set(summary) == set(METHODS) and set(summary["floor"]) == set(OPTIONS)
+    methods = [method for method in METHODS if method != "daca"]
+    assert set(summary) == set(methods) and set(summary["floor"]) == set(OPTIONS)
     gain = differences(results)
     assert set(gain) == {"vanilla", "ts_cv", "oracle"}
     assert gain["vanilla"]["nll"].mean == pytest.approx(
         summary["thermometer"]["nll"].mean - summary["vanilla"]["nll"].mean
     )
     assert gain["vanilla"]["nll"].over_tasks < summary["vanilla"]["nll"].over_tasks * 2
-    nll = {method: summary[method]["nll"].mean for method in METHODS}
+    nll = {method: summary[method]["nll"].mean for method in methods}
     assert nll["oracle"] <= nll["thermometer"] < nll["ts_cv"] < nll["vanilla"]
     assert summary["thermometer"]["ece"].over_seeds > 0 == summary["ts_cv"]["ece"].over_seeds
     assert summary["floor"]["ece"].mean == pytest.approx(summary["oracle"]["ece"].mean, rel=0.3)
     for result, true in zip(results[1:-1], temperatures[1:-1], strict=True):
         assert np.mean(result.temperatures["thermometer"]) == pytest.approx(true, rel=0.25)
+
+
+def test_a_sibling_s_run_has_a_row_of_its_own() -> None:
+    """The sibling is the same model at temperature 1: DACA finds each task's temperature."""
+    tasks = {f"t{i}": synthetic(f"t{i}", t, 10 * i) for i, t in enumerate((2.0, 3.0))}
+    samples = {}
+    for (name, task), t in zip(tasks.items(), (2.0, 3.0), strict=True):
+        p = task.learn.predictions
+        assert p.options is not None and p.golds is not None
+        base = Predictions.from_flat(p.options.values / t, p.options.count, p.golds.values)
+        order = np.random.default_rng(0).permutation(len(base))[:120]
+        samples[f"calib_{name}"] = Samples(
+            "base", name, Path("x"), base.take(order), doc_hash=task.learn.documents[order]
+        )
+    quick = replace(PRESETS["default"], steps=20, width=4)
+    results = leave_one_out(tasks, quick, [0], reference=Run("base", samples))
+    for result, t in zip(results, (2.0, 3.0), strict=True):
+        assert result.temperatures["daca"] == [pytest.approx(t, rel=1e-3)]
+    assert {"daca"} <= set(summarise(results)) and {"daca"} <= set(differences(results))
+    with pytest.raises(InvalidInputError, match="--reference"):
+        leave_one_out(tasks, quick, [0], reference=Run("base", {"t0": samples["calib_t0"]}))
 
 
 def test_one_task_cannot_be_left_out() -> None:

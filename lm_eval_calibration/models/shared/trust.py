@@ -91,6 +91,7 @@ class Trust:
         self.config, self.max_length, self.candidates = config, max_length, list(candidates)
         self._otherwise = otherwise
         self._told: set[str] = set()
+        self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
 
     @property
     def reason(self) -> str | None:
@@ -179,7 +180,7 @@ class Trust:
         """What speaks against a candidate on these requests, if anything does; its limit may be lowered."""
         lengths = named_lengths(self.config)
         chosen = some_of(within, lengths, self.max_length)
-        values = expected(chosen)
+        values = self._expected(chosen, expected)
         noise = self._noise(chosen, values)
         reason: str | None = None
         for limit in [longest, *(n for n in reversed(lengths) if n < longest)]:
@@ -192,6 +193,14 @@ class Trust:
                 return None
             reason = reason or failed
         return reason
+
+    def _expected(self, requests: list[Request], expected: Expected) -> list[float]:
+        """`hf`'s answers, each asked for once, however many candidates are tried."""
+        keys = [(tuple(r.context), tuple(r.continuation)) for r in requests]
+        new = {key: r for key, r in zip(keys, requests, strict=True) if key not in self._known}
+        answers = expected(list(new.values())) if new else []
+        self._known |= dict(zip(new, answers, strict=True))
+        return [self._known[key] for key in keys]
 
     def _noise(self, chosen: list[Request], values: list[float]) -> Apart | None:
         """How far the model is from itself; `None` where that does not matter, or cannot be had."""
