@@ -42,6 +42,8 @@ RECIPES = {
     "options": f"{PLAIN} --tasks calib_arc --limit 40",
     "others": f"{PLAIN} --tasks calib_arc --samples OTHERS",
     "further": f"{PLAIN} --tasks calib_arc --samples FURTHER",
+    "orders": f"{EVALUATE} --model option_tokens --model_args base=hf-fast,pretrained=X,orders=4"
+    " --tasks calib_mmlu_anatomy --limit 8",
     "unfamiliar": f"{PLAIN} --tasks calib_mmlu_anatomy --limit 40",
     "reviews": f"{CHAT} --model verbalized --tasks calib_sst2 --limit 40",
     "other-reviews": f"{CHAT} --model verbalized --tasks calib_sst2"
@@ -59,7 +61,10 @@ INPUTS = {
         "runs/smollm2": "options", "runs/qwen": "options", "runs/modelA": "other-solutions",
         "runs/arc": "options", "runs/law": "unfamiliar",
     },
-    "calibrators.md": {"runs/model": "others"},
+    "calibrators.md": {
+        "runs/model": "others", "runs/letters": "unfamiliar", "runs/orders": "orders", "runs/tuned": "others",
+        "runs/base": "others",
+    },
     "evidence.md": {f"runs/{step}": "options" for step in (0, 40, 120, 300)},
     "guarantees.md": {
         "runs/validation": "others", "runs/test": "options", "runs/one": "options",

@@ -84,5 +84,8 @@ def test_as_it_is_typed(tmp_path: Path) -> None:
     assert "north" in run(*asked, "--csv").stdout and "| north" in run(*asked, "--markdown").stdout
     with pytest.raises(InvalidInputError, match="`regoin`"):
         run("score", table, "--confidence", "c", "--correct", "y", "--by", "regoin")
+    page = tmp_path / "r.html"
+    run("report", *asked[1:], "-o", page)
+    assert "By region" in page.read_text() and "Multicalibration error" in page.read_text()
     clustered = run("score", table, "--confidence", "c", "--correct", "y", "--cluster", "region")
     assert "documents of one `region` are drawn together, 2 of them" in clustered.stderr
