@@ -30,6 +30,7 @@ ROOMS = [
         "_version",
         "answer_keys",
         "arguments",
+        "clusters",
         "errors",
         "conversation",
         "files",
