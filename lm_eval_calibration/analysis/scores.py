@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from lm_eval_calibration.logs.run import WITHHELD, GroupMean, Scope
+from lm_eval_calibration.logs.run import MAPPED, WITHHELD, GroupMean, Scope
 from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics.combine import Arithmetic, Mean, mean_of, weighted_mean
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
@@ -219,5 +219,7 @@ def _without(scope: Scope, suffix: str) -> str:
         said = [note for note in samples.notes if WITHHELD in note]
         if said:
             return said[0]
+        if any(note.startswith(MAPPED) for note in samples.notes):
+            return "a calibrator maps plain beliefs, and none by length"
     where = " in every task of it" if scope.pooled else ""
     return f"the run logs no `{NORMALISATIONS[suffix].verdict}`{where}"

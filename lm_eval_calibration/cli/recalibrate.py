@@ -11,7 +11,7 @@ from lm_eval_calibration.calibrators.held_out import AS_OPTIONS, HeldOut
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
-from lm_eval_calibration.logs.run import AS_SCORES, Samples
+from lm_eval_calibration.logs.run import AS_SCORES, MAPPED, Samples
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.prompt_format import PromptFormat
 
@@ -49,7 +49,7 @@ def _crossed(samples: Samples, method: str) -> Samples:
     fold = folds_of(samples.doc_hash, len(samples))
     predictions = cross_fit(method, {"": samples.predictions}, {"": fold})[""]
     note = (
-        f"its beliefs are mapped crosswise: each fifth of its {len(samples):,} documents by {method}, fitted on "
+        f"{MAPPED}mapped crosswise: each fifth of its {len(samples):,} documents by {method}, fitted on "
         "the other four"
     )
     notes = (*(text for text in samples.notes if text != AS_SCORES), note)
@@ -78,6 +78,6 @@ def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Ru
 
 def _mapped(samples: Samples, calibrator: Calibrator, said: Sequence[str]) -> Samples:
     predictions = calibrator.transform(samples.predictions, upstream_name(samples.task))
-    note = f"its beliefs are those of the model and a calibrator ({calibrator.method})"
+    note = f"{MAPPED}those of the model and a calibrator ({calibrator.method})"
     notes = (*(text for text in samples.notes if text != AS_SCORES), note, *said)
     return replace(samples, predictions=predictions, normalised={}, notes=notes)

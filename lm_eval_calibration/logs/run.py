@@ -18,6 +18,9 @@ from lm_eval_calibration.predictions import Predictions
 WITHHELD = "metrics of length-normalised beliefs"
 """What notes say that it is withheld, where nothing tells how long options are."""
 
+MAPPED = "its beliefs are "
+"""How notes begin of samples whose beliefs a calibrator mapped, plain ones alone."""
+
 AS_SCORES = (
     "its scores are no probabilities, so that metrics of calibration are withheld; `lm-calib fit platt` (or "
     "isotonic) on labelled scores makes a map for --calibrator"

@@ -187,7 +187,7 @@ def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
         b_correct: (N,) the same for the second, on the same documents.
 
     Raises:
-        InvalidInputError: of different shapes.
+        InvalidInputError: of different shapes, or no verdicts at all.
 
     >>> mcnemar([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])  # 2 / 2^5
     McNemar(only_a=5, only_b=0, p_value=0.0625)
@@ -195,6 +195,10 @@ def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
     from scipy.special import bdtr
 
     a, b = np.asarray(a_correct, dtype=bool), np.asarray(b_correct, dtype=bool)
+    if a.ndim != 1:
+        raise invalid(
+            "a_correct", "(N,) verdicts, such as `predictions.correct`", f"shape {a.shape}"
+        )
     if a.shape != b.shape:
         raise invalid("b_correct", f"of shape {a.shape}, as `a_correct`", b.shape)
     only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))

@@ -14,6 +14,7 @@ from lettered import TASK, Lettered, fair
 from lettered import run as run_letters
 from lm_eval.api.registry import register_model
 from logged_lines import save_run
+from release import answers
 
 from lm_eval_calibration.calibrators import Calibrator
 from lm_eval_calibration.calibrators.daca import align
@@ -127,7 +128,7 @@ def test_orders_tell_a_letter_that_is_liked(tasks: Any, tmp_path: Path) -> None:
                 else sample["arguments"]
             )
         ]
-        own = np.array([float(r[0]) for r in sample["filtered_resps"]])
+        own = np.array([float(r[0]) for r in answers(sample)])
         p = np.exp(own - np.logaddexp.reduce(own))
         unbiased = fair(texts, len(texts))
         np.testing.assert_allclose(p, unbiased, atol=0.05)

@@ -309,3 +309,9 @@ def test_holm_equals_statsmodels(p_values: list[float]) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     expected = multitest.multipletests(p_values, method="holm")[1]
     assert holm(p_values).tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+def test_mcnemar_takes_verdicts_and_no_predictions() -> None:
+    p = Predictions.from_confidences([0.9, 0.8], [1, 0])
+    with pytest.raises(InvalidInputError, match=r"`a_correct` must be \(N,\) verdicts"):
+        mcnemar(p, p)  # type: ignore[arg-type]

@@ -146,3 +146,10 @@ def test_full_coverage_is_accuracy() -> None:
 
 def test_coverage_is_zero_where_no_threshold_is_good_enough() -> None:
     assert coverage_at_acc(np.array([0.9, 0.5]), np.array([0, 1]), acc=0.9) == 0.0
+
+
+def test_equal_confidences_are_accepted_together_or_in_part() -> None:
+    """A threshold cannot part them; a share of the documents can, and takes what is expected of them."""
+    c, y = np.array([0.9] * 2 + [0.5] * 10), np.array([1] * 7 + [0] * 5)
+    assert coverage_at_acc(c, y, acc=0.8) == pytest.approx(2 / 12)
+    assert acc_at_coverage(c, y, coverage=0.25) == pytest.approx((2 + 0.5) / 3)

@@ -377,7 +377,7 @@ def test_questions_about_one_passage_are_drawn_together(scripted: Any, where: st
     task = CalibrationTask(config=config(**changes))
     found = run_made(scripted(), task)
     row, samples = found["results"]["inline"], found["samples"]["inline"]
-    logits = [[float(r[0]) for r in s["filtered_resps"]] for s in samples]
+    logits = [[float(r[0]) for r in answers(s)] for s in samples]
     p = Predictions.from_options(logits, [r["gold"] for r in rows])
     clusters = None if where == "none" else [i // 4 for i in range(len(rows))]
     expected = evaluate(p, ["nll", "auroc"], replicates=50, clusters=clusters)
