@@ -126,7 +126,7 @@ def _ends(
     metric: BoundMetric, documents: Documents, value: float, drawn: Array
 ) -> tuple[float, float]:
     """The interval of a task alone; one document says nothing of others."""
-    if len(documents) < 2:
+    if len(documents) < 2 or metric.metric.no_interval:
         return np.nan, np.nan
     if metric.metric.smoothed or documents.family.closed_form is not None:
         spread = metric.spread(documents, value)

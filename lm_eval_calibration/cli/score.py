@@ -104,11 +104,19 @@ def _print(scored: Sequence[Scored]) -> None:
         items += [title(s.scope, several), _table(s), ""]
     if any(is_outside(e) for s in scored for e in s.estimates.values()):
         items.append("* " + OUTSIDE)
+    items += without_intervals(scored)
     if any(s.means for s in scored):
         items.append(MEANS)
     if any(means.plain for s in scored for means in s.means.values()):
         items.append(PLAIN_MEAN)
     print_tables(items)
+
+
+def without_intervals(scored: Sequence[Scored]) -> list[str]:
+    """Why metrics of these have no interval."""
+    names = dict.fromkeys(name for s in scored for name in s.estimates)
+    reasons = {name: bind(name).metric.no_interval for name in names}
+    return [f"{name} has no interval: {why}." for name, why in reasons.items() if why]
 
 
 def _table(s: Scored) -> Table:
@@ -207,4 +215,5 @@ def _markdown(scored: Sequence[Scored]) -> str:
         for s in scored
     ]
     plain = any(means.plain for s in scored for means in s.means.values())
-    return "\n\n".join([*parts, f"\\* {OUTSIDE}", *([PLAIN_MEAN] if plain else [])])
+    said = [markdown(text) for text in without_intervals(scored)]
+    return "\n\n".join([*parts, f"\\* {OUTSIDE}", *said, *([PLAIN_MEAN] if plain else [])])

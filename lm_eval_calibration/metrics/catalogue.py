@@ -37,6 +37,7 @@ class Metric:
         calibration_error: whether it is 0 for a perfectly calibrated model, and above else.
         null: columns, `replicates` and the options in, null draws out: where its family has none.
         ranks: whether it sees the order of confidences alone, which may then be scores of any size.
+        no_interval: why a few documents do not tell where all documents' value is, if so.
         by_errors: whether else it has no spread where all answers are right, or all wrong.
     """
 
@@ -53,6 +54,7 @@ class Metric:
     null: Callable[..., Any] | None = None
     ranks: bool = False
     by_errors: bool = False
+    no_interval: str = ""
 
     @property
     def smoothed(self) -> bool:
@@ -92,6 +94,7 @@ METRICS: dict[str, Metric] = {
             "mce", binned.mce, families.PAIRS, False,
             "maximum calibration error over bins",
             biased_upwards=True, calibration_error=True,
+            no_interval="it hangs on the bin that fewest documents fall into",
         ),
         Metric(
             "auroc", selective.auroc, families.PAIRS, True,

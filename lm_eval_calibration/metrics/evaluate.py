@@ -39,7 +39,7 @@ class Estimate:
         value: the metric on these documents.
         stderr: its standard error; NaN if none.
         low, high: its 95 % interval, within the metric's bounds and around the value; NaN where
-            there is no standard error. For a mean 1.96 standard errors, for `acc` Wilson's, for a
+            there is no standard error, and of `mce` (`Metric.no_interval`). For a mean 1.96 standard errors, for `acc` Wilson's, for a
             `_null` its band; else of the same replicates: of what is biased upwards the basic interval
             and 1.96 standard errors, whichever reaches farther; the percentile interval of the rest.
             A calibration error no larger than its null band allows may be
@@ -146,7 +146,7 @@ def _estimate(bound: BoundMetric, documents: Documents) -> Estimate:
     if len(documents) < 2:  # (which says nothing of others; a live run has "N/A" there)
         return Estimate(bound.name, value, *intervals.NONE, band)
     may_be_0 = bound.metric.calibration_error and band is not None and value <= band.high
-    if may_be_0 and not bound.null:
+    if may_be_0 and not bound.null and not bound.metric.no_interval:
         spread = spread._replace(low=min(spread.low, 0.0))
     return Estimate(bound.name, value, *spread, band)
 

@@ -176,13 +176,20 @@ def _options_from_rows(rows: Sequence[Any]) -> Columns:
 
 
 def _values_spread(columns: Columns, value: float, clusters: Groups | None) -> Spread:
-    """1.96 standard errors of the mean."""
+    """1.96 standard errors of the mean; upwards as many of the model's own, if it expects a larger loss.
+
+    (Of a model that is nearly always right a few documents show none of the rare large losses.)
+    """
     counted = ~np.isnan(columns[0])
     values = columns[0][counted]
     if len(values) < 2 or not np.isfinite(values).all():
         return intervals.NONE
     of = clusters.of_document[counted] if clusters else None
-    return intervals.normal_spread(value, intervals.mean_stderr(values, of))
+    found = intervals.normal_spread(value, intervals.mean_stderr(values, of))
+    if len(columns) > 1 and value < columns[1][counted].mean():
+        own = float(np.sqrt(columns[2][counted].sum()) / len(values))
+        return found._replace(high=max(found.high, value + 1.96 * own))
+    return found
 
 
 def _accuracy_spread(columns: Columns, value: float, clusters: Groups | None) -> Spread:

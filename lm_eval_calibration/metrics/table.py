@@ -9,6 +9,7 @@ A name in a task's `metric_list` is `<metric>[_null][_norm|_bytes]`, or `acc_at_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,6 +96,8 @@ class BoundMetric:
             if self.metric.calibration_error and null is not None:
                 noise = float(np.nanmean(null))
             spread = intervals.bootstrap_spread(value, draws, centre, biased, noise)
+            if self.metric.no_interval:
+                return Spread(spread.stderr, math.nan, math.nan)
         return spread.within(self.metric.bounds, value)
 
     def draw_null(self, documents: Documents) -> Any:

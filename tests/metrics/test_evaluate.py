@@ -124,8 +124,19 @@ def test_null_of_a_mean_counts_the_documents_that_the_value_counts() -> None:
 def test_the_interval_holds_the_value_within_the_bounds(name: str, n: int) -> None:
     e = evaluate(_predictions(n), [name], replicates=200)[name]
     low, high = bind(name).metric.bounds
-    if not math.isnan(e.stderr):
+    if bind(name).metric.no_interval:
+        assert math.isnan(e.low) and math.isnan(e.high)
+    elif not math.isnan(e.stderr):
         assert low <= e.low <= e.value <= e.high <= high
+
+
+@pytest.mark.parametrize("name", ["nll", "brier"])
+def test_a_loss_that_the_model_expects_is_not_ruled_out(name: str) -> None:
+    """Twenty of twenty at .97: the next may be wrong, which costs more than these twenty vary."""
+    p = Predictions.from_options([np.log([0.97, 0.01, 0.01, 0.01])] * 20, [0] * 20)
+    e = evaluate(p, [name])[name]
+    assert e.stderr == pytest.approx(0.0, abs=1e-9) and e.null is not None
+    assert e.low == pytest.approx(e.value) and e.high > e.null.mean
 
 
 @pytest.mark.parametrize("name", ["nll", "brier"])
@@ -201,7 +212,9 @@ def test_metrics_of_a_family_share_their_documents(monkeypatch: pytest.MonkeyPat
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.calibration_error])
+@pytest.mark.parametrize(
+    "name", [n for n, m in METRICS.items() if m.calibration_error and not m.no_interval]
+)
 def test_a_calibration_error_is_0_for_a_calibrated_model(name: str) -> None:
     """Two options at .75 and .25, of which the first is gold 3 times in 4."""
     p = Predictions.from_options([np.log([0.75, 0.25])] * 8, [0, 0, 0, 1] * 2)
@@ -215,7 +228,8 @@ def test_a_calibration_error_beyond_its_null_band_is_not_0() -> None:
     rng = np.random.default_rng(7)
     confidence = rng.beta(3, 1.5, 5000)
     p = Predictions.from_confidences(confidence, rng.random(5000) < confidence**3)
-    for name in applicable(p, [n for n, m in METRICS.items() if m.calibration_error]):
+    names = [n for n, m in METRICS.items() if m.calibration_error and not m.no_interval]
+    for name in applicable(p, names):
         assert evaluate(p, [name])[name].low > 0.0
 
 
