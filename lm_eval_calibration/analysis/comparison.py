@@ -20,7 +20,7 @@ class Comparison:
     Attributes:
         first, second: the two scopes, with the same documents in the same rows.
         differences: by metric name, second less first. For `acc` and `acc_norm` the p-value is
-            McNemar's exact one.
+            McNemar's exact one, unless documents belong together.
         adjusted: (same keys) Holm's adjusted p-values, over the metrics of this comparison.
         discordant: by `acc` name, how many documents only one of the two has right.
     """
@@ -74,9 +74,10 @@ def _compare(
         if "acc" in found:
             exact = mcnemar(a.correct, b.correct)
             discordant["acc" + suffix] = exact
-            differences["acc" + suffix] = replace(
-                differences["acc" + suffix], p_value=exact.p_value
-            )
+            if first.clusters is None:  # (the exact test takes documents for independent)
+                differences["acc" + suffix] = replace(
+                    differences["acc" + suffix], p_value=exact.p_value
+                )
     ordered = {name: differences[name] for name in names if name in differences}
     adjusted = holm([d.p_value for d in ordered.values()])
     return Comparison(

@@ -13,7 +13,7 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.evaluate import bind_plain
+from lm_eval_calibration.metrics.evaluate import applicable, bind_plain
 from lm_eval_calibration.metrics.families import Columns
 from lm_eval_calibration.metrics.grouping import clusters_of, drawn_together
 from lm_eval_calibration.metrics.resampling import SEED
@@ -85,14 +85,19 @@ def documents_needed(
     Raises:
         InvalidInputError: numbers out of range; fewer than two documents; a metric that is undefined.
     """
+    bound, known = bind_plain(metric), like[0].predictions
+    least, most = bound.metric.bounds
     for name, value, low, high in (
-        ("effect", effect, 0.0, math.inf),
+        ("effect", effect, 0.0, most - least),
         ("power", power, 0.0, 1.0),
         ("correlation", correlation, -1.0, 1.0),
     ):
         if not low < value < high:
-            raise invalid(f"--{name}", f"between {low:g} and {high:g}", value)
-    bound = bind_plain(metric)
+            end = "" if math.isinf(high) else f" and below {high:g}"
+            raise invalid(f"--{name}", f"above {low:g}{end}", value)
+    if not applicable(known, [bound.name]):
+        what = "scores, which are no probabilities" if known.are_scores else "confidences alone"
+        raise invalid("--metric", f"one that can be had of {what}", f"`{bound.name}`")
     drawn = _Drawn(like, bound, correlation, replicates)
 
     def at(documents: int) -> Power:
@@ -140,6 +145,8 @@ class _Drawn:
         self.correlation = correlation
         if len(like) > 1:
             one, other = self._values(count)
+            if np.allclose(one, other):
+                raise invalid("--like", "two different models", "the same beliefs twice")
             self.correlation = float(np.corrcoef(one, other)[0, 1])
 
     def stderrs(self, documents: int) -> tuple[float, float]:

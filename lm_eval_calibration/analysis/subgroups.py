@@ -107,7 +107,11 @@ def by_field(
             f"No value of `{name}` has {FEWEST} documents or more: it has {len(different):,} values in "
             f"{len(values):,} documents. Name a field with fewer."
         )
-    names = list(metrics or applicable(scope.predictions, METRICS))
+    names = applicable(scope.predictions, metrics or METRICS)
+    if not names:
+        raise InvalidInputError(
+            f"None of {', '.join(metrics or METRICS)} can be had of these documents."
+        )
     rows = [np.flatnonzero(values.astype(str) == value) for value in shown]
     p_values = _p_values(scope, names, rows, replicates)
     groups = tuple(
@@ -115,7 +119,7 @@ def by_field(
         for value, r, p in zip(shown, rows, p_values, strict=True)
     )
     left_over = len(values) - sum(map(len, rows))
-    over_all = _multicalibration(scope.predictions, shown, rows, replicates)
+    over_all = _multicalibration(scope, shown, rows, replicates)
     small = len(different) - len(shown)
     return Subgroups(scope, name, groups, small, left_over, over_all)
 
@@ -168,8 +172,9 @@ def _differs(
 
 
 def _multicalibration(
-    predictions: Predictions, values: Sequence[str], rows: Sequence[Array], replicates: int
+    scope: Scope, values: Sequence[str], rows: Sequence[Array], replicates: int
 ) -> Multicalibration | None:
+    predictions = scope.predictions
     if predictions.are_scores:
         return None
     bound, rng = bind("ece"), np.random.default_rng(SEED)
@@ -178,7 +183,8 @@ def _multicalibration(
         part = bound.metric.family.read(predictions.take(r))
         share = len(r) / len(predictions)
         found.append(share * bound.value(part))
-        null = bound.draw_null(Documents(bound.metric.family, part, replicates))
+        clusters = None if scope.clusters is None else clusters_of(scope.clusters[r], len(r))
+        null = bound.draw_null(Documents(bound.metric.family, part, replicates, True, clusters))
         drawn.append(share * rng.permutation(null))
     most, draws = int(np.argmax(found)), np.max(drawn, axis=0)
     _, low, high = intervals.band(draws)

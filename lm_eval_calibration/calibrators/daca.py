@@ -44,7 +44,11 @@ def align(tuned: Predictions, reference: Predictions) -> Aligned:
         raise invalid("--reference", "a run on the same documents with the same options", "others")
     agreed = tuned.predicted == reference.predicted
     if not agreed.any():
-        raise invalid("--reference", "a model that agrees with the other on some document", "none")
+        raise invalid(
+            "--reference",
+            "a model that prefers the same option on some of the documents",
+            "one that never does",
+        )
     starts = starts_of(one.num_options)[:-1]
     inside, wanted = np.repeat(agreed, one.num_options), np.exp(other.logits)
 

@@ -38,7 +38,7 @@ LABEL_WIDTH = 14
 
 LEGEND = (
     "X against Y: X is the second, Y the first. difference: second less first, with the 95 % interval of the paired bootstrap over documents. "
-    "p: paired bootstrap; for acc McNemar's exact test. p (Holm): adjusted over the metrics of the "
+    "p: paired bootstrap; for acc McNemar's exact test, unless documents are drawn together. p (Holm): adjusted over the metrics of the "
     "table."
 )
 ALPHA = 0.05

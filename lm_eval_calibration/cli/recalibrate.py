@@ -16,6 +16,12 @@ from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.prompt_format import PromptFormat
 
 
+SEVERAL_ORDERS = (
+    "the mean over the run's several orders has taken out what is preferred of letters already, and the calibrator "
+    "divides by it once more: use it on runs in one order"
+)
+
+
 def recalibrated(runs: Sequence[Run], folder: str, allow_other: bool = False) -> list[Run]:
     """The runs with every belief mapped, plain ones only.
 
@@ -72,8 +78,18 @@ def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Ru
         held_out.check_model(*model)
         held_out.check_prompts({task: prompts.get(task, PromptFormat())})
         held_out.check_documents({task: samples.doc_hash})
+        if calibrator.method == "prior" and _orders(run) > 1:
+            said.append(SEVERAL_ORDERS)
         mapped[name] = _mapped(samples, calibrator, [text.removesuffix(".") for text in said])
     return replace(run, samples=mapped)
+
+
+def _orders(run: Run) -> int:
+    """In how many orders the run showed options."""
+    config = run.results[0].get("config") if run.results else None
+    asked = config.get("option_tokens") if isinstance(config, dict) else None
+    orders = asked.get("orders") if isinstance(asked, dict) else None
+    return orders if isinstance(orders, int) else 1
 
 
 def _mapped(samples: Samples, calibrator: Calibrator, said: Sequence[str]) -> Samples:

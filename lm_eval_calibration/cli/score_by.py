@@ -23,7 +23,7 @@ from lm_eval_calibration.cli.formats import (
 )
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import title
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.normalisation import parted
 
@@ -46,12 +46,18 @@ def find(
         if parted(metric)[1]:
             raise InvalidInputError(f"--by takes plain metrics, got `{metric}`.")
     wanted = [scope for run in runs for scope in scopes(run)]
-    found = []
+    found: list[Subgroups | None] = []
+    lacking: list[UnknownNameError] = []
     with working("scoring", len(wanted), len(wanted) > 3) as progress:
         for scope in wanted:
-            found.append(by_field(scope, name, metrics, replicates=replicates))
+            try:
+                found.append(by_field(scope, name, metrics, replicates=replicates))
+            except UnknownNameError as error:  # (another task may have it)
+                lacking.append(error)
             if progress is not None:
                 progress(scope.name)
+    if lacking and not found:
+        raise lacking[0]
     kept = [each for each in found if each is not None]
     if not kept:
         raise InvalidInputError(
@@ -114,7 +120,7 @@ def _under(each: Subgroups) -> list[str]:
         )
     if each.small:
         lines.append(
-            f"{each.small:,} other values have fewer than {FEWEST} documents each, {each.left_over:,} in all."
+            f"{each.left_over:,} documents have values with fewer than {FEWEST} of them ({each.small:,} values)."
         )
     return lines
 

@@ -83,11 +83,16 @@ def in_words(needed: Needed, measured: bool) -> str:
     how = "as measured on these two" if measured else "assumed: --correlation, or name a second run"
     documents = f"more than {MOST:,}"
     if math.isfinite(needed.documents):
-        documents = f"{needed.documents:,.0f}"
+        documents = f"about {_rounded(needed.documents):,}"
     return (
         f"A difference of {needed.effect:g} in {needed.metric} is seen {needed.power:.0%} of the time on {documents} "
         f"documents (paired test at 0.05; correlation of the two models' values {needed.correlation:.2f}, {how})."
     )
+
+
+def _rounded(documents: float) -> int:
+    """To two digits: so far the draws tell it."""
+    return int(float(f"{documents:.1e}"))
 
 
 def _cells(power: Power) -> list[str]:

@@ -67,7 +67,7 @@ def load(
             )
     if calibrator is not None and cross_fit is not None:
         raise invalid("--cross_fit", "without --calibrator", "both")
-    runs = [clustered(run, cluster) for run in runs]
+    runs = clustered(runs, cluster)
     mapped = calibrator is not None or cross_fit is not None or to_fit
     notes = [note for note in _notes(runs) if not (mapped and AS_SCORES in note)]
     say([f"not read: {reason}" for reason in left_out] + notes)

@@ -17,7 +17,7 @@ from lm_eval_calibration.cli.formats import (
     number,
     print_tables,
 )
-from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs import Run, Samples
 from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
@@ -56,6 +56,10 @@ def find(
         InvalidInputError: several runs where one is wanted, no task in common, documents in
             both, or options that differ from document to document with `by_option`.
     """
+    for name, values in (("--precision", precisions), ("--risk", risks)):
+        for value in values:
+            if not 0 < value < 1 and (name, value) != ("--precision", 1):
+                raise invalid(name, "above 0 and below 1", value)
     for name, runs in (("--fit", fitted_on), ("--test", test)):
         if len(runs) != 1:
             raise InvalidInputError(f"`{name}` must be one run, got {len(runs)}.")

@@ -6,7 +6,7 @@ work. A pipe or a character device: it is written to. Links are followed. Ours i
 stands in the file or the folder, not by a name.
 """
 
-from lm_eval_calibration.files.folders import check_folder, claim_folder, remove_work
+from lm_eval_calibration.files.folders import check_folder, claim_folder, kind_of, remove_work
 from lm_eval_calibration.files.marks import (
     JSON,
     JSON_LINES,
@@ -46,6 +46,7 @@ __all__ = [
     "check_folder",
     "claim_folder",
     "is_stream",
+    "kind_of",
     "remove_work",
     "stamped",
     "write_folder",

@@ -100,7 +100,7 @@ def remove_work(path: Path) -> None:
 
 
 def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:
-    there, found = listed(folder), _kind(folder)
+    there, found = listed(folder), kind_of(folder)
     if kind == WORK and found is None:  # (all of it will be removed, hidden files too)
         there = ", ".join(sorted(n for n in os.listdir(folder) if not n.startswith(PREFIX))[:3])
     if not there:
@@ -117,7 +117,8 @@ def _check_kind(folder: Path, kind: str, overwrite: bool) -> None:
         )
 
 
-def _kind(folder: Path) -> str | None:
+def kind_of(folder: Path) -> str | None:
+    """Of what a folder of ours is; `None` of any other."""
     told = note(folder).get("kind")
     for name in ABOUT if told is None else ():
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,10 @@ NOTHING = ("N/A", "[MASK]", "")
 """What stands for a question without content (Zhao et al., 2021)."""
 
 
+ONE_ORDER = "It is for runs of --model option_tokens in one order; of several orders the mean has taken the preference out."
+"""What is said of a preference that was learnt from several orders."""
+
+
 @dataclass(frozen=True)
 class Unlabelled:
     """A calibrator, and what was found on the way.
@@ -55,7 +60,8 @@ def daca(tuned: Run, reference: Run, *, per_task: bool = False) -> Unlabelled:
     Raises:
         InvalidInputError: no document in common, or as `align`.
     """
-    one, other = match([tuned, reference], allow_partial=True).runs
+    matched = match([tuned, reference], allow_partial=True)
+    one, other = matched.runs
     beliefs = of_runs([one])
     against = {upstream_name(name): s.predictions for name, s in other.samples.items()}
     parts = beliefs.predictions if per_task else {"": _joined(beliefs.predictions)}
@@ -70,6 +76,7 @@ def daca(tuned: Run, reference: Run, *, per_task: bool = False) -> Unlabelled:
         f"{a.agreed:,} of {a.documents:,} documents"
         for task, a in found.items()
     ]
+    notes += [f"left out: {text}" for text in matched.left_out]
     return Unlabelled(Calibrator("temperature", parameters, training), beliefs, tuple(notes))
 
 
@@ -93,7 +100,7 @@ def pride(run: Run, *, per_task: bool = False) -> Unlabelled:
     """
     found = {upstream_name(task): list(_preferences(s)) for task, s in run.samples.items()}
     training = of_runs([run]).training
-    return Unlabelled(_prior(found, training, per_task), None, _in_words(found))
+    return Unlabelled(_prior(found, training, per_task), None, (*_in_words(found), ONE_ORDER))
 
 
 def _preferences(samples: Samples) -> Iterator[Floats]:
@@ -108,12 +115,12 @@ def _preferences(samples: Samples) -> Iterator[Floats]:
 def contextual(lm: Any, selection: Selection, *, per_task: bool = False) -> Unlabelled:
     """What a model prefers of letters where there is no question: `N/A` and its like in the place of all texts.
 
-    The mean of p(letter) over three such prompts for each task, with the run's solved examples. Source:
-    Zhao et al., ICML 2021, section 5.
+    The mean of p(letter) over three such prompts for each number of options, weighted by how many documents
+    have as many, with the run's solved examples. Source: Zhao et al., ICML 2021, section 5.
 
     Args:
         lm: any model of the harness that scores options.
-        selection: the tasks; of each the first document with most options makes the prompt.
+        selection: the tasks; of each the first document of each number of options makes a prompt.
         per_task: a preference for each task.
 
     Raises:
@@ -136,13 +143,29 @@ def contextual(lm: Any, selection: Selection, *, per_task: bool = False) -> Unla
         fingerprint=weights_of(lm),
         prompts={p.task: p.prompts for p in parts},
     )
-    return Unlabelled(_prior(found, training, per_task), None, _in_words(found))
+    return Unlabelled(
+        _prior(found, training, per_task),
+        None,
+        _in_words(found, "prompts, each as often as documents have as many options"),
+    )
 
 
 def _content_free(lm: Any, part: Labelled) -> list[Floats]:
-    """Three times (K,) probabilities of the options of one document without its texts."""
-    number = max(part.gold, key=lambda n: sum(r.doc_id == n for r in part.requests))
-    mine = [r for r in part.requests if r.doc_id == number]
+    """(K,) probabilities of options without a question, for each number K of options, as often as K is met."""
+    sizes: dict[int, int] = {}
+    for request in part.requests:
+        sizes[request.doc_id] = sizes.get(request.doc_id, 0) + 1
+    first = {size: number for number, size in reversed(sizes.items())}
+    met = Counter(sizes.values())
+    found = []
+    for size, number in first.items():
+        mine = [r for r in part.requests if r.doc_id == number]
+        found += [row for row in _of_nothing(lm, part.task, mine) for _ in range(met[size])]
+    return found
+
+
+def _of_nothing(lm: Any, task: str, mine: Sequence[Any]) -> list[Floats]:
+    """Three times (K,) probabilities of the options of a document without its texts."""
     requests = []
     for nothing in NOTHING:
         for request in mine:
@@ -150,7 +173,7 @@ def _content_free(lm: Any, part: Labelled) -> list[Floats]:
             emptied = _without(context, request.doc, nothing)
             if emptied == context:
                 raise InvalidInputError(
-                    f"`contextual`: the prompt of `{part.task}` holds none of its document's texts."
+                    f"`contextual`: the prompt of `{task}` holds none of its document's texts."
                 )
             changed = copy.copy(request)
             changed.arguments = (emptied, option)
@@ -202,10 +225,11 @@ def _preference(rows: Sequence[Floats]) -> Floats:
     return np.maximum(total / count, LEAST)
 
 
-def _in_words(found: Mapping[str, Sequence[Floats]]) -> tuple[str, ...]:
+def _in_words(found: Mapping[str, Sequence[Floats]], of: str = "documents") -> tuple[str, ...]:
     return tuple(
-        f"{task}: of {len(rows):,} {'prompts' if len(rows) <= len(NOTHING) else 'documents'} times its even share "
+        f"{task}: "
         + ", ".join(f"{a} {p:.2f}" for a, p in zip(ALPHABETS[0], _preference(rows), strict=False))
+        + f" times as probable as an even share would have it, whatever is asked ({len(rows):,} {of})"
         for task, rows in found.items()
         if rows
     )

@@ -42,6 +42,9 @@ class Conversing:
     def carry(self, request: Any, doc: dict[str, Any]) -> None:
         """Put onto a request what a model is to know of its document."""
 
+    def check_document(self, doc: dict[str, Any]) -> None:
+        """Refuse, before any model is asked, a document that cannot be scored as wanted."""
+
     @property
     def several_contexts(self) -> bool:
         """Whether a document has a context for each option; a line says it."""
@@ -107,6 +110,7 @@ class Conversing:
 
     def told(self, found: Any, doc: dict[str, Any], ctx: Any) -> Any:
         """The requests of a document, each with its conversation."""
+        self.check_document(doc)
         if found is None:
             return None
         known, conversation = self._said_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.clusters import AUTO, FEW, NONE, field, numbered, passage
-from lm_eval_calibration.errors import InvalidInputError, unknown_name
+from lm_eval_calibration.errors import InvalidInputError, UnknownNameError, invalid, unknown_name
 from lm_eval_calibration.logs.formats.harness.lines import again
 from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT
 from lm_eval_calibration.logs.run import Run, Samples
@@ -41,20 +41,34 @@ def field_of(samples: Samples, name: str) -> NDArray[np.object_]:
     return np.array([value or "" for value in found], dtype=object)
 
 
-def clustered(run: Run, by: str) -> Run:
-    """The run with the documents of each task that belong together marked.
+def clustered(runs: Sequence[Run], by: str) -> list[Run]:
+    """The runs with the documents of each task that belong together marked.
 
     Args:
-        run: as it was read.
+        runs: as they were read.
         by: `auto`: by the passage that documents have in common, where a field is called so; `none`; or a
             field, by which documents that have it not stand alone.
 
     Raises:
-        UnknownNameError, InvalidInputError: as `field_of`; or all documents have the same in the field.
+        UnknownNameError, InvalidInputError: as `field_of`, if so it is of every task; or all documents have
+            the same in the field.
     """
     if by == NONE:
-        return run
-    return replace(run, samples={t: _clustered(s, by) for t, s in run.samples.items()})
+        return list(runs)
+    if not by or (by.lower() in (AUTO, NONE) and by not in (AUTO, NONE)):
+        raise invalid("--cluster", f"a field, `{AUTO}` or `{NONE}`", f"`{by}`")
+    found, lacking = [], []
+    for run in runs:
+        samples = dict(run.samples)
+        for task, one in run.samples.items():
+            try:
+                samples[task] = _clustered(one, by)
+            except UnknownNameError as error:
+                lacking.append(error)
+        found.append(replace(run, samples=samples))
+    if lacking and len(lacking) == sum(len(run.samples) for run in runs):
+        raise lacking[0]
+    return found
 
 
 def _clustered(samples: Samples, by: str) -> Samples:

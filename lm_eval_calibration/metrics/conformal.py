@@ -110,7 +110,7 @@ def threshold(predictions: Predictions, coverage: float, score: str = LAC) -> fl
         InvalidInputError: a coverage that cannot be, or no document has a right option.
     """
     if not 0 < coverage < 1:
-        raise invalid("coverage", "between 0 and 1", coverage)
+        raise invalid("coverage", "above 0 and below 1", coverage)
     scores = _of_right(predictions, nonconformity(predictions, score))
     scores = np.sort(scores[np.isfinite(scores)])
     if not len(scores):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lm_eval_calibration.clusters import numbered
 from lm_eval_calibration.errors import invalid
 
 Array = NDArray[Any]
@@ -53,7 +54,7 @@ def random_groups(count: int, rng: np.random.Generator, limit: int = GROUPS) -> 
 
 
 def clusters_of(labels: ArrayLike | None, count: int) -> Groups | None:
-    """Documents grouped by their clusters' labels (N,), in any of which they may be alone.
+    """Documents grouped by their clusters' labels (N,), in any of which they may be alone; `None` is no label.
 
     Returns:
         `None` where each is alone: then they are independent.
@@ -64,6 +65,8 @@ def clusters_of(labels: ArrayLike | None, count: int) -> Groups | None:
     if labels is None:
         return None
     each = np.asarray(labels)
+    if each.dtype == object:
+        each = numbered([None if label is None else str(label) for label in each.ravel()])
     if each.shape != (count,):
         raise invalid("clusters", f"a label for each of {count} documents", f"shape {each.shape}")
     different, number = np.unique(each, return_inverse=True)

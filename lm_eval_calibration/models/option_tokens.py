@@ -122,6 +122,11 @@ class OptionTokensLM(ChoiceBeliefs):
         super().__init__(
             base, SMALLEST, calibrator=calibrator, template=template, **held_out, **model_args
         )
+        if orders > 1 and self.calibrator is not None and self.calibrator.method == "prior":
+            log.warning(
+                "%s: the mean of %d orders has taken out what is preferred of letters already, and `%s` divides by it "
+                "once more: take `orders=1`.", self.source, orders, calibrator,
+            )  # fmt: skip
         room = think_tokens or self.room.given or THOUGHT
         self._reader = LetterReader(self, thoughts if self._think else 0, room, warm, end)
         self._fixed: set[str] = set()

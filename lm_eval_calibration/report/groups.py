@@ -59,6 +59,6 @@ def _notes(found: Subgroups) -> list[str]:
         )
     if found.small:
         notes.append(
-            f"{found.small:,} other values have fewer than {FEWEST} documents each, {found.left_over:,} in all."
+            f"{found.left_over:,} documents have values with fewer than {FEWEST} of them ({found.small:,} values)."
         )
     return notes

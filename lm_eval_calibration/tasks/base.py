@@ -60,7 +60,7 @@ class Twin(HarnessTask):
         settings = {k: v for k, v in dict(config or {}).items() if k != "class"}
         self._twin_of = settings.pop("twin_of", None)
         self._check_output_type(settings)
-        self._cluster = _cluster_of(settings)
+        self._cluster, self._looked = _cluster_of(settings), False
         ours, upstream = split_metrics(settings.get("metric_list"))
         settings["metric_list"] = upstream
         if settings.get("filter_list"):
@@ -86,16 +86,28 @@ class Twin(HarnessTask):
         """Which way these are better, where that can be said."""
         return {}
 
+    def check_document(self, doc: dict[str, Any]) -> None:
+        """Refuse a field of `cluster` that the first document does not have.
+
+        Raises:
+            UnknownNameError: it does not.
+        """
+        if self._cluster in (AUTO, NONE) or self._looked or not self.calibration_metrics:
+            return
+        self._looked = True
+        if field(doc, self._cluster) is None:
+            what = f"field of the documents of `{self.config.task}` (`cluster`):"
+            raise unknown_name(what, self._cluster, list(doc))
+
     def rows(self, answered: Answered) -> dict[str, Any]:
         """The rows of a document, in which ours say its passage where it may have one in common with others."""
         found, asked = self.document(answered), self._cluster
         name = passage(answered.doc) if asked == AUTO else asked
         if name in ("", NONE) or not self.calibration_metrics:
             return found
-        together = field(answered.doc, name)
-        if together is None:
-            what = f"field of the documents of `{self.config.task}` (`cluster`):"
-            raise unknown_name(what, name, list(answered.doc))
+        together = field(answered.doc, name) or ""
+        if asked == AUTO:
+            self.inform(f"documents of one `{name}` are drawn together where {FEW} or more differ")
         ours = [n for n, pool in self.aggregation().items() if isinstance(pool, Aggregation)]
         least = FEW if asked == AUTO else 2
         return DocumentRows.clustered(found, ours, (together, least))
@@ -144,10 +156,17 @@ class Twin(HarnessTask):
         }
 
     def warn(self, message: str) -> None:
+        """Say something of this task that a user should look into, once."""
+        self._say(log.warning, message)
+
+    def inform(self, message: str) -> None:
         """Say something of this task, once."""
+        self._say(log.info, message)
+
+    def _say(self, say: Callable[..., None], message: str) -> None:
         if message not in self._said:
             self._said.add(message)
-            log.warning("Task `%s`: %s.", self.config.task, message)
+            say("Task `%s`: %s.", self.config.task, message)
 
 
 def _cluster_of(settings: Mapping[str, Any]) -> str:

@@ -27,11 +27,11 @@ def test_questions_about_one_passage_are_found(write: Write) -> None:
     path = write(lines(3 * FEW, lambda i: {"passage": f"text {i // 3}", "meta": {"of": i % 2}}))
     ((read,), _) = read_runs([str(path)])
     (samples,) = read.samples.values()
-    (found,) = clustered(read, "auto").samples.values()
+    (found,) = clustered([read], "auto")[0].samples.values()
     assert found.cluster.tolist() == [i // 3 for i in range(3 * FEW)]
     assert found.clustered_by == "passage" and "20 of them" in found.notes[-1]
-    assert not len(clustered(read, "none").samples[samples.task].cluster)
-    by = clustered(read, "meta.of").samples[samples.task]
+    assert not len(clustered([read], "none")[0].samples[samples.task].cluster)
+    by = clustered([read], "meta.of")[0].samples[samples.task]
     assert by.cluster.tolist() == [i % 2 for i in range(3 * FEW)]
     assert "too short" in by.notes[-1]
     assert field_of(samples, "meta.of").tolist() == [str(i % 2) for i in range(3 * FEW)]
@@ -41,14 +41,14 @@ def test_few_passages_and_passages_of_one_question_are_left_alone(write: Write) 
     for count in (FEW - 1, 3 * FEW):
         path = write(lines(3 * FEW, lambda i, n=count: {"passage": f"text {i % n}"}))  # type: ignore[misc]
         ((read,), _) = read_runs([str(path)])
-        (found,) = clustered(read, "auto").samples.values()
+        (found,) = clustered([read], "auto")[0].samples.values()
         assert not len(found.cluster)
 
 
 def test_documents_without_the_field_stand_alone(write: Write) -> None:
     path = write(lines(40, lambda i: {"source": "same"} if i % 2 else {"q": "x"}))
     ((read,), _) = read_runs([str(path)])
-    (found,) = clustered(read, "source").samples.values()
+    (found,) = clustered([read], "source")[0].samples.values()
     assert len(np.unique(found.cluster)) == 21
 
 
@@ -56,11 +56,11 @@ def test_a_field_that_is_not_there(write: Write) -> None:
     path = write(lines(4, lambda i: {"passage": f"{i}"}))
     ((read,), _) = read_runs([str(path)])
     with pytest.raises(UnknownNameError, match="Did you mean `passage`"):
-        clustered(read, "pasage")
+        clustered([read], "pasage")
     same = write(lines(4, lambda i: {"passage": "one"}))
     ((read,), _) = read_runs([str(same)])
     with pytest.raises(InvalidInputError, match="all documents have the same `passage`"):
-        clustered(read, "passage")
+        clustered([read], "passage")
 
 
 def test_intervals_know_it(write: Write) -> None:
@@ -84,3 +84,18 @@ def test_intervals_know_it(write: Write) -> None:
     (wide, said), (narrow, _) = scored(), scored("--cluster", "none")
     assert wide == pytest.approx(2 * narrow, rel=0.05)
     assert "documents of one `story` are drawn together, 50 of them" in said
+
+
+def test_a_task_without_the_field_stands_alone_beside_one_that_has_it(tmp_path: Path) -> None:
+    import json
+
+    for name, field in (("a", "source"), ("b", "other")):
+        path = tmp_path / f"samples_{name}_2026-01-02T03-04-05.678901.jsonl"
+        rows = lines(40, lambda i, f=field: {f: f"text {i // 2}"})  # type: ignore[misc]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ((read,), _) = read_runs([str(tmp_path)])
+    (found,) = clustered([read], "source")
+    assert [len(s.cluster) for s in found.samples.values()] == [40, 0]
+    for wrong in ("None", ""):
+        with pytest.raises(InvalidInputError, match="`--cluster` must be a field"):
+            clustered([read], wrong)

@@ -105,7 +105,7 @@ def test_several_right_options_and_none() -> None:
 
 def test_what_cannot_be() -> None:
     p = overconfident(20)
-    with pytest.raises(InvalidInputError, match="`coverage` must be between 0 and 1"):
+    with pytest.raises(InvalidInputError, match="`coverage` must be above 0 and below 1"):
         threshold(p, 1.0)
     with pytest.raises(InvalidInputError, match="`score` must be lac or aps"):
         threshold(p, 0.9, "raps")

@@ -14,7 +14,7 @@ from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tabl
 from lm_eval_calibration.cli.commands import root
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.files import check_folder, claim_folder
+from lm_eval_calibration.files import check_folder, claim_folder, kind_of
 from lm_eval_calibration.members import BrokenMemberError, package_of, points
 
 
@@ -115,11 +115,13 @@ def best(
     overwrite: OverwriteArtifact = False,
 ) -> None:
     """Fit every calibrator that applies, compare them on held-out folds, and keep the simplest good one."""
+    from lm_eval_calibration.calibrators import METHODS
     from lm_eval_calibration.calibrators.artifact import FILES
     from lm_eval_calibration.cli.fit_best import run
     from lm_eval_calibration.cli.fit_recalibrator import from_samples
 
-    check_folder(output, "calibrator", FILES, overwrite=overwrite)
+    overwrite = overwrite or kind_of(output) in METHODS  # (which method is kept is its own choice)
+    check_folder(output, "best", FILES, overwrite=overwrite)
     run(from_samples(samples, table, skip_bad, filter_name), output, folds, per_task, overwrite)
 
 

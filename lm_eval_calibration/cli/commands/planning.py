@@ -43,7 +43,7 @@ def size(
     from lm_eval_calibration.cli.source import load
 
     how = choose(as_json, as_csv, as_markdown)
-    several = len(like) > 1
-    read = load(like, skip_bad, table, one_each=several, filter_name=filter_name, cluster=cluster)
+    one_each = len(like) > 1
+    read = load(like, skip_bad, table, one_each=one_each, filter_name=filter_name, cluster=cluster)
     found = find(read, metric, effect, power, correlation, replicates)
-    print_text(render(found, several, how))
+    print_text(render(found, len(read) > 1, how))

@@ -28,6 +28,7 @@ def card(
     metrics: options.Metrics = None,
     skip_bad: options.SkipBad = False,
     filter_name: options.Filter = None,
+    cluster: options.Cluster = "auto",
     replicates: options.Replicates = 1000,
     table: Table = NO_TABLE,
 ) -> None:
@@ -36,7 +37,9 @@ def card(
     from lm_eval_calibration.cli.source import load, say
 
     names = options.names(metrics)
-    found = block(load(runs, skip_bad, table, filter_name=filter_name), names, replicates)
+    found = block(
+        load(runs, skip_bad, table, filter_name=filter_name, cluster=cluster), names, replicates
+    )
     say([f"not in the card: {text}." for text in found.left_out])
     if add is None:
         typer.echo(found.text, nl=False)
