@@ -15,7 +15,6 @@ from lm_eval_calibration.logs.run import AS_SCORES, MAPPED, Samples
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.prompt_format import PromptFormat
 
-
 SEVERAL_ORDERS = (
     "the mean over the run's several orders has taken out what is preferred of letters already, and the calibrator "
     "divides by it once more: use it on runs in one order"
