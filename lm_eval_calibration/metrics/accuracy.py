@@ -43,7 +43,9 @@ def acc_stderr(correct: Array) -> float:
     return math.sqrt(sum(np.where(correct, right, wrong).tolist()) / (n - 1)) / math.sqrt(n)
 
 
-def wilson_interval(accuracy: float, documents: float) -> tuple[float, float]:
+def wilson_interval(
+    accuracy: float, documents: float, quantile: float = _QUANTILE
+) -> tuple[float, float]:
     """95 % interval of an accuracy: those that it is within 1.96 of their own standard errors of.
 
     Unlike 1.96 standard errors on either side it keeps its level near 0 and 1, and has a width there.
@@ -52,10 +54,11 @@ def wilson_interval(accuracy: float, documents: float) -> tuple[float, float]:
     Args:
         accuracy: in [0, 1].
         documents: how many independent ones it is worth, above 0.
+        quantile: instead of 1.96, as where few clusters tell it.
 
     >>> [round(end, 3) for end in wilson_interval(1.0, 10)]
     [0.722, 1.0]
     """
-    z = _QUANTILE**2 / documents
+    z = quantile**2 / documents
     centre, half = accuracy + z / 2, math.sqrt(z * (accuracy * (1 - accuracy) + z / 4))
     return (centre - half) / (1 + z), (centre + half) / (1 + z)

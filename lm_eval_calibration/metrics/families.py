@@ -185,7 +185,8 @@ def _values_spread(columns: Columns, value: float, clusters: Groups | None) -> S
     if len(values) < 2 or not np.isfinite(values).all():
         return intervals.NONE
     of = clusters.of_document[counted] if clusters else None
-    found = intervals.normal_spread(value, intervals.mean_stderr(values, of))
+    known = intervals.student(clusters.total) if clusters else 1.96
+    found = intervals.normal_spread(value, intervals.mean_stderr(values, of), known)
     if len(columns) > 1 and value < columns[1][counted].mean():
         own = float(np.sqrt(columns[2][counted].sum()) / len(values))
         return found._replace(high=max(found.high, value + 1.96 * own))
@@ -199,6 +200,8 @@ def _accuracy_spread(columns: Columns, value: float, clusters: Groups | None) ->
     if clusters is not None:
         stderr = intervals.mean_stderr(np.asarray(correct, float), clusters.of_document)
         independent = 1 + value * (1 - value) / stderr**2 if stderr else clusters.total
+        quantile = intervals.student(clusters.total)
+        return Spread(stderr, *accuracy.wilson_interval(value, independent, quantile))
     return Spread(stderr, *accuracy.wilson_interval(value, independent))
 
 

@@ -126,9 +126,20 @@ def detectable(stderr: float, power: float = 0.8) -> float:
     return float((ndtri(1.0 - _TAIL) + ndtri(power)) * stderr)
 
 
-def normal_spread(value: float, stderr: float) -> Spread:
-    """The spread of a mean: 1.96 standard errors on either side."""
-    return Spread(stderr, value - 1.96 * stderr, value + 1.96 * stderr)
+def normal_spread(value: float, stderr: float, quantile: float = 1.96) -> Spread:
+    """The spread of a mean: so many standard errors on either side."""
+    return Spread(stderr, value - quantile * stderr, value + quantile * stderr)
+
+
+def student(clusters: int) -> float:
+    """By so many standard errors a mean of so few clusters is known: Student's quantile at .975.
+
+    >>> round(student(10), 2), round(student(100_000), 2)
+    (2.26, 1.96)
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(clusters - 1, 1), 1.0 - _TAIL))
 
 
 def band(draws: Array) -> Spread:

@@ -48,7 +48,8 @@ def test_copies_of_documents_add_nothing(name: str) -> None:
     assert naive.stderr < 0.75 * together.stderr
     if name in MEANS:
         assert together.stderr == pytest.approx(alone.stderr, rel=1e-9)
-        assert (together.low, together.high) == pytest.approx((alone.low, alone.high), rel=1e-9)
+        assert (together.low, together.high) == pytest.approx((alone.low, alone.high), rel=1e-2)
+        assert together.low < alone.low  # (Student's quantile)
 
 
 def test_the_closed_form_is_miller_s() -> None:
