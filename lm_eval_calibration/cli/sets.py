@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.conformal import TaskSets, between
@@ -19,6 +19,7 @@ from lm_eval_calibration.cli.formats import (
     markdown_table,
     number,
     print_tables,
+    terminal_table,
 )
 from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.errors import InvalidInputError
@@ -29,6 +30,9 @@ HEADER = (
     "task", "fitted on", "documents", "coverage", "95 % interval", "mean size", "single", "right of these",
     "empty", "least by size",
 )  # fmt: skip
+
+NARROW = ("task", "documents", "coverage", "size", "single", "right", "least")
+"""For the terminal."""
 
 
 def find(
@@ -51,15 +55,13 @@ def render(found: Sequence[TaskSets], coverage: float, score: str, how: Format) 
         told = {"coverage": coverage, "score": score, "sets": [_flat(task) for task in found]}
         return dump({"lm_eval_calibration": __version__, **told})
     if how is Format.CSV:
-        return csv_table([_flat(task) for task in found])
+        flat = [_flat(task) for task in found]
+        return csv_table([{**row, "by_size": json.dumps(row["by_size"])} for row in flat])
     if how is Format.MARKDOWN:
         return markdown_table(HEADER, [_cells(task) for task in found], texts=1)
-    table = Table(box=None, header_style="bold")
-    for i, name in enumerate(HEADER):
-        table.add_column(name, justify="left" if i == 0 else "right")
-    for task in found:
-        table.add_row(*_cells(task))
-    print_tables([table, "", in_words(found, coverage, score)])
+    print_tables(
+        [terminal_table(NARROW, map(_few, found), texts=(0,)), "", in_words(found, coverage, score)]
+    )
     return None
 
 
@@ -68,8 +70,9 @@ def in_words(found: Sequence[TaskSets], coverage: float, score: str) -> str:
     few = [task.task for task in found if math.isinf(task.threshold)]
     words = (
         f"Sets by {score}, wanted coverage {coverage:g}: of documents like those that the threshold was found on, as many "
-        "or more hold a right option, averaged over draws of both. Coverage is not promised for each size: the last "
-        "column is the least of sizes with ten documents or more."
+        f"or more hold a right option, averaged over draws of both (here {found[-1].fitted_on:,}). size: options in a set, on "
+        "average; single: sets of one option, and how many of these are right. Coverage is not promised for each size: the "
+        "last column is the least of sizes with ten documents or more."
     )
     if few:
         least = math.ceil(coverage / (1 - coverage) - 1e-9)
@@ -116,6 +119,19 @@ def _cells(task: TaskSets) -> list[str]:
         number(f.single, 3),
         number(f.single_accuracy, 3),
         number(f.empty, 3),
+        number(f.stratified, 3),
+    ]
+
+
+def _few(task: TaskSets) -> list[str]:
+    f = task.figures
+    return [
+        task.task,
+        f"{f.documents:,}",
+        f"{number(f.coverage, 3)} [{number(f.low, 3)}, {number(f.high, 3)}]",
+        number(f.size, 2),
+        number(f.single, 3),
+        number(f.single_accuracy, 3),
         number(f.stratified, 3),
     ]
 
