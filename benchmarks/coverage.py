@@ -28,7 +28,7 @@ import numpy as np  # noqa: E402
 
 from lm_eval_calibration import Predictions  # noqa: E402
 from lm_eval_calibration.metrics import ALL_METRICS, BoundMetric, bind, compare, evaluate  # noqa: E402
-from lm_eval_calibration.metrics.families import Documents  # noqa: E402
+from lm_eval_calibration.metrics.documents import Documents  # noqa: E402
 
 NUM_OPTIONS = 4
 CLUSTER = 10

@@ -12,7 +12,8 @@ from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.families import Documents, Family
+from lm_eval_calibration.metrics.documents import Documents
+from lm_eval_calibration.metrics.families import Family
 from lm_eval_calibration.metrics.grouping import Groups, clusters_of, draw_groups, drawn_together
 from lm_eval_calibration.metrics.resampling import CELLS, SEED
 from lm_eval_calibration.metrics.table import BoundMetric, bind

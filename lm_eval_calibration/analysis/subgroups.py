@@ -12,8 +12,8 @@ from lm_eval_calibration.logs.fields import field_of
 from lm_eval_calibration.logs.run import Scope
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
+from lm_eval_calibration.metrics.documents import Documents
 from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, applicable, evaluate
-from lm_eval_calibration.metrics.families import Documents
 from lm_eval_calibration.metrics.grouping import Groups, clusters_of, drawn_together
 from lm_eval_calibration.metrics.paired import holm
 from lm_eval_calibration.metrics.resampling import SEED

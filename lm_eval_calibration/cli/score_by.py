@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.analysis.subgroups import FEWEST, Group, Subgroups, by_field
+from lm_eval_calibration.analysis.subgroups import Group, Subgroups, by_field
 from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
@@ -26,6 +26,7 @@ from lm_eval_calibration.cli.score import title
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.normalisation import parted
+from lm_eval_calibration.report.groups import notes
 
 ALPHA = 0.05
 LEGEND = (
@@ -81,14 +82,14 @@ def render(found: Sequence[Subgroups], how: Format) -> str | None:
             parts += [
                 f"**{head}**",
                 markdown_table(_header(each), [_cells(g) for g in each.groups], texts=1),
-                markdown(" ".join(_under(each))),
+                markdown(" ".join(notes(each))),
             ]
         return "\n\n".join([*parts, markdown(LEGEND)])
     items: list[Table | str] = []
     for each in found:
         rows = [_cells(group) for group in each.groups]
         table = terminal_table(_header(each), rows, texts=(0,))
-        items += [_title(each, several), table, *_under(each), ""]
+        items += [_title(each, several), table, *notes(each), ""]
     print_tables([*items, LEGEND])
     return None
 
@@ -108,21 +109,6 @@ def _cells(group: Group) -> list[str]:
         band = f" ({interval(e.null.low, e.null.high)})" if name == "ece" and e.null else ""
         cells.append(f"{mark}{number(e.value, 3)}{band}")
     return [group.value, f"{group.documents:,}", *cells]
-
-
-def _under(each: Subgroups) -> list[str]:
-    lines = []
-    over_all = each.multicalibration
-    if over_all is not None:
-        lines.append(
-            f"multicalibration error {number(over_all.value)}, in {over_all.group} (if calibrated: "
-            f"{interval(over_all.null.low, over_all.null.high)})."
-        )
-    if each.small:
-        lines.append(
-            f"{each.left_over:,} documents have values with fewer than {FEWEST} of them ({each.small:,} values)."
-        )
-    return lines
 
 
 def _flat(each: Subgroups) -> Iterator[dict[str, Any]]:

@@ -124,16 +124,10 @@ def _cells(task: TaskSets) -> list[str]:
 
 
 def _few(task: TaskSets) -> list[str]:
-    f = task.figures
-    return [
-        task.task,
-        f"{f.documents:,}",
-        f"{number(f.coverage, 3)} [{number(f.low, 3)}, {number(f.high, 3)}]",
-        number(f.size, 2),
-        number(f.single, 3),
-        number(f.single_accuracy, 3),
-        number(f.stratified, 3),
-    ]
+    """Those that a terminal has room for."""
+    name, _, documents, coverage, ends, size, single, right, _, least = _cells(task)
+    low, _, high = ends.partition(" to ")
+    return [name, documents, f"{coverage} [{low}, {high}]", size, single, right, least]
 
 
 def _flat(task: TaskSets) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics import intervals
-from lm_eval_calibration.metrics.families import Documents, Family
+from lm_eval_calibration.metrics.documents import Documents
+from lm_eval_calibration.metrics.families import Family
 from lm_eval_calibration.metrics.grouping import clusters_of
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, BoundMetric, bind

@@ -22,7 +22,8 @@ from lm_eval_calibration.metrics import intervals, proper
 from lm_eval_calibration.metrics.catalogue import ALL_METRICS as ALL_METRICS
 from lm_eval_calibration.metrics.catalogue import DEFAULT_METRICS as DEFAULT_METRICS
 from lm_eval_calibration.metrics.catalogue import KNOWN, METRICS, Metric
-from lm_eval_calibration.metrics.families import Columns, Documents
+from lm_eval_calibration.metrics.documents import Documents
+from lm_eval_calibration.metrics.families import Columns
 from lm_eval_calibration.metrics.grouping import Groups
 from lm_eval_calibration.metrics.intervals import Spread
 from lm_eval_calibration.metrics.resampling import REPLICATES

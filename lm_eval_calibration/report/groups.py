@@ -38,7 +38,7 @@ class GroupsView(NamedTuple):
 def view(found: Subgroups) -> GroupsView:
     """The section."""
     rows = [_row(group) for group in found.groups]
-    return GroupsView(found.field, list(found.groups[0].estimates), rows, _notes(found))
+    return GroupsView(found.field, list(found.groups[0].estimates), rows, notes(found))
 
 
 def _row(group: Group) -> GroupRow:
@@ -49,16 +49,17 @@ def _row(group: Group) -> GroupRow:
     return GroupRow(group.value, f"{group.documents:,}", cells)
 
 
-def _notes(found: Subgroups) -> list[str]:
-    notes = []
+def notes(found: Subgroups) -> list[str]:
+    """What else is to be said of the groups."""
+    said = []
     over_all = found.multicalibration
     if over_all is not None:
-        notes.append(
+        said.append(
             f"Multicalibration error, the largest ECE of a group times its share of the documents: "
             f"{number(over_all.value)}, in {over_all.group}; of a calibrated model {band(over_all.null)}."
         )
     if found.small:
-        notes.append(
+        said.append(
             f"{found.left_over:,} documents have values with fewer than {FEWEST} of them ({found.small:,} values)."
         )
-    return notes
+    return said

@@ -78,7 +78,7 @@ def test_as_it_is_typed(tmp_path: Path) -> None:
     table.write_text("c,y,region\n" + "\n".join(lines) + "\n")
     asked = ("score", table, "--confidence", "c", "--correct", "y", "--by", "region")
     text = run(*asked).stdout
-    assert "north" in text and "multicalibration error" in text
+    assert "north" in text and "Multicalibration error" in text
     told = json.loads(run(*asked, "--json").stdout)["groups"][0]
     assert {row["group"] for row in told["metrics"]} == {"north", "south"}
     assert "north" in run(*asked, "--csv").stdout and "| north" in run(*asked, "--markdown").stdout
