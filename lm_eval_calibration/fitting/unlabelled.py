@@ -33,6 +33,11 @@ NOTHING = ("N/A", "[MASK]", "")
 """What stands for a question without content (Zhao et al., 2021)."""
 
 
+REFERENCE_SURER = (
+    "T is below 1: the reference is the surer of the two, so it does not show the other to be over-confident. See "
+    "what `lm-calib score` says of the reference: what is not calibrated itself calibrates nothing"
+)
+"""What is said of a temperature that sharpens."""
 ONE_ORDER = "It is for runs of --model option_tokens in one order; of several orders the mean has taken the preference out."
 """What is said of a preference that was learnt from several orders."""
 
@@ -75,6 +80,11 @@ def daca(tuned: Run, reference: Run, *, per_task: bool = False) -> Unlabelled:
         f"{f'{task}: ' if task else ''}T = {a.temperature:.3f}; both models prefer the same option on "
         f"{a.agreed:,} of {a.documents:,} documents"
         for task, a in found.items()
+    ]
+    notes += [
+        f"{f'{task}: ' if task else ''}{REFERENCE_SURER}"
+        for task, a in found.items()
+        if a.temperature < 1
     ]
     notes += [f"left out: {text}" for text in matched.left_out]
     return Unlabelled(Calibrator("temperature", parameters, training), beliefs, tuple(notes))

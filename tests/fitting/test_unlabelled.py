@@ -81,6 +81,9 @@ def test_runs_are_paired_by_their_documents() -> None:
     assert found.calibrator.parameters[""]["temperature"] == pytest.approx(2.5, rel=1e-3)
     assert found.calibrator.label_free
     assert "the same option on 1,500 of 1,500" in found.notes[0]
+    assert len(found.notes) == 1
+    sharper = daca(run_of(base, "chat"), run_of(tuned, "base"))
+    assert "T is below 1" in sharper.notes[1]
     with pytest.raises(InvalidInputError, match="no document in common"):
         daca(run_of(tuned, "chat"), run_of(base, "base", start=10_000))
 
