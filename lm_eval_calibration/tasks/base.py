@@ -15,7 +15,7 @@ from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import METRICS, BoundMetric, bind, is_metric
 from lm_eval_calibration.tasks.aggregation import Aggregation, Clustered
 
-log = logger(__name__)
+log = logger(f"lm_eval.{__name__}")
 
 
 class DocumentRows(dict[str, Any]):
