@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from lm_eval_calibration.calibrators.contract import options_of
-from lm_eval_calibration.calibrators.temperature import HIGHEST, LOWEST
+from lm_eval_calibration.calibrators.temperature import HIGHEST, LOWEST, least
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import starts_of
@@ -59,6 +58,4 @@ def align(tuned: Predictions, reference: Predictions) -> Aligned:
         lost = np.where(wanted > 0, wanted * np.minimum(surprise, 1e6), 0.0)
         return float(lost[inside].sum() / agreed.sum())
 
-    bounds = np.log([LOWEST, HIGHEST])
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return Aligned(float(np.exp(found.x)), int(agreed.sum()), len(tuned))
+    return Aligned(least(loss, LOWEST, HIGHEST).temperature, int(agreed.sum()), len(tuned))

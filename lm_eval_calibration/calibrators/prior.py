@@ -7,7 +7,7 @@ import numpy as np
 from lm_eval_calibration.calibrators.contract import Method, Options, Parameters
 from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.predictions import Floats
+from lm_eval_calibration.predictions import Floats, Ints
 from lm_eval_calibration.ragged import kinds_of, positions
 
 LEAST = 1e-6
@@ -26,12 +26,14 @@ def fit(beliefs: Options) -> Parameters:
             "documents of about as many options, for `prior` has a preference for each position",
             f"from {beliefs.num_options.min()} to {beliefs.num_options.max()}",
         )
-    position, share = (
-        positions(beliefs.num_options),
-        np.repeat(beliefs.num_options, beliefs.num_options),
-    )
-    total = np.bincount(position, weights=np.exp(beliefs.logits) * share)
-    return {"preference": np.maximum(total / np.bincount(position), LEAST)}
+    return {"preference": preference(np.exp(beliefs.logits), beliefs.num_options)}
+
+
+def preference(probabilities: Floats, num_options: Ints) -> Floats:
+    """(K,) mean of K p_k at each position, over those that have it, of probabilities (T,) one after another."""
+    position, share = positions(num_options), np.repeat(num_options, num_options)
+    total = np.bincount(position, weights=probabilities * share)
+    return np.maximum(total / np.bincount(position), LEAST)
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:

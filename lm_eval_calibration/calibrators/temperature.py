@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -36,9 +37,14 @@ def least_nll(beliefs: Options, lowest: float, highest: float) -> Fitted:
         nll, *_ = NLL.read(Predictions.from_flat(*scaled))
         return float(np.mean(np.minimum(nll, 1e6)))
 
-    bounds = np.log([lowest, highest])
     if lowest == highest:
-        return Fitted(lowest, loss(float(bounds[0])))
+        return Fitted(lowest, loss(float(np.log(lowest))))
+    return least(loss, lowest, highest)
+
+
+def least(loss: Callable[[float], float], lowest: float, highest: float) -> Fitted:
+    """The temperature between two with the least loss, which is given its logarithm."""
+    bounds = np.log([lowest, highest])
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return Fitted(float(np.exp(found.x)), float(found.fun))
 

@@ -13,7 +13,7 @@ import numpy as np
 from lm_eval_calibration.analysis.document_pairing import match
 from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.calibrators.daca import Aligned, align
-from lm_eval_calibration.calibrators.prior import LEAST
+from lm_eval_calibration.calibrators.prior import preference
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.beliefs import Beliefs, of_runs
 from lm_eval_calibration.fitting.task_documents import (
@@ -228,11 +228,7 @@ def _prior(found: Mapping[str, Sequence[Floats]], training: Training, per_task: 
 
 def _preference(rows: Sequence[Floats]) -> Floats:
     """(K,) how much more than its even share each letter gets, on average over those that have it."""
-    total, count = np.zeros(max(map(len, rows))), np.zeros(max(map(len, rows)))
-    for row in rows:
-        total[: len(row)] += len(row) * row
-        count[: len(row)] += 1
-    return np.maximum(total / count, LEAST)
+    return preference(np.concatenate(rows), np.array([len(row) for row in rows], dtype=np.intp))
 
 
 def _in_words(found: Mapping[str, Sequence[Floats]], of: str = "documents") -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def _clustered(samples: Samples, by: str) -> Samples:
     few = "; intervals from so few are too short" if number < FEW else ""
     unasked = "; --cluster none draws each by itself" if by == AUTO else ""
     note = f"documents of one `{name}` are drawn together, {number:,} of them{few}{unasked}"
-    return replace(samples, cluster=cluster, clustered_by=name, notes=(*samples.notes, note))
+    return replace(samples, cluster=cluster, notes=(*samples.notes, note))
 
 
 def _passage(samples: Samples) -> str:

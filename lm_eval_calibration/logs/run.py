@@ -48,7 +48,6 @@ class Samples:
         columns: (N,) texts of some of a table's other columns, by name.
         cluster: (N,) which documents belong together, as questions about one passage do, by numbers;
             empty where each stands alone.
-        clustered_by: the field that says so.
     """
 
     run: str
@@ -63,7 +62,6 @@ class Samples:
     format: str = ""
     columns: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     cluster: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
-    clustered_by: str = ""
 
     def __len__(self) -> int:
         return len(self.predictions)

@@ -29,7 +29,7 @@ def test_questions_about_one_passage_are_found(write: Write) -> None:
     (samples,) = read.samples.values()
     (found,) = clustered([read], "auto")[0].samples.values()
     assert found.cluster.tolist() == [i // 3 for i in range(3 * FEW)]
-    assert found.clustered_by == "passage" and "20 of them" in found.notes[-1]
+    assert "one `passage`" in found.notes[-1] and "20 of them" in found.notes[-1]
     assert not len(clustered([read], "none")[0].samples[samples.task].cluster)
     by = clustered([read], "meta.of")[0].samples[samples.task]
     assert by.cluster.tolist() == [i % 2 for i in range(3 * FEW)]

@@ -12,7 +12,7 @@ from lm_eval_calibration.cli.arguments.tables import NO_TABLE, Table, takes_tabl
 from lm_eval_calibration.cli.commands.fit import app
 from lm_eval_calibration.cli.outputs import OverwriteArtifact
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import check_folder
+from lm_eval_calibration.files import check_folder, claim_folder
 
 PerTask = Annotated[bool, typer.Option("--per-task", help="Parameters of each task's own.")]
 
@@ -72,6 +72,7 @@ def prior(
     tasks: options.Tasks = None,
     model: options.Model = "hf-fast",
     model_args: options.ModelArgs = "",
+    features: options.Features = None,
     split: options.Split = None,
     limit: options.Limit = None,
     num_fewshot: options.Shots = None,
@@ -111,5 +112,6 @@ def prior(
     if method == "contextual":
         fit_unlabelled.from_nothing(asked, wanted, output, per_task, overwrite)
         return
-    beliefs = from_model(asked, wanted, output / "features")
+    claim_folder(output, "prior", FILES, overwrite=overwrite)  # (features come before)
+    beliefs = from_model(asked, wanted, features or output / "features")
     run("prior", beliefs, output, folds, per_task, overwrite)
