@@ -60,7 +60,7 @@ def write(
         raise invalid("--thresholds", "one run", len(thresholds_from))
     from lm_eval_calibration.report.page import write_report
 
-    subgroups = find(runs, by, None, replicates) if by is not None else ()
+    subgroups = find(runs, by, None, replicates, together=False) if by is not None else ()
     scored = score_runs(runs, metrics, replicates)
     with working("drawing", len(scored), len(scored) > SLOW_SCOPES) as progress:
         write_report(

@@ -24,7 +24,7 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import title
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
-from lm_eval_calibration.logs import Run, scopes
+from lm_eval_calibration.logs import Run, Scope, scopes
 from lm_eval_calibration.normalisation import parted
 from lm_eval_calibration.report.groups import notes
 
@@ -36,9 +36,15 @@ LEGEND = (
 
 
 def find(
-    runs: Sequence[Run], name: str, metrics: Sequence[str] | None, replicates: int
+    runs: Sequence[Run],
+    name: str,
+    metrics: Sequence[str] | None,
+    replicates: int,
+    together: bool = True,
 ) -> list[Subgroups]:
     """Every task and group of tasks whose documents differ in a field.
+
+    With `together`, where they do in none (each MMLU task has one subject), all of a run's.
 
     Raises:
         InvalidInputError: nowhere do they; a normalised metric; as `by_field`.
@@ -46,7 +52,19 @@ def find(
     for metric in metrics or ():
         if parted(metric)[1]:
             raise InvalidInputError(f"--by takes plain metrics, got `{metric}`.")
-    wanted = [scope for run in runs for scope in scopes(run)]
+    found = _found([scope for run in runs for scope in scopes(run)], name, metrics, replicates)
+    if not found and together:
+        whole = [Scope(r.label, "all tasks", tuple(r.samples.values()), pooled=True) for r in runs]
+        found = _found(whole, name, metrics, replicates)
+    if not found:
+        each = "each task" if sum(len(run.samples) for run in runs) > 1 else "the task"
+        raise InvalidInputError(f"All documents of {each} have the same `{name}`.")
+    return found
+
+
+def _found(
+    wanted: Sequence[Scope], name: str, metrics: Sequence[str] | None, replicates: int
+) -> list[Subgroups]:
     found: list[Subgroups | None] = []
     lacking: list[UnknownNameError] = []
     with working("scoring", len(wanted), len(wanted) > 3) as progress:
@@ -59,12 +77,7 @@ def find(
                 progress(scope.name)
     if lacking and not found:
         raise lacking[0]
-    kept = [each for each in found if each is not None]
-    if not kept:
-        raise InvalidInputError(
-            f"All documents of {'each task' if len(wanted) > 1 else 'the task'} have the same `{name}`."
-        )
-    return kept
+    return [each for each in found if each is not None]
 
 
 def render(found: Sequence[Subgroups], how: Format) -> str | None:

@@ -84,6 +84,9 @@ def test_as_it_is_typed(tmp_path: Path) -> None:
     assert "north" in run(*asked, "--csv").stdout and "| north" in run(*asked, "--markdown").stdout
     with pytest.raises(InvalidInputError, match="`regoin`"):
         run("score", table, "--confidence", "c", "--correct", "y", "--by", "regoin")
+    by_task = json.loads(run(*asked, "--task", "region", "--json").stdout)["groups"]
+    assert [each["name"] for each in by_task] == ["all tasks"]  # (no task has two regions)
+    assert {row["group"] for row in by_task[0]["metrics"]} == {"north", "south"}
     page = tmp_path / "r.html"
     run("report", *asked[1:], "-o", page)
     assert "By region" in page.read_text() and "Multicalibration error" in page.read_text()

@@ -203,3 +203,21 @@ def test_ragged_beliefs_are_taken() -> None:
     base = Predictions.from_options([[0.0, 1.0], [0.0, 1.0, 2.0]], [0, 0])
     assert isinstance(tuned.options, Ragged)
     assert align(tuned, base).temperature == pytest.approx(2.0, rel=1e-3)
+
+
+def test_a_pass_over_tasks_keeps_its_features_where_it_is_told(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    rows = [
+        {"question": f"What is {i}?", "options": [f"one {i}", f"two {i}"], "answer": i % 2}
+        for i in range(10)
+    ]
+    (tmp_path / "rows.json").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "two_letters.yaml").write_text(LETTERS.format(folder=tmp_path))
+    out, kept = tmp_path / "prior", tmp_path / "features"
+    run(
+        "fit", "prior", "--tasks", "two_letters", "--include_path", tmp_path, "--split", "test", "--device", "cpu",
+        "--model_args", f"pretrained={tiny_model}", "--features", kept, "-o", out,
+    )  # fmt: skip
+    assert any(kept.iterdir()) and not (out / "features").exists()
+    assert Calibrator.from_pretrained(out).method == "prior"
