@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument("--in_context", action="store_true")
     parser.add_argument("--store", type=Path, default=Path("out/embeddings"))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--limit", type=int, help="documents of each set, drawn at random")
     parser.add_argument("--cost", action="store_true")
     given = parser.parse_args()
     print(machine_facts("torch", "scikit-learn"), end="\n\n")
@@ -166,7 +167,7 @@ def main() -> None:
         encoder = Encoder(given.encoder, given.store)
         reading = Reading(given.encoder, preceding=given.preceding, in_context=given.in_context)
         for name in given.sets.split(","):
-            loaded = real(name, given.data, encoder, reading)
+            loaded = real(name, given.data, encoder, reading, given.limit)
             bags = loaded.bags
             known = bags.sentence_labels[~np.isnan(bags.sentence_labels)]
             print(

@@ -28,11 +28,25 @@ class Set:
     pairs: Pairs | None = None
 
 
-def real(name: str, data: Path, encoder: Encoder, reading: Reading) -> Set:
-    """One of `REAL`, from a folder that is laid out like the hub."""
+def real(
+    name: str, data: Path, encoder: Encoder, reading: Reading, limit: int | None = None
+) -> Set:
+    """One of `REAL`, from a folder that is laid out like the hub, or `limit` documents drawn of it."""
     aggregate, read = REAL[name]
     responses, pairs = read(data)
+    if limit is not None:
+        responses, pairs = _drawn(responses, pairs, limit)
     return Set(name, bags_of(responses, encoder, reading), aggregate, pairs)
+
+
+def _drawn(
+    responses: list[Response], pairs: Pairs | None, limit: int
+) -> tuple[list[Response], Pairs | None]:
+    documents = np.array([response.document for response in responses])
+    order = np.random.default_rng(0).permutation(np.unique(documents))
+    kept = np.flatnonzero(np.isin(documents, order[:limit]))
+    among = None if pairs is None else pairs.among(kept, len(responses))
+    return [responses[place] for place in kept], among
 
 
 def _rows(data: Path, folder: str, part: str) -> list[dict[str, Any]]:
