@@ -29,11 +29,15 @@ _ARTICLE = re.compile(r"[Aa] [a-z]+")
 _EDGES = string.punctuation + string.whitespace + "\u2581\u0120\u010a\u3000\u201c\u201d\u2018\u2019"
 
 
+FOLLOWS = "\u2060"
+"""The text of a token that goes on with the character of the one before it."""
+
+
 class Token(NamedTuple):
     """A token of a reply.
 
     Attributes:
-        text: as the server spells it.
+        text: as the server spells it; or `FOLLOWS`.
         top: the likeliest tokens in its place, with their log-probabilities; itself among them.
         scores: its log-probability, and margin and entropy of what was told of its place; () where
             nothing was.

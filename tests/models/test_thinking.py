@@ -14,7 +14,7 @@ from lm_eval.models.huggingface import HFLM
 from recording import reply_to
 from release import answers
 
-from lm_eval_calibration.models.shared.cut_replies import with_noted_cuts
+from lm_eval_calibration.models.shared.noted_replies import with_noted_replies
 from lm_eval_calibration.models.shared.phases import Phases, asked
 from lm_eval_calibration.models.shared.reply import Said
 from lm_eval_calibration.models.shared.room import THINKING
@@ -133,7 +133,7 @@ def test_replies_of_a_model_in_this_process(tiny_model: Path, base: str) -> None
     """Cut is what uses all its room without an end or a stop: as more room shows."""
     from lm_eval.api.registry import get_model
 
-    kind = with_noted_cuts(get_model(base))
+    kind = with_noted_replies(get_model(base))
     lm = kind(pretrained=str(tiny_model), device="cpu", dtype="float32", batch_size=3)
     assert isinstance(lm, HFLM) and type(lm).__name__ == get_model(base).__name__
 

@@ -8,8 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command import run
 from lm_eval import simple_evaluate
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lm_eval_calibration.models.shared.noted_replies import NotedTokens
+from lm_eval_calibration.models.shared.token_reading import of_answer
+from lm_eval_calibration.verbal.letters import FOLLOWS, Token
 
 pytestmark = pytest.mark.usefixtures("vllm")
 
@@ -72,3 +78,49 @@ def test_stated_probabilities(tiny_model: Path, tasks: Any) -> None:
     arguments = f"base=vllm,pretrained={tiny_model},dtype=float32,max_length=4096"
     found = evaluate(tasks, "verbalized", arguments, "calib_toy_norm", apply_chat_template=True)
     assert found["results"]["calib_toy_norm"]["cut_rate,none"] == 1.0  # (it only babbles)
+
+
+def envelopes(tasks: Any, model: str, arguments: str) -> list[dict[str, Any]]:
+    found = evaluate(tasks, model, f"{arguments},dtype=float32", "calib_toy_generate")
+    return [json.loads(reply[0]) for (reply,) in answers(found, "calib_toy_generate")]
+
+
+def test_its_own_tokens_of_the_answer(tiny_model: Path, tasks: Any) -> None:
+    """Told with it, as a pass of transformers finds them."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    found = evaluate(
+        tasks, "likelihood", f"base=vllm,pretrained={tiny_model},dtype=float32", "calib_toy_generate"
+    )
+    for sample in found["samples"]["calib_toy_generate"]:
+        told = json.loads(sample["resps"][0][0])["told"]
+        prompt = tokenizer(sample["arguments"][0][0], return_tensors="pt").input_ids
+        out = model.generate(
+            prompt, max_new_tokens=6, do_sample=False, output_logits=True,
+            return_dict_in_generate=True,
+        )  # fmt: skip
+        logs = torch.stack(out.logits)[:, 0].log_softmax(-1)
+        said = logs.gather(1, out.sequences[0, prompt.shape[1] :, None])
+        assert told["sequence"] == pytest.approx(said.sum().exp().item(), rel=1e-3)
+        assert told["least"] == pytest.approx(said.min().exp().item(), rel=1e-3)
+        assert {"margin", "entropy"} <= told.keys()
+
+
+@pytest.mark.parametrize("text", ["", "plain", "na\u00efve \U0001f389", "\u4e2d\u6587 end", "\U0001f389"])
+def test_each_token_s_own_text(tiny_model: Path, text: str) -> None:
+    """Together they are the text, and a character of several tokens is the first one's."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    noted = NotedTokens()
+    noted.tokenizer = tokenizer  # type: ignore[attr-defined]
+    numbers = tokenizer(text, add_special_tokens=False).input_ids
+    texts = noted._texts(numbers)
+    assert len(texts) == len(numbers) and "".join(texts).replace(FOLLOWS, "") == text
+    tokens = [Token(each) for each in texts]
+    assert list(of_answer(tokens, text)) == tokens
+
+
+def test_its_own_tokens_of_samples(tiny_model: Path, tasks: Any) -> None:
+    arguments = f"base=vllm,pretrained={tiny_model},candidates=3,weights=true,temperature=0.5"
+    for envelope in envelopes(tasks, "semantic_entropy", arguments):
+        weights = {tuple(pair) for pair in envelope["weights"]}
+        assert len(weights) == len(set(envelope["candidates"])) > 1  # each has its own

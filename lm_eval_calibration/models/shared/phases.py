@@ -31,6 +31,9 @@ FEW = 0.1
 SEEDED = ("TemplateAPI", "VLLM", "SGLangLM")
 """Models to which a sample's seed must be told, for they would give equal samples else."""
 
+WARM = ("VLLM",)
+"""Models whose engine draws at temperature 1 where a task names none, which means greedy."""
+
 
 class Phases:
     """The base of a wrapper, asked in phases.
@@ -54,7 +57,8 @@ class Phases:
     ) -> None:
         self.base, self.name, self.secrets, self._seed = base, name, secrets, seed
         self.cache: Kept | None = None
-        self.seeded = any(cls.__name__ in SEEDED for cls in type(base).__mro__)
+        names = {cls.__name__ for cls in type(base).__mro__}
+        self.seeded, self._warm = bool(names & set(SEEDED)), bool(names & set(WARM))
         self._in_a_row, self._heard = 0, False
         self._piece: list[int] = []
 
@@ -282,6 +286,8 @@ class Phases:
             given = {**given, "do_sample": False, "temperature": 0.0}
         if draws(given) and self.seeded:
             given = {**given, "seed": (self.seed + number) % 2**31}
+        if self._warm and not given.keys() & {"do_sample", "temperature"}:
+            given = {**given, "do_sample": False, "temperature": 0.0}
         sampled = asked("generate_until", (context, given, *rest), request)
         sampled.sample = number  # (for hf-fast)
         return sampled

@@ -17,7 +17,7 @@ from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
 from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import Said, raw
-from lm_eval_calibration.verbal.letters import Token
+from lm_eval_calibration.verbal.letters import FOLLOWS, Token
 from lm_eval_calibration.verbal.thinking import spoken
 
 log = logger(f"lm_eval.{__name__}")
@@ -35,7 +35,7 @@ Read = TokenScores | None
 class TokenReader:
     """Reads the token scores of a wrapper's base.
 
-    An OpenAI-compatible server tells them with the answer; of a transformers model they are read in one
+    An OpenAI-compatible server and vLLM tell them with the answer; of a transformers model they are read in one
     more pass over prompt and answer; of what else has log-likelihoods there is the sum over the
     answer's tokens alone, shared among them evenly.
 
@@ -48,7 +48,7 @@ class TokenReader:
 
     def __init__(self, wrapper: BeliefWrapper) -> None:
         self._wrapper, self._base = wrapper, wrapper.base
-        self._told = bool(getattr(self._base, "tells_tokens", False))
+        self._told = any(getattr(self._base, n, False) for n in ("tells_tokens", "tells_own_tokens"))
         self._model = all(hasattr(self._base, name) for name in ("_model_call", "_encode_pair"))
 
     def request(self, request: Any) -> Any:
@@ -197,16 +197,18 @@ def of_answer(tokens: Sequence[Token], answer: str) -> Sequence[Token]:
     kept = list(tokens)
     while kept and SPECIAL.fullmatch(kept[-1].text):
         kept.pop()
-    text, words = "".join(token.text for token in kept), answer.strip()
+    texts = ["" if token.text == FOLLOWS else token.text for token in kept]
+    text, words = "".join(texts), answer.strip()
     begin = text.rfind(words)
     if begin < 0:
         words = spoken(text).text.strip()
         begin = text.rfind(words)
-    ends = np.cumsum([len(token.text) for token in kept])
+    ends = np.cumsum([len(each) for each in texts])
+    last = begin + len(words)
     return [
         token
-        for token, end in zip(kept, ends, strict=True)
-        if token.text and end > begin and end - len(token.text) < begin + len(words)
+        for token, each, end in zip(kept, texts, ends, strict=True)
+        if token.text and begin < end and (end - len(each) < last or (not each and end <= last))
     ]
 
 

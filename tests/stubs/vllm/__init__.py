@@ -94,8 +94,12 @@ class LLM:
         logprobs = None
         if how.prompt_logprobs is not None:
             logprobs = self._prompt_logprobs(tokens, how.prompt_logprobs)
-        text = self._text(tokens, how) if how.detokenize else ""
-        reply = SimpleNamespace(text=text, finish_reason="length" if self.full else "stop")
+        text, new = self._text(tokens, how) if how.detokenize else ("", [])
+        reply = SimpleNamespace(
+            text=text, token_ids=new, finish_reason="length" if self.full else "stop", logprobs=None
+        )
+        if how.logprobs is not None:
+            reply.logprobs = self._prompt_logprobs(tokens + new, how.logprobs)[len(tokens) :]
         return SimpleNamespace(prompt_logprobs=logprobs, outputs=[reply])
 
     def _prompt_logprobs(self, tokens: list[int], best: int) -> list[dict[int, Any] | None]:
@@ -107,7 +111,7 @@ class LLM:
             found.append({t: SimpleNamespace(logprob=float(row[t])) for t in named})
         return found
 
-    def _text(self, tokens: list[int], how: SamplingParams) -> str:
+    def _text(self, tokens: list[int], how: SamplingParams) -> tuple[str, list[int]]:
         generator = torch.Generator().manual_seed(how.seed or 0)
         new: list[int] = []
         self.full = True
@@ -125,5 +129,5 @@ class LLM:
             stops = [text.index(stop) for stop in how.stop if stop in text]
             if stops:
                 self.full = False
-                return str(text[: min(stops)])
-        return str(text)
+                return str(text[: min(stops)]), new
+        return str(text), new
