@@ -6,6 +6,7 @@ Each is `["lm_eval", ...]` or `["lm-calib", ...]`, in this process, so that the 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lm_eval_calibration.harness.start import start
 
 def main() -> None:
     """Run them all, without the harness's 14,000 tasks; a command that fails ends it."""
+    Path(f"process-{os.environ.get('RANK', 0)}").touch()
     index = TaskManager.__init__
 
     def quick(self: TaskManager, *arguments: Any, **options: Any) -> None:

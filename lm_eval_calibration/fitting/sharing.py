@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.api import gather_object
+from lm_eval_calibration.peers import watched
 
 Progress = Callable[[int], None]
 Job = TypeVar("Job")
@@ -29,11 +30,12 @@ def shared(
     """
     rank, world = int(lm.rank), int(lm.world_size)
     mine = []
-    for job in jobs[rank::world]:
-        mine.append(do(job))
-        if progress is not None:
-            progress(len(mine[-1]) * world)
-    gathered = gather_object(lm, mine)
+    with watched():
+        for job in jobs[rank::world]:
+            mine.append(do(job))
+            if progress is not None:
+                progress(len(mine[-1]) * world)
+        gathered = gather_object(lm, mine)
     if gathered is None:
         raise SystemExit(0)
     return [gathered[i % world][i // world] for i in range(len(jobs))]

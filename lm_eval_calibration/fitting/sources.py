@@ -22,6 +22,7 @@ from lm_eval_calibration.fitting.task_documents import (
 from lm_eval_calibration.harness.api import get_model, simple_parse_args_string
 from lm_eval_calibration.harness.tasks import all_splits
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
+from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.redact import hiding, redact, secrets_in
 
 DEVICE = "cuda:0"
@@ -48,7 +49,8 @@ class ModelArguments:
             device = self.device or (None if named else DEVICE)
             more = {"device": device, "batch_size": self.batch_size}
             with hiding(secrets_in(self.model_args)):
-                return get_model(self.model).create_from_arg_string(self.model_args, more)
+                made = get_model(self.model).create_from_arg_string(self.model_args, more)
+                return joined(made)
         except CalibrationError:
             raise
         except Exception as error:  # noqa: BLE001 - a loader raises whatever it likes

@@ -4,6 +4,7 @@ MODELS = {
     "hf-fast": "lm_eval_calibration.models.hf_fast:FastHFLM",
     "thermometer": "lm_eval_calibration.models.thermometer:ThermometerLM",
     "swag": "lm_eval_calibration.models.swag:SwagLM",
+    "adapters": "lm_eval_calibration.models.adapters:AdaptersLM",
     "self_consistency": "lm_eval_calibration.models.self_consistency:SelfConsistencyLM",
     "p_true": "lm_eval_calibration.models.p_true:PTrueLM",
     "likelihood": "lm_eval_calibration.models.likelihood:LikelihoodLM",

@@ -22,6 +22,7 @@ from lm_eval_calibration.harness.api import (
 from lm_eval_calibration.harness.requests import ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
+from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
 from lm_eval_calibration.scoring.checking import unmasked_length, unswitched_length
@@ -65,6 +66,7 @@ class FastHFLM(HFLM):
     @checked
     def __init__(self, *args: Any, batch_tokens: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        joined(self)
         if batch_tokens is not None and batch_tokens < 1:
             raise invalid("batch_tokens", "at least 1", batch_tokens)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)

@@ -28,7 +28,7 @@ from lm_eval_calibration.models.shared.resuming import (
 from lm_eval_calibration.scoring.contract import Answers, Executor, Scored
 from lm_eval_calibration.scoring.sequences import Request
 from lm_eval_calibration.swag import Draw, load, lora
-from lm_eval_calibration.swag.averaging import States, averaged
+from lm_eval_calibration.swag.averaging import States, answers_of
 from lm_eval_calibration.swag.mixture import Mixture, WeightSet
 
 Score = Callable[[list[int], Any, Any], list[Any]]
@@ -122,14 +122,7 @@ class SwagLM(FastHFLM):
         asked = [d for d in found if len(d.options) > 1]
         before_scoring(self._held_out, requests, asked)
         drawn: list[Any] = list(super().loglikelihood(requests, disable_tqdm))
-        answers = list(drawn)
-        for document in found:
-            for options in (document.options, [[number] for number in document.unconditional]):
-                for numbers, value in zip(options, averaged(drawn, options), strict=True):
-                    for number in numbers:
-                        one = drawn[number]
-                        answers[number] = DrawnAnswer(float(value), one[1], one.draws)
-        return answers
+        return answers_of(drawn, found)
 
     def _loglikelihood_tokens(
         self,

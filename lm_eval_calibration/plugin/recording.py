@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from lm_eval_calibration.models.shared.fingerprint import weights_of
+from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.run_prompts import (
     RunPrompts,
     announcing,
@@ -21,6 +22,7 @@ from lm_eval_calibration.models.shared.run_prompts import (
     template_of,
 )
 from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.peers import watched
 from lm_eval_calibration.prompt_format import APPLIED, to_config
 
 log = logging.getLogger("lm_eval_calibration")
@@ -56,8 +58,20 @@ def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
 def recorded(call: Mapping[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
     """Announce them, where they are known; gives what the results are to keep of them."""
     prompts = prompts_of(call)
-    with contextlib.nullcontext() if prompts is None else announcing(prompts):
+    announced = contextlib.nullcontext() if prompts is None else announcing(prompts)
+    ours = _ours(call)
+    if ours:
+        joined(getattr(call["lm"], "lm", call["lm"]))  # (of a cache its model)
+    with announced, watched() if ours else contextlib.nullcontext():
         yield lambda: _record(call, prompts)
+
+
+def _ours(call: Mapping[str, Any]) -> bool:
+    """Whether a model or a task of the run is of this package."""
+    given, lm = call.get("task_dict"), call.get("lm")
+    tasks = given.get("tasks", {}) if isinstance(given, dict) else {}
+    parts = (lm, getattr(lm, "lm", None), *(tasks.values() if isinstance(tasks, dict) else ()))
+    return any(type(each).__module__.startswith("lm_eval_calibration.") for each in parts)
 
 
 def _record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, Any]:

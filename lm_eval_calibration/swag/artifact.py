@@ -115,8 +115,8 @@ class Member:
         """
         claim_folder(folder, METHOD, FILES)
         (folder / ABOUT).unlink(missing_ok=True)
-        _save_adapter(folder, self.mean, self.adapter)
-        _save_adapter(folder / MAP, self.best, self.adapter)
+        save_adapter(folder, self.mean, self.adapter)
+        save_adapter(folder / MAP, self.best, self.adapter)
         state = {name: tensor.numpy() for name, tensor in self.moments.state().items()}
         documents = np.unique(np.asarray(self.training.documents, dtype=np.uint64))
         del state["mean"]  # which the adapter is
@@ -271,7 +271,12 @@ def _check_alike(members: Sequence[Member], folder: Path) -> None:
             )
 
 
-def _save_adapter(folder: Path, weights: Weights, config: dict[str, Any]) -> None:
+def save_adapter(folder: Path, weights: Weights, config: dict[str, Any]) -> None:
+    """Write weights as a PEFT adapter.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
     kept = {name: tensor.contiguous() for name, tensor in weights.items()}
     write_tensors(folder / ADAPTER, save_file, kept, {"format": "pt"})
     text = json.dumps(config, indent=2) + "\n"

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import log_softmax, logsumexp
 
+from lm_eval_calibration.draws import DrawnAnswer
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.scoring.contract import Answers
+
+
+def answers_of(drawn: list[Any], documents: Sequence[Any]) -> list[Any]:
+    """Answers to all requests, of which documents' options have their averaged probabilities.
+
+    Args:
+        drawn: `DrawnAnswer` of each request.
+        documents: with the numbers of the requests of their `options`, and of `unconditional` ones.
+    """
+    answers = list(drawn)
+    for document in documents:
+        for options in (document.options, [[number] for number in document.unconditional]):
+            for numbers, value in zip(options, averaged(drawn, options), strict=True):
+                for number in numbers:
+                    one = drawn[number]
+                    answers[number] = DrawnAnswer(float(value), one[1], one.draws)
+    return answers
 
 
 def averaged(drawn: list[Any], options: list[list[int]]) -> Floats:

@@ -133,7 +133,9 @@ def runs(
 
 def _launched(processes: int, folders: dict[str, Path], few: bool, out: Path) -> Path:
     (out / "commands.json").write_text(json.dumps(list(commands(out, folders, few))))
-    launch = [BIN / "accelerate", "launch", "--cpu", "--num_processes", str(processes)]
+    # (`--cpu` starts one process, however many are asked for.)
+    launch = [BIN / "accelerate", "launch", *["--multi_gpu"] * (processes > 1)]
+    launch += ["--num_processes", str(processes), "--main_process_port", "0"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     done = subprocess.run(
         [*launch, TESTS / "launched.py", out / "commands.json"],
@@ -142,6 +144,7 @@ def _launched(processes: int, folders: dict[str, Path], few: bool, out: Path) ->
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     (out / "output.txt").write_text(done.stdout)
+    assert len(list(out.glob("process-*"))) == processes
     return out
 
 

@@ -90,7 +90,10 @@ def test_its_own_tokens_of_the_answer(tiny_model: Path, tasks: Any) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     found = evaluate(
-        tasks, "likelihood", f"base=vllm,pretrained={tiny_model},dtype=float32", "calib_toy_generate"
+        tasks,
+        "likelihood",
+        f"base=vllm,pretrained={tiny_model},dtype=float32",
+        "calib_toy_generate",
     )
     for sample in found["samples"]["calib_toy_generate"]:
         told = json.loads(sample["resps"][0][0])["told"]
@@ -106,7 +109,9 @@ def test_its_own_tokens_of_the_answer(tiny_model: Path, tasks: Any) -> None:
         assert {"margin", "entropy"} <= told.keys()
 
 
-@pytest.mark.parametrize("text", ["", "plain", "na\u00efve \U0001f389", "\u4e2d\u6587 end", "\U0001f389"])
+@pytest.mark.parametrize(
+    "text", ["", "plain", "na\u00efve \U0001f389", "\u4e2d\u6587 end", "\U0001f389"]
+)
 def test_each_token_s_own_text(tiny_model: Path, text: str) -> None:
     """Together they are the text, and a character of several tokens is the first one's."""
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)

@@ -11,6 +11,20 @@ from accelerate import Accelerator
 from lm_eval_calibration.harness.api import LM
 
 
+def joined(lm: Any) -> Any:
+    """A model of transformers that answers its share, of all machines' processes; any other as it is.
+
+    The harness's class parts documents only where a machine has several GPUs, and by a process's
+    number on its machine: of two machines of eight, both would answer the first half of each sixteen.
+    """
+    accelerator: Any = getattr(lm, "accelerator", None)
+    shares = getattr(accelerator, "num_processes", 1) > 1
+    if shares and "HFLM" in {each.__name__ for each in type(lm).__mro__}:
+        lm._rank, lm._world_size = accelerator.process_index, accelerator.num_processes
+        lm._device = accelerator.device
+    return lm
+
+
 class ProcessesLM(LM):
     """A model whose documents the harness parts among the processes, where there are several."""
 

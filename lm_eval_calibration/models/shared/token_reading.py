@@ -48,7 +48,9 @@ class TokenReader:
 
     def __init__(self, wrapper: BeliefWrapper) -> None:
         self._wrapper, self._base = wrapper, wrapper.base
-        self._told = any(getattr(self._base, n, False) for n in ("tells_tokens", "tells_own_tokens"))
+        self._told = any(
+            getattr(self._base, n, False) for n in ("tells_tokens", "tells_own_tokens")
+        )
         self._model = all(hasattr(self._base, name) for name in ("_model_call", "_encode_pair"))
 
     def request(self, request: Any) -> Any:

@@ -12,6 +12,7 @@ from lm_eval_calibration.harness.requests import LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.answers import sure
 from lm_eval_calibration.models.shared.api_replies import with_checked_replies
 from lm_eval_calibration.models.shared.noted_replies import with_noted_replies
+from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.redact import hiding, secrets_in
 
 
@@ -34,7 +35,7 @@ class Wrapper(LM):
         _check_address(base, inside, model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
         with hiding(self.secrets):
-            self.base = with_noted_replies(with_checked_replies(inside))(**model_args)
+            self.base = joined(with_noted_replies(with_checked_replies(inside))(**model_args))
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
             raise InvalidInputError(
