@@ -44,8 +44,13 @@ class SentenceAggregation:
     def stderr(self, rows: Sequence[Any], replicates: int = REPLICATES) -> float | str:
         """By the bootstrap over documents; "N/A" where there is none."""
         count = max(2, min(replicates, REPLICATES))
-        stderr = spread(self.__name__, scored(rows), count).stderr
+        stderr = spread(self.__name__, scored(_in_order(rows)), count).stderr
         return stderr if math.isfinite(stderr) else "N/A"
+
+
+def _in_order(rows: Sequence[Any]) -> list[Any]:
+    """The same in every run: processes hand in their documents one after another."""
+    return sorted(rows, key=repr)
 
 
 class FirstErrorAggregation:
@@ -70,7 +75,7 @@ class FirstErrorAggregation:
 
     def stderr(self, rows: Sequence[Any], replicates: int = REPLICATES) -> float | str:
         """By the bootstrap over documents; "N/A" where there is none."""
-        table = np.asarray(rows)
+        table = np.asarray(_in_order(rows))
         rng = np.random.default_rng(SEED)
         drawn = [
             self(list(table[rng.integers(len(table), size=len(table))]))

@@ -13,6 +13,7 @@ from command import run
 from lm_eval import simple_evaluate
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.shared.noted_replies import NotedTokens
 from lm_eval_calibration.models.shared.token_reading import of_answer
 from lm_eval_calibration.verbal.letters import FOLLOWS, Token
@@ -129,3 +130,26 @@ def test_its_own_tokens_of_samples(tiny_model: Path, tasks: Any) -> None:
     for envelope in envelopes(tasks, "semantic_entropy", arguments):
         weights = {tuple(pair) for pair in envelope["weights"]}
         assert len(weights) == len(set(envelope["candidates"])) > 1  # each has its own
+
+
+def test_a_posterior_s_draws(
+    tiny_model: Path, swag_folder: Path, tasks: Any, tmp_path: Path
+) -> None:
+    """Averaged as `--model swag` averages them."""
+    run("swag", "export", swag_folder, "--draws", "2", "--output", tmp_path / "draws")
+    of = f"pretrained={tiny_model},dtype=float32"
+    ours = evaluate(
+        tasks, "adapters", f"base=vllm,{of},adapters={tmp_path / 'draws'}", "calib_toy_norm"
+    )
+    theirs = evaluate(
+        tasks, "swag", f"{of},device=cpu,swag={swag_folder},samples=2", "calib_toy_norm"
+    )
+    for name, value in theirs["results"]["calib_toy_norm"].items():
+        if isinstance(value, float):
+            assert ours["results"]["calib_toy_norm"][name] == pytest.approx(
+                value, abs=2e-3, nan_ok=True
+            )
+    for one, other in zip(*(f["samples"]["calib_toy_norm"] for f in (ours, theirs)), strict=True):
+        np.testing.assert_allclose(one["draws"], other["draws"], atol=1e-5)
+    with pytest.raises(InvalidInputError, match="one that loads adapters"):
+        evaluate(tasks, "adapters", f"base=hf,{of},adapters={tmp_path / 'draws'}", "calib_toy_norm")

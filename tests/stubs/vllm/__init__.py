@@ -63,6 +63,7 @@ class LLM:
         max_num_seqs: int | None = None,
         enable_lora: bool = False,
         max_lora_rank: int = 16,
+        lora_target_modules: list[str] | None = None,
         gpu_memory_utilization: float = 0.9,
         swap_space: int = 4,
     ) -> None:
@@ -70,6 +71,8 @@ class LLM:
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or model)
         longest = max_model_len or self.model.config.max_position_embeddings
         self.llm_engine = SimpleNamespace(model_config=SimpleNamespace(max_model_len=longest))
+        self._base, self._adapted = self.model, {}
+        self._lora = enable_lora
         self.asked: list[SamplingParams] = []
         self.full = False
 
@@ -82,8 +85,27 @@ class LLM:
         lora_request: Any = None,
     ) -> list[Any]:
         """Outputs with `.prompt_logprobs` and `.outputs[0].text`."""
+        if lora_request is not None:
+            self.model = self._with(lora_request)
         pairs = zip(prompts, sampling_params, strict=True)
         return [self._one(prompt["prompt_token_ids"], how) for prompt, how in pairs]
+
+    def _with(self, request: Any) -> Any:
+        """The model with an adapter, read once."""
+        if not self._lora:
+            raise ValueError("Got lora_request but LoRA is not enabled!")
+        from peft import PeftModel
+
+        if not self._adapted:
+            adapted = PeftModel.from_pretrained(self._base, request.lora_path, request.lora_name)
+        else:
+            adapted = self.model
+        if request.lora_name not in self._adapted:
+            if self._adapted:
+                adapted.load_adapter(request.lora_path, request.lora_name)
+            self._adapted[request.lora_name] = True
+        adapted.set_adapter(request.lora_name)
+        return adapted
 
     @torch.no_grad()
     def _one(self, tokens: list[int], how: SamplingParams) -> Any:

@@ -1,13 +1,13 @@
-"""An adapter to load."""
+"""Which adapter a request is answered with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-@dataclass
+@dataclass(frozen=True)
 class LoRARequest:
-    """Its name, number and folder."""
+    """By vLLM's names."""
 
     lora_name: str
     lora_int_id: int
