@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TextIO
 import typer
 
 from lm_eval_calibration.cli.commands import (
+    checkpoints,
     fit,
     fit_networks,
     fit_unlabelled,
@@ -30,6 +31,7 @@ from lm_eval_calibration.texts import printable
 
 __all__ = [
     "app",
+    "checkpoints",
     "fit",
     "fit_networks",
     "fit_unlabelled",

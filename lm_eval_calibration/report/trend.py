@@ -180,7 +180,7 @@ def _draw_all(t: Trend, together: bool) -> Figure:
             else:
                 draw(ax, t, b, m)
             if m + columns >= len(t.metrics):
-                _label_runs(ax, labels)
+                label_runs(ax, labels)
     return figure
 
 
@@ -195,7 +195,8 @@ def shortened(labels: Sequence[str]) -> list[str]:
     return [label if len(label) <= _LONGEST else f"…{label[1 - _LONGEST :]}" for label in own]
 
 
-def _label_runs(ax: Axes, labels: Sequence[str]) -> None:
+def label_runs(ax: Axes, labels: Sequence[str]) -> None:
+    """Write the runs' names below a panel, slanted."""
     ax.set_xticks(
         range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor",
         fontsize=theme.SMALL,

@@ -1,0 +1,51 @@
+"""What checkpoints are evaluated on, and where the results of each are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lm_eval_calibration.checkpoints.found import Checkpoint
+from lm_eval_calibration.files import write_json
+from lm_eval_calibration.json_text import InvalidJSONError, read_object
+
+RUNS, DONE = "calibration", "evaluated.json"
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Tasks, and how they are put to each checkpoint: alike for all of them.
+
+    Attributes:
+        tasks: names, as `lm_eval` has them.
+        limit: so many documents of each at most.
+        num_fewshot: examples before each document; by default the task's own number.
+        apply_chat_template: whether prompts are put into the model's chat template.
+    """
+
+    tasks: Sequence[str]
+    limit: int | None = None
+    num_fewshot: int | None = None
+    apply_chat_template: bool = False
+
+    def folder(self, runs: Path, checkpoint: Checkpoint) -> Path:
+        """Where the results of these weights under these settings are; others stand beside it."""
+        told = json.dumps([sorted(self.tasks), asdict(self) | {"tasks": None}], sort_keys=True)
+        digest = hashlib.sha256(f"{told}{checkpoint.digest()}".encode()).hexdigest()[:12]
+        return runs / checkpoint.name / digest
+
+    def done(self, runs: Path, checkpoint: Checkpoint) -> bool:
+        """Whether they are there, whole."""
+        try:
+            told = read_object(self.folder(runs, checkpoint) / DONE)
+        except (OSError, InvalidJSONError):
+            return False
+        return told.get("step") == checkpoint.step
+
+    def finish(self, runs: Path, checkpoint: Checkpoint, by: str) -> None:
+        """Note that they are; `by`: what made them."""
+        about = {"step": checkpoint.step, "by": by, **asdict(self), "tasks": list(self.tasks)}
+        write_json(self.folder(runs, checkpoint) / DONE, about)

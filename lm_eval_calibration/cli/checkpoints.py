@@ -1,0 +1,96 @@
+"""`lm-calib checkpoints`: the evaluations that are missing, and the trend of all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from lm_eval_calibration.analysis.comparison import Comparison
+from lm_eval_calibration.analysis.document_pairing import match
+from lm_eval_calibration.checkpoints import Checkpoint, EvaluationSettings
+from lm_eval_calibration.checkpoints.evaluating import Evaluated, Runner, evaluate
+from lm_eval_calibration.cli.compare import compare_all
+from lm_eval_calibration.cli.formats import number, print_tables
+from lm_eval_calibration.cli.score import score_runs
+from lm_eval_calibration.cli.source import load, say
+from lm_eval_calibration.logs import Run
+
+METRICS = ("acc", "nll", "brier", "ece", "auroc")
+REPLICATES = 1000
+ALPHA = 0.05
+
+
+def evaluated(
+    checkpoints: Sequence[Checkpoint], settings: EvaluationSettings, runs: Path, runner: Runner
+) -> list[Evaluated]:
+    """All of them, saying on stderr which are at work."""
+    found = list(evaluate(checkpoints, settings, runs, runner, lambda text: say([text])))
+    new = [each for each in found if each.seconds]
+    minutes = sum(each.seconds for each in new) / 60
+    say(
+        [
+            f"{len(new)} evaluated in {minutes:.1f} minutes, {len(found) - len(new)} were there: {runs}"
+        ]
+    )
+    return found
+
+
+def show(
+    found: Sequence[Evaluated],
+    metrics: Sequence[str] | None,
+    output: Path | None,
+    overwrite: bool,
+    title: str,
+) -> None:
+    """Print each task's figures with what changed, and write the page."""
+    names = list(metrics or METRICS)
+    labelled = [f"{each.checkpoint.name}={each.folder}" for each in found]
+    matched = match(load(labelled, False, one_each=True))
+    say([f"left out: {text}." for text in matched.left_out])
+    runs = matched.runs
+    series: dict[str, list[Any]] = {}
+    for scored in score_runs(runs, names, REPLICATES):
+        series.setdefault(scored.scope.name, []).append(scored.estimates)
+    before = [compare_all(pair, names, REPLICATES) for pair in itertools.pairwise(runs)]
+    print_tables(_tables(runs, series, names, before))
+    if output is not None and before:
+        from lm_eval_calibration.report.checkpoints import write_checkpoints
+
+        compared = [compare_all([runs[0], run], names, REPLICATES) for run in runs[1:]]
+        write_checkpoints(runs, series, before, compared, output, title=title, overwrite=overwrite)
+        typer.echo(output.resolve())
+
+
+def _tables(
+    runs: Sequence[Run],
+    series: dict[str, list[Any]],
+    names: Sequence[str],
+    before: Sequence[Sequence[Comparison]],
+) -> list[Table | str]:
+    items: list[Table | str] = []
+    for scope, (name, estimates) in enumerate(series.items()):
+        shown = [n for n in names if any(n in each for each in estimates)]
+        table = Table(box=None, pad_edge=False)
+        table.add_column("checkpoint")
+        for metric in shown:
+            table.add_column(metric, justify="right")
+        for i, run in enumerate(runs):
+            cells = [_cell(estimates[i], n, before[i - 1][scope] if i else None) for n in shown]
+            table.add_row(run.label, *cells)
+        items += [name or "all documents", table, ""]
+    legend = "± half the 95 % interval; * differs from the checkpoint before it (paired, Holm over the metrics, p < .05)."
+    return [*items, legend]
+
+
+def _cell(estimates: Any, name: str, compared: Comparison | None) -> str:
+    if name not in estimates:
+        return "-"
+    found = estimates[name]
+    adjusted = compared.adjusted.get(name, 1.0) if compared is not None else 1.0
+    mark = "*" if adjusted < ALPHA else " "
+    return f"{number(found.value)} ± {number((found.high - found.low) / 2)}{mark}"
