@@ -1,9 +1,9 @@
 """A LoRA training on ARC-Easy whose calibration is followed at every save, as a recipe to start from.
 
-    cd FOLDER    # laid out like the hub, or anywhere with a network
-    python .../benchmarks/training.py --model FOLDER --output lora/
-    lm-calib checkpoints lora/ --tasks calib_arc_easy --limit 100 --base -o trend.html
-    tensorboard --logdir lora/runs    # acc, nll and ece with the ends of their intervals
+    python benchmarks/training.py --model FOLDER --output lora/
+    lm-calib checkpoints lora/ --tasks calib_arc_easy --limit 200 --base -o trend.html
+
+and `tensorboard --logdir lora/`: acc, nll and ece with the ends of their intervals.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def main() -> None:
     for entry in trainer.state.log_history:
         if "arc_easy/nll" in entry or "calib_arc_easy/nll" in entry:
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in entry.items()})
-    print(f"{trainer.state.global_step} steps, {time.perf_counter() - started:.0f} s: {given.output}")
+    print(
+        f"{trainer.state.global_step} steps, {time.perf_counter() - started:.0f} s: {given.output}"
+    )
 
 
 if __name__ == "__main__":

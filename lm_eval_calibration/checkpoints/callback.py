@@ -35,6 +35,7 @@ class CalibrationCallback(TrainerCallback):
         metrics: that are logged.
         batch_size: of the evaluation, where batches are counted.
         runs: folder of the results; by default `calibration` in the trainer's output folder.
+        task_manager: the harness's, where tasks are one's own: `TaskManager(include_path=...)`.
 
     Raises:
         InvalidInputError: no tasks, or a trainer without a tokenizer.
@@ -51,6 +52,7 @@ class CalibrationCallback(TrainerCallback):
         metrics: Sequence[str] = METRICS,
         batch_size: int = 8,
         runs: str | Path | None = None,
+        task_manager: Any = None,
     ) -> None:
         if not tasks or isinstance(tasks, str):
             raise InvalidInputError(f"`tasks` must be a list of names of tasks, got {tasks!r}.")
@@ -60,6 +62,7 @@ class CalibrationCallback(TrainerCallback):
                 "The trainer has no tokenizer: Trainer(processing_class=tokenizer)."
             )
         self._trainer, self._metrics, self._batch = trainer, tuple(metrics), batch_size
+        self._tasks = task_manager
         self._settings = EvaluationSettings(list(tasks), limit, num_fewshot, apply_chat_template)
         self._runs = Path(runs) if runs is not None else Path(trainer.args.output_dir) / RUNS
 
@@ -80,7 +83,7 @@ class CalibrationCallback(TrainerCallback):
         model = trainer.accelerator.unwrap_model(trainer.model)
         out = self._settings.folder(self._runs, checkpoint)
         try:
-            evaluated(model, self._tokenizer, self._settings, self._batch, out)
+            evaluated(model, self._tokenizer, self._settings, self._batch, out, self._tasks)
         except Exception as error:  # noqa: BLE001 - a training must not end for what is said of it
             log.error("%s was not evaluated: %r", checkpoint.name, error)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -13,9 +14,6 @@ from typing import NamedTuple
 from lm_eval_calibration.checkpoints.found import Checkpoint
 from lm_eval_calibration.checkpoints.settings import EvaluationSettings
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
-
-LINES = 15
-"""Of what a run that failed said last."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +99,13 @@ def _run(command: Sequence[str], folder: Path, checkpoint: Checkpoint) -> None:
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:]
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()] or ["nothing"]
+        why = next(
+            (line for line in reversed(said) if re.match(r"[\w.]*(Error|Exception)\b", line)),
+            said[-1],
+        )
         raise CalibrationError(
-            f"{checkpoint.name} could not be evaluated:\n  "
-            + "\n  ".join(last)
-            + f"\nAll of it: {log}. "
-            "Checkpoints before it are evaluated; the same command goes on from there."
+            f"{checkpoint.name} could not be evaluated ({why[:300]}); see {log}. Those before it are kept: "
+            "the same command goes on from there."
         )

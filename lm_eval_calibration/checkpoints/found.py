@@ -38,7 +38,7 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """For tables and folders."""
-        return f"checkpoint-{self.step}"
+        return "base" if self.folder is None else f"checkpoint-{self.step}"
 
     @property
     def model_args(self) -> dict[str, str]:

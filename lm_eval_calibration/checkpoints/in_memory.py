@@ -17,7 +17,12 @@ from lm_eval_calibration.metrics.evaluate import evaluate
 
 
 def evaluated(
-    model: Any, tokenizer: Any, settings: EvaluationSettings, batch_size: int, folder: Path
+    model: Any,
+    tokenizer: Any,
+    settings: EvaluationSettings,
+    batch_size: int,
+    folder: Path,
+    task_manager: Any = None,
 ) -> None:
     """Evaluate a model as it is, and leave results and samples in a folder.
 
@@ -34,7 +39,7 @@ def evaluated(
         lm = FastHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         results = simple_evaluate(
             model=lm, tasks=list(settings.tasks), limit=settings.limit, num_fewshot=settings.num_fewshot,
-            apply_chat_template=settings.apply_chat_template, log_samples=True, evaluation_tracker=tracker,
+            apply_chat_template=settings.apply_chat_template, log_samples=True, evaluation_tracker=tracker, task_manager=task_manager,
             fewshot_as_multiturn=settings.apply_chat_template,
         )  # fmt: skip
     samples = results.pop("samples")

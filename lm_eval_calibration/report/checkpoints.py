@@ -110,7 +110,7 @@ def write_checkpoints(
 
 def _panel(artist: Artist, drawn: trend.Trend, scope: int, metric: int) -> Drawn:
     def draw(top: float) -> Figure:
-        below = 14 + 3 * max(map(len, drawn.labels))
+        below = 14 + 3 * max(map(len, trend.shortened(drawn.labels)))
         figure = theme.canvas(theme.WIDTH, 200 + below + top)
         ax = theme.place(figure, theme.LEFT, 30 + top, theme.WIDTH - theme.LEFT - 16, 160)
         trend.draw(ax, drawn, scope, metric)

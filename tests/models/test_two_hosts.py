@@ -147,6 +147,7 @@ def test_a_host_that_is_gone(
     getattr(hosts[1], how)()
     assert running[0].wait(timeout=MINUTE) != 0
     hosts[1].die()
+    running[1].wait(timeout=MINUTE)
     hosts[1].mend()
     log = (out / "log0").read_text()
     assert "has not been heard of for 30 seconds, so this one ends too" in log
@@ -183,7 +184,9 @@ def test_a_cable_that_is_out_for_twenty_seconds(hosts: tuple[Host, Host], tmp_pa
         "generation_kwargs: {until: ['.']}\n"
         "metric_list:\n  - {metric: exact_match, aggregation: mean, higher_is_better: true}\n"
     )
-    host.start([sys.executable, "-c", SERVER.format(tests=str(TESTS))], tmp_path / "server.log")
+    serving = host.start(
+        [sys.executable, "-c", SERVER.format(tests=str(TESTS))], tmp_path / "server.log"
+    )
     time.sleep(10)
     found = {}
     for name in ("whole", "cut"):
@@ -205,4 +208,6 @@ def test_a_cable_that_is_out_for_twenty_seconds(hosts: tuple[Host, Host], tmp_pa
             host.mend()
         assert running.wait(timeout=5 * MINUTE) == 0, (tmp_path / f"{name}.log").read_text()[-3000:]
         found[name] = told(tmp_path / name)[1]
+    host.die()
+    serving.wait(timeout=MINUTE)
     assert len(found["cut"]) == 500 and found["cut"] == found["whole"]
