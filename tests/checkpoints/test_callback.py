@@ -70,8 +70,8 @@ def test_each_save_is_evaluated_and_logged(tiny_model: Path, tasks: Any, tmp_pat
         assert settings.done(runs, checkpoint)
         (path,) = settings.folder(runs, checkpoint).rglob("samples_*.jsonl")
         samples = load_samples(path)
-        assert len(samples.predictions) == 12
-        assert samples.predictions.correct.mean() == pytest.approx(entry["calib_toy_norm/acc"])
+        assert len(samples) == 12
+        assert samples.correct.mean() == pytest.approx(entry["calib_toy_norm/acc"])
 
 
 def test_an_evaluation_that_fails_ends_no_training(

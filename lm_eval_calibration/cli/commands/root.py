@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from lm_eval_calibration._version import __version__
+from lm_eval_calibration.cli.commands.panels import InPanels
 
 app = typer.Typer(
+    cls=InPanels,
     help="How far can a language model's probabilities be trusted?",
     no_args_is_help=True,
     add_completion=False,
