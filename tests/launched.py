@@ -21,7 +21,7 @@ from lm_eval_calibration.harness.start import start
 
 def main() -> None:
     """Run them all, without the harness's 14,000 tasks; a command that fails ends it."""
-    Path(f"process-{os.environ.get('RANK', 0)}").touch()
+    Path(sys.argv[1]).with_name(f"process-{os.environ.get('RANK', 0)}").touch()
     index = TaskManager.__init__
 
     def quick(self: TaskManager, *arguments: Any, **options: Any) -> None:
