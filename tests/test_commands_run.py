@@ -29,10 +29,12 @@ NOT_HERE = (
     "base=sglang", "hf://", " results/details", "runs-2024/", " logits/", " results_small/", " scores.jsonl",
     " answers/", " logs/", " benchmark_output/", "Coder-1.5B=runs/C", "score=normalised", "judge=nli", "--free_form",
     "base=thermometer,", "pretrained=SMALL", "reader=SMALL", "calibrator=best", "google/flan-t5", "--export choices",
+    "checkpoints lora/",
 )  # fmt: skip
 """SGLang has no stub (its class has the arguments of vLLM's); what others left is read by its formats' own tests. The
 chat server here tells no tokens of answers, no model of entailment is at hand, and random weights have no right answers
-to learn from, so that no calibrator may be kept: tests/models/test_pooled.py and tests/fitting/test_free_form.py have these commands' code."""
+to learn from, so that no calibrator may be kept, and no training that has begun: tests/models/test_pooled.py, tests/fitting/test_free_form.py
+and tests/checkpoints have these commands' code."""
 
 SERVER = "base=local-chat-completions,model=M,base_url=URL"
 EVALUATE = "lm_eval --log_samples --output_path {} --apply_chat_template"

@@ -137,20 +137,24 @@ def envelopes(samples: list[Any]) -> list[Any]:
     return [json.loads(sample["resps"][0][0]) for sample in samples]
 
 
-def test_a_twin_and_a_temperature(
-    model: str, evaluate: Any, task_folder: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def temperature(model: str, tmp_path_factory: pytest.TempPathFactory, task_folder: Path) -> Path:
+    folder = tmp_path_factory.mktemp("temperature") / "ts"
+    lm_calib("fit", "temperature", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu",
+             "--tasks", "toy_norm", "--include_path", task_folder, "--split", "train",
+             "--output", folder)  # fmt: skip
+    return folder
+
+
+def test_a_twin_and_a_temperature(model: str, evaluate: Any, temperature: Path) -> None:
     of = f"pretrained={model},{ENGINE}"
     _, plain = evaluate(
         "hf", f"pretrained={model},dtype=float32", "calib_toy_norm", "--device", "cpu"
     )
     found, ours = evaluate("vllm", of, "calib_toy_norm")
     assert np.abs(values(ours) - values(plain)).max() < 1e-3
-    lm_calib("fit", "temperature", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu",
-             "--tasks", "toy_norm", "--include_path", task_folder, "--split", "train",
-             "--output", tmp_path / "ts")  # fmt: skip
     after, mapped = evaluate(
-        "calibrated", f"base=vllm,calibrator={tmp_path / 'ts'},{of}", "calib_toy_norm"
+        "calibrated", f"base=vllm,calibrator={temperature},{of}", "calib_toy_norm"
     )
     assert after["acc,none"] == found["acc,none"] and after["nll,none"] != found["nll,none"]
     assert np.ptp(values(mapped) / values(ours)) < 1e-6  # (one temperature)
@@ -205,8 +209,10 @@ def test_a_posterior_as_adapters(model: str, evaluate: Any, adapters: Path) -> N
         assert row[name] == pytest.approx(averaged[name], abs=1e-4)
 
 
-def test_behind_its_server(server: str, model: str, evaluate: Any, adapters: Path) -> None:
-    """Chat wrappers, letters, and adapters by their names."""
+def test_behind_its_server(
+    server: str, model: str, evaluate: Any, adapters: Path, temperature: Path
+) -> None:
+    """Chat wrappers, letters, a temperature, and adapters by their names."""
     chat = f"model=smol,base_url={server}/chat/completions,num_concurrent=4"
     plain = f"model=smol,base_url={server}/completions,tokenizer={model},num_concurrent=4"
     for name, more in TEXTS.items():
@@ -218,13 +224,13 @@ def test_behind_its_server(server: str, model: str, evaluate: Any, adapters: Pat
             name, f"base=local-chat-completions,{chat}", "calib_toy_norm", "--apply_chat_template"
         )
         assert np.isfinite(row["nll,none"])
+    of = f"base=local-completions,{plain},allow_other=true"
+    found, _ = evaluate("local-completions", plain, "calib_toy_norm")
+    after, _ = evaluate("calibrated", f"{of},calibrator={temperature}", "calib_toy_norm")
+    assert after["acc,none"] == found["acc,none"] and after["nll,none"] != found["nll,none"]
     _, theirs = evaluate(
         "swag", f"pretrained={model},dtype=float32,swag={adapters.parent / 'swag'},samples=2",
         "calib_toy_norm", "--device", "cpu",
     )  # fmt: skip
-    _, ours = evaluate(
-        "adapters",
-        f"base=local-completions,{plain},adapters={adapters},allow_other=true",
-        "calib_toy_norm",
-    )
+    _, ours = evaluate("adapters", f"{of},adapters={adapters}", "calib_toy_norm")
     assert np.abs(values(ours) - values(theirs)).max() < 1e-3

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from lm_eval_calibration.checkpoints.settings import EvaluationSettings
+from lm_eval_calibration.harness.running import evaluate_into
 from lm_eval_calibration.logs import read_runs, scopes
 from lm_eval_calibration.metrics.evaluate import evaluate
 
@@ -29,23 +30,15 @@ def evaluated(
     Modes of its layers, settings of its cache and the state of random numbers are what they were
     afterwards, so that the training goes on as without.
     """
-    from lm_eval import simple_evaluate
-    from lm_eval.loggers import EvaluationTracker
-
     from lm_eval_calibration.models.hf_fast import FastHFLM
 
-    tracker = EvaluationTracker(output_path=str(folder))
     with _at_rest(model):
         lm = FastHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
-        results = simple_evaluate(
-            model=lm, tasks=list(settings.tasks), limit=settings.limit, num_fewshot=settings.num_fewshot,
-            apply_chat_template=settings.apply_chat_template, log_samples=True, evaluation_tracker=tracker, task_manager=task_manager,
+        evaluate_into(
+            folder, lm, list(settings.tasks), limit=settings.limit, num_fewshot=settings.num_fewshot,
+            apply_chat_template=settings.apply_chat_template, task_manager=task_manager,
             fewshot_as_multiturn=settings.apply_chat_template,
         )  # fmt: skip
-    samples = results.pop("samples")
-    tracker.save_results_aggregated(results=results, samples=samples)
-    for task in results["configs"]:
-        tracker.save_results_samples(task_name=task, samples=samples[task])
 
 
 def intervals(folder: Path, metrics: Sequence[str]) -> dict[str, float]:

@@ -131,9 +131,13 @@ def table(tmp_path: Path) -> Path:
     return put(tmp_path / "table.csv", ["p,grade,c,who\n" + rows])
 
 
+VLLM = {"--enable-lora", "--max-lora-rank", "--lora-target-modules", "--lora-modules"}
+"""Of `vllm serve`, to which `lm-calib swag export` points (tests/test_real_vllm.py starts it so)."""
+
+
 def test_every_option_of_every_message_is_some_commands() -> None:
     """Also of messages that no case here provokes."""
-    known = {"--help"}.union(HARNESS, *COMMANDS.values(), *ELSEWHERE.values())
+    known = {"--help"}.union(HARNESS, VLLM, *COMMANDS.values(), *ELSEWHERE.values())
     package = Path(str(lm_eval_calibration.__file__)).parent
     extras = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     for room in ("logs", "cli", "analysis", "report", "exports", "files"):

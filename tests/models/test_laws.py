@@ -23,11 +23,13 @@ from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.envelope import Envelope, is_envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.requests import KINDS
-from lm_eval_calibration.models import MODELS
+from lm_eval_calibration.models import MODELS as ALL
 from lm_eval_calibration.models.shared.contract import BeliefSource
 from lm_eval_calibration.predictions import Predictions
 
 Make = Callable[..., Any]
+MODELS = [name for name in ALL if name != "adapters"]
+"""(That one needs vLLM: test_vllm.py.)"""
 WEIGHTS = ("hf-fast", "thermometer", "swag", "calibrated")
 """Those that are asked for log-likelihoods of a model's own."""
 TALKING = (

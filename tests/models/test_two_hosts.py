@@ -199,7 +199,8 @@ def test_a_cable_that_is_out_for_twenty_seconds(hosts: tuple[Host, Host], tmp_pa
         ]  # fmt: skip
         running = client.start(command, tmp_path / f"{name}.log")
         if name == "cut":
-            while "Requesting API" not in (tmp_path / "cut.log").read_text():
+            while "p_true: answering" not in (tmp_path / "cut.log").read_text():
+                assert running.poll() is None
                 time.sleep(0.2)
             time.sleep(3)
             host.cut()
