@@ -9,9 +9,11 @@ from typing import Any
 from transformers import TrainerCallback
 
 from lm_eval_calibration.checkpoints.found import Checkpoint
-from lm_eval_calibration.checkpoints.settings import RUNS, EvaluationSettings
+from lm_eval_calibration.checkpoints.settings import CALLBACK, RUNS, EvaluationSettings
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.running import checked_tasks
 from lm_eval_calibration.messages import logger
+from lm_eval_calibration.metrics.table import bind
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -38,7 +40,9 @@ class CalibrationCallback(TrainerCallback):
         task_manager: the harness's, where tasks are one's own: `TaskManager(include_path=...)`.
 
     Raises:
-        InvalidInputError: no tasks, or a trainer without a tokenizer.
+        InvalidInputError: no tasks, ones that there are not or that have no options, or a trainer
+            without a tokenizer.
+        UnknownNameError: a metric that there is not.
     """
 
     def __init__(
@@ -62,8 +66,13 @@ class CalibrationCallback(TrainerCallback):
                 "The trainer has no tokenizer: Trainer(processing_class=tokenizer)."
             )
         self._trainer, self._metrics, self._batch = trainer, tuple(metrics), batch_size
-        self._tasks = task_manager
-        self._settings = EvaluationSettings(list(tasks), limit, num_fewshot, apply_chat_template)
+        self._tasks = checked_tasks(tasks, "hf-fast", manager=task_manager)
+        for name in metrics:
+            bind(name)
+        dtype = str(next(trainer.model.parameters()).dtype).removeprefix("torch.")
+        self._settings = EvaluationSettings(
+            list(tasks), limit, num_fewshot, apply_chat_template, model_args={"dtype": dtype}
+        )
         self._runs = Path(runs) if runs is not None else Path(trainer.args.output_dir) / RUNS
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -84,11 +93,12 @@ class CalibrationCallback(TrainerCallback):
         out = self._settings.folder(self._runs, checkpoint)
         try:
             evaluated(model, self._tokenizer, self._settings, self._batch, out, self._tasks)
+            found = intervals(out, self._metrics)
         except Exception as error:  # noqa: BLE001 - a training must not end for what is said of it
             log.error("%s was not evaluated: %r", checkpoint.name, error)
             return
-        self._settings.finish(self._runs, checkpoint, "CalibrationCallback")
-        trainer.log(intervals(out, self._metrics))
+        self._settings.finish(self._runs, checkpoint, CALLBACK)
+        trainer.log(found)
 
 
 def _checkpoint(step: int, folder: Path, trainer: Any) -> Checkpoint:

@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,16 +18,14 @@ from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 
 @dataclass(frozen=True)
 class Runner:
-    """How checkpoints are loaded.
+    """How checkpoints are put to the harness.
 
     Attributes:
-        model: `--model` of the harness.
-        model_args: more arguments of it, e.g. dtype; `pretrained` stands for an adapter's base.
-        options: further ones of `lm_eval run`.
+        settings: alike for all; among their model arguments `pretrained` stands for an adapter's base.
+        options: further ones of `lm_eval run`, which change no figure.
     """
 
-    model: str = "hf-fast"
-    model_args: Mapping[str, str] = field(default_factory=dict)
+    settings: EvaluationSettings
     options: Sequence[str] = ()
 
     def arguments(self, checkpoint: Checkpoint) -> str:
@@ -36,17 +34,28 @@ class Runner:
         Raises:
             InvalidInputError: a whole model without a tokenizer, where none is named.
         """
-        given = {**checkpoint.model_args, **self.model_args}
+        given = {**checkpoint.model_args, **self.settings.model_args}
         if not checkpoint.base and not checkpoint.tokenizer and "tokenizer" not in given:
             raise InvalidInputError(
                 f"`{checkpoint.folder}` has no tokenizer. Give --model_args tokenizer=NAME_OR_FOLDER, or have the "
                 "Trainer save it (processing_class=tokenizer)."
             )
-        if checkpoint.base == "" and "pretrained" in self.model_args:
+        if checkpoint.base == "" and "pretrained" in self.settings.model_args:
             raise InvalidInputError(
                 "--model_args pretrained= is an adapter's base; these are whole models."
             )
         return ",".join(f"{name}={value}" for name, value in given.items())
+
+    def command(self, model_args: str, folder: Path) -> list[str]:
+        """One evaluation."""
+        settings = self.settings
+        command = [sys.executable, "-m", "lm_eval_calibration", "run", "--model", settings.model]
+        command += ["--model_args", model_args, "--tasks", ",".join(settings.tasks)]
+        command += ["--log_samples", "--output_path", str(folder), *self.options]
+        for name in ("limit", "num_fewshot"):
+            if (value := getattr(settings, name)) is not None:
+                command += [f"--{name}", str(value)]
+        return command + ["--apply_chat_template"] * settings.apply_chat_template
 
 
 class Evaluated(NamedTuple):
@@ -58,39 +67,33 @@ class Evaluated(NamedTuple):
 
 
 def evaluate(
-    checkpoints: Sequence[Checkpoint],
-    settings: EvaluationSettings,
-    runs: Path,
-    runner: Runner,
-    say: Callable[[str], None],
+    checkpoints: Sequence[Checkpoint], runs: Path, runner: Runner, say: Callable[[str], None]
 ) -> Iterator[Evaluated]:
-    """Evaluate those that have not been evaluated, in order.
+    """Evaluate those that have not been evaluated, in order; one that fails is said, and left out.
 
     Raises:
-        CalibrationError: a run failed; what was done before stays, and another call goes on from there.
+        CalibrationError: the first one fails, as all would.
+        InvalidInputError: there is no tokenizer, or `pretrained` of whole models.
     """
+    settings = runner.settings
     told = {each.step: runner.arguments(each) for each in checkpoints}
+    found = 0
     for number, checkpoint in enumerate(checkpoints, 1):
         folder, seconds = settings.folder(runs, checkpoint), 0.0
         if not settings.done(runs, checkpoint):
             say(f"{checkpoint.name} ({number} of {len(checkpoints)})")
             started = time.perf_counter()
-            _run(_command(settings, runner, told[checkpoint.step], folder), folder, checkpoint)
+            try:
+                _run(runner.command(told[checkpoint.step], folder), folder, checkpoint)
+            except CalibrationError as error:
+                if not found:
+                    raise
+                say(f"{error} It is left out.")
+                continue
             settings.finish(runs, checkpoint, "lm-calib checkpoints")
             seconds = time.perf_counter() - started
+        found += 1
         yield Evaluated(checkpoint, folder, seconds)
-
-
-def _command(
-    settings: EvaluationSettings, runner: Runner, model_args: str, folder: Path
-) -> list[str]:
-    command = [sys.executable, "-m", "lm_eval_calibration", "run", "--model", runner.model]
-    command += ["--model_args", model_args, "--tasks", ",".join(settings.tasks)]
-    command += ["--log_samples", "--output_path", str(folder), *runner.options]
-    for name in ("limit", "num_fewshot"):
-        if (value := getattr(settings, name)) is not None:
-            command += [f"--{name}", str(value)]
-    return command + ["--apply_chat_template"] * settings.apply_chat_template
 
 
 def _run(command: Sequence[str], folder: Path, checkpoint: Checkpoint) -> None:
@@ -106,6 +109,5 @@ def _run(command: Sequence[str], folder: Path, checkpoint: Checkpoint) -> None:
             said[-1],
         )
         raise CalibrationError(
-            f"{checkpoint.name} could not be evaluated ({why[:300]}); see {log}. Those before it are kept: "
-            "the same command goes on from there."
+            f"{checkpoint.name} could not be evaluated ({why[:600]}); see {log}."
         )

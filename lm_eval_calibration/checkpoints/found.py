@@ -93,7 +93,7 @@ def checkpoints_in(
     found = [checkpoint for _, checkpoint in read if checkpoint is not None]
     partial = [name for name, checkpoint in read if checkpoint is None]
     if not found:
-        there = ", ".join(partial) or "none"
+        there = f"not whole: {', '.join(partial)}" if partial else "no folder of such a name"
         raise invalid(
             "DIR", "a folder with whole checkpoint-N folders in it", f"`{folder}` ({there})"
         )

@@ -12,12 +12,13 @@ from rich.table import Table
 
 from lm_eval_calibration.analysis.comparison import Comparison
 from lm_eval_calibration.analysis.document_pairing import match
-from lm_eval_calibration.checkpoints import Checkpoint, EvaluationSettings
+from lm_eval_calibration.checkpoints import Checkpoint
 from lm_eval_calibration.checkpoints.evaluating import Evaluated, Runner, evaluate
 from lm_eval_calibration.cli.compare import compare_all
 from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.cli.source import load, say
+from lm_eval_calibration.harness.running import checked_tasks
 from lm_eval_calibration.logs import Run
 
 METRICS = ("acc", "nll", "brier", "ece", "auroc")
@@ -26,10 +27,23 @@ ALPHA = 0.05
 
 
 def evaluated(
-    checkpoints: Sequence[Checkpoint], settings: EvaluationSettings, runs: Path, runner: Runner
+    checkpoints: Sequence[Checkpoint], runs: Path, runner: Runner, include_path: str | None
 ) -> list[Evaluated]:
-    """All of them, saying on stderr which are at work."""
-    found = list(evaluate(checkpoints, settings, runs, runner, lambda text: say([text])))
+    """All of them, saying on stderr which are at work.
+
+    Raises:
+        InvalidInputError: a task that there is not, or that the model cannot answer.
+    """
+    settings = runner.settings
+    missing = [each for each in checkpoints if not settings.done(runs, each)]
+    followed = {settings.followed(runs, each) for each in missing} - {""}
+    say([
+        f"the callback has evaluated some of them under --model_args {text}: with these they are there."
+        for text in sorted(followed)
+    ])  # fmt: skip
+    if missing:
+        checked_tasks(settings.tasks, settings.model, include_path)
+    found = list(evaluate(checkpoints, runs, runner, lambda text: say([text])))
     new = [each for each in found if each.seconds]
     minutes = sum(each.seconds for each in new) / 60
     say(
@@ -49,20 +63,25 @@ def show(
 ) -> None:
     """Print each task's figures with what changed, and write the page."""
     names = list(metrics or METRICS)
-    labelled = [f"{each.checkpoint.name}={each.folder}" for each in found]
-    matched = match(load(labelled, False, one_each=True))
-    say([f"left out: {text}." for text in matched.left_out])
-    runs = matched.runs
+    runs = load([f"{each.checkpoint.name}={each.folder}" for each in found], False, one_each=True)
+    if len(runs) > 1:
+        matched = match(runs)
+        say([f"left out: {text}." for text in matched.left_out])
+        runs = matched.runs
     series: dict[str, list[Any]] = {}
+    documents: dict[str, int] = {}
     for scored in score_runs(runs, names, REPLICATES):
         series.setdefault(scored.scope.name, []).append(scored.estimates)
+        documents[scored.scope.name] = len(scored.scope.predictions)
     before = [compare_all(pair, names, REPLICATES) for pair in itertools.pairwise(runs)]
     print_tables(_tables(runs, series, names, before))
-    if output is not None and before:
+    if output is not None:
         from lm_eval_calibration.report.checkpoints import write_checkpoints
 
-        compared = [compare_all([runs[0], run], names, REPLICATES) for run in runs[1:]]
-        write_checkpoints(runs, series, before, compared, output, title=title, overwrite=overwrite)
+        first = [compare_all([runs[0], run], names, REPLICATES) for run in runs[1:]]
+        write_checkpoints(
+            runs, series, documents, before, first, output, title=title, overwrite=overwrite
+        )
         typer.echo(output.resolve())
 
 

@@ -68,6 +68,7 @@ class Section:
 def write_checkpoints(
     runs: Sequence[Run],
     series: Series,
+    documents: Mapping[str, int],
     before: Sequence[Sequence[Comparison]],
     first: Sequence[Sequence[Comparison]],
     path: str | Path,
@@ -80,6 +81,7 @@ def write_checkpoints(
     Args:
         runs: matched, in order.
         series: by task or group each run's estimates.
+        documents: how many each has.
         before: of each run but the first its comparisons with the one before it, by task.
         first: likewise with the first.
         path: of the page; its folder is made.
@@ -99,7 +101,7 @@ def write_checkpoints(
         sections.append(
             Section(
                 name or "all documents",
-                len(before[0][number].first.predictions),
+                documents[name],
                 [_panel(artist, drawn, number, m) for m in range(len(drawn.metrics))],
                 [_table(labels, series[name], m, number, before, first) for m in drawn.metrics],
             )

@@ -36,6 +36,7 @@ from lm_eval_calibration.files import (
     write_tensors,
     write_text,
 )
+from lm_eval_calibration.files.folders import kind_of
 from lm_eval_calibration.json_text import read_object
 from lm_eval_calibration.prompt_format import of_config, to_config
 from lm_eval_calibration.redact import redact
@@ -183,7 +184,9 @@ def _load(folder: Path) -> Member:
                 "swag",
                 "a folder of `lm-calib fit swag`",
                 f"`{folder}` without {name}",
-                "Fit it again with the same --output to make what is missing.",
+                "Fit it again with the same --output to make what is missing."
+                if kind_of(folder) == METHOD
+                else "",
             )
     try:
         return _read(folder)

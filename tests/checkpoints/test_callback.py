@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
-from lm_eval_calibration.checkpoints import EvaluationSettings, checkpoints_in
+from lm_eval_calibration.checkpoints import EvaluationSettings, checkpoints_in, in_memory
 from lm_eval_calibration.checkpoints.callback import CalibrationCallback
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import load_samples
@@ -65,7 +65,8 @@ def test_each_save_is_evaluated_and_logged(tiny_model: Path, tasks: Any, tmp_pat
                 <= value
                 <= entry[f"calib_toy_norm/{metric}_high"]
             )
-    runs, settings = tmp_path / "watched" / "calibration", EvaluationSettings(names, 12)
+    runs = tmp_path / "watched" / "calibration"
+    settings = EvaluationSettings(names, 12, model_args={"dtype": "float32"})
     for checkpoint, entry in zip(checkpoints_in(tmp_path / "watched")[0], logged, strict=True):
         assert settings.done(runs, checkpoint)
         (path,) = settings.folder(runs, checkpoint).rglob("samples_*.jsonl")
@@ -74,17 +75,28 @@ def test_each_save_is_evaluated_and_logged(tiny_model: Path, tasks: Any, tmp_pat
         assert samples.correct.mean() == pytest.approx(entry["calib_toy_norm/acc"])
 
 
+@pytest.mark.parametrize("where", ["evaluated", "intervals"])
 def test_an_evaluation_that_fails_ends_no_training(
-    tiny_model: Path, tasks: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+    tiny_model: Path, tasks: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, where: str,
+) -> None:  # fmt: skip
+    def failing(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(in_memory, where, failing)
     made = trainer(tiny_model, tmp_path)
-    made.add_callback(CalibrationCallback(made, ["calib_nowhere"], task_manager=tasks))
+    made.add_callback(CalibrationCallback(made, ["calib_toy_norm"], limit=4, task_manager=tasks))
     made.train()
     assert made.state.global_step == 4 and "checkpoint-2 was not evaluated" in caplog.text
+    assert not list(tmp_path.rglob("evaluated.json"))
 
 
-def test_what_it_needs(tiny_model: Path, tmp_path: Path) -> None:
+def test_what_it_needs(tiny_model: Path, tasks: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="processing_class"):
         CalibrationCallback(trainer(tiny_model, tmp_path, tokenizer=False), ["calib_arc"])
+    made = trainer(tiny_model, tmp_path)
+    for name, why in (("calib_toy_nrom", "Did you mean"), ("calib_toy_generate", "does not say")):
+        with pytest.raises(InvalidInputError, match=why):
+            CalibrationCallback(made, [name], task_manager=tasks)
     with pytest.raises(InvalidInputError, match="list of names"):
         CalibrationCallback(trainer(tiny_model, tmp_path), "calib_arc")  # type: ignore[arg-type]

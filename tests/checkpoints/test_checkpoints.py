@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from lm_eval_calibration.checkpoints.evaluating import Runner, evaluate
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 
 OPTIONS = ["--tasks", "calib_toy_norm,calib_toy_plain", "--limit", "20", "--device", "cpu"]
+
+
+def runner(**model_args: str) -> Runner:
+    return Runner(EvaluationSettings(["calib_toy_norm"], model_args=model_args))
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,47 @@ def test_the_command_evaluates_each_once(
     )
     more = run(*[("19" if word == "20" else word) for word in command]).output
     assert len(started) == 6 and "3 evaluated" in more  # (other documents are other results)
+    (trained_folder := tmp_path / "one").mkdir()
+    shutil.copytree(trained / "checkpoint-3", trained_folder / "checkpoint-3")
+    single = [trained_folder if word == trained else word for word in command]
+    alone = run(*single, "--output", tmp_path / "one.html").output  # (the first save of a training)
+    assert len(started) == 6 and "checkpoint-3" in alone
+    assert "the only one so far" in (tmp_path / "one.html").read_text()
+
+
+def test_settings_that_change_figures_are_other_results(trained: Path, tmp_path: Path) -> None:
+    first, settings = checkpoints_in(trained)[0][0], EvaluationSettings(["a"], 20)
+    settings.finish(tmp_path, first, "CalibrationCallback")
+    for name, value in {
+        "tasks": ["b"], "limit": None, "num_fewshot": 1, "apply_chat_template": True, "model": "hf",
+        "model_args": {"dtype": "float16"},
+    }.items():  # fmt: skip
+        other = replace(settings, **{name: value})
+        assert not other.done(tmp_path, first), name
+    assert settings.done(tmp_path, first)
+    with_args = replace(settings, model_args={"dtype": "float32"})
+    with_args.finish(tmp_path, first, "CalibrationCallback")
+    assert replace(settings, model_args={"x": "y"}).followed(tmp_path, first) in (
+        "",
+        "dtype=float32",
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--tasks", "calib_toy_nrom"], "Did you mean"),
+        (["--tasks", "calib_toy_generate"], "does not say"),
+        (["--tasks", "calib_toy_norm", "--metrics", "eec"], "Did you mean"),
+        ([], "Give --tasks"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_loaded(
+    trained: Path, task_folder: Path, tmp_path: Path, started: list[str], more: list[str], why: str
+) -> None:
+    with pytest.raises(CalibrationError, match=why):
+        run("checkpoints", trained, "--include_path", task_folder, "--runs", tmp_path, *more)
+    assert started == []
 
 
 def test_a_run_that_fails_keeps_those_before(
@@ -113,12 +159,13 @@ def test_a_run_that_fails_keeps_those_before(
     real = evaluating._run
     monkeypatch.setattr(evaluating, "_run", failing)
     found, _ = checkpoints_in(trained)
-    settings = EvaluationSettings(["calib_toy_norm"])
-    with pytest.raises(
-        CalibrationError, match=r"checkpoint-20 could not be evaluated \(out of memory\)"
-    ):
-        list(evaluate(found, settings, tmp_path, Runner(), print))
-    assert [settings.done(tmp_path, each) for each in found] == [True, False, False]
+    settings, said = EvaluationSettings(["calib_toy_norm"]), []
+    done = list(evaluate(found, tmp_path, Runner(settings), said.append))
+    assert [each.checkpoint.step for each in done] == [3, 100]
+    assert any("checkpoint-20 could not be evaluated (out of memory)" in text for text in said)
+    assert [settings.done(tmp_path, each) for each in found] == [True, False, True]
+    with pytest.raises(CalibrationError, match=r"checkpoint-20 .*out of memory"):
+        list(evaluate(found[1:], tmp_path / "new", Runner(settings), print))  # (as all would)
 
 
 def test_other_weights_are_another_checkpoint(trained: Path, tmp_path: Path) -> None:
@@ -142,12 +189,10 @@ def test_adapters_and_their_base(tiny_model: Path, tmp_path: Path) -> None:
         (folder / "adapter_model.safetensors").write_bytes(bytes([step]))
     found, _ = checkpoints_in(tmp_path, with_base=True)
     assert [each.name for each in found] == ["base", "checkpoint-5", "checkpoint-10"]
-    told = [Runner(model_args={"dtype": "float32"}).arguments(each) for each in found]
+    told = [runner(dtype="float32").arguments(each) for each in found]
     assert told[0] == f"pretrained={tiny_model},dtype=float32"
     assert told[1] == f"pretrained={tiny_model},peft={tmp_path}/checkpoint-5,dtype=float32"
-    assert (
-        Runner(model_args={"pretrained": "X"}).arguments(found[1]).startswith("pretrained=X,peft=")
-    )
+    assert runner(pretrained="X").arguments(found[1]).startswith("pretrained=X,peft=")
 
 
 def test_a_model_without_a_tokenizer(trained: Path, tmp_path: Path) -> None:
@@ -157,8 +202,8 @@ def test_a_model_without_a_tokenizer(trained: Path, tmp_path: Path) -> None:
         path.unlink()
     (first, *_), _ = checkpoints_in(folder)
     with pytest.raises(InvalidInputError, match="tokenizer=NAME_OR_FOLDER"):
-        Runner().arguments(first)
+        runner().arguments(first)
     with pytest.raises(InvalidInputError, match="whole models"):
-        Runner(model_args={"pretrained": "X", "tokenizer": "Y"}).arguments(first)
+        runner(pretrained="X", tokenizer="Y").arguments(first)
     with pytest.raises(InvalidInputError, match="--base needs adapters"):
         checkpoints_in(trained, with_base=True)

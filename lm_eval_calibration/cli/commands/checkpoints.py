@@ -50,17 +50,20 @@ def checkpoints(
     from lm_eval_calibration.cli.outputs import check_page
     from lm_eval_calibration.cli.source import say
     from lm_eval_calibration.errors import InvalidInputError
+    from lm_eval_calibration.metrics.table import bind
 
-    names = arguments.comma_separated(tasks)
+    names, shown = arguments.comma_separated(tasks), options.names(metrics)
     if not names:
         raise InvalidInputError("Give --tasks: labelled tasks, e.g. --tasks calib_arc_easy.")
+    for name in shown or ():
+        bind(name)  # (refuses what there is not, before anything is evaluated)
     if output is not None:
         check_page(output, overwrite=overwrite)
     found, partial = checkpoints_in(folder, base)
     say([f"left out, not whole: {name}" for name in partial])
-    pairs = [part.partition("=")[::2] for part in arguments.comma_separated(model_args)]
+    pairs = dict(part.partition("=")[::2] for part in arguments.comma_separated(model_args))
     given = {"--device": device, "--batch_size": batch_size, "--include_path": include_path}
     more = [word for name, value in given.items() if value is not None for word in (name, value)]
-    settings = EvaluationSettings(names, limit, num_fewshot, apply_chat_template)
-    done = evaluated(found, settings, runs or folder / RUNS, Runner(model, dict(pairs), more))
-    show(done, options.names(metrics), output, overwrite, f"Checkpoints of {folder.resolve().name}")
+    settings = EvaluationSettings(names, limit, num_fewshot, apply_chat_template, model, pairs)
+    done = evaluated(found, runs or folder / RUNS, Runner(settings, more), include_path)
+    show(done, shown, output, overwrite, f"Checkpoints of {folder.resolve().name}")
