@@ -105,7 +105,13 @@ class HarnessTask(Conversing, Task):
         return self.told(super().construct_requests(doc, ctx, **options), doc, ctx)
 
     def process_instances(self) -> None:
-        """Score all documents as the harness does, then have `document` make their rows of it."""
+        """Score all documents as the harness does, then have `document` make their rows of it.
+
+        (Of several processes those with fewer requests ask the last one again, and 0.5.0.dev1 counts
+        all of its answers.)
+        """
+        for request in self._instances:
+            request.resps = request.resps[: max(request.repeats or 1, 1)]
         self.apply_filters()
         by_doc = group_by_doc_id(self._instances)
         for scorer in self._scorers:

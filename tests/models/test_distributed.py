@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from command import run
 from kinds import kinds
-from release import answers
+from release import OLD, answers
 
 from lm_eval_calibration.calibrators import load
 from lm_eval_calibration.errors import InvalidInputError
@@ -28,7 +28,8 @@ BIN = Path(sys.executable).parent
 Runs = Callable[[str], dict[int, Path]]
 TESTS = Path(__file__).resolve().parents[1]
 OPTIONS, ANSWERS, SENTENCES = (
-    "calib_toy_norm,toy_several",
+    # (0.5.0.dev1 scores a task of its own wrongly where processes have different numbers of documents.)
+    "calib_toy_norm,toy_several" if OLD else "calib_toy_norm,calib_toy_several",
     "calib_toy_generate",
     "calib_toy_sentences",
 )
