@@ -102,7 +102,7 @@ lint: install-test
 	$(TEST_ENV)/bin/ruff format --check .
 	$(TEST_ENV)/bin/ruff check .
 	$(TEST_ENV)/bin/mypy
-	$(TEST_ENV)/bin/mypy --strict tests/typed_user.py
+	cd "$$(mktemp -d)" && "$(abspath $(TEST_ENV))/bin/mypy" --strict "$(CURDIR)/tests/typed_user.py"  # (as a user has it)
 
 # The suite tests the built wheel, so the package is installed anew each time; the environment
 # itself is rebuilt when what it depends on changes.
