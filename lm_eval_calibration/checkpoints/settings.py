@@ -11,6 +11,7 @@ from pathlib import Path
 from lm_eval_calibration.checkpoints.found import Checkpoint
 from lm_eval_calibration.files import write_json
 from lm_eval_calibration.json_text import InvalidJSONError, read_object
+from lm_eval_calibration.redact import redact, secrets_in
 
 RUNS, DONE, CALLBACK = "calibration", "evaluated.json", "CalibrationCallback"
 
@@ -55,13 +56,14 @@ class EvaluationSettings:
                 told = read_object(path)
             except (OSError, InvalidJSONError):
                 continue
-            own = {**asdict(self), "tasks": list(self.tasks)}
-            same = all(told.get(n) == v for n, v in own.items() if n != "model_args")
+            same = all(told.get(n) == v for n, v in asdict(self).items() if n != "model_args")
             if same and told.get("by") == CALLBACK and isinstance(told.get("model_args"), dict):
                 return ",".join(f"{k}={v}" for k, v in told["model_args"].items())
         return ""
 
     def finish(self, runs: Path, checkpoint: Checkpoint, by: str) -> None:
         """Note that they are; `by`: what made them."""
-        about = {"step": checkpoint.step, "by": by, **asdict(self), "tasks": list(self.tasks)}
+        secrets = secrets_in(dict(self.model_args))
+        told = {name: redact(str(value), secrets) for name, value in self.model_args.items()}
+        about = {"step": checkpoint.step, "by": by, **asdict(self), "model_args": told}
         write_json(self.folder(runs, checkpoint) / DONE, about)

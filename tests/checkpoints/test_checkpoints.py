@@ -118,6 +118,10 @@ def test_settings_that_change_figures_are_other_results(trained: Path, tmp_path:
         other = replace(settings, **{name: value})
         assert not other.done(tmp_path, first), name
     assert settings.done(tmp_path, first)
+    keyed = replace(settings, model_args={"token": "hf_" + "a1B2c3D4" * 4})
+    keyed.finish(tmp_path, first, "a test")
+    assert keyed.done(tmp_path, first)
+    assert "a1B2c3D4" not in "".join(p.read_text() for p in tmp_path.rglob("evaluated.json"))
     with_args = replace(settings, model_args={"dtype": "float32"})
     with_args.finish(tmp_path, first, "CalibrationCallback")
     assert replace(settings, model_args={"x": "y"}).followed(tmp_path, first) in (
