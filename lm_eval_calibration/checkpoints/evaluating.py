@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lm_eval_calibration.checkpoints.found import Checkpoint
 from lm_eval_calibration.checkpoints.settings import EvaluationSettings
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.redact import redact, secrets_in
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,10 @@ def _run(command: Sequence[str], folder: Path, checkpoint: Checkpoint) -> None:
     log = folder / "log.txt"
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
+    text = redact(log.read_text(encoding="utf-8", errors="replace"), secrets_in(list(command)))
+    log.write_text(text, encoding="utf-8")
     if done.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()] or ["nothing"]
+        said = [line.strip() for line in text.split("\n") if line.strip()] or ["nothing"]
         why = next(
             (line for line in reversed(said) if re.match(r"[\w.]*(Error|Exception)\b", line)),
             said[-1],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,14 @@ def test_a_run_that_fails_keeps_those_before(
     assert [settings.done(tmp_path, each) for each in found] == [True, False, True]
     with pytest.raises(CalibrationError, match=r"checkpoint-20 .*out of memory"):
         list(evaluate(found[1:], tmp_path / "new", Runner(settings), print))  # (as all would)
+
+
+def test_a_log_keeps_no_key(trained: Path, tmp_path: Path) -> None:
+    key = "hf_" + "a1B2c3D4" * 4
+    command = [sys.executable, "-c", f"print('token={key}')", "--model_args", f"token={key}"]
+    evaluating._run(command, tmp_path, checkpoints_in(trained)[0][0])
+    assert "token=" in (tmp_path / "log.txt").read_text()
+    assert key not in (tmp_path / "log.txt").read_text()
 
 
 def test_other_weights_are_another_checkpoint(trained: Path, tmp_path: Path) -> None:
