@@ -53,6 +53,7 @@ ROOMS = [
     ["features"],
     ["calibrators"],
     ["scoring"],
+    ["generating"],
     ["swag"],
     ["fractal"],
     ["verbal"],

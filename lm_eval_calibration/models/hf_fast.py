@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,15 +13,19 @@ from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError, invalid
+from lm_eval_calibration.generating.rows import Written
+from lm_eval_calibration.generating.sampling import Samples, SeededRows, numbers_of, row_seed
+from lm_eval_calibration.generating.writer import Writer
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
     make_disjoint_window,
     register_model,
     rolling_answer,
 )
-from lm_eval_calibration.harness.requests import ROLLING
+from lm_eval_calibration.harness.requests import GENERATE, ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
+from lm_eval_calibration.models.shared.generation import Generation
 from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
@@ -31,16 +35,12 @@ from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
 from lm_eval_calibration.scoring.one_by_one import OneByOne
 from lm_eval_calibration.scoring.packed import Packed, SharedPacked
-from lm_eval_calibration.scoring.prefill import Prefilled, SharedPrompts, cache_argument
-from lm_eval_calibration.scoring.sampling import Samples, SeededRows
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
 PADDING = 37
 """Tokens behind an input that move its numbers as far as its shape moves them."""
-ROWS_CHANGE = ("num_beams", "num_return_sequences", "cache_implementation", "assistant_model")
-"""Settings of a generation by which the rows of a batch, or their cache, become others."""
 BATCH_TOKENS = {"cpu": 2048}
 DEVICE_BATCH_TOKENS = 16_384
 
@@ -53,30 +53,43 @@ class FastHFLM(HFLM):
     once; only positions whose next token is scored reach the vocabulary; the log-softmax is taken
     in float32. On its first requests, and again when longer ones come, the engine is compared with
     `hf` on some of them, and leaves the work to `hf` where it does not agree or the model's
-    architecture is not its kind. With `--use_cache` answers are kept as they come. Generation is `hf`'s, but that the prompts of a batch share what
-    they begin with, and equal ones (samples of one question) are computed once; and what is sampled
-    depends on prompt, sample and seed alone, not on batches, processes or where a run was resumed.
+    architecture is not its kind. With `--use_cache` answers are kept as they come.
+
+    Texts are written many at a time, whatever the batch size, from prompts of which each token is
+    computed once, after a trial likewise; greedy ones are those that `hf` writes in batches of one.
+    What is sampled depends on prompt, sample and seed alone, not on batches, processes or where a
+    run was resumed.
 
     Args:
         batch_tokens: tokens computed at a time, instead of `batch_size` sequences; halved when
             memory runs out.
+        batch_rows: texts written at a time, at most; else `batch_size`, where it is not 1, the
+            harness's default; else as many as are worth it and memory has room for.
         **kwargs: as for `hf`.
     """
 
     @checked
-    def __init__(self, *args: Any, batch_tokens: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        batch_tokens: int | None = None,
+        batch_rows: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         joined(self)
-        if batch_tokens is not None and batch_tokens < 1:
-            raise invalid("batch_tokens", "at least 1", batch_tokens)
+        for name, value in (("batch_tokens", batch_tokens), ("batch_rows", batch_rows)):
+            if value is not None and value < 1:
+                raise invalid(name, "at least 1", value)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)
         otherwise = self._padded if self._rounds else None
         self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
+        rows = batch_rows or (self.batch_size if self.batch_size not in (1, "auto") else None)
+        self._generation = Generation(self, lambda: self._writer(rows), self._as_hf, otherwise)
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
-        self._shared: SharedPrompts | None = None
-        self._samples = Samples([])
+        self._samples = Samples()
         self._contexts: list[str] = []
 
     def observed(
@@ -154,6 +167,12 @@ class FastHFLM(HFLM):
             candidate("inputs continued from a cache", Continued, switch),
             candidate("inputs continued token by token", Stepwise, switch),
         ]
+
+    def _writer(self, rows: int | None) -> Writer:
+        """What writes many texts at a time. Raises a TypeError where the model is not of its kind."""
+        if self.backend != "causal":
+            raise TypeError("it is no decoder alone")
+        return Writer(self.model, self._batch_tokens, rows)
 
     def _loglikelihood_tokens(
         self,
@@ -257,52 +276,38 @@ class FastHFLM(HFLM):
         super().set_cache_hook(cache_hook if reported else Reported(cache_hook))
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-        """`hf`'s; samples of a prompt are numbered, by `sample` of their requests where they have it."""
-        self._samples = Samples(requests)
-        return list(super().generate_until(requests, disable_tqdm))
+        """`hf`'s texts; samples of a prompt are numbered, by `sample` of their requests where they have it."""
+        numbers, found = numbers_of(requests), {}
+
+        def seed(number: int) -> int:
+            return row_seed(requests[number].args[0], numbers[number])
+
+        def told(number: int, text: str, written: Written) -> None:
+            found[number] = text
+            self.noted(written)
+            self.cache_hook.add_partial(GENERATE, requests[number].args, text)
+
+        left = self._generation.answer(requests, seed, told, disable_tqdm or self.rank != 0)
+        if left:
+            rest = [requests[n] for n in left]
+            self._samples = Samples([r.args[0] for r in rest], [numbers[n] for n in left])
+            found |= dict(zip(left, super().generate_until(rest, disable_tqdm), strict=True))
+        return [found[number] for number in range(len(requests))]
+
+    def noted(self, written: Written) -> None:
+        """Called with each text before the cache is told it."""
 
     def tok_batch_encode(self, strings: list[str], *args: Any, **options: Any) -> Any:
         """`hf`'s; the prompts are remembered, for the next generation is about them."""
         self._contexts = list(strings)
         return super().tok_batch_encode(strings, *args, **options)
 
-    def _model_generate(
-        self, context: torch.Tensor, max_length: int, stop: list[str], **settings: Any
-    ) -> torch.Tensor:
-        """`hf`'s, from prompts of which what they share is computed once."""
+    def _model_generate(self, *args: Any, **settings: Any) -> torch.Tensor:
+        """`hf`'s, but that each row is drawn by random numbers of its own."""
         greedy = settings.get("do_sample") is False
         seeds = [] if greedy else self._samples.seeds(self._contexts)
-        generate = super()._model_generate
-
-        def seeded(tokens: torch.Tensor, **more: Any) -> torch.Tensor:
-            with SeededRows(seeds, self.device) if seeds else contextlib.nullcontext():
-                return generate(tokens, max_length, stop, **{**settings, **more})
-
-        begun = self._begun(context, settings)
-        if begun is None:
-            return seeded(context)
-        cache = {cache_argument(self.model): begun.cache}
-        try:
-            return seeded(begun.tokens, attention_mask=begun.mask, **cache)
-        except (torch.OutOfMemoryError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
-            assert self._shared is not None
-            self._shared.reason = f"the model failed on shared prompts ({named(error)})"
-            log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
-        return seeded(context)
-
-    def _begun(self, context: torch.Tensor, settings: Mapping[str, Any]) -> Prefilled | None:
-        """What the prompts of a batch share, computed once; `None` where nothing is to be gained by it."""
-        special = any(settings.get(name) not in (None, False, 0, 1) for name in ROWS_CHANGE)
-        if self.backend != "causal" or self.mixed_precision_dtype is not None or special:
-            return None
-        self._shared = self._shared or SharedPrompts(self.model)
-        unsure = self._shared.reason is None
-        begun = self._shared.begin(context, settings["attention_mask"])
-        if unsure and self._shared.reason is not None:
-            log.warning("hf-fast generates as slowly as hf: %s.", self._shared.reason)
-        return begun
+        with SeededRows(seeds) if seeds else contextlib.nullcontext():
+            return super()._model_generate(*args, **settings)
 
     @property
     def _rounds(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from lm_eval_calibration.scoring import attention
@@ -91,6 +92,44 @@ class Network:
         seen = torch.ones((*tree.shape[:2], start), dtype=torch.bool, device=self.device)
         return self._forward(tokens, depth, torch.cat([seen, tree], dim=2), PrefixCache(before))
 
+    def begun(
+        self, prompts: Sequence[NDArray[Any]], before: KeyValues
+    ) -> tuple[torch.Tensor, KeyValues]:
+        """(B, H) last hidden states of prompts that follow the same prefix, and the keys and values of all.
+
+        Args:
+            prompts: tokens of each beyond the prefix; one at least. They are padded at the right.
+            before: the prefix's.
+        """
+        start, width = len_before(before), max(map(len, prompts))
+        tokens = torch.zeros((len(prompts), width), dtype=torch.long)
+        for line, prompt in zip(tokens, prompts, strict=True):
+            line[: len(prompt)] = torch.as_tensor(prompt)
+        positions = torch.arange(start, start + width, device=self.device).expand(len(prompts), -1)
+        everything = torch.arange(start + width, device=self.device)
+        cache = PrefixCache(before, keep=True)
+        visible = everything <= positions[:, :, None]
+        hidden = self._forward(tokens.to(self.device), positions, visible, cache)
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=hidden.device)
+        return hidden[torch.arange(len(prompts), device=hidden.device), last], cache.kept
+
+    def step(self, tokens: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+        """(B, H) hidden states of one more token of each row, whose cache has all before.
+
+        Args:
+            tokens: (B,).
+            positions: (B,) of the tokens in their rows.
+            cache: with room for B rows of up to the furthest position, and that one.
+        """
+        there = torch.arange(int(cache.get_seq_length()) + 1, device=self.device)
+        distance = positions[:, None] - there
+        masks = {
+            kind: self._mask(((distance >= 0) & (distance < (window or len(there))))[:, None])
+            for kind, window in self.windows.items()
+        }
+        output = self._run(tokens[:, None], positions[:, None], masks, cache)
+        return output[:, -1]
+
     def key_values(self, prefix: Prefix, before: KeyValues) -> KeyValues:
         """Keys and values of a prefix and all before it, from those before it."""
         start = len_before(before)
@@ -117,26 +156,35 @@ class Network:
     ) -> torch.Tensor:
         """Run the decoder; `visible` (..., L, P + L) says which tokens each token sees."""
         with attention.implementation(self.decoder, attend):
-            output = self.decoder(
-                input_ids=tokens,
-                position_ids=positions,
-                attention_mask=self._masks(positions, visible),
-                use_cache=True,
-                **{self.cache_argument: cache},
-            )
-        return output.last_hidden_state
+            return self._run(tokens, positions, self._masks(positions, visible), cache)
 
-    def _masks(self, positions: torch.Tensor, visible: torch.Tensor) -> Any:
-        """What is added to the attention scores (B, 1, L, P + L); by kind of layer, if several."""
+    def _run(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        masks: dict[str, torch.Tensor],
+        cache: Any,
+    ) -> torch.Tensor:
+        output = self.decoder(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=masks if len(masks) > 1 else next(iter(masks.values())),
+            use_cache=True,
+            **{self.cache_argument: cache},
+        )
+        hidden: torch.Tensor = output.last_hidden_state
+        return hidden
+
+    def _masks(self, positions: torch.Tensor, visible: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What is added to the attention scores (B, 1, L, P + L), by kind of layer."""
         visible = visible.reshape(len(positions), positions.shape[1], -1)
         before = visible.shape[2] - positions.shape[1]
         past = torch.arange(before, device=self.device).expand(len(positions), before)
         distance = positions[:, :, None] - torch.cat([past, positions], dim=1)[:, None]
-        masks = {
+        return {
             kind: self._mask(visible if window is None else visible & (distance < window))
             for kind, window in self.windows.items()
         }
-        return masks if len(masks) > 1 else next(iter(masks.values()))
 
     def _mask(self, visible: torch.Tensor) -> torch.Tensor:
         mask = torch.zeros(visible.shape, dtype=self.dtype, device=self.device)

@@ -13,11 +13,13 @@ from lm_eval import simple_evaluate
 from release import answers
 from requesting import requested
 
+from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.scoring.checking import Apart, agree
 from lm_eval_calibration.scoring.continued import Continued
 from lm_eval_calibration.scoring.contract import Executor
+from lm_eval_calibration.scoring.network import Network
 from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.scoring.sequences import Request
 
@@ -83,7 +85,7 @@ def test_rolling_and_generation(fast: FastHFLM, tiny_lm: Any) -> None:
     prompts = ["Once", f"{few}Once", f"{few}Once", f"{few}Once upon"]
     asked = instances("generate_until", [(prompt, settings) for prompt in prompts])
     assert fast.generate_until(asked) == tiny_lm.generate_until(asked)
-    assert fast._shared is not None and fast._shared.reason is None
+    assert fast._generation.reason is None
     beams = instances("generate_until", [(p, {**settings, "num_beams": 2}) for p in prompts])
     assert fast.generate_until(beams) == tiny_lm.generate_until(beams)
     sampled = instances(
@@ -92,32 +94,112 @@ def test_rolling_and_generation(fast: FastHFLM, tiny_lm: Any) -> None:
     assert len(set(fast.generate_until(sampled))) > 1
 
 
-def test_a_generation_that_fails_on_shared_prompts_is_hfs(
-    tiny_model: Path,
+PROMPTS = [f"{'An example of what is asked. ' * 3}{word}" for word in ("a", "b", "a", "again")]
+SETTINGS = {"until": ["."], "max_gen_toks": 6}
+
+
+def texts(settings: dict[str, Any] = SETTINGS) -> list[Any]:
+    return instances("generate_until", [(prompt, settings) for prompt in PROMPTS])
+
+
+@pytest.fixture
+def fresh(tiny_model: Path) -> Any:
+    return FastHFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_generation_that_fails_is_hfs(
+    fresh: FastHFLM,
+    tiny_lm: Any,
+    after: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Before anything is written, or when some of it is."""
+    few = instances("generate_until", [("short", {"until": [], "max_gen_toks": 2})])
+    fresh.generate_until(few)  # (the trial)
+    writer, calls = fresh._generation._writer, []
+    assert writer is not None
+    plain = writer.network.step
+
+    def step(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) > after:
+            raise ValueError("no more of it")
+        return plain(*given)
+
+    monkeypatch.setattr(writer.network, "step", step)
+    caplog.set_level(logging.WARNING)
+    rooms = [{**SETTINGS, "max_gen_toks": 2 + n} for n in range(4)]
+    asked = [texts(room)[n] for n, room in enumerate(rooms)]
+    assert fresh.generate_until(asked) == tiny_lm.generate_until(asked)
+    assert "as slowly as hf: the model failed on rows of different" in caplog.text
+    assert "ValueError: no more of it" in caplog.text
+
+
+def test_a_generation_that_disagrees_is_not_used(
+    fresh: FastHFLM,
     tiny_lm: Any,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    plain = Network.step
+
+    def wrong(self: Any, tokens: Any, positions: Any, cache: Any) -> Any:
+        return plain(self, tokens, positions, cache) * 1.5
+
+    monkeypatch.setattr(Network, "step", wrong)
+    caplog.set_level(logging.WARNING)
+    assert fresh.generate_until(texts()) == tiny_lm.generate_until(texts())
+    assert "separate texts disagree on this architecture" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault_of_the_models(
+    fresh: FastHFLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hook:
+        dbdict = None
+
+        def add_partial(self, *_: Any) -> None:
+            raise OSError("the disk is full")
+
+    fresh.set_cache_hook(Hook())
+    with pytest.raises(CalibrationError, match="disk is full"):
+        fresh.generate_until(texts())
+    assert fresh._generation.reason is None
+
+
+@pytest.mark.parametrize(
+    "until", [["e"], ["th", "is"], [], "Question:", ["x" * 9, " "]], ids=lambda u: str(u)[:9]
+)
+def test_stop_strings_as_hf_has_them(
+    fresh: FastHFLM, tiny_lm: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"until": until, "max_gen_toks": 24, "do_sample": False}
+    assert fresh.generate_until(texts(settings)) == tiny_lm.generate_until(texts(settings))
+
+
+@pytest.mark.parametrize("mark", [7, "th"])
+def test_thinking_is_taken_off_as_hf_does(tiny_model: Path, mark: int | str) -> None:
     from lm_eval.models.huggingface import HFLM
 
-    fast = FastHFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
-    plain = HFLM._model_generate
+    options = {"device": "cpu", "dtype": "float32", "think_end_token": mark}
+    fast, plain = (kind(pretrained=str(tiny_model), **options) for kind in (FastHFLM, HFLM))
+    settings = {"until": ["."], "max_gen_toks": 24}
+    assert fast.generate_until(texts(settings)) == plain.generate_until(texts(settings))
 
-    def generate(self: Any, context: Any, max_length: int, stop: Any, **settings: Any) -> Any:
-        if {"cache", "past_key_values"} & settings.keys():
-            raise ValueError("no cache of yours")
-        return plain(self, context, max_length, stop, **settings)
 
-    monkeypatch.setattr(HFLM, "_model_generate", generate)
-    caplog.set_level(logging.WARNING)
-    few = "An example of what is asked. " * 3
-    asked = instances(
-        "generate_until", [(f"{few}{w}", {"until": ["."], "max_gen_toks": 4}) for w in "ab"]
-    )
-    assert fast.generate_until(asked) == tiny_lm.generate_until(asked)
-    assert (
-        "as slowly as hf: the model failed on shared prompts (ValueError: no cache" in caplog.text
-    )
+def test_batch_sizes_bound_the_rows(tiny_model: Path) -> None:
+    def rows(**given: Any) -> int | None:
+        fast = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32", **given)
+        fast.generate_until(texts())
+        assert fast._generation._writer is not None
+        return fast._generation._writer.rows
+
+    assert rows() is None and rows(batch_size="auto") is None and rows(batch_size=1) is None
+    assert rows(batch_size=3) == 3 and rows(batch_size=3, batch_rows=1) == 1
+    with pytest.raises(InvalidInputError, match="batch_rows"):
+        rows(batch_rows=0)
 
 
 def test_answers_are_cached_as_hf_caches_them(fast: FastHFLM) -> None:

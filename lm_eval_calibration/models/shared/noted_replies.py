@@ -54,6 +54,10 @@ class NotedReplies:
             self.cache_hook = hook
         return [listener.take(*each) for each in zip(requests, found, strict=True)]
 
+    def noted(self, written: Any) -> None:
+        """Called by `hf-fast` with each text of its own."""
+        self._told.append(Told(written.cut))
+
     def _model_generate(self, *args: Any, **options: Any) -> Any:
         found = super()._model_generate(*args, **options)  # type: ignore[misc]
         if isinstance(found, torch.Tensor):

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lm_eval_calibration.scoring.prefill import cache_argument
+from lm_eval_calibration.scoring.head import arguments_of
 
 
 class TokensPrompt(TypedDict):
@@ -137,7 +137,8 @@ class LLM:
         generator = torch.Generator().manual_seed(how.seed or 0)
         new: list[int] = []
         self.full = True
-        name, fed, cache = cache_argument(self.model), tokens, None
+        name = "cache" if "cache" in arguments_of(self.model) else "past_key_values"
+        fed, cache = tokens, None
         for _ in range(how.max_tokens):
             out = self.model(torch.tensor([fed]), use_cache=True, **{name: cache})
             scores, cache = out.logits[0, -1].float(), out.past_key_values

@@ -11,10 +11,9 @@ import torch
 from requesting import requested
 from scipy.stats import chisquare
 
+from lm_eval_calibration.generating.sampling import SeededRows, row_seed
 from lm_eval_calibration.models.hf_fast import FastHFLM
-from lm_eval_calibration.scoring.sampling import SeededRows, row_seed
 
-CPU = torch.device("cpu")
 GIVEN = {"until": ["@"], "max_gen_toks": 6, "do_sample": True, "temperature": 1.5}
 
 
@@ -61,7 +60,7 @@ def test_the_runs_seed_matters(lm: FastHFLM, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_draws_have_the_probabilities() -> None:
     p = torch.tensor([0.5, 0.2, 0.2, 0.1, 0.0]).expand(20_000, 5)
-    with SeededRows([row_seed("prompt", n) for n in range(20_000)], CPU):
+    with SeededRows([row_seed("prompt", n) for n in range(20_000)]):
         drawn = torch.multinomial(p, num_samples=1)
         again = torch.multinomial(p, num_samples=1)
     assert drawn.shape == (20_000, 1) and not torch.equal(drawn, again)
@@ -75,6 +74,6 @@ def test_other_draws_are_left_alone() -> None:
     torch.manual_seed(0)
     plain = torch.multinomial(p, num_samples=2)
     torch.manual_seed(0)
-    with SeededRows([1, 2, 3], CPU):
+    with SeededRows([1, 2, 3]):
         inside = torch.multinomial(p, num_samples=2)
     assert torch.equal(plain, inside)

@@ -1,0 +1,59 @@
+"""What a writer is tried on: prompts of several lengths side by side, and on both sides of named ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import LogitsProcessorList
+
+from lm_eval_calibration.generating.decoding import Decoding
+from lm_eval_calibration.generating.rows import Asked, Written
+from lm_eval_calibration.generating.stops import Stops
+from lm_eval_calibration.generating.writer import Writer
+from lm_eval_calibration.scoring.checking import some_of
+from lm_eval_calibration.scoring.sequences import Request
+
+TOKENS = 6
+"""Of the longest trial texts; others are shorter, so that rows are replaced and moved."""
+LEAST = 2
+GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
+
+
+def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list[Asked]:
+    """Short greedy texts, whose scores are told, after some of the prompts and parts of them.
+
+    Args:
+        asked: all texts.
+        lengths: about which the model may compute something else.
+        longest: most tokens that it reads.
+    """
+    most = max(len(a.prompt) + a.room for a in asked)
+    prompts = [tuple(prompt) for prompt in {id(a.prompt): a.prompt for a in asked}.values()]
+    room = [0] * TOKENS
+    found = [r.context for r in some_of([Request(p, room) for p in prompts], lengths, longest)]
+    whole = max(prompts, key=len)
+    for length in lengths:  # (that texts reach, if no prompt does)
+        if len(whole) < length < most:
+            found.append((whole * (length // len(whole) + 1))[: length - TOKENS // 2])
+    different = list(dict.fromkeys(map(tuple, found)))
+    twice = [*different, different[0]]
+    return [
+        Asked(prompt, GREEDY, Stops.none(), TOKENS - number % (TOKENS - LEAST), told=True)
+        for number, prompt in enumerate(twice)
+        if prompt
+    ]
+
+
+def tried(writer: Writer, asked: Sequence[Asked]) -> tuple[list[Request], list[float]]:
+    """What a writer wrote after each prompt, and the log-likelihoods that it had of that.
+
+    One row fewer than there are texts is written at a time.
+    """
+    found: dict[int, Written] = {}
+    bound, writer.rows = writer.rows, max(len(asked) - 1, 1)
+    try:
+        writer.write(asked, found.__setitem__)
+    finally:
+        writer.rows = bound
+    requests = [Request(list(a.prompt), found[n].tokens) for n, a in enumerate(asked)]
+    return requests, [sum(score[0] for score in found[n].scores) for n in range(len(asked))]

@@ -1,0 +1,178 @@
+"""Texts from a model that keeps keys and values: a row that is finished makes room for the next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from lm_eval_calibration.generating.budget import affordable
+from lm_eval_calibration.generating.choosing import choose, finished
+from lm_eval_calibration.generating.prompts import Begun, Prompt, prompts_of, together
+from lm_eval_calibration.generating.rows import Asked, Row, Written
+from lm_eval_calibration.generating.slots import Slots, StepCache
+from lm_eval_calibration.messages import logger
+from lm_eval_calibration.scoring import attention
+from lm_eval_calibration.scoring.chain import Chain
+from lm_eval_calibration.scoring.head import Head
+from lm_eval_calibration.scoring.network import KeyValues, Network
+
+log = logger(f"lm_eval.{__name__}")
+
+FEW = 16
+"""Begun texts are waited for until so large a share of the rows is free: a pass for each costs more."""
+
+Done = Callable[[int, Written], None]
+"""What is told each finished text, by the number of what was asked for."""
+
+
+class Writer:
+    """Writes texts with a causal model of transformers, many at a time.
+
+    Args:
+        model: in evaluation mode.
+        prompt_tokens: of prompts, read at a time.
+        rows: texts written at a time, at most; `None`: as many as memory has room for and are worth it.
+
+    Raises:
+        TypeError, AttributeError: the model cannot be computed so.
+    """
+
+    def __init__(self, model: Any, prompt_tokens: int, rows: int | None = None) -> None:
+        self.network, self.head = Network(model), Head(model)
+        self.prompt_tokens, self.rows = prompt_tokens, rows
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in, under autocast too."""
+        device = self.network.device.type
+        if torch.is_autocast_enabled(device):
+            return torch.get_autocast_dtype(device)
+        return self.network.dtype
+
+    @torch.inference_mode()
+    def write(self, asked: Sequence[Asked], done: Done) -> None:
+        """Write all texts; `done` is told each as it is finished."""
+        if asked:
+            with attention.implementation(self.network.decoder):
+                _Writing(self, asked, done).run()
+
+
+class _Writing:
+    """One call: the prompts that wait, and the rows that are being written, in the first slots."""
+
+    def __init__(self, writer: Writer, asked: Sequence[Asked], done: Done) -> None:
+        self.writer, self.asked, self.done = writer, asked, done
+        self.network, self.head = writer.network, writer.head
+        self.longest = max(len(a.prompt) + a.room for a in asked)
+        self.waiting: deque[Prompt] = deque(prompts_of(asked))
+        self.prefixes: Chain[KeyValues] = Chain({}, self.network.key_values)
+        self.rows: list[Row] = []
+        self.slots: Slots | None = None
+        self.begun: dict[int, Prompt] = {}
+
+    def run(self) -> None:
+        """Until all are finished."""
+        while self.waiting or self.rows:
+            try:
+                self._admit()
+                self._step()
+                continue
+            except (torch.OutOfMemoryError, MemoryError):
+                if self.slots is None or self.slots.count == 1:
+                    raise
+            self._halve()
+
+    def _admit(self) -> None:
+        """Begin texts, where there is room for enough of them."""
+        while self.waiting and self._worth:
+            prompt = self.waiting[0]
+            if prompt.begun is None:
+                self._read(list(together(self.waiting, self._free, self.writer.prompt_tokens)))
+            self._place(prompt)
+            if not prompt.waiting:
+                self.waiting.popleft()
+
+    @property
+    def _free(self) -> int:
+        return 1 if self.slots is None else self.slots.count - len(self.rows)
+
+    @property
+    def _worth(self) -> bool:
+        """Whether there is room for more than a few rows, or for all that wait."""
+        if self.slots is None or not self.rows:
+            return True
+        enough = max(self.slots.count // FEW, 1)
+        return self._free >= enough or self._free >= sum(len(p.waiting) for p in self.waiting) > 0
+
+    def _read(self, prompts: Sequence[Prompt]) -> None:
+        before = self.prefixes.of(prompts[0].prefix)
+        hidden, found = self.network.begun([prompt.rest for prompt in prompts], before)
+        logits = self.head.logits(hidden)
+        for owner, prompt in enumerate(prompts):
+            prompt.begun = Begun(found, owner, logits[owner])
+
+    def _place(self, prompt: Prompt) -> None:
+        """Begin as many of a prompt's texts as there is room for."""
+        begun = prompt.begun
+        assert begun is not None
+        if self.slots is None:
+            self.slots = Slots(self._affordable(begun.key_values))
+        count, first = min(self._free, len(prompt.waiting)), len(self.rows)
+        self.slots.put(slice(first, first + count), begun.key_values, begun.owner, prompt.length)
+        numbers = [prompt.waiting.popleft() for _ in range(count)]
+        new = [Row(number, self.asked[number]) for number in numbers]
+        self.begun |= dict.fromkeys(numbers, prompt)
+        self.rows += new
+        choose(new, begun.logits.expand(count, -1))
+        self._finish(first)
+
+    def _affordable(self, begun: KeyValues) -> int:
+        each = sum(t[0, :, 0].numel() * t.element_size() for pair in begun.values() for t in pair)
+        most = affordable(each * self.longest, self.network.device, self.writer.rows)
+        return min(most, len(self.asked))
+
+    def _step(self) -> None:
+        """One more token of each row."""
+        if not self.rows:
+            return
+        assert self.slots is not None
+        device = self.network.device
+        tokens = torch.tensor([row.new[-1] for row in self.rows], device=device)
+        places = [row.read for row in self.rows]
+        self.slots.reach(max(places) + 1)
+        where = torch.tensor(places, device=device)
+        cache = StepCache(self.slots, where, max(places) + 1)
+        choose(self.rows, self.head.logits(self.network.step(tokens, where, cache)))
+        self._finish(0)
+
+    def _finish(self, first: int) -> None:
+        """Tell of finished texts of rows from `first` on; the last rows take their slots."""
+        assert self.slots is not None
+        done = {first + place: text for place, text in finished(self.rows[first:]).items()}
+        told = [(self.rows[place].number, text) for place, text in done.items()]
+        for place in sorted(done, reverse=True):
+            last = self.rows.pop()
+            if place < len(self.rows):
+                self.slots.move(len(self.rows), place, last.read)
+                self.rows[place] = last
+        for number, text in told:
+            self.done(number, text)
+
+    def _halve(self) -> None:
+        """Begin all rows again, half as many at a time: they come out the same."""
+        assert self.slots is not None
+        half = self.slots.count // 2
+        log.warning("hf-fast: memory ran out; it goes on with %d texts at a time.", half)
+        self.writer.rows = half
+        self.writer.prompt_tokens = max(self.writer.prompt_tokens // 2, 1)
+        for row in self.rows:
+            prompt = self.begun[row.number]
+            if prompt not in self.waiting:
+                self.waiting.appendleft(prompt)
+            prompt.waiting.append(row.number)
+        self.rows, self.slots = [], None
+        for prompt in self.waiting:
+            prompt.begun = None
