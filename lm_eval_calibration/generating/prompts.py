@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,11 +52,17 @@ class Prompt:
         return len(self.rest) + (self.prefix.end if self.prefix else 0)
 
 
-def prompts_of(asked: Sequence[Asked]) -> list[Prompt]:
-    """The prompts of all texts: those with one prefix side by side, and the longest first."""
+def prompts_of(asked: Sequence[Asked], shared: bool = True) -> list[Prompt]:
+    """The prompts of all texts: those with one prefix side by side, and the longest first.
+
+    Args:
+        asked: the texts.
+        shared: whether they may have prefixes.
+    """
     inputs = inputs_of([Request(a.prompt, [0]) for a in asked], max(len(a.prompt) for a in asked))
     groups: dict[Prefix | None, list[Prompt]] = {}
-    for row in plan_rows(inputs, row_tokens=-1):
+    least = {} if shared else {"min_prefix": sys.maxsize}
+    for row in plan_rows(inputs, row_tokens=-1, **least):
         made = Prompt(row.prefix, row.tokens, deque(row.inputs[0].requests))
         groups.setdefault(row.prefix, []).append(made)
     for group in groups.values():

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from transformers import LogitsProcessorList
 
+from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import Decoding
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.generating.stops import Stops
-from lm_eval_calibration.generating.writer import Writer
 from lm_eval_calibration.scoring.checking import some_of
 from lm_eval_calibration.scoring.sequences import Request
 
 TOKENS = 6
 """Of the longest trial texts; others are shorter, so that rows are replaced and moved."""
-LEAST = 2
+LEAST, MORE = 2, 3
 GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
 
 
@@ -35,6 +35,7 @@ def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list
     for length in lengths:  # (that texts reach, if no prompt does)
         if len(whole) < length < most:
             found.append((whole * (length // len(whole) + 1))[: length - TOKENS // 2])
+    found.append(whole[:-MORE] or whole)  # (they begin alike)
     different = list(dict.fromkeys(map(tuple, found)))
     twice = [*different, different[0]]
     return [

@@ -13,9 +13,11 @@ from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError, invalid
+from lm_eval_calibration.generating.contract import Writer
+from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
 from lm_eval_calibration.generating.rows import Written
 from lm_eval_calibration.generating.sampling import Samples, SeededRows, numbers_of, row_seed
-from lm_eval_calibration.generating.writer import Writer
+from lm_eval_calibration.generating.side_by_side import SideBySide
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
     make_disjoint_window,
@@ -25,7 +27,7 @@ from lm_eval_calibration.harness.api import (
 from lm_eval_calibration.harness.requests import GENERATE, ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
-from lm_eval_calibration.models.shared.generation import Generation
+from lm_eval_calibration.models.shared.generation import Generation, Way
 from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
@@ -86,7 +88,7 @@ class FastHFLM(HFLM):
         otherwise = self._padded if self._rounds else None
         self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
         rows = batch_rows or (self.batch_size if self.batch_size not in (1, "auto") else None)
-        self._generation = Generation(self, lambda: self._writer(rows), self._as_hf, otherwise)
+        self._generation = Generation(self, self._ways(rows), self._as_hf, otherwise)
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
         self._samples = Samples()
@@ -168,11 +170,21 @@ class FastHFLM(HFLM):
             candidate("inputs continued token by token", Stepwise, switch),
         ]
 
-    def _writer(self, rows: int | None) -> Writer:
-        """What writes many texts at a time. Raises a TypeError where the model is not of its kind."""
+    def _ways(self, rows: int | None) -> list[Way]:
+        """How texts may be written in `hf`'s place, the fastest first."""
         if self.backend != "causal":
-            raise TypeError("it is no decoder alone")
-        return Writer(self.model, self._batch_tokens, rows)
+            return []
+        switch = unswitched_length(self.model.config)
+        masked = [n for n in (switch, unmasked_length(self.model.config)) if n is not None]
+
+        def way(kind: str, writer: type[Writer], limit: int | None) -> Way:
+            return Way(kind, lambda: writer(self.model, self._batch_tokens, rows), limit)
+
+        return [
+            way("rows of different lengths", SideBySide, min(masked, default=None)),
+            way("rows of one length", Lockstep, switch),
+            way("rows of one length, each prompt by itself", Unshared, switch),
+        ]
 
     def _loglikelihood_tokens(
         self,

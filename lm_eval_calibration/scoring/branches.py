@@ -29,6 +29,19 @@ def branches(cached: Cached | None, owners: Sequence[int]) -> Cached | None:
     return None if cached is None else Cached(_rows(cached.cache, owners), cached.length)
 
 
+def kept(cached: Cached, rows: Sequence[int]) -> Cached:
+    """Some rows of a cache, which is no longer to be used as it was.
+
+    Raises:
+        TypeError: a cache of another kind.
+    """
+    cache = cached.cache
+    if not hasattr(cache, "reorder_cache"):
+        return Cached(_rows(cache, rows), cached.length)
+    cache.reorder_cache(torch.tensor(list(rows), device=_device(cache)))
+    return cached
+
+
 def bytes_of(cached: Cached | None) -> int:
     """What its tensors take."""
     return sum(t.numel() * t.element_size() for t in _tensors(cached, set()))
@@ -42,9 +55,12 @@ def _rows(cache: Any, owners: Sequence[int]) -> Any:
     if not hasattr(cache, "reorder_cache"):
         raise TypeError(f"a {type(cache).__name__} cannot be copied for branches")
     copied = copy.deepcopy(cache)
-    device = next((tensor.device for tensor in _tensors(cache, set())), None)
-    copied.reorder_cache(torch.tensor(owners, device=device))
+    copied.reorder_cache(torch.tensor(owners, device=_device(cache)))
     return copied
+
+
+def _device(cache: Any) -> torch.device | None:
+    return next((tensor.device for tensor in _tensors(cache, set())), None)
 
 
 def _tensors(value: Any, seen: set[int]) -> Iterator[torch.Tensor]:

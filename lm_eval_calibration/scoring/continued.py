@@ -89,7 +89,7 @@ class Continued(Executor[Row]):
 
     def _extended(self, prefix: Prefix, before: Cached | None) -> Cached:
         """The cache of one prefix, from its parent's."""
-        return self._pass(prefix.tokens[None], branches(before, [0]))[1]
+        return self.advance(prefix.tokens[None], branches(before, [0]))[1]
 
     def _begun(self, batch: list[Row], cached: Chain[Cached | None]) -> _Begun:
         """The prefix of all, or as much of each of several as the shortest has, in one pass."""
@@ -100,7 +100,7 @@ class Continued(Executor[Row]):
         length = min(len(prefix.tokens) for prefix in several)
         tokens = np.stack([prefix.tokens[:length] for prefix in several])
         before = branches(cached.of(several[0].parent), [0] * len(several))
-        _, cache = self._pass(tokens, before)
+        _, cache = self.advance(tokens, before)
         found = []
         for row in batch:
             owner = next(n for n, prefix in enumerate(several) if prefix is row.prefix)
@@ -126,12 +126,12 @@ class Continued(Executor[Row]):
         tokens = np.zeros((len(part), width), dtype=np.int64)
         for line, branch in zip(tokens, part, strict=True):
             line[: len(branch.rest)] = branch.rest
-        hidden, _ = self._pass(tokens, branches(begun.cache, [branch.owner for branch in part]))
+        hidden, _ = self.advance(tokens, branches(begun.cache, [branch.owner for branch in part]))
         rows = [branch.row for branch in part]
         before = [len(branch.rest) - len(branch.row) for branch in part]
         return self.head.answers(hidden.flatten(0, 1), *targets_of(rows, requests, width, before))
 
-    def _pass(self, tokens: NDArray[Any], before: Cached | None) -> tuple[torch.Tensor, Cached]:
+    def advance(self, tokens: NDArray[Any], before: Cached | None) -> tuple[torch.Tensor, Cached]:
         """States (B, L, H) that the head reads of tokens (B, L) after a cache, and the longer cache."""
         start = before.length if before else 0
         end = start + tokens.shape[1]
@@ -150,12 +150,12 @@ class Continued(Executor[Row]):
 class Stepwise(Continued):
     """For models that go on from a cache by one token at a time only, as Mamba does."""
 
-    def _pass(self, tokens: NDArray[Any], before: Cached | None) -> tuple[torch.Tensor, Cached]:
+    def advance(self, tokens: NDArray[Any], before: Cached | None) -> tuple[torch.Tensor, Cached]:
         if before is None:
-            return super()._pass(tokens, before)
+            return super().advance(tokens, before)
         states, cached = [], before
         for column in range(tokens.shape[1]):
-            state, cached = super()._pass(tokens[:, column : column + 1], cached)
+            state, cached = super().advance(tokens[:, column : column + 1], cached)
             states.append(state)
         return torch.cat(states, dim=1), cached
 

@@ -12,14 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import VOCABULARY
 
+from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import UnusualError, prepared
+from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.generating.sampling import SeededRows
+from lm_eval_calibration.generating.side_by_side import SideBySide
 from lm_eval_calibration.generating.stops import Stops
-from lm_eval_calibration.generating.writer import Writer
 
 WRITES = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "gemma2", "granite", "cohere"]
-OTHERS = ["mamba", "bamba", "bloom", "lfm2"]
+IN_STEP = ["bamba", "falcon_h1", "lfm2", "qwen3_next", "mamba2", "bloom", "llama", "mistral"]
+BY_ITSELF = ["mamba", "lfm2", "gpt2"]
 SHARED = [7, 3, 9, 4] * 6
 PROMPTS = {
     "beginning": [[*SHARED, 5], [*SHARED, 6, 8, 2, 11], [*SHARED, 6, 8, 9]],
@@ -93,7 +96,7 @@ def test_as_one_by_one(tiny: Callable[[str], Any], name: str, case: str, rows: i
     model, prompts = tiny(name), PROMPTS[case]
     rooms = [3 + 4 * (n % 3) for n in range(len(prompts))]
     chosen = SAMPLED if rows == 2 else GREEDY
-    found = written(Writer(model, 64, rows), asked(model, prompts, rooms, chosen))
+    found = written(SideBySide(model, 64, rows), asked(model, prompts, rooms, chosen))
     assert found == one_by_one(model, prompts, rooms, chosen)
 
 
@@ -103,14 +106,29 @@ def test_what_looks_at_the_tokens_before(
 ) -> None:
     model, prompts = tiny("llama"), PROMPTS["of all lengths"]
     rooms = [8] * len(prompts)
-    found = written(Writer(model, 64), asked(model, prompts, rooms, chosen))
+    found = written(SideBySide(model, 64), asked(model, prompts, rooms, chosen))
     assert found == one_by_one(model, prompts, rooms, chosen)
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("rows", [1, 2, 64])
+@pytest.mark.parametrize("case", PROMPTS)
+@pytest.mark.parametrize(
+    ("kind", "name"), [*((Lockstep, n) for n in IN_STEP), *((Unshared, n) for n in BY_ITSELF)]
+)
+def test_in_step_as_one_by_one(
+    tiny: Callable[[str], Any], name: str, case: str, rows: int, kind: type[Writer]
+) -> None:
+    model, prompts = tiny(name), PROMPTS[case]
+    rooms = [3 + 4 * (n % 3) for n in range(len(prompts))]
+    chosen = SAMPLED if rows == 2 else GREEDY
+    found = written(kind(model, 64, rows), asked(model, prompts, rooms, chosen))
+    assert found == one_by_one(model, prompts, rooms, chosen)
+
+
+@pytest.mark.parametrize("name", ["mamba", "bamba", "bloom", "lfm2"])
 def test_other_architectures_are_refused(tiny: Callable[[str], Any], name: str) -> None:
     with pytest.raises((TypeError, AttributeError)):
-        Writer(tiny(name), 64)
+        SideBySide(tiny(name), 64)
 
 
 @settings(
@@ -133,16 +151,16 @@ def test_whatever_stands_beside_it(
     model = tiny("llama")
     prompts, rooms = [p for p, _ in texts], [room for _, room in texts]
     chosen = SAMPLED if draw else GREEDY
-    found = written(Writer(model, tokens, rows), asked(model, prompts, rooms, chosen))
+    found = written(SideBySide(model, tokens, rows), asked(model, prompts, rooms, chosen))
     assert found == one_by_one(model, prompts, rooms, chosen)
 
 
 def test_the_end_token_ends_a_text_and_is_part_of_it(tiny: Callable[[str], Any]) -> None:
     model, prompt = tiny("llama"), [5, 6, 7]
-    (free,) = written(Writer(model, 64), asked(model, [prompt], [9], GREEDY))
+    (free,) = written(SideBySide(model, 64), asked(model, [prompt], [9], GREEDY))
     chosen = {**GREEDY, "eos_token_id": free[3]}
     found: dict[int, Written] = {}
-    Writer(model, 64).write(asked(model, [prompt, prompt], [9, 2], chosen), found.__setitem__)
+    SideBySide(model, 64).write(asked(model, [prompt, prompt], [9, 2], chosen), found.__setitem__)
     assert found[0].tokens == free[: free.index(free[3]) + 1] and not found[0].cut
     assert found[1].tokens == free[:2] and found[1].cut
 
@@ -152,7 +170,7 @@ def test_scores_are_those_of_a_plain_pass(tiny: Callable[[str], Any]) -> None:
     one = asked(model, [prompt], [6], SAMPLED)[0]
     told = Asked(one.prompt, one.decoding, one.stops, one.room, told=True)
     found: dict[int, Written] = {}
-    Writer(model, 64).write([told, one], found.__setitem__)
+    SideBySide(model, 64).write([told, one], found.__setitem__)
     assert found[1].scores == []
     whole = torch.tensor([[*prompt, *found[0].tokens]])
     logs = torch.log_softmax(model(whole).logits[0, len(prompt) - 1 : -1], dim=-1)
@@ -172,7 +190,7 @@ def test_memory_that_runs_out_halves_the_rows(
 ) -> None:
     model, prompts = tiny("llama"), PROMPTS["of all lengths"]
     rooms = [7] * len(prompts)
-    writer = Writer(model, 4096, 4)
+    writer = SideBySide(model, 4096, 4)
     plain, calls = getattr(writer.network, where), []
 
     def scarce(first: Any, *rest: Any) -> Any:
@@ -192,7 +210,7 @@ def test_memory_that_never_suffices_is_told(
     tiny: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny("llama")
-    writer = Writer(model, 64)
+    writer = SideBySide(model, 64)
 
     def never(*_: Any) -> Any:
         raise torch.OutOfMemoryError("no room")
@@ -207,7 +225,7 @@ def test_each_token_of_a_prompt_is_read_once(
 ) -> None:
     model = tiny("llama")
     prompts = [[*SHARED, n % 3, n % 3] for n in range(9)]
-    writer, sizes = Writer(model, 512), []
+    writer, sizes = SideBySide(model, 512), []
     plain = writer.network._run
 
     def counted(tokens: torch.Tensor, *rest: Any) -> Any:

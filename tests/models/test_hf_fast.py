@@ -19,6 +19,7 @@ from lm_eval_calibration.models.shared.trust import Trust
 from lm_eval_calibration.scoring.checking import Apart, agree
 from lm_eval_calibration.scoring.continued import Continued
 from lm_eval_calibration.scoring.contract import Executor
+from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import Network
 from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.scoring.sequences import Request
@@ -107,34 +108,47 @@ def fresh(tiny_model: Path) -> Any:
     return FastHFLM(pretrained=str(tiny_model), device="cpu", batch_size=8, dtype="float32")
 
 
+STEPS = {
+    "rows of different lengths": (Network, "step"),
+    "rows of one length": (Continued, "advance"),
+}
+
+
 @pytest.mark.parametrize("after", [0, 3])
-def test_a_generation_that_fails_is_hfs(
+@pytest.mark.parametrize("lost", [1, 2])
+def test_when_a_way_to_generate_fails_the_next_goes_on(
     fresh: FastHFLM,
     tiny_lm: Any,
+    lost: int,
     after: int,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Before anything is written, or when some of it is."""
+    """Before anything is written, or when some of it is; `hf` in the end."""
     few = instances("generate_until", [("short", {"until": [], "max_gen_toks": 2})])
-    fresh.generate_until(few)  # (the trial)
-    writer, calls = fresh._generation._writer, []
-    assert writer is not None
-    plain = writer.network.step
-
-    def step(*given: Any) -> Any:
-        calls.append(given)
-        if len(calls) > after:
-            raise ValueError("no more of it")
-        return plain(*given)
-
-    monkeypatch.setattr(writer.network, "step", step)
+    fresh.generate_until(few)  # (the first way's trial)
+    for owner, name in list(STEPS.values())[:lost]:
+        fail_after(monkeypatch, owner, name, after)
     caplog.set_level(logging.WARNING)
     rooms = [{**SETTINGS, "max_gen_toks": 2 + n} for n in range(4)]
     asked = [texts(room)[n] for n, room in enumerate(rooms)]
     assert fresh.generate_until(asked) == tiny_lm.generate_until(asked)
-    assert "as slowly as hf: the model failed on rows of different" in caplog.text
-    assert "ValueError: no more of it" in caplog.text
+    reasons = [str(way.reason) for way in fresh._generation.ways]
+    assert all("ValueError: no more of it" in reason for reason in reasons[:lost])
+    assert ("as slowly as hf: the model failed on rows of different" in caplog.text) == (lost == 2)
+    assert (reasons[-1] == "None") == (lost == 1)
+
+
+def fail_after(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, count: int) -> None:
+    plain, calls = getattr(owner, name), [0]
+
+    def failing(*given: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > count:
+            raise ValueError("no more of it")
+        return plain(*given)
+
+    monkeypatch.setattr(owner, name, failing)
 
 
 def test_a_generation_that_disagrees_is_not_used(
@@ -143,15 +157,12 @@ def test_a_generation_that_disagrees_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    plain = Network.step
-
-    def wrong(self: Any, tokens: Any, positions: Any, cache: Any) -> Any:
-        return plain(self, tokens, positions, cache) * 1.5
-
-    monkeypatch.setattr(Network, "step", wrong)
+    plain = Head.logits
+    monkeypatch.setattr(Head, "logits", lambda self, hidden: plain(self, hidden) * 1.5)
     caplog.set_level(logging.WARNING)
     assert fresh.generate_until(texts()) == tiny_lm.generate_until(texts())
     assert "separate texts disagree on this architecture" in caplog.text
+    assert fresh._generation.reason is not None
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault_of_the_models(
@@ -193,8 +204,7 @@ def test_batch_sizes_bound_the_rows(tiny_model: Path) -> None:
     def rows(**given: Any) -> int | None:
         fast = FastHFLM(pretrained=str(tiny_model), device="cpu", dtype="float32", **given)
         fast.generate_until(texts())
-        assert fast._generation._writer is not None
-        return fast._generation._writer.rows
+        return fast._generation.ways[0].writer.rows
 
     assert rows() is None and rows(batch_size="auto") is None and rows(batch_size=1) is None
     assert rows(batch_size=3) == 3 and rows(batch_size=3, batch_rows=1) == 1

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import UnusualError
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.generating.trying import trials, tried
-from lm_eval_calibration.generating.writer import Writer
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.trust import Expected, named
@@ -21,8 +22,6 @@ from lm_eval_calibration.scoring.checking import (
     agree,
     apart,
     named_lengths,
-    unmasked_length,
-    unswitched_length,
 )
 
 log = logger(f"lm_eval.{__name__}")
@@ -31,35 +30,56 @@ Told = Callable[[int, str, Written], None]
 """What is told each text, by the number of its request."""
 
 
+@dataclass
+class Way:
+    """A way to write texts on one model.
+
+    Attributes:
+        kind: as messages name it.
+        make: makes the writer; may raise whatever the model stumbles over.
+        limit: up to how many tokens, prompts included, it may write; `None` for any.
+        reason: why it may not write at all, if it may not.
+        tried: the length up to which it was compared with `hf`.
+    """
+
+    kind: str
+    make: Callable[[], Writer]
+    limit: int | None
+    reason: str | None = None
+    tried: int = 0
+    made: list[Writer] = field(default_factory=list)
+
+    @property
+    def writer(self) -> Writer:
+        """Made when it is first needed."""
+        if not self.made:
+            self.made.append(self.make())
+        return self.made[0]
+
+
 class Generation:
-    """Writes what requests ask for, after a trial on some of them; what it may not write is left to `hf`.
+    """Writes what requests ask for, in the first way that a trial allows; what is left is `hf`'s.
 
     Args:
         lm: a model of transformers in the harness's class.
-        make: makes the writer; may raise whatever the model stumbles over.
+        ways: the fastest first.
         expected: `hf`'s log-likelihoods of some requests.
         otherwise: the same computed in another shape, where the precision is such that they are others.
-
-    Attributes:
-        reason: why nothing is written here, if nothing is.
     """
 
     def __init__(
-        self,
-        lm: Any,
-        make: Callable[[], Writer],
-        expected: Expected,
-        otherwise: Expected | None = None,
+        self, lm: Any, ways: Sequence[Way], expected: Expected, otherwise: Expected | None = None
     ) -> None:
-        self.lm, self._make, self._expected, self._otherwise = lm, make, expected, otherwise
-        config = lm.model.config
-        limits = [unmasked_length(config), unswitched_length(config)]
-        self._limit = min((n for n in limits if n is not None), default=None)
-        self._lengths = named_lengths(config)
-        self._tried = 0
-        self._writer: Writer | None = None
-        self._told: set[str] = set()
-        self.reason: str | None = None
+        self.lm, self.ways, self._expected, self._otherwise = lm, list(ways), expected, otherwise
+        self._lengths = named_lengths(lm.model.config)
+        self._said: set[str] = set()
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is written here, if nothing is."""
+        reasons = [way.reason for way in self.ways] or ["encoder-decoder models are left to it"]
+        lost = all(reason is not None for reason in reasons)
+        return "; ".join(dict.fromkeys(map(str, reasons))) if lost else None
 
     def answer(
         self, requests: Sequence[Any], seed: Callable[[int], int], told: Told, quiet: bool
@@ -75,36 +95,23 @@ class Generation:
         Returns:
             Numbers of the requests that are left to `hf`.
         """
+        if self.reason is not None or not requests:
+            self._tell(bool(requests))
+            return list(range(len(requests)))
         texts = Texts(self.lm, ASKED)
         asked = self._asked(requests, texts, seed)
-        self._earn(list(asked.values()))
-        left = set(range(len(requests)))
-        if self.reason is not None or not asked:
-            return sorted(left)
-        numbers, failed = list(asked), []
-        progress = Progress(len(requests), quiet)
-
-        def done(place: int, written: Written) -> None:
-            number = numbers[place]
-            progress.add(len(written.tokens))
-            try:
-                told(number, texts.text(asked[number], written.tokens), written)
-            except BaseException as error:
-                failed.append(error)
-                raise
-            left.discard(number)
-
+        call = _Call(texts, asked, told, Progress(len(requests), quiet))
         try:
-            self._write(list(asked.values()), done)
-        except (torch.OutOfMemoryError, MemoryError):
-            raise
-        except Exception as error:
-            if failed:  # (no fault of the model's)
-                raise
-            self._lose(f"the model failed on rows of different lengths ({named(error)})")
+            for way in self.ways:
+                within = [n for n in asked if n not in call.done and _within(asked[n], way.limit)]
+                self._earn(way, [asked[n] for n in within])
+                if within and way.reason is None:
+                    self._write(way, call, within)
         finally:
-            progress.close()
-        return sorted(left)
+            call.progress.close()
+        left = [n for n in range(len(requests)) if n not in call.done]
+        self._tell(any(n in asked for n in left))
+        return left
 
     def _asked(
         self, requests: Sequence[Any], texts: Texts, seed: Callable[[int], int]
@@ -112,45 +119,42 @@ class Generation:
         """What may be written here, by number."""
         found: dict[int, Asked] = {}
         for number, request in enumerate(requests):
-            if self.reason is not None:
-                return {}
             try:
-                asked = texts.asked(request, seed(number))
+                found[number] = texts.asked(request, seed(number))
             except UnusualError as unusual:
-                self._say(f"hf generates where {unusual}.", log.info)
-                continue
-            if self._limit is None or len(asked.prompt) + asked.room <= self._limit:
-                found[number] = asked
-            else:
-                self._say(
-                    f"hf generates texts of over {self._limit} tokens with their prompts: there this "
-                    "architecture computes something else of several together.",
-                    log.warning,
-                )
+                self._say(f"hf generates some texts: {unusual}.", log.info)
         return found
 
-    def _write(self, asked: Sequence[Asked], done: Callable[[int, Written], None]) -> None:
-        assert self._writer is not None
-        with self.lm._autocast():
-            self._writer.write(asked, done)
+    def _write(self, way: Way, call: _Call, numbers: Sequence[int]) -> None:
+        """Have texts written; where the model fails, the rest is left to the next way."""
+        self._say(f"hf-fast generates by {way.kind}.", log.info)
+        try:
+            with self.lm._autocast():
+                some = [call.asked[n] for n in numbers]
+                way.writer.write(some, lambda place, text: call.finish(numbers[place], text))
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:
+            if call.failed:  # (no fault of the model's)
+                raise
+            way.reason = f"the model failed on {way.kind} ({named(error)})"
 
-    def _earn(self, asked: Sequence[Asked]) -> None:
-        """Try the writer on the first texts, and where later ones reach a length that may be special."""
+    def _earn(self, way: Way, asked: Sequence[Asked]) -> None:
+        """Try a way on the first texts, and where later ones reach a length that may be special."""
         most = max((len(a.prompt) + a.room for a in asked), default=0)
-        reached = any(self._tried < length < most for length in self._lengths)
-        if self.reason is not None or not asked or (self._tried and not reached):
+        reached = any(way.tried < length < most for length in self._lengths)
+        if way.reason is not None or not asked or (way.tried and not reached):
             return
         try:
-            self._writer = self._writer or self._make()
-            agreed = self._agrees(self._writer, trials(asked, self._lengths, self.lm.max_length))
+            agreed = self._agrees(way.writer, trials(asked, self._lengths, self.lm.max_length))
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
-            self._lose(f"the model does not take rows of different lengths ({named(error)})")
+            way.reason = f"the model does not take {way.kind} ({named(error)})"
             return
-        self._tried = max(self._tried, most)
+        way.tried = max(way.tried, most)
         if not agreed:
-            self._lose("rows of different lengths and separate texts disagree on this architecture")
+            way.reason = f"{way.kind} and separate texts disagree on this architecture"
 
     def _agrees(self, writer: Writer, some: Sequence[Asked]) -> bool:
         """Whether what is written is as likely as `hf` finds it."""
@@ -161,14 +165,45 @@ class Generation:
         noise = apart(requests, theirs, otherwise) if otherwise else None
         return agree(requests, ours, theirs, writer.dtype, noise)
 
-    def _lose(self, reason: str) -> None:
-        self.reason = reason
-        self._say(f"hf-fast generates as slowly as hf: {reason}.", log.warning)
+    def _tell(self, some_are_left: bool) -> None:
+        """Once, that `hf` generates, and why."""
+        if some_are_left and self.reason is not None:
+            self._say(f"hf-fast generates as slowly as hf: {self.reason}.")
+        elif some_are_left:
+            self._say(
+                "hf-fast generates the longest texts as slowly as hf: there this architecture computes "
+                "something else of several together."
+            )
 
-    def _say(self, text: str, say: Callable[..., None]) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _say(self, text: str, say: Callable[..., None] = log.warning) -> None:
+        if text not in self._said:
+            self._said.add(text)
             say("%s", text)
+
+
+class _Call:
+    """One call's texts: which are done, and whether who is told of them failed."""
+
+    def __init__(
+        self, texts: Texts, asked: dict[int, Asked], told: Told, progress: Progress
+    ) -> None:
+        self.texts, self.asked, self.told, self.progress = texts, asked, told, progress
+        self.done: set[int] = set()
+        self.failed = False
+
+    def finish(self, number: int, written: Written) -> None:
+        """Hand on a finished text."""
+        self.progress.add(len(written.tokens))
+        try:
+            self.told(number, self.texts.text(self.asked[number], written.tokens), written)
+        except BaseException:
+            self.failed = True
+            raise
+        self.done.add(number)
+
+
+def _within(asked: Asked, limit: int | None) -> bool:
+    return limit is None or len(asked.prompt) + asked.room <= limit
 
 
 class Progress:

@@ -3,58 +3,36 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from lm_eval_calibration.generating.budget import affordable
 from lm_eval_calibration.generating.choosing import choose, finished
+from lm_eval_calibration.generating.contract import Done, Writer
 from lm_eval_calibration.generating.prompts import Begun, Prompt, prompts_of, together
-from lm_eval_calibration.generating.rows import Asked, Row, Written
+from lm_eval_calibration.generating.rows import Asked, Row
 from lm_eval_calibration.generating.slots import Slots, StepCache
-from lm_eval_calibration.messages import logger
 from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import KeyValues, Network
 
-log = logger(f"lm_eval.{__name__}")
-
 FEW = 16
 """Begun texts are waited for until so large a share of the rows is free: a pass for each costs more."""
 
-Done = Callable[[int, Written], None]
-"""What is told each finished text, by the number of what was asked for."""
 
-
-class Writer:
-    """Writes texts with a causal model of transformers, many at a time.
-
-    Args:
-        model: in evaluation mode.
-        prompt_tokens: of prompts, read at a time.
-        rows: texts written at a time, at most; `None`: as many as memory has room for and are worth it.
-
-    Raises:
-        TypeError, AttributeError: the model cannot be computed so.
-    """
+class SideBySide(Writer):
+    """Rows of different lengths, for models that keep keys and values."""
 
     def __init__(self, model: Any, prompt_tokens: int, rows: int | None = None) -> None:
+        super().__init__(model, prompt_tokens, rows)
         self.network, self.head = Network(model), Head(model)
-        self.prompt_tokens, self.rows = prompt_tokens, rows
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the model computes in, under autocast too."""
-        device = self.network.device.type
-        if torch.is_autocast_enabled(device):
-            return torch.get_autocast_dtype(device)
-        return self.network.dtype
 
     @torch.inference_mode()
     def write(self, asked: Sequence[Asked], done: Done) -> None:
-        """Write all texts; `done` is told each as it is finished."""
+        """Write all texts, the longest prompts' first."""
         if asked:
             with attention.implementation(self.network.decoder):
                 _Writing(self, asked, done).run()
@@ -63,7 +41,7 @@ class Writer:
 class _Writing:
     """One call: the prompts that wait, and the rows that are being written, in the first slots."""
 
-    def __init__(self, writer: Writer, asked: Sequence[Asked], done: Done) -> None:
+    def __init__(self, writer: SideBySide, asked: Sequence[Asked], done: Done) -> None:
         self.writer, self.asked, self.done = writer, asked, done
         self.network, self.head = writer.network, writer.head
         self.longest = max(len(a.prompt) + a.room for a in asked)
@@ -164,10 +142,7 @@ class _Writing:
     def _halve(self) -> None:
         """Begin all rows again, half as many at a time: they come out the same."""
         assert self.slots is not None
-        half = self.slots.count // 2
-        log.warning("hf-fast: memory ran out; it goes on with %d texts at a time.", half)
-        self.writer.rows = half
-        self.writer.prompt_tokens = max(self.writer.prompt_tokens // 2, 1)
+        self.writer.halved(self.slots.count)
         for row in self.rows:
             prompt = self.begun[row.number]
             if prompt not in self.waiting:
