@@ -47,8 +47,7 @@ def finished(rows: Sequence[Row]) -> dict[int, Written]:
 
 
 def _drawn(scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
-    """(B,) a token from the softmax of each row's scores (B, V), by the row's own random numbers."""
-    return drawn(torch.softmax(scores, dim=-1), [row.random.random() for row in rows])
+    return drawn(scores, [row.asked.seed for row in rows], [len(row.new) for row in rows])
 
 
 def _tell(rows: Sequence[Row], logits: torch.Tensor, tokens: Sequence[int]) -> None:

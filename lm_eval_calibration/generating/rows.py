@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -46,9 +45,6 @@ class Row:
     asked: Asked
     new: list[int] = field(default_factory=list)
     scores: list[tuple[float, float, float]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.random = random.Random(self.asked.seed)
 
     @property
     def read(self) -> int:

@@ -20,6 +20,7 @@ from lm_eval_calibration.generating.sampling import Samples, SeededRows, numbers
 from lm_eval_calibration.generating.side_by_side import SideBySide
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
+    hash_args,
     make_disjoint_window,
     register_model,
     rolling_answer,
@@ -27,7 +28,8 @@ from lm_eval_calibration.harness.api import (
 from lm_eval_calibration.harness.requests import GENERATE, ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
-from lm_eval_calibration.models.shared.generation import Generation, Way
+from lm_eval_calibration.models.shared.generation import Generation, InOrder, Way
+from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
@@ -69,6 +71,8 @@ class FastHFLM(HFLM):
             harness's default; else as many as are worth it and memory has room for.
         **kwargs: as for `hf`.
     """
+
+    tells_own_tokens = answers_at_once = True
 
     @checked
     def __init__(
@@ -299,7 +303,9 @@ class FastHFLM(HFLM):
             self.noted(written)
             self.cache_hook.add_partial(GENERATE, requests[number].args, text)
 
-        left = self._generation.answer(requests, seed, told, disable_tqdm or self.rank != 0)
+        ordered = InOrder([hash_args(GENERATE, request.args) for request in requests], told)
+        self._generation.answer(requests, seed, ordered, disable_tqdm or self.rank != 0)
+        left = [n for n in range(len(requests)) if n not in found]
         if left:
             rest = [requests[n] for n in left]
             self._samples = Samples([r.args[0] for r in rest], [numbers[n] for n in left])
@@ -316,6 +322,7 @@ class FastHFLM(HFLM):
 
     def _model_generate(self, *args: Any, **settings: Any) -> torch.Tensor:
         """`hf`'s, but that each row is drawn by random numbers of its own."""
+        settings.pop(ASKED, None)  # (of tokens, `hf` tells nothing)
         greedy = settings.get("do_sample") is False
         seeds = [] if greedy else self._samples.seeds(self._contexts)
         with SeededRows(seeds) if seeds else contextlib.nullcontext():

@@ -139,6 +139,31 @@ def test_when_a_way_to_generate_fails_the_next_goes_on(
     assert (reasons[-1] == "None") == (lost == 1)
 
 
+def test_equal_requests_are_told_in_their_order(
+    fresh: FastHFLM, tiny_lm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By that, whoever keeps answers tells samples apart, whichever is finished first or fails."""
+
+    def told() -> tuple[list[str], list[str]]:
+        kept: list[str] = []
+
+        class Hook:
+            dbdict = None
+
+            def add_partial(self, _: str, request: Any, answer: str) -> None:
+                kept.append(answer)
+
+        fresh.set_cache_hook(Hook())
+        settings = {"until": ["e", "a"], "max_gen_toks": 30, "do_sample": True, "temperature": 2.0}
+        return fresh.generate_until(instances("generate_until", [("one", settings)] * 12)), kept
+
+    found, kept = told()
+    assert kept == found and len(set(found)) > 6
+    fail_after(monkeypatch, Network, "step", 6)
+    fail_after(monkeypatch, Continued, "advance", 6)
+    assert told() == (found, found) and fresh._generation.reason is not None
+
+
 def fail_after(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, count: int) -> None:
     plain, calls = getattr(owner, name), [0]
 

@@ -14,7 +14,7 @@ from lm_eval import simple_evaluate
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.models.shared.noted_replies import NotedTokens
+from lm_eval_calibration.models.shared.noted_replies import told_tokens
 from lm_eval_calibration.models.shared.token_reading import of_answer
 from lm_eval_calibration.verbal.letters import FOLLOWS, Token
 
@@ -116,10 +116,8 @@ def test_its_own_tokens_of_the_answer(tiny_model: Path, tasks: Any) -> None:
 def test_each_token_s_own_text(tiny_model: Path, text: str) -> None:
     """Together they are the text, and a character of several tokens is the first one's."""
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    noted = NotedTokens()
-    noted.tokenizer = tokenizer  # type: ignore[attr-defined]
     numbers = tokenizer(text, add_special_tokens=False).input_ids
-    texts = noted._texts(numbers)
+    texts = [t.text for t in told_tokens(tokenizer, numbers, [()] * len(numbers))]
     assert len(texts) == len(numbers) and "".join(texts).replace(FOLLOWS, "") == text
     tokens = [Token(each) for each in texts]
     assert list(of_answer(tokens, text)) == tokens

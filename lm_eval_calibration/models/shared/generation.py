@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,21 +84,18 @@ class Generation:
 
     def answer(
         self, requests: Sequence[Any], seed: Callable[[int], int], told: Told, quiet: bool
-    ) -> list[int]:
-        """Write texts.
+    ) -> None:
+        """Write texts; those that `told` is not told are left to `hf`.
 
         Args:
             requests: (`Instance`) of prompts and settings.
             seed: of what is drawn for a request, by its number.
             told: called with each text as it is finished.
             quiet: no progress bar.
-
-        Returns:
-            Numbers of the requests that are left to `hf`.
         """
         if self.reason is not None or not requests:
             self._tell(bool(requests))
-            return list(range(len(requests)))
+            return
         texts = Texts(self.lm, ASKED)
         asked = self._asked(requests, texts, seed)
         call = _Call(texts, asked, told, Progress(len(requests), quiet))
@@ -109,9 +107,7 @@ class Generation:
                     self._write(way, call, within)
         finally:
             call.progress.close()
-        left = [n for n in range(len(requests)) if n not in call.done]
-        self._tell(any(n in asked for n in left))
-        return left
+        self._tell(any(n not in call.done for n in asked))
 
     def _asked(
         self, requests: Sequence[Any], texts: Texts, seed: Callable[[int], int]
@@ -204,6 +200,30 @@ class _Call:
 
 def _within(asked: Asked, limit: int | None) -> bool:
     return limit is None or len(asked.prompt) + asked.room <= limit
+
+
+class InOrder:
+    """Hands on texts, those of equal requests in the requests' order: by that they are told apart.
+
+    Args:
+        keys: equal for equal requests.
+        told: what is told each text.
+    """
+
+    def __init__(self, keys: Sequence[str], told: Told) -> None:
+        self._keys, self._told = keys, told
+        self._waiting: dict[str, deque[int]] = defaultdict(deque)
+        for number, key in enumerate(keys):
+            self._waiting[key].append(number)
+        self._ready: dict[int, tuple[str, Written]] = {}
+
+    def __call__(self, number: int, text: str, written: Written) -> None:
+        """Take a text, and hand on those for which nothing has to be waited any more."""
+        self._ready[number] = (text, written)
+        waiting = self._waiting[self._keys[number]]
+        while waiting and waiting[0] in self._ready:
+            first = waiting.popleft()
+            self._told(first, *self._ready.pop(first))
 
 
 class Progress:

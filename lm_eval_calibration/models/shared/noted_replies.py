@@ -56,7 +56,9 @@ class NotedReplies:
 
     def noted(self, written: Any) -> None:
         """Called by `hf-fast` with each text of its own."""
-        self._told.append(Told(written.cut))
+        tokenizer: Any = self.tokenizer  # type: ignore[attr-defined]
+        numbers = written.tokens if written.scores else []
+        self._told.append(Told(written.cut, told_tokens(tokenizer, numbers, written.scores)))
 
     def _model_generate(self, *args: Any, **options: Any) -> Any:
         found = super()._model_generate(*args, **options)  # type: ignore[misc]
@@ -106,21 +108,9 @@ class NotedTokens(NotedReplies):
         places = getattr(said, "logprobs", None)
         if not places:
             return Told(cut)
-        numbers = list(said.token_ids)
-        rows = zip(self._texts(numbers), numbers, places, strict=False)
-        return Told(cut, tuple(Token(text, (), _scores(n, place)) for text, n, place in rows))
-
-    def _texts(self, numbers: list[int]) -> list[str]:
-        """What each token adds to the text before it; the first of a character's tokens has it all."""
-        decode: Any = self.tokenizer.decode  # type: ignore[attr-defined]
-        texts, before, begin = [FOLLOWS] * len(numbers), 0, 0
-        for end in range(1, len(numbers) + 1):
-            known, text = decode(numbers[before:begin]), decode(numbers[before:end])
-            if text.endswith(UNFINISHED) and end < len(numbers):
-                continue
-            texts[begin] = text[len(known) :]
-            before, begin = begin, end
-        return texts
+        numbers = list(said.token_ids)[: len(places)]
+        scores = [_scores(n, place) for n, place in zip(numbers, places, strict=False)]
+        return Told(cut, told_tokens(self.tokenizer, numbers, scores))  # type: ignore[attr-defined]
 
 
 class _Listener:
@@ -158,6 +148,20 @@ def with_noted_replies(model: type) -> type:
         return model
     noted = NotedTokens if "VLLM" in names else NotedReplies
     return type(model.__name__, (noted, model), {})
+
+
+def told_tokens(
+    tokenizer: Any, numbers: Sequence[int], scores: Sequence[tuple[float, ...]]
+) -> tuple[Token, ...]:
+    """Tokens with their scores, and what each adds to the text before it; of a character's tokens the first has it all."""
+    texts, before, begin = [FOLLOWS] * len(numbers), 0, 0
+    for end in range(1, len(numbers) + 1):
+        known, text = (tokenizer.decode(list(numbers[before:n])) for n in (begin, end))
+        if text.endswith(UNFINISHED) and end < len(numbers):
+            continue
+        texts[begin] = text[len(known) :]
+        before, begin = begin, end
+    return tuple(Token(text, (), each) for text, each in zip(texts, scores, strict=True))
 
 
 def _numbers(value: Any) -> list[int]:

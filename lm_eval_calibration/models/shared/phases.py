@@ -23,7 +23,9 @@ from lm_eval_calibration.verbal.thinking import opens
 log = logger(f"lm_eval.{__name__}")
 
 PIECE = 256
-"""Requests that are asked at a time where there is a cache: what a kill may cost."""
+"""Requests that are asked at a time where there is a cache: what a kill may cost.
+
+Not where the base tells each answer at once (`answers_at_once`), of which a kill costs none."""
 GIVE_UP = 3
 """Requests in a row on which the base gives up, before the run does."""
 FEW = 0.1
@@ -173,7 +175,8 @@ class Phases:
         log.info("%s: %s (%d requests%s)", self.name, title, len(requests), kept)
         missing = [i for i in range(len(keys)) if i not in answers]
         pending = Pending(kind, requests, keys, answers, self.cache, tolerant, options)
-        size = len(missing) if whole or self.cache is None else PIECE
+        whole = whole or self.cache is None or getattr(self.base, "answers_at_once", False)
+        size = len(missing) if whole else PIECE
         for start in range(0, len(missing), max(size, 1)):
             piece = missing[start : start + size]
             if len(piece) < len(requests):

@@ -35,8 +35,8 @@ Read = TokenScores | None
 class TokenReader:
     """Reads the token scores of a wrapper's base.
 
-    An OpenAI-compatible server and vLLM tell them with the answer; of a transformers model they are read in one
-    more pass over prompt and answer; of what else has log-likelihoods there is the sum over the
+    An OpenAI-compatible server, vLLM and `hf-fast` tell them with the answer; of another transformers model they are
+    read in one more pass over prompt and answer; of what else has log-likelihoods there is the sum over the
     answer's tokens alone, shared among them evenly.
 
     Args:
@@ -70,6 +70,8 @@ class TokenReader:
         pairs = [(r, text) for r, pool in zip(requests, pools, strict=True) for text in pool]
         if self._told:
             found = [told_with(text) for _, text in pairs]
+            if self._model:  # (`hf-fast` tells of texts of its own, and leaves some to `hf`)
+                found = self._completed(pairs, found)
             self._refuse_silence([text for _, text in pairs], found)
         elif self._model:
             found = self._passes(pairs)
@@ -77,6 +79,12 @@ class TokenReader:
             found = self._by_loglikelihood(pairs)
         rest = iter(found)
         return [[next(rest) for _ in pool] for pool in pools]
+
+    def _completed(self, pairs: Sequence[tuple[Any, str]], found: Sequence[Read]) -> list[Read]:
+        """With passes over the answers of which nothing was told."""
+        silent = [i for i, (_, text) in enumerate(pairs) if found[i] is None and text.strip()]
+        read = dict(zip(silent, self._passes([pairs[i] for i in silent]), strict=True))
+        return [read.get(i, each) for i, each in enumerate(found)]
 
     def _refuse_silence(self, texts: Sequence[str], found: Sequence[Read]) -> None:
         """Stop where a server tells nothing of any answer; say of how many it told nothing."""
@@ -95,6 +103,8 @@ class TokenReader:
 
     def _passes(self, pairs: Sequence[tuple[Any, str]]) -> list[Read]:
         """Of each answer; equal ones to one prompt are read once."""
+        if not pairs:
+            return []
         keys = [(str(request.args[0]), str(raw(text)), str(text)) for request, text in pairs]
         different = dict(zip(reversed(keys), reversed(pairs), strict=True))
         log.info("%s: reading the tokens of %d answers.", self._wrapper.source, len(different))
