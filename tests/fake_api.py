@@ -105,12 +105,15 @@ class FakeApi:
     """A server on a free port, as a context manager.
 
     Attributes:
+        several: samples that it gives for one request at most; 0: it refuses `n`; `None`: it ignores it.
         payloads: what was answered, in order.
         tries: how often each prompt came.
     """
 
-    def __init__(self, picker: str = "oracle", faults: Faults = lambda *_: "") -> None:
-        self.script, self.faults = Scripted(picker=picker), faults
+    def __init__(
+        self, picker: str = "oracle", faults: Faults = lambda *_: "", several: int | None = None
+    ) -> None:
+        self.script, self.faults, self.several = Scripted(picker=picker), faults, several
         self.payloads: list[dict[str, Any]] = []
         self.tries: Counter[str] = Counter()
         self.lock = threading.Lock()
@@ -177,7 +180,13 @@ class FakeApi:
             time.sleep(0.2)
         if fault.isdecimal():
             return fault, {"error": "out of order"}
+        if self.several == 0 and "n" in payload:
+            return "400", {"error": "n is not known"}
         body = self.answer(payload) if "messages" in payload else self.complete(payload)
+        for number in range(1, min(payload.get("n", 1), self.several or 1)):
+            again = {**payload, "seed": payload["seed"] + number}
+            other = self.answer(again) if "messages" in payload else self.complete(again)
+            body["choices"].append({**other["choices"][0], "index": number})
         # (what does not concern this kind of request is as it was)
         fits = ("logprobs" in body["choices"][0]) == (fault in MISFIT)
         return fault, ODD[fault](body) if fault in ODD and fits else body

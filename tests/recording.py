@@ -115,6 +115,8 @@ class RecordingApi(FakeApi):
         """What came, as `Recorder` would have noted it."""
         found = []
         for p in self.payloads:
+            if "n" in p:  # (asked once, whether it gives several samples)
+                continue
             turns = [(t["role"], t["content"]) for t in p.get("messages", [])]
             stops, room = p.get("stop") or [], p.get("max_tokens", p.get("max_completion_tokens"))
             known = tuple(turns) or (("", p["prompt"]),)

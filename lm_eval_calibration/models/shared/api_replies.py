@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,6 +25,7 @@ from lm_eval_calibration.models.shared.answers import (
 )
 from lm_eval_calibration.models.shared.likeliest import ASKED, MOST, likeliest
 from lm_eval_calibration.models.shared.reply import Failed, Reply
+from lm_eval_calibration.models.shared.several import COUNT, Several, SeveralSamples
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -35,6 +36,8 @@ THOUGHTS = ("reasoning_content", "reasoning")
 """Where servers put what a model thought."""
 _PROMPTS: ContextVar[int] = ContextVar("_PROMPTS", default=1)
 """How many prompts the call under way has: calls run side by side, each in a context of its own."""
+_WANTED: ContextVar[int] = ContextVar("_WANTED", default=1)
+"""How many samples of each."""
 
 
 class CheckedReplies:
@@ -89,12 +92,12 @@ class CheckedReplies:
 
     def model_call(self, messages: Any, **options: Any) -> Any:
         """As the class has it, one after another."""
-        _PROMPTS.set(len(messages))
+        _note(messages, options)
         return super().model_call(messages, **options)  # type: ignore[misc]
 
     async def amodel_call(self, session: Any, sem: Any, messages: Any, **options: Any) -> Any:
         """As the class has it, side by side."""
-        _PROMPTS.set(len(messages))
+        _note(messages, options)
         return await super().amodel_call(session, sem, messages, **options)  # type: ignore[misc]
 
     def _create_payload(self, *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -108,9 +111,16 @@ class CheckedReplies:
         return payload
 
     def parse_generations(self, outputs: Any, **options: Any) -> list[str]:
-        """A text for each prompt, `Failed` where there is none."""
+        """A text for each prompt, `Failed` where there is none; `Several` where several were asked for."""
         self.spent.update(_usage(outputs))
-        texts = [self._text(choice) for choice in self._choices(outputs, _PROMPTS.get())]
+        count, each = _PROMPTS.get(), _WANTED.get()
+        if each > 1 and _given(outputs) == count * each:
+            found = self._read(self._choices(outputs, count * each), options)
+            return [Several(found[i : i + each]) for i in range(0, len(found), each)]
+        return self._read(self._choices(outputs, count), options)
+
+    def _read(self, choices: Sequence[Any], options: dict[str, Any]) -> list[str]:
+        texts = [self._text(choice) for choice in choices]
         plain = [{"index": i, **_choice(text, self.chat)} for i, text in enumerate(texts)]
         read = super().parse_generations(outputs=[{"choices": plain}], **options)  # type: ignore[misc]
         return [_as_read(*each) for each in zip(texts, read, strict=True)]
@@ -177,7 +187,7 @@ def with_checked_replies(model: type) -> type:
     if parse not in (LocalChatCompletion.parse_generations, LocalCompletionsAPI.parse_generations):
         return model  # (it reads replies of another form)
     chat = parse is LocalChatCompletion.parse_generations
-    return type(model.__name__, (CheckedReplies, model), {"chat": chat})
+    return type(model.__name__, (SeveralSamples, CheckedReplies, model), {"chat": chat})
 
 
 def _as_read(given: str, read: str) -> str:
@@ -185,6 +195,18 @@ def _as_read(given: str, read: str) -> str:
     if isinstance(given, Failed) or not isinstance(given, Reply):
         return given if isinstance(given, Failed) else read
     return given if given.cut else given.saying(read)
+
+
+def _note(messages: Any, options: Mapping[str, Any]) -> None:
+    _PROMPTS.set(len(messages))
+    _WANTED.set(int((options.get("gen_kwargs") or {}).get(COUNT) or 1))
+
+
+def _given(outputs: Any) -> int:
+    """How many choices a reply has."""
+    reply = outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    return len(choices) if isinstance(choices, list) else 0
 
 
 def _usage(outputs: Any) -> Counter[str]:
