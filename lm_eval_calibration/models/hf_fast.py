@@ -312,6 +312,11 @@ class FastHFLM(HFLM):
             found |= dict(zip(left, super().generate_until(rest, disable_tqdm), strict=True))
         return [found[number] for number in range(len(requests))]
 
+    @property
+    def spent(self) -> Counter[str]:
+        """Texts that were written, and tokens of prompts and replies; without those that `hf` wrote."""
+        return self._generation.spent
+
     def noted(self, written: Written) -> None:
         """Called with each text before the cache is told it."""
 

@@ -1,4 +1,4 @@
-"""`lm-calib size`: what to run before it is run."""
+"""`lm-calib size` and `cost`: what to run before it is run."""
 
 from __future__ import annotations
 
@@ -47,3 +47,28 @@ def size(
     read = load(like, skip_bad, table, one_each=one_each, filter_name=filter_name, cluster=cluster)
     found = find(read, metric, effect, power, correlation, replicates)
     print_text(render(found, len(read) > 1, how))
+
+
+@app.command()
+def cost(
+    runs: options.Runs,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IN,OUT",
+            help="What a million tokens of prompts and of replies cost, e.g. 0.15,0.60.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Say what runs took, and what all documents of their tasks would: try it after --limit 20."""
+    from lm_eval_calibration.cli.cost import accounts_of, price_of, render
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.source import load
+
+    how, paid = choose(as_json, as_csv, as_markdown), price_of(price)
+    print_text(render(accounts_of(load(runs, skip_bad), paid), how))

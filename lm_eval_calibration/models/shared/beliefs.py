@@ -259,6 +259,11 @@ class BeliefWrapper(Wrapper):
         questions = {"questions": dict(self._asked)} if self._asked else {}
         spent = getattr(self.base, "spent", None)
         usage = {"usage": dict(spent)} if spent else {}
+        if spent and spent.get("completion_tokens"):
+            log.info(
+                "%s: %s requests, %s tokens in, %s out; `lm-calib cost` says what all documents would take.",
+                self.source, *(f"{spent[name]:,}" for name in ("requests", "prompt_tokens", "completion_tokens")),
+            )  # fmt: skip
         return {**super().get_model_info(), **questions, **usage}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +66,9 @@ class Generation:
         ways: the fastest first.
         expected: `hf`'s log-likelihoods of some requests.
         otherwise: the same computed in another shape, where the precision is such that they are others.
+
+    Attributes:
+        spent: texts that were written, and tokens of prompts and replies.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Generation:
         self.lm, self.ways, self._expected, self._otherwise = lm, list(ways), expected, otherwise
         self._lengths = named_lengths(lm.model.config)
         self._said: set[str] = set()
+        self.spent: Counter[str] = Counter()
 
     @property
     def reason(self) -> str | None:
@@ -98,7 +102,7 @@ class Generation:
             return
         texts = Texts(self.lm, ASKED)
         asked = self._asked(requests, texts, seed)
-        call = _Call(texts, asked, told, Progress(len(requests), quiet))
+        call = _Call(texts, asked, told, Progress(len(requests), quiet), self.spent)
         try:
             for way in self.ways:
                 within = [n for n in asked if n not in call.done and _within(asked[n], way.limit)]
@@ -181,15 +185,24 @@ class _Call:
     """One call's texts: which are done, and whether who is told of them failed."""
 
     def __init__(
-        self, texts: Texts, asked: dict[int, Asked], told: Told, progress: Progress
+        self,
+        texts: Texts,
+        asked: dict[int, Asked],
+        told: Told,
+        progress: Progress,
+        spent: Counter[str],
     ) -> None:
         self.texts, self.asked, self.told, self.progress = texts, asked, told, progress
+        self.spent = spent
         self.done: set[int] = set()
         self.failed = False
 
     def finish(self, number: int, written: Written) -> None:
         """Hand on a finished text."""
         self.progress.add(len(written.tokens))
+        self.spent["requests"] += 1
+        self.spent["prompt_tokens"] += len(self.asked[number].prompt)
+        self.spent["completion_tokens"] += len(written.tokens)
         try:
             self.told(number, self.texts.text(self.asked[number], written.tokens), written)
         except BaseException:

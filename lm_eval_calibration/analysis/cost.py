@@ -1,0 +1,95 @@
+"""What a run took: requests, tokens, time, money; and what all documents of its tasks would take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lm_eval_calibration.logs import Run
+
+MILLION = 1_000_000
+TOKENS = ("requests", "prompt_tokens", "completion_tokens")
+"""Counts of `config.usage`, as wrappers write them."""
+
+
+class Price(NamedTuple):
+    """Of a million tokens of prompts, and of replies."""
+
+    prompts: float
+    replies: float
+
+
+class Cost(NamedTuple):
+    """What some documents took, or would.
+
+    Attributes:
+        documents: how many.
+        requests: to the model, or to the server; NaN where nothing was counted, as for all that follow.
+        prompt_tokens: that it read.
+        completion_tokens: that it wrote.
+        seconds: of the evaluation.
+        price: of the tokens; NaN without a price.
+    """
+
+    documents: int
+    requests: float
+    prompt_tokens: float
+    completion_tokens: float
+    seconds: float
+    price: float
+
+    def times(self, factor: float, documents: int) -> Cost:
+        """The same of more documents."""
+        return Cost(documents, *(value * factor for value in self[1:]))
+
+
+class Account(NamedTuple):
+    """A run's cost, and that of all documents of its tasks."""
+
+    run: str
+    model: str
+    spent: Cost
+    whole: Cost
+
+
+def cost_of(run: Run, price: Price | None = None) -> list[Account]:
+    """The accounts of a run's results files, newest first.
+
+    What was kept from earlier runs (`--use_cache`) was not asked again, and is not counted.
+
+    Args:
+        run: with what the harness said of it; documents are those of its results files.
+        price: of tokens.
+    """
+    return [_account(run.label, results, price) for results in run.results]
+
+
+def _account(label: str, results: Mapping[str, Any], price: Price | None) -> Account:
+    config = _mapping(results.get("config"))
+    usage = _mapping(config.get("usage"))
+    counts = [_number(usage.get(name)) for name in TOKENS]
+    sizes = [_mapping(each) for each in _mapping(results.get("n-samples")).values()]
+    made, all_of_them = (
+        sum(int(size.get(name, 0)) for size in sizes) for name in ("effective", "original")
+    )
+    paid = math.nan
+    if price is not None:
+        paid = (counts[1] * price.prompts + counts[2] * price.replies) / MILLION
+    seconds = _number(results.get("total_evaluation_time_seconds"))
+    spent = Cost(made, *counts, seconds, paid)
+    factor = all_of_them / made if made else math.nan
+    model = str(results.get("model_name") or config.get("model") or "")
+    return Account(label, model, spent, spent.times(factor, all_of_them))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any) -> float:
+    """A count or a duration, which the harness writes as text; NaN of anything else."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan

@@ -1,0 +1,116 @@
+"""`lm-calib cost`: what runs took, and what all documents would."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lm_eval_calibration._version import __version__
+from lm_eval_calibration.analysis.cost import Account, Cost, Price, cost_of
+from lm_eval_calibration.cli.formats import (
+    Format,
+    csv_table,
+    dump,
+    markdown_table,
+    print_tables,
+    terminal_table,
+)
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.logs import Run
+
+HEADER = ("", "documents", "requests", "tokens in", "tokens out", "time", "price")
+NOT_COUNTED = (
+    "Tokens are counted of answers in words, by our models over hf-fast, or over a server that tells its usage; "
+    "what was kept from earlier runs is not asked again, and not counted."
+)
+
+
+def price_of(text: str | None) -> Price | None:
+    """`IN,OUT`, of a million tokens each.
+
+    Raises:
+        InvalidInputError: something else.
+    """
+    if text is None:
+        return None
+    try:
+        prompts, replies = (float(part) for part in text.split(","))
+        if not all(math.isfinite(v) and v >= 0 for v in (prompts, replies)):
+            raise ValueError
+    except ValueError:
+        wanted = "IN,OUT: what a million tokens of prompts and of replies cost, e.g. 0.15,0.60"
+        raise invalid("--price", wanted, repr(text)) from None
+    return Price(prompts, replies)
+
+
+def accounts_of(runs: Sequence[Run], price: Price | None) -> list[Account]:
+    """Of all runs.
+
+    Raises:
+        InvalidInputError: none has a results file.
+    """
+    found = [account for run in runs for account in cost_of(run, price)]
+    if not found:
+        raise InvalidInputError(
+            "There is no results file beside these samples, which says what the run took: `results_<date>.json`, "
+            "as lm_eval writes it to --output_path."
+        )
+    return found
+
+
+def render(accounts: Sequence[Account], how: Format) -> str | None:
+    """What was found in `how`, as text; `None` for the terminal, where it is printed."""
+    if how is Format.JSON:
+        told = [
+            {"run": a.run, "model": a.model, "spent": a.spent._asdict(), "whole": a.whole._asdict()}
+            for a in accounts
+        ]
+        return dump({"lm_eval_calibration": __version__, "costs": told})
+    if how is Format.CSV:
+        return csv_table([_flat(account) for account in accounts])
+    rows = [row for account in accounts for row in _rows(account)]
+    words = NOT_COUNTED if any(math.isnan(a.spent.prompt_tokens) for a in accounts) else ""
+    if how is Format.MARKDOWN:
+        return "\n\n".join(filter(None, [markdown_table(HEADER, rows, texts=1), words]))
+    print_tables([terminal_table(HEADER, rows, texts=(0,)), *([words] if words else [])])
+    return None
+
+
+def _rows(account: Account) -> list[list[str]]:
+    rows = [[account.run or account.model, *_cells(account.spent)]]
+    if account.whole.documents != account.spent.documents:
+        rows.append(["  all documents, about", *_cells(account.whole)])
+    return rows
+
+
+def _cells(cost: Cost) -> list[str]:
+    return [
+        *(_count(value) for value in cost[:4]),
+        _duration(cost.seconds),
+        "-"
+        if math.isnan(cost.price)
+        else f"{cost.price:,.4f}"
+        if cost.price < 1
+        else f"{cost.price:,.2f}",
+    ]
+
+
+def _count(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """In the two largest units."""
+    if math.isnan(seconds):
+        return "-"
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes:02} min"
+    return f"{minutes} min {left:02} s" if minutes else f"{left} s"
+
+
+def _flat(account: Account) -> dict[str, Any]:
+    whole = {f"whole_{name}": value for name, value in account.whole._asdict().items()}
+    return {"run": account.run, "model": account.model, **account.spent._asdict(), **whole}
