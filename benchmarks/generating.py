@@ -4,7 +4,8 @@
     python benchmarks/generating.py --model <Qwen2.5-Coder-1.5B-Instruct> --dtype bfloat16 --best 8 16
 
 Every figure is of a process of its own: `hf` at batch size 1, as a user types it, `hf` at the best of some
-batch sizes, and `hf-fast`, in turn; loading the model is left out, the trial is not. The limit is what the
+batch sizes, and `hf-fast`, in turn: seconds in the model's methods, the trial included, loading and the
+harness's own work left out. `--one N` has batches of one take N documents, and counts them up. The limit is what the
 steps cost alone, in `hf-fast`'s process: the network on as many rows, step by step, and on the prompts'
 different tokens, without attention to what was before, choosing, stopping or harness.
 """
@@ -40,18 +41,18 @@ class Case(NamedTuple):
 
 
 SHORT = {"max_gen_toks": 32, "temperature": 0.7, "do_sample": True}
-LONG = {**SHORT, "max_gen_toks": 64}
+LONG = {**SHORT, "max_gen_toks": 256}
 CASES = {
     "gsm8k": Case(
-        "GSM8K, `self_consistency`, 8 samples of 64 tokens", "self_consistency", {"candidates": 8},
+        "GSM8K, `self_consistency`, 8 samples of up to 256 tokens", "self_consistency", {"candidates": 8},
         "calib_gsm8k_cot_zeroshot", 4, LONG, target=6,
     ),
     "triviaqa": Case(
-        "TriviaQA, `self_correct`, 4 samples of 32 tokens", "self_correct", {"candidates": 4},
-        "calib_triviaqa", 8, SHORT, 2, target=6,
+        "TriviaQA, `self_correct`, 4 samples of up to 32 tokens", "self_correct", {"candidates": 4},
+        "calib_triviaqa", 16, SHORT, 2, target=6,
     ),
     "p_true": Case(
-        "TriviaQA, `p_true`", "p_true", {}, "calib_triviaqa", 16, {"max_gen_toks": 32}, 2,
+        "TriviaQA, `p_true`", "p_true", {}, "calib_triviaqa", 32, {"max_gen_toks": 32}, 2,
     ),
 }  # fmt: skip
 HEADER = (
@@ -72,24 +73,42 @@ def work(base: str, size: int, case: Case, options: Any) -> dict[str, Any]:
         **case.arguments,
     )  # fmt: skip
     shapes: list[tuple[int, int]] = []
-    spent = _noting(shapes, lm.base) if base == "hf-fast" else {}
-    start = time.perf_counter()
+    spent = _noting(shapes) if base == "hf-fast" else {}
+    seconds = _timed(lm.base)
     results = simple_evaluate(
         model=lm, tasks=[case.task], limit=case.limit, bootstrap_iters=0, num_fewshot=case.shots or None,
         apply_chat_template=True, fewshot_as_multiturn=bool(case.shots), gen_kwargs=dict(case.settings),
         random_seed=0, numpy_random_seed=0, torch_random_seed=0,
     )  # fmt: skip
-    seconds = time.perf_counter() - start
     return {
-        "seconds": seconds,
-        "documents": len(results["samples"][case.task]),
+        "seconds": sum(seconds),
+        "documents": len({sample["doc_id"] for sample in results["samples"][case.task]}),
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         **spent,
         **({"limit": _limit(lm.base, shapes)} if shapes else {}),
     }
 
 
-def _noting(shapes: list[tuple[int, int]], lm: Any) -> dict[str, float]:
+def _timed(lm: Any) -> list[float]:
+    """The seconds of each call of a model's methods, as they come."""
+    seconds: list[float] = []
+
+    def timed(method: Any) -> Any:
+        def call(*given: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return method(*given, **options)
+            finally:
+                seconds.append(time.perf_counter() - start)
+
+        return call
+
+    for name in ("generate_until", "loglikelihood"):
+        setattr(lm, name, timed(getattr(lm, name)))
+    return seconds
+
+
+def _noting(shapes: list[tuple[int, int]]) -> dict[str, float]:
     """Have the shapes of all passes noted, the time that writing takes, and how many tokens are written."""
     from lm_eval_calibration.generating.side_by_side import SideBySide
     from lm_eval_calibration.scoring.network import Network
@@ -133,16 +152,19 @@ def _limit(lm: Any, shapes: Sequence[tuple[int, int]]) -> float:
 
 def measure(base: str, size: int, name: str, options: Any) -> dict[str, Any]:
     """`work` in a process of its own, beside the data."""
+    limit = options.limit or CASES[name].limit
+    documents = min(options.one or limit, limit) if (base, size) == ("hf", 1) else limit
     command = [sys.executable, str(Path(__file__).resolve()), "--case", name, "--base", base]
     command += ["--model", str(Path(options.model).resolve()), "--dtype", options.dtype]
     command += ["--size", str(size), "--device", options.device]
-    command += ["--limit", str(options.limit)] if options.limit else []
+    command += ["--limit", str(documents)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(
         command, cwd=options.data, env=environment, check=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    found = dict(json.loads(done.stdout.splitlines()[-1]))
+    return {**found, "seconds": found["seconds"] * limit / documents}
 
 
 def row(name: str, options: Any) -> list[str]:
@@ -194,6 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--limit", type=int, help="other than each case's number of documents")
+    parser.add_argument("--one", type=int, help="documents for `hf` in batches of one")
     parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
     parser.add_argument("--base", choices=["hf", "hf-fast"])
     parser.add_argument("--size", type=int, default=1)

@@ -5,7 +5,7 @@
 Needs no network and no weights: speed and agreement do not depend on what was learned. Rows are
 printed as they come, and what does not fit into `--seconds` is said to be left out. `--toy` runs
 all of it at a small size, on a CPU too. First, for each attention implementation that can be had
-here, whether `hf-fast` runs and agrees; then the table.
+here, whether `hf-fast` runs and agrees; then the table; then generation.
 """
 
 from __future__ import annotations
@@ -170,6 +170,49 @@ def rows(options: Any, words: Any, until: float) -> Iterator[list[str]]:
         del model
 
 
+def written(options: Any, words: Any, until: float) -> Iterator[list[str]]:
+    """The table of generation, one model at a time: `hf` on a few prompts, for it takes them one by one."""
+    prompts, room = (6, 6) if options.toy else (256, 128)
+    few = min(prompts, 8)
+    for label in options.models:
+        if time.monotonic() > until:
+            yield [label, "left out: no time", *[""] * 7]
+            continue
+        model = made(SHAPES[label], options, words)
+        fast = wrapped("hf-fast", model, words, 1)
+        ours, seconds = _generated(fast, prompts, room)
+        one, one_seconds = _generated(wrapped("hf", model, words, 1), few, room)
+        many, many_seconds = _generated(wrapped("hf", model, words, 64), prompts, room)
+        rates = (few / one_seconds, prompts / many_seconds, prompts / seconds)
+        by = next((way.kind for way in fast._generation.ways if way.reason is None), "hf")
+        alike = (_alike(one, found[:few]) for found in (ours, many))
+        yield [
+            label, by, str(prompts), *(f"{rate * room:,.0f}" for rate in rates),
+            f"{rates[2] / rates[0]:.1f}", f"{rates[2] / rates[1]:.1f}",
+            *(f"{count} of {few}" for count in alike),
+        ]  # fmt: skip
+        del model, fast
+
+
+def _alike(some: Sequence[str], others: Sequence[str]) -> int:
+    return sum(a == b for a, b in zip(some, others, strict=True))
+
+
+def _generated(lm: Any, count: int, room: int) -> tuple[list[str], float]:
+    """Greedy texts after prompts of many lengths that begin alike, and the seconds that they took."""
+    from lm_eval.api.instance import Instance
+
+    block = "A question, and its answer. " * 40
+    settings = {"until": [], "max_gen_toks": room, "do_sample": False}
+    requests = [
+        Instance("generate_until", {}, (f"{block}{'Word ' * (n % 97)}{n}", dict(settings)), n)
+        for n in range(count)
+    ]
+    start = time.perf_counter()
+    found = lm.generate_until(requests, disable_tqdm=True)
+    return list(found), time.perf_counter() - start
+
+
 def _apart(one: Run, other: Run) -> float:
     pairs = zip(map(rolling_value, one.values), map(rolling_value, other.values), strict=True)
     return max(abs(a - b) for a, b in pairs)
@@ -198,7 +241,7 @@ def implementations(options: Any, words: Any) -> Iterator[list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print the machine's facts and both tables, line by line."""
+    """Print the machine's facts and the tables, line by line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tokenizer", required=True, help="folder of a checkpoint")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -226,9 +269,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.device.startswith("cuda"):
         print(torch.cuda.get_device_name(), flush=True)
     print(machine_facts("torch", "transformers", "lm_eval"), flush=True)
+    generation = ("generation", "by", "prompts", "`hf` at 1, tokens/s", "at 64", "`hf-fast`", "ratio", "to 64",
+                  "texts as `hf`'s at 1", "of `hf` at 64")  # fmt: skip
     parts = (
         (("attention", "", "by", "largest difference, nats"), implementations(options, words)),
         (HEADER, rows(options, words, until)),
+        (generation, written(options, words, until)),
     )
     for header, lines in parts:
         print(f"\n{markdown_table(header, [])}", flush=True)
