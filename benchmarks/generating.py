@@ -49,7 +49,7 @@ CASES = {
     ),
     "triviaqa": Case(
         "TriviaQA, `self_correct`, 4 samples of up to 32 tokens", "self_correct", {"candidates": 4},
-        "calib_triviaqa", 16, SHORT, 2, target=6,
+        "calib_triviaqa", 16, SHORT, 2, target=1,
     ),
     "p_true": Case(
         "TriviaQA, `p_true`", "p_true", {}, "calib_triviaqa", 32, {"max_gen_toks": 32}, 2,
@@ -158,6 +158,7 @@ def measure(base: str, size: int, name: str, options: Any) -> dict[str, Any]:
     command += ["--model", str(Path(options.model).resolve()), "--dtype", options.dtype]
     command += ["--size", str(size), "--device", options.device]
     command += ["--limit", str(documents)]
+    command += ["--tokens", str(options.tokens)] if options.tokens else []
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(
         command, cwd=options.data, env=environment, check=True, text=True,
@@ -217,13 +218,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--limit", type=int, help="other than each case's number of documents")
     parser.add_argument("--one", type=int, help="documents for `hf` in batches of one")
+    parser.add_argument("--tokens", type=int, help="of a text at most, other than each case's number")
     parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
     parser.add_argument("--base", choices=["hf", "hf-fast"])
     parser.add_argument("--size", type=int, default=1)
     options = parser.parse_args(argv)
     if options.case:
         case = CASES[options.case]
-        case = case._replace(limit=options.limit or case.limit)
+        room = options.tokens or case.settings["max_gen_toks"]
+        settings = {**case.settings, "max_gen_toks": room}
+        case = case._replace(limit=options.limit or case.limit, settings=settings)
         print(json.dumps(work(options.base, options.size, case, options)))
         return
     print(machine_facts("torch", "transformers", "lm_eval"))

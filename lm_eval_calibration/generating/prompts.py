@@ -71,6 +71,13 @@ def prompts_of(asked: Sequence[Asked], shared: bool = True) -> list[Prompt]:
     return [prompt for group in order for prompt in group]
 
 
+def root_of(prefix: Prefix | None) -> Prefix | None:
+    """The first of a prefix and those before it."""
+    while prefix is not None and prefix.parent is not None:
+        prefix = prefix.parent
+    return prefix
+
+
 def together(prompts: Sequence[Prompt], rows: int, tokens: int) -> Iterator[Prompt]:
     """The first prompts that are worth reading in one pass.
 

@@ -11,24 +11,30 @@ import torch
 from lm_eval_calibration.generating.budget import affordable
 from lm_eval_calibration.generating.choosing import choose, finished
 from lm_eval_calibration.generating.contract import Done, Writer
-from lm_eval_calibration.generating.prompts import Begun, Prompt, prompts_of, together
+from lm_eval_calibration.generating.prompts import Begun, Prompt, prompts_of, root_of, together
 from lm_eval_calibration.generating.rows import Asked, Row
 from lm_eval_calibration.generating.slots import Slots, StepCache
 from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.head import Head
-from lm_eval_calibration.scoring.network import KeyValues, Network
+from lm_eval_calibration.scoring.network import KeyValues, Network, len_before
 
 FEW = 16
 """Begun texts are waited for until so large a share of the rows is free: a pass for each costs more."""
 
 
 class SideBySide(Writer):
-    """Rows of different lengths, for models that keep keys and values."""
+    """Rows of different lengths, for models that keep keys and values.
+
+    Attributes:
+        shared: whether rows read what all prompts begin with together.
+    """
+
+    shared = False
 
     def __init__(self, model: Any, prompt_tokens: int, rows: int | None = None) -> None:
         super().__init__(model, prompt_tokens, rows)
-        self.network, self.head = Network(model), Head(model)
+        self.network, self.head = Network(model, self.shared), Head(model)
 
     @torch.inference_mode()
     def write(self, asked: Sequence[Asked], done: Done) -> None:
@@ -36,6 +42,12 @@ class SideBySide(Writer):
         if asked:
             with attention.implementation(self.network.decoder):
                 _Writing(self, asked, done).run()
+
+
+class SharedSideBySide(SideBySide):
+    """The same by the attention of ours, which keeps and reads what all prompts begin with once."""
+
+    shared = True
 
 
 class _Writing:
@@ -49,7 +61,17 @@ class _Writing:
         self.prefixes: Chain[KeyValues] = Chain({}, self.network.key_values)
         self.rows: list[Row] = []
         self.slots: Slots | None = None
+        self.root = self._root()
+        self.apart = len_before(self.root)
         self.begun: dict[int, Prompt] = {}
+
+    def _root(self) -> KeyValues:
+        """The keys and values that all prompts begin with, if rows may read them together."""
+        roots = {root_of(prompt.prefix) for prompt in self.waiting}
+        (root,) = roots if len(roots) == 1 else (None,)
+        if root is None or not self.network.together(self.longest):
+            return {}
+        return self.prefixes.of(root)
 
     def run(self) -> None:
         """Until all are finished."""
@@ -99,7 +121,8 @@ class _Writing:
         if self.slots is None:
             self.slots = Slots(self._affordable(begun.key_values))
         count, first = min(self._free, len(prompt.waiting)), len(self.rows)
-        self.slots.put(slice(first, first + count), begun.key_values, begun.owner, prompt.length)
+        own = slice(self.apart, prompt.length)
+        self.slots.put(slice(first, first + count), begun.key_values, begun.owner, own)
         numbers = [prompt.waiting.popleft() for _ in range(count)]
         new = [Row(number, self.asked[number]) for number in numbers]
         self.begun |= dict.fromkeys(numbers, prompt)
@@ -109,7 +132,7 @@ class _Writing:
 
     def _affordable(self, begun: KeyValues) -> int:
         each = sum(t[0, :, 0].numel() * t.element_size() for pair in begun.values() for t in pair)
-        most = affordable(each * self.longest, self.network.device, self.writer.rows)
+        most = affordable(each * (self.longest - self.apart), self.network.device, self.writer.rows)
         return min(most, len(self.asked))
 
     def _step(self) -> None:
@@ -119,11 +142,12 @@ class _Writing:
         assert self.slots is not None
         device = self.network.device
         tokens = torch.tensor([row.new[-1] for row in self.rows], device=device)
-        places = [row.read for row in self.rows]
-        self.slots.reach(max(places) + 1)
-        where = torch.tensor(places, device=device)
-        cache = StepCache(self.slots, where, max(places) + 1)
-        choose(self.rows, self.head.logits(self.network.step(tokens, where, cache)))
+        where = torch.tensor([row.read for row in self.rows], device=device)
+        width = max(row.read for row in self.rows) + 1 - self.apart
+        self.slots.reach(width)
+        cache = StepCache(self.slots, where - self.apart, width, self.root)
+        hidden = self.network.step(tokens, where, cache, self.apart)
+        choose(self.rows, self.head.logits(hidden))
         self._finish(0)
 
     def _finish(self, first: int) -> None:
@@ -134,7 +158,7 @@ class _Writing:
         for place in sorted(done, reverse=True):
             last = self.rows.pop()
             if place < len(self.rows):
-                self.slots.move(len(self.rows), place, last.read)
+                self.slots.move(len(self.rows), place, last.read - self.apart)
                 self.rows[place] = last
         for number, text in told:
             self.done(number, text)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from lm_eval_calibration.scoring.network import KeyValues
+from lm_eval_calibration.scoring.attention import PREFIX
+from lm_eval_calibration.scoring.network import KeyValues, len_before
 
 BLOCK = 64
 """Tokens by which there is made room."""
@@ -28,15 +29,16 @@ class Slots:
         self.count, self.room = count, 0
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def put(self, slots: slice, begun: KeyValues, owner: int, length: int) -> None:
-        """Let slots begin with the first tokens of one row of others' keys and values."""
+    def put(self, slots: slice, begun: KeyValues, owner: int, tokens: slice) -> None:
+        """Let slots begin with some tokens of one row of others' keys and values."""
+        length = tokens.stop - tokens.start
         self.reach(length)
         for layer, (keys, values) in begun.items():
             if layer not in self.layers:
                 self.layers[layer] = (self._empty(keys), self._empty(values))
             mine = self.layers[layer]
-            mine[0][slots, :, :length] = keys[owner, :, :length]
-            mine[1][slots, :, :length] = values[owner, :, :length]
+            mine[0][slots, :, :length] = keys[owner, :, tokens]
+            mine[1][slots, :, :length] = values[owner, :, tokens]
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first tokens of a slot to another."""
@@ -66,13 +68,16 @@ class StepCache(DynamicCache):
 
     Args:
         slots: of which the first B are written to.
-        places: (B,) where the step's tokens stand in their rows.
-        width: tokens that are read, the furthest place included.
+        places: (B,) where the step's tokens stand in their slots.
+        width: tokens of a slot that are read, the furthest place included.
+        before: keys and values (1, heads, P, size) that all rows begin with, left to our attention.
     """
 
-    def __init__(self, slots: Slots, places: torch.Tensor, width: int) -> None:
+    def __init__(
+        self, slots: Slots, places: torch.Tensor, width: int, before: KeyValues | None = None
+    ) -> None:
         super().__init__()
-        self.slots, self.width = slots, width
+        self.slots, self.width, self.before = slots, width, before or {}
         self._at: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
         self._places = places
 
@@ -90,11 +95,14 @@ class StepCache(DynamicCache):
         keys[rows, :, places] = key_states[:, :, 0]
         values[rows, :, places] = value_states[:, :, 0]
         count = len(rows)
+        if self.before:
+            setattr(key_states := keys[:count, :, : self.width], PREFIX, self.before[layer_idx])
+            return key_states, values[:count, :, : self.width]
         return keys[:count, :, : self.width], values[:count, :, : self.width]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens before the step's, of the longest row."""
-        return self.width - 1
+        return len_before(self.before) + self.width - 1
 
     def _where(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         if device not in self._at:

@@ -11,6 +11,7 @@ from lm_eval_calibration.generating.decoding import Decoding
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.generating.stops import Stops
 from lm_eval_calibration.scoring.checking import some_of
+from lm_eval_calibration.scoring.plan import MIN_PREFIX
 from lm_eval_calibration.scoring.sequences import Request
 
 TOKENS = 6
@@ -19,8 +20,10 @@ LEAST, MORE = 2, 3
 GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
 
 
-def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list[Asked]:
+def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list[list[Asked]]:
     """Short greedy texts, whose scores are told, after some of the prompts and parts of them.
+
+    First of many lengths; then, where there are such prompts, that begin alike.
 
     Args:
         asked: all texts.
@@ -35,13 +38,20 @@ def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list
     for length in lengths:  # (that texts reach, if no prompt does)
         if len(whole) < length < most:
             found.append((whole * (length // len(whole) + 1))[: length - TOKENS // 2])
-    found.append(whole[:-MORE] or whole)  # (they begin alike)
-    different = list(dict.fromkeys(map(tuple, found)))
-    twice = [*different, different[0]]
+    different = list(dict.fromkeys(tuple(prompt) for prompt in found if prompt))
+    alike = [[whole, whole[:-MORE], whole]] if begins(whole) else []
+    return [_asked(some) for some in ([*different, different[0]], *alike)]
+
+
+def begins(prompt: Sequence[int]) -> bool:
+    """Whether a prompt is long enough to begin with what others do."""
+    return len(prompt) > MIN_PREFIX + MORE
+
+
+def _asked(prompts: Sequence[Sequence[int]]) -> list[Asked]:
     return [
         Asked(prompt, GREEDY, Stops.none(), TOKENS - number % (TOKENS - LEAST), told=True)
-        for number, prompt in enumerate(twice)
-        if prompt
+        for number, prompt in enumerate(prompts)
     ]
 
 

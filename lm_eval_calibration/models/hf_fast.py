@@ -17,7 +17,7 @@ from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
 from lm_eval_calibration.generating.rows import Written
 from lm_eval_calibration.generating.sampling import Samples, SeededRows, numbers_of, row_seed
-from lm_eval_calibration.generating.side_by_side import SideBySide
+from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
     hash_args,
@@ -185,6 +185,7 @@ class FastHFLM(HFLM):
             return Way(kind, lambda: writer(self.model, self._batch_tokens, rows), limit)
 
         return [
+            way("rows that read a beginning together", SharedSideBySide, min(masked, default=None)),
             way("rows of different lengths", SideBySide, min(masked, default=None)),
             way("rows of one length", Lockstep, switch),
             way("rows of one length, each prompt by itself", Unshared, switch),

@@ -73,7 +73,7 @@ def shared_prefix(
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     parts = [
         _to_prefix(query, before[0], before[1], scale),
-        _partial(query, key, value, attention_mask.to(query.dtype), scale),
+        _to_rows(query, key, value, attention_mask.to(query.dtype), scale),
     ]
     total = torch.logaddexp(parts[0][1], parts[1][1])
     if s_aux is not None:
@@ -92,6 +92,19 @@ def _to_prefix(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple
     out = out.reshape(key.shape[1], batch, groups * length, -1).transpose(0, 1)
     log = log.reshape(key.shape[1], batch, groups * length).transpose(0, 1)
     return out.reshape(batch, heads, length, -1), log.reshape(batch, heads, length)
+
+
+def _to_rows(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Each row's queries to its own keys; of one token the heads that share keys go as its tokens."""
+    batch, heads, length, size = query.shape
+    groups = heads // key.shape[1]
+    if length > 1 or groups == 1:
+        return _partial(query, key, value, mask, scale)
+    packed = query.reshape(batch, key.shape[1], groups, size)
+    out, log = _partial(packed, key, value, mask.expand(-1, -1, groups, -1), scale)
+    return out.reshape(batch, heads, 1, -1), log.reshape(batch, heads, 1)
 
 
 def _partial(

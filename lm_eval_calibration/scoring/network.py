@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +88,7 @@ class Network:
         """(B, L, H) last hidden states of rows that follow the same prefix, padded at the right."""
         tokens, depth, tree = self._padded(rows)
         start = len_before(before)
-        if start and self.shared and self._reaches(depth):
+        if start and not torch.is_grad_enabled() and self.together(int(depth.max())):
             cache = PrefixCache(before, joined=False)
             return self._forward(tokens, depth, tree, cache, attention.SHARED)
         seen = torch.ones((*tree.shape[:2], start), dtype=torch.bool, device=self.device)
@@ -113,22 +115,32 @@ class Network:
         last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=hidden.device)
         return hidden[torch.arange(len(prompts), device=hidden.device), last], cache.kept
 
-    def step(self, tokens: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+    def step(
+        self, tokens: torch.Tensor, positions: torch.Tensor, cache: Any, apart: int = 0
+    ) -> torch.Tensor:
         """(B, H) hidden states of one more token of each row, whose cache has all before.
 
         Args:
             tokens: (B,).
             positions: (B,) of the tokens in their rows.
             cache: with room for B rows of up to the furthest position, and that one.
+            apart: tokens that all rows begin with and that the cache leaves to our attention.
         """
-        there = torch.arange(int(cache.get_seq_length()) + 1, device=self.device)
+        there = torch.arange(apart, int(cache.get_seq_length()) + 1, device=self.device)
         distance = positions[:, None] - there
         masks = {
-            kind: self._mask(((distance >= 0) & (distance < (window or len(there))))[:, None])
+            kind: self._mask(((distance >= 0) & (distance < (window or sys.maxsize)))[:, None])
             for kind, window in self.windows.items()
         }
-        output = self._run(tokens[:, None], positions[:, None], masks, cache)
+        ours = attention.implementation(self.decoder, attention.SHARED)
+        with ours if apart else contextlib.nullcontext():
+            output = self._run(tokens[:, None], positions[:, None], masks, cache)
         return output[:, -1]
+
+    def together(self, length: int) -> bool:
+        """Whether rows of up to so many tokens may read a prefix together."""
+        narrow = min((w for w in self.windows.values() if w is not None), default=None)
+        return self.shared and (narrow is None or length < narrow)
 
     def key_values(self, prefix: Prefix, before: KeyValues) -> KeyValues:
         """Keys and values of a prefix and all before it, from those before it."""
@@ -140,11 +152,6 @@ class Network:
         cache = PrefixCache(before, keep=True)
         self._forward(tokens, positions, everything <= positions[0, :, None], cache)
         return cache.kept
-
-    def _reaches(self, depth: torch.Tensor) -> bool:
-        """Whether every layer sees the whole prefix from everywhere, and no gradients are asked for."""
-        narrow = min((w for w in self.windows.values() if w is not None), default=None)
-        return not torch.is_grad_enabled() and (narrow is None or int(depth.max()) < narrow)
 
     def _forward(
         self,

@@ -17,7 +17,8 @@ from lm_eval_calibration.generating.decoding import UnusualError, prepared
 from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.generating.sampling import SeededRows
-from lm_eval_calibration.generating.side_by_side import SideBySide
+from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
+from lm_eval_calibration.generating.slots import BLOCK
 from lm_eval_calibration.generating.stops import Stops
 
 WRITES = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "gemma2", "granite", "cohere"]
@@ -98,6 +99,42 @@ def test_as_one_by_one(tiny: Callable[[str], Any], name: str, case: str, rows: i
     chosen = SAMPLED if rows == 2 else GREEDY
     found = written(SideBySide(model, 64, rows), asked(model, prompts, rooms, chosen))
     assert found == one_by_one(model, prompts, rooms, chosen)
+
+
+TOGETHER = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "granite", "cohere"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 64])
+@pytest.mark.parametrize("case", PROMPTS)
+@pytest.mark.parametrize("name", TOGETHER)
+def test_together_as_one_by_one(
+    tiny: Callable[[str], Any], name: str, case: str, rows: int
+) -> None:
+    model, prompts = tiny(name), PROMPTS[case]
+    rooms = [3 + 4 * (n % 3) for n in range(len(prompts))]
+    chosen = SAMPLED if rows == 2 else GREEDY
+    writer = SharedSideBySide(model, 64, rows)
+    assert written(writer, asked(model, prompts, rooms, chosen)) == one_by_one(
+        model, prompts, rooms, chosen
+    )
+
+
+def test_what_all_begin_with_is_kept_once(
+    tiny: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, seen = tiny("llama"), set()
+    prompts = [[*SHARED, n + 2, n % 3] for n in range(9)]
+    writer = SharedSideBySide(model, 512)
+    plain = writer.network.step
+
+    def step(tokens: Any, places: Any, cache: Any, apart: int) -> Any:
+        seen.add((apart, max(keys.shape[2] for keys, _ in cache.slots.layers.values())))
+        return plain(tokens, places, cache, apart)
+
+    monkeypatch.setattr(writer.network, "step", step)
+    found = written(writer, asked(model, prompts, [5] * 9, GREEDY))
+    assert found == one_by_one(model, prompts, [5] * 9, GREEDY)
+    assert seen == {(len(SHARED), BLOCK)}
 
 
 @pytest.mark.parametrize("chosen", LOOKING.values(), ids=LOOKING)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import UnusualError
 from lm_eval_calibration.generating.rows import Asked, Written
-from lm_eval_calibration.generating.trying import trials, tried
+from lm_eval_calibration.generating.trying import begins, trials, tried
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.trust import Expected, named
@@ -24,6 +24,7 @@ from lm_eval_calibration.scoring.checking import (
     apart,
     named_lengths,
 )
+from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -41,6 +42,7 @@ class Way:
         limit: up to how many tokens, prompts included, it may write; `None` for any.
         reason: why it may not write at all, if it may not.
         tried: the length up to which it was compared with `hf`.
+        shared: whether it was compared on prompts that begin alike.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Way:
     limit: int | None
     reason: str | None = None
     tried: int = 0
+    shared: bool = False
     made: list[Writer] = field(default_factory=list)
 
     @property
@@ -143,23 +146,30 @@ class Generation:
         """Try a way on the first texts, and where later ones reach a length that may be special."""
         most = max((len(a.prompt) + a.room for a in asked), default=0)
         reached = any(way.tried < length < most for length in self._lengths)
-        if way.reason is not None or not asked or (way.tried and not reached):
+        alike = any(begins(a.prompt) for a in asked)
+        new = not way.tried or reached or (alike and not way.shared)
+        if way.reason is not None or not asked or not new:
             return
         try:
-            agreed = self._agrees(way.writer, trials(asked, self._lengths, self.lm.max_length))
+            some = trials(asked, self._lengths, self.lm.max_length)
+            agreed = self._agrees(way.writer, some)
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
             way.reason = f"the model does not take {way.kind} ({named(error)})"
             return
-        way.tried = max(way.tried, most)
+        way.tried, way.shared = max(way.tried, most), way.shared or alike
         if not agreed:
             way.reason = f"{way.kind} and separate texts disagree on this architecture"
 
-    def _agrees(self, writer: Writer, some: Sequence[Asked]) -> bool:
+    def _agrees(self, writer: Writer, some: Sequence[Sequence[Asked]]) -> bool:
         """Whether what is written is as likely as `hf` finds it."""
+        requests: list[Request] = []
+        ours: list[float] = []
         with self.lm._autocast():
-            requests, ours = tried(writer, some)
+            for each in some:
+                asked, values = tried(writer, each)
+                requests, ours = requests + asked, ours + values
         theirs = self._expected(requests)
         otherwise = self._otherwise(requests) if self._otherwise else None
         noise = apart(requests, theirs, otherwise) if otherwise else None
