@@ -218,7 +218,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--limit", type=int, help="other than each case's number of documents")
     parser.add_argument("--one", type=int, help="documents for `hf` in batches of one")
-    parser.add_argument("--tokens", type=int, help="of a text at most, other than each case's number")
+    parser.add_argument(
+        "--tokens", type=int, help="of a text at most, other than each case's number"
+    )
     parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
     parser.add_argument("--base", choices=["hf", "hf-fast"])
     parser.add_argument("--size", type=int, default=1)

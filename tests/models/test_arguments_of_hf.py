@@ -73,7 +73,7 @@ def test_adapters_write(tiny_model: Path, tmp_path: Path) -> None:
     assert HFLM(**given).generate_until(texts(), disable_tqdm=True) != expected
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # (of torch)
+@pytest.mark.filterwarnings("ignore")  # (of torch)
 def test_quantised_weights_write_or_are_left_to_hf(tiny_model: Path) -> None:
     """Activations are quantised by batch here, so that rows need not be those of batches of one."""
     from transformers import AutoModelForCausalLM, AutoTokenizer

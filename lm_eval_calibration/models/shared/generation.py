@@ -167,13 +167,14 @@ class Generation:
         requests: list[Request] = []
         ours: list[float] = []
         with self.lm._autocast():
+            dtype = writer.dtype
             for each in some:
                 asked, values = tried(writer, each)
                 requests, ours = requests + asked, ours + values
         theirs = self._expected(requests)
         otherwise = self._otherwise(requests) if self._otherwise else None
         noise = apart(requests, theirs, otherwise) if otherwise else None
-        return agree(requests, ours, theirs, writer.dtype, noise)
+        return agree(requests, ours, theirs, dtype, noise)
 
     def _tell(self, some_are_left: bool) -> None:
         """Once, that `hf` generates, and why."""
