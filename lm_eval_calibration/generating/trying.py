@@ -10,13 +10,15 @@ from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import Decoding
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.generating.stops import Stops
-from lm_eval_calibration.scoring.checking import some_of
+from lm_eval_calibration.scoring.checking import SHORT_TOKENS, size, some_of
 from lm_eval_calibration.scoring.plan import MIN_PREFIX
 from lm_eval_calibration.scoring.sequences import Request
 
 TOKENS = 6
 """Of the longest trial texts; others are shorter, so that rows are replaced and moved."""
 LEAST, MORE = 2, 3
+FEW = 2
+"""Short prompts that are tried."""
 GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
 
 
@@ -33,26 +35,25 @@ def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list
     most = max(len(a.prompt) + a.room for a in asked)
     prompts = [tuple(prompt) for prompt in {id(a.prompt): a.prompt for a in asked}.values()]
     room = [0] * TOKENS
-    found = [r.context for r in some_of([Request(p, room) for p in prompts], lengths, longest)]
-    whole = max(prompts, key=len)
+    first, *rest = some_of([Request(p, room) for p in prompts], lengths, longest)
+    short = [r for r in rest if size(r) <= SHORT_TOKENS + TOKENS]
+    kept = [first, *short[:: max(len(short) // FEW, 1)], *(r for r in rest if r not in short)]
+    found, whole = [r.context for r in kept], max(prompts, key=len)
     for length in lengths:  # (that texts reach, if no prompt does)
         if len(whole) < length < most:
             found.append((whole * (length // len(whole) + 1))[: length - TOKENS // 2])
     different = list(dict.fromkeys(tuple(prompt) for prompt in found if prompt))
     alike = [[whole, whole[:-MORE], whole]] if begins(whole) else []
-    return [_asked(some) for some in ([*different, different[0]], *alike)]
+    rooms = {prompt: TOKENS - n % (TOKENS - LEAST) for n, prompt in enumerate(different)}
+    return [
+        [Asked(p, GREEDY, Stops.none(), rooms.setdefault(p, TOKENS - 1), told=True) for p in some]
+        for some in ([*different, different[0]], *alike)
+    ]
 
 
 def begins(prompt: Sequence[int]) -> bool:
     """Whether a prompt is long enough to begin with what others do."""
     return len(prompt) > MIN_PREFIX + MORE
-
-
-def _asked(prompts: Sequence[Sequence[int]]) -> list[Asked]:
-    return [
-        Asked(prompt, GREEDY, Stops.none(), TOKENS - number % (TOKENS - LEAST), told=True)
-        for number, prompt in enumerate(prompts)
-    ]
 
 
 def tried(writer: Writer, asked: Sequence[Asked]) -> tuple[list[Request], list[float]]:

@@ -171,9 +171,10 @@ class Generation:
             for each in some:
                 asked, values = tried(writer, each)
                 requests, ours = requests + asked, ours + values
-        theirs = self._expected(requests)
-        otherwise = self._otherwise(requests) if self._otherwise else None
-        noise = apart(requests, theirs, otherwise) if otherwise else None
+        different = list({(tuple(r.context), tuple(r.continuation)): r for r in requests}.values())
+        known = self._expected(different)
+        noise = apart(different, known, self._otherwise(different)) if self._otherwise else None
+        theirs = [known[different.index(request)] for request in requests]
         return agree(requests, ours, theirs, dtype, noise)
 
     def _tell(self, some_are_left: bool) -> None:
