@@ -41,7 +41,7 @@ class Cost(NamedTuple):
 
     def times(self, factor: float, documents: int) -> Cost:
         """The same of more documents."""
-        return Cost(documents, *(value * factor for value in self[1:]))
+        return Cost._make([documents, *(value * factor for value in self[1:])])
 
 
 class Account(NamedTuple):

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.errors import CalibrationError, invalid
-from lm_eval_calibration.generating.contract import Writer
-from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
-from lm_eval_calibration.generating.rows import Written
-from lm_eval_calibration.generating.sampling import Samples, SeededRows, numbers_of, row_seed
-from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
-    hash_args,
     make_disjoint_window,
     register_model,
     rolling_answer,
 )
-from lm_eval_calibration.harness.requests import GENERATE, ROLLING
+from lm_eval_calibration.harness.requests import ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
-from lm_eval_calibration.models.shared.generation import Generation, InOrder, Way
-from lm_eval_calibration.models.shared.likeliest import ASKED
+from lm_eval_calibration.models.shared.fast_texts import FastTexts
 from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
@@ -50,7 +41,7 @@ DEVICE_BATCH_TOKENS = 16_384
 
 
 @register_model("hf-fast")
-class FastHFLM(HFLM):
+class FastHFLM(FastTexts):
     """`hf` with the same arguments and the same numbers, several times faster on shared tokens.
 
     What requests have in common, a few-shot block or a question before its options, is computed
@@ -72,8 +63,6 @@ class FastHFLM(HFLM):
         **kwargs: as for `hf`.
     """
 
-    tells_own_tokens = answers_at_once = True
-
     @checked
     def __init__(
         self,
@@ -82,21 +71,19 @@ class FastHFLM(HFLM):
         batch_rows: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
-        joined(self)
         for name, value in (("batch_tokens", batch_tokens), ("batch_rows", batch_rows)):
             if value is not None and value < 1:
                 raise invalid(name, "at least 1", value)
+        super().__init__(*args, **kwargs)
+        joined(self)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)
         otherwise = self._padded if self._rounds else None
         self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
         rows = batch_rows or (self.batch_size if self.batch_size not in (1, "auto") else None)
-        self._generation = Generation(self, self._ways(rows), self._as_hf, otherwise)
+        self.begin_texts(rows, self._batch_tokens, self._as_hf, otherwise)
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
-        self._samples = Samples()
-        self._contexts: list[str] = []
 
     def observed(
         self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
@@ -172,23 +159,6 @@ class FastHFLM(HFLM):
             *packed,
             candidate("inputs continued from a cache", Continued, switch),
             candidate("inputs continued token by token", Stepwise, switch),
-        ]
-
-    def _ways(self, rows: int | None) -> list[Way]:
-        """How texts may be written in `hf`'s place, the fastest first."""
-        if self.backend != "causal":
-            return []
-        switch = unswitched_length(self.model.config)
-        masked = [n for n in (switch, unmasked_length(self.model.config)) if n is not None]
-
-        def way(kind: str, writer: type[Writer], limit: int | None) -> Way:
-            return Way(kind, lambda: writer(self.model, self._batch_tokens, rows), limit)
-
-        return [
-            way("rows that read a beginning together", SharedSideBySide, min(masked, default=None)),
-            way("rows of different lengths", SideBySide, min(masked, default=None)),
-            way("rows of one length", Lockstep, switch),
-            way("rows of one length, each prompt by itself", Unshared, switch),
         ]
 
     def _loglikelihood_tokens(
@@ -291,48 +261,6 @@ class FastHFLM(HFLM):
         """As `hf`; what cannot be written is said in one line."""
         reported = isinstance(cache_hook, Reported)
         super().set_cache_hook(cache_hook if reported else Reported(cache_hook))
-
-    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-        """`hf`'s texts; samples of a prompt are numbered, by `sample` of their requests where they have it."""
-        numbers, found = numbers_of(requests), {}
-
-        def seed(number: int) -> int:
-            return row_seed(requests[number].args[0], numbers[number])
-
-        def told(number: int, text: str, written: Written) -> None:
-            found[number] = text
-            self.noted(written)
-            self.cache_hook.add_partial(GENERATE, requests[number].args, text)
-
-        ordered = InOrder([hash_args(GENERATE, request.args) for request in requests], told)
-        self._generation.answer(requests, seed, ordered, disable_tqdm or self.rank != 0)
-        left = [n for n in range(len(requests)) if n not in found]
-        if left:
-            rest = [requests[n] for n in left]
-            self._samples = Samples([r.args[0] for r in rest], [numbers[n] for n in left])
-            found |= dict(zip(left, super().generate_until(rest, disable_tqdm), strict=True))
-        return [found[number] for number in range(len(requests))]
-
-    @property
-    def spent(self) -> Counter[str]:
-        """Texts that were written, and tokens of prompts and replies; without those that `hf` wrote."""
-        return self._generation.spent
-
-    def noted(self, written: Written) -> None:
-        """Called with each text before the cache is told it."""
-
-    def tok_batch_encode(self, strings: list[str], *args: Any, **options: Any) -> Any:
-        """`hf`'s; the prompts are remembered, for the next generation is about them."""
-        self._contexts = list(strings)
-        return super().tok_batch_encode(strings, *args, **options)
-
-    def _model_generate(self, *args: Any, **settings: Any) -> torch.Tensor:
-        """`hf`'s, but that each row is drawn by random numbers of its own."""
-        settings.pop(ASKED, None)  # (of tokens, `hf` tells nothing)
-        greedy = settings.get("do_sample") is False
-        seeds = [] if greedy else self._samples.seeds(self._contexts)
-        with SeededRows(seeds) if seeds else contextlib.nullcontext():
-            return super()._model_generate(*args, **settings)
 
     @property
     def _rounds(self) -> bool:
