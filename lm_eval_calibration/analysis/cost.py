@@ -68,16 +68,16 @@ def cost_of(run: Run, price: Price | None = None) -> list[Account]:
 def _account(label: str, results: Mapping[str, Any], price: Price | None) -> Account:
     config = _mapping(results.get("config"))
     usage = _mapping(config.get("usage"))
-    counts = [_number(usage.get(name)) for name in TOKENS]
+    requests, prompts, replies = (_number(usage.get(name)) for name in TOKENS)
     sizes = [_mapping(each) for each in _mapping(results.get("n-samples")).values()]
     made, all_of_them = (
         sum(int(size.get(name, 0)) for size in sizes) for name in ("effective", "original")
     )
     paid = math.nan
     if price is not None:
-        paid = (counts[1] * price.prompts + counts[2] * price.replies) / MILLION
+        paid = (prompts * price.prompts + replies * price.replies) / MILLION
     seconds = _number(results.get("total_evaluation_time_seconds"))
-    spent = Cost(made, *counts, seconds, paid)
+    spent = Cost(made, requests, prompts, replies, seconds, paid)
     factor = all_of_them / made if made else math.nan
     model = str(results.get("model_name") or config.get("model") or "")
     return Account(label, model, spent, spent.times(factor, all_of_them))
