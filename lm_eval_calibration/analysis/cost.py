@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from lm_eval_calibration.logs import Run
 
 MILLION = 1_000_000
-TOKENS = ("requests", "prompt_tokens", "completion_tokens")
-"""Counts of `config.usage`, as wrappers write them."""
+COUNTS = (("requests",), ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
+"""Of `config.usage`, as wrappers write them; decision models call two of them otherwise."""
 
 
 class Price(NamedTuple):
@@ -39,10 +39,6 @@ class Cost(NamedTuple):
     seconds: float
     price: float
 
-    def times(self, factor: float, documents: int) -> Cost:
-        """The same of more documents."""
-        return Cost._make([documents, *(value * factor for value in self[1:])])
-
 
 class Account(NamedTuple):
     """A run's cost, and that of all documents of its tasks."""
@@ -54,21 +50,26 @@ class Account(NamedTuple):
 
 
 def cost_of(run: Run, price: Price | None = None) -> list[Account]:
-    """The accounts of a run's results files, newest first.
+    """The accounts of a run's results files, newest first; see `account_of`."""
+    return [account_of(run.label, results, price) for results in run.results]
 
-    What was kept from earlier runs (`--use_cache`) was not asked again, and is not counted.
+
+def account_of(label: str, results: Mapping[str, Any], price: Price | None = None) -> Account:
+    """What one evaluation call took, and what it would on all documents of its tasks.
+
+    What was kept from earlier runs (`--use_cache`) was not asked again, and is not among what the call took; it
+    is among what all documents would. Time that was not spent asking, such as loading, is counted once.
 
     Args:
-        run: with what the harness said of it; documents are those of its results files.
+        label: of the run.
+        results: as the harness wrote them.
         price: of tokens.
     """
-    return [_account(run.label, results, price) for results in run.results]
-
-
-def _account(label: str, results: Mapping[str, Any], price: Price | None) -> Account:
     config = _mapping(results.get("config"))
     usage = _mapping(config.get("usage"))
-    requests, prompts, replies = (_number(usage.get(name)) for name in TOKENS)
+    requests, prompts, replies = (
+        _number(next((usage[name] for name in names if name in usage), None)) for names in COUNTS
+    )
     sizes = [_mapping(each) for each in _mapping(results.get("n-samples")).values()]
     made, all_of_them = (
         sum(int(size.get(name, 0)) for size in sizes) for name in ("effective", "original")
@@ -79,8 +80,14 @@ def _account(label: str, results: Mapping[str, Any], price: Price | None) -> Acc
     seconds = _number(results.get("total_evaluation_time_seconds"))
     spent = Cost(made, requests, prompts, replies, seconds, paid)
     factor = all_of_them / made if made else math.nan
+    asked, kept = (_number(usage.get(name)) for name in ("asked", "kept"))
+    more = factor * ((asked + kept) / asked if asked > 0 and kept > 0 else 1)
+    asking = _number(usage.get("asking_seconds"))
+    asking = seconds if math.isnan(asking) else asking
+    time = seconds - asking + asking * more
+    whole = Cost(all_of_them, requests * more, prompts * more, replies * more, time, paid * more)
     model = str(results.get("model_name") or config.get("model") or "")
-    return Account(label, model, spent, spent.times(factor, all_of_them))
+    return Account(label, model, spent, whole)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

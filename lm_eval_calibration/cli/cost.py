@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.analysis.cost import Account, Cost, Price, cost_of
+from lm_eval_calibration.analysis.cost import Account, Cost, Price, account_of, cost_of
 from lm_eval_calibration.cli.formats import (
     Format,
     csv_table,
@@ -16,13 +17,14 @@ from lm_eval_calibration.cli.formats import (
     print_tables,
     terminal_table,
 )
+from lm_eval_calibration.cli.source import load
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs import Run
+from lm_eval_calibration.logs.formats.harness.results import newest_results
 
 HEADER = ("", "documents", "requests", "tokens in", "tokens out", "time", "price")
 NOT_COUNTED = (
-    "Tokens are counted of answers in words, by our models over hf-fast, or over a server that tells its usage; "
-    "what was kept from earlier runs is not asked again, and not counted."
+    "Tokens are counted by our wrappers, over hf-fast (of the texts that it writes itself) or over a server that "
+    "tells its usage."
 )
 
 
@@ -44,13 +46,18 @@ def price_of(text: str | None) -> Price | None:
     return Price(prompts, replies)
 
 
-def accounts_of(runs: Sequence[Run], price: Price | None) -> list[Account]:
-    """Of all runs.
+def accounts_of(paths: Sequence[str], price: Price | None, skip_bad: bool) -> list[Account]:
+    """Of all runs: by the results files of folders, whatever their tasks; of what else there is as other commands read it.
 
     Raises:
         InvalidInputError: none has a results file.
     """
-    found = [account for run in runs for account in cost_of(run, price)]
+    found = []
+    for path in paths:
+        results = newest_results(Path(path))
+        runs = [] if results else load([path], skip_bad)
+        found += [account_of("", each, price) for each in results]
+        found += [account for run in runs for account in cost_of(run, price)]
     if not found:
         raise InvalidInputError(
             "There is no results file beside these samples, which says what the run took: `results_<date>.json`, "
@@ -78,7 +85,7 @@ def render(accounts: Sequence[Account], how: Format) -> str | None:
 
 
 def _rows(account: Account) -> list[list[str]]:
-    rows = [[account.run or account.model, *_cells(account.spent)]]
+    rows = [[account.run or Path(account.model).name, *_cells(account.spent)]]
     if account.whole.documents != account.spent.documents:
         rows.append(["  all documents, about", *_cells(account.whole)])
     return rows

@@ -36,6 +36,13 @@ def test_all_documents_take_as_much_more_as_there_are_more() -> None:
     assert found.whole == pytest.approx((160, 160, 48_000, 12_000, 362, 0.216))
 
 
+def test_kept_answers_are_asked_again_of_all_and_loading_is_counted_once() -> None:
+    usage = {**USAGE, "asked": 40, "kept": 120, "asking_seconds": 10.5}
+    (found,) = cost_of(Run("r", {}, results=(results(config={"usage": usage}),)), Price(2.0, 10.0))
+    assert found.spent[1:] == (40, 12_000, 3_000, 90.5, pytest.approx(0.054))
+    assert found.whole == pytest.approx((160, 640, 192_000, 48_000, 80 + 10.5 * 16, 0.864))
+
+
 @pytest.mark.parametrize(
     "odd", [{"config": {}}, {"config": None}, {"config": {"usage": [1]}}], ids=str
 )
@@ -74,6 +81,16 @@ def test_the_command(logged: Path) -> None:
 def test_a_price_is_two_numbers(logged: Path, price: str) -> None:
     result = RUNNER.invoke(app, ["cost", str(logged), "--price", price])
     assert result.exit_code and "--price" in str(result.exception)
+
+
+def test_a_run_of_any_task_and_its_own_name_for_tokens(logged: Path) -> None:
+    next(logged.glob("samples_*")).write_text('{"no": "document"}\n')
+    usage = {"requests": 3, "input_tokens": 30, "output_tokens": 6}
+    path = next(logged.glob("results_*"))
+    path.write_text(json.dumps(results(config={"usage": usage}, model_name="a/b")))
+    told = json.loads(run("cost", logged, "--json").stdout)["costs"][0]
+    assert told["spent"]["prompt_tokens"] == 30 and told["whole"]["completion_tokens"] == 24
+    assert run("cost", logged).stdout.splitlines()[1].split()[0] == "b"
 
 
 def test_samples_without_results(logged: Path) -> None:

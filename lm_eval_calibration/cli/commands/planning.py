@@ -68,7 +68,6 @@ def cost(
     """Say what runs took, and what all documents of their tasks would: try it after --limit 20."""
     from lm_eval_calibration.cli.cost import accounts_of, price_of, render
     from lm_eval_calibration.cli.formats import choose, print_text
-    from lm_eval_calibration.cli.source import load
 
     how, paid = choose(as_json, as_csv, as_markdown), price_of(price)
-    print_text(render(accounts_of(load(runs, skip_bad), paid), how))
+    print_text(render(accounts_of(runs, paid, skip_bad), how))

@@ -258,7 +258,8 @@ class BeliefWrapper(Wrapper):
         """The base's, how questions of our own were asked, the last of them, and what a server took."""
         questions = {"questions": dict(self._asked)} if self._asked else {}
         spent = getattr(self.base, "spent", None)
-        usage = {"usage": dict(spent)} if spent else {}
+        asked = {**self.phases.tally, "asking_seconds": round(self.phases.seconds, 3)}
+        usage = {"usage": {**spent, **asked}} if spent else {}
         if spent and spent.get("completion_tokens"):
             log.info(
                 "%s: %s requests, %s tokens in, %s out; `lm-calib cost` says what all documents would take.",

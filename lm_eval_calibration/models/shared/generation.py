@@ -125,7 +125,7 @@ class Generation:
             try:
                 found[number] = texts.asked(request, seed(number))
             except UnusualError as unusual:
-                self._say(f"hf generates some texts: {unusual}.", log.info)
+                self._say(f"hf-fast leaves texts that are asked for so to hf: {unusual}.", log.info)
         return found
 
     def _write(self, way: Way, call: _Call, numbers: Sequence[int]) -> None:

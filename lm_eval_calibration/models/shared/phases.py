@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,6 +50,10 @@ class Phases:
         name: the wrapper's, for the log.
         secrets: of the base's arguments, not to be told in the log.
         seed: of samples, where the base was given one; else the run's (`--seed`).
+
+    Attributes:
+        tally: how many answers were asked for, and how many kept ones were found.
+        seconds: that were spent asking.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class Phases:
         self.cache: Kept | None = None
         names = {cls.__name__ for cls in type(base).__mro__}
         self.seeded, self._warm = bool(names & set(SEEDED)), bool(names & set(WARM))
+        self.tally: Counter[str] = Counter()
+        self.seconds = 0.0
         self._in_a_row, self._heard = 0, False
         self._piece: list[int] = []
 
@@ -86,6 +94,8 @@ class Phases:
                 answered by `Failed`; else its error ends the run. Three in a row always do.
             first: number of the first sample, by which samples of one request are told apart.
         """
+        if temperature == 0 and count > 1:
+            log.warning("%s: %s: at temperature 0 all %d are equal.", self.name, title, count)
         clones = [
             (self._sampled(request, number, temperature), number)
             for request in requests
@@ -175,6 +185,8 @@ class Phases:
         log.info("%s: %s (%d requests%s)", self.name, title, len(requests), kept)
         missing = [i for i in range(len(keys)) if i not in answers]
         pending = Pending(kind, requests, keys, answers, self.cache, tolerant, options)
+        self.tally.update(asked=len(missing), kept=len(answers))
+        begun = time.perf_counter()
         whole = whole or self.cache is None or getattr(self.base, "answers_at_once", False)
         size = len(missing) if whole else PIECE
         for start in range(0, len(missing), max(size, 1)):
@@ -185,6 +197,7 @@ class Phases:
             self._piece = piece
             self._answer(pending, piece)
             self._refuse_silence(pending)
+        self.seconds += time.perf_counter() - begun
         self._say(pending, title)
         return [answers[i] for i in range(len(keys))]
 

@@ -37,6 +37,16 @@ def results_of(files: Iterable[LogFile]) -> list[dict[str, Any]]:
     return [results for results in read if results]
 
 
+def newest_results(folder: Path) -> list[dict[str, Any]]:
+    """The newest results file of each folder in a folder, at any depth; nothing without any.
+
+    Raises:
+        InvalidInputError: as `results_of`.
+    """
+    newest = {path.parent: path for path in sorted(folder.rglob("results_*.json"))}
+    return [_results(path) for path in newest.values()]
+
+
 def by_model(files: Sequence[LogFile]) -> dict[str, list[LogFile]]:
     """The files of one folder by the model that the results of their dates name.
 
