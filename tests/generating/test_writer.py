@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kinds import crossed
 from tiny_models import VOCABULARY
 
 from lm_eval_calibration.generating.contract import Writer
@@ -24,6 +25,8 @@ from lm_eval_calibration.generating.stops import Stops
 WRITES = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "gemma2", "granite", "cohere"]
 IN_STEP = ["bamba", "falcon_h1", "lfm2", "qwen3_next", "mamba2", "bloom", "llama", "mistral"]
 BY_ITSELF = ["mamba", "lfm2", "gpt2"]
+STEPPED = [*((Lockstep, name) for name in IN_STEP), *((Unshared, name) for name in BY_ITSELF)]
+ROWS = (1, 2, 64)
 SHARED = [7, 3, 9, 4] * 6
 PROMPTS = {
     "beginning": [[*SHARED, 5], [*SHARED, 6, 8, 2, 11], [*SHARED, 6, 8, 9]],
@@ -90,9 +93,7 @@ def one_by_one(
     return found
 
 
-@pytest.mark.parametrize("rows", [1, 2, 64])
-@pytest.mark.parametrize("case", PROMPTS)
-@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize(("name", "case", "rows"), crossed(WRITES, PROMPTS, ROWS))
 def test_as_one_by_one(tiny: Callable[[str], Any], name: str, case: str, rows: int) -> None:
     model, prompts = tiny(name), PROMPTS[case]
     rooms = [3 + 4 * (n % 3) for n in range(len(prompts))]
@@ -104,9 +105,7 @@ def test_as_one_by_one(tiny: Callable[[str], Any], name: str, case: str, rows: i
 TOGETHER = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "granite", "cohere"]
 
 
-@pytest.mark.parametrize("rows", [1, 2, 64])
-@pytest.mark.parametrize("case", PROMPTS)
-@pytest.mark.parametrize("name", TOGETHER)
+@pytest.mark.parametrize(("name", "case", "rows"), crossed(TOGETHER, PROMPTS, ROWS))
 def test_together_as_one_by_one(
     tiny: Callable[[str], Any], name: str, case: str, rows: int
 ) -> None:
@@ -147,14 +146,11 @@ def test_what_looks_at_the_tokens_before(
     assert found == one_by_one(model, prompts, rooms, chosen)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 64])
-@pytest.mark.parametrize("case", PROMPTS)
-@pytest.mark.parametrize(
-    ("kind", "name"), [*((Lockstep, n) for n in IN_STEP), *((Unshared, n) for n in BY_ITSELF)]
-)
+@pytest.mark.parametrize(("writer", "case", "rows"), crossed(STEPPED, PROMPTS, ROWS))
 def test_in_step_as_one_by_one(
-    tiny: Callable[[str], Any], name: str, case: str, rows: int, kind: type[Writer]
+    tiny: Callable[[str], Any], writer: tuple[type[Writer], str], case: str, rows: int
 ) -> None:
+    kind, name = writer
     model, prompts = tiny(name), PROMPTS[case]
     rooms = [3 + 4 * (n % 3) for n in range(len(prompts))]
     chosen = SAMPLED if rows == 2 else GREEDY
