@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 VOCABULARY = 50
 SMALL = {
     "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3,
@@ -84,3 +86,16 @@ def make(name: str) -> Any:
     }  # fmt: skip
     torch.manual_seed(0)
     return makers[name]().eval()
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[str], Any]:
+    """Models by architecture, each made once."""
+    made: dict[str, Any] = {}
+
+    def model(name: str) -> Any:
+        if name not in made:
+            made[name] = make(name)
+        return made[name]
+
+    return model

@@ -10,7 +10,7 @@ import torch
 
 from lm_eval_calibration.generating.rows import Asked, Written
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.scoring.contract import device_of
+from lm_eval_calibration.scoring.contract import device_of, dtype_of
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -41,10 +41,7 @@ class Writer(ABC):
     @property
     def dtype(self) -> torch.dtype:
         """What it computes in, under autocast too."""
-        if torch.is_autocast_enabled(self.device.type):
-            return torch.get_autocast_dtype(self.device.type)
-        dtype: torch.dtype = next(self.model.parameters()).dtype
-        return dtype
+        return dtype_of(self.model)
 
     @abstractmethod
     def write(self, asked: Sequence[Asked], done: Done) -> None:

@@ -75,10 +75,7 @@ class Executor(ABC, Generic[Part]):
     @property
     def dtype(self) -> torch.dtype:
         """What it computes in, under autocast too."""
-        if torch.is_autocast_enabled(self.device.type):
-            return torch.get_autocast_dtype(self.device.type)
-        dtype: torch.dtype = next(self.model.parameters()).dtype
-        return dtype
+        return dtype_of(self.model)
 
     @abstractmethod
     def plan(self, requests: Sequence[Request]) -> list[Part]:
@@ -172,3 +169,12 @@ def device_of(model: Any) -> torch.device:
     embeddings = model.get_input_embeddings()
     device = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
     return torch.device(next(model.parameters()).device if device is None else device)
+
+
+def dtype_of(model: Any) -> torch.dtype:
+    """What a model computes in, under autocast too."""
+    device = device_of(model).type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    dtype: torch.dtype = next(model.parameters()).dtype
+    return dtype

@@ -52,8 +52,9 @@ class Texts:
             raise UnusualError("`max_length` counts the prompt")
         prompt = self._prompt(context, room)
         decoding = self._decoding(settings, prompt, room)
-        stops = self._stops.setdefault(until, Stops(self.lm.tokenizer, until))
-        return Asked(prompt, decoding, stops, room, seed, told)
+        if until not in self._stops:
+            self._stops[until] = Stops(self.lm.tokenizer, until)
+        return Asked(prompt, decoding, self._stops[until], room, seed, told)
 
     def text(self, asked: Asked, tokens: Sequence[int]) -> str:
         """What the harness makes of a text's tokens."""
