@@ -62,8 +62,8 @@ def _converted(name: str, value: Any, kind: type, optional: bool) -> Any:
     )
     if kind is str and (isinstance(value, (str, os.PathLike)) or number):
         return str(value)
-    if kind is int and number and isinstance(value, int):
-        return value
+    if kind is int and number and value == int(value):
+        return int(value)
     if kind is float and number:
         return float(value)
     raise invalid(name, EXPECTED[kind], repr(value))

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 
 from lm_eval_calibration.texts import printable
 
+FEW_NAMES = 24
+"""More known names are listed only where none is near."""
 _BEGINNING, _END = 1500, 400
 """Characters of a longer message that are shown: what came may be longer than what is said of it."""
 
@@ -69,8 +71,9 @@ def invalid(argument: str, expected: str, got: object, hint: str = "") -> Invali
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """Build the error for an unknown `name`: near names first, then the whole list."""
+    """Build the error for an unknown `name`: near names first, then the list, if nothing is near or it is short."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     suggestion = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
-    return UnknownNameError(f"Unknown {kind} `{name}`.{suggestion} Known: {', '.join(names)}.")
+    listed = "" if near and len(names) > FEW_NAMES else f" Known: {', '.join(names)}."
+    return UnknownNameError(f"Unknown {kind} `{name}`.{suggestion}{listed}")

@@ -19,15 +19,18 @@ from lm_eval_calibration.names import PREFIX
 log = logger("lm_eval_calibration")
 
 PATCHES: dict[str, tuple[str, ...]] = {
-    "lm_eval.api.metrics": ("register_components", "patch_stderr_for_metric"),
-    "lm_eval.api.group": ("patch_group_aggregate",),
-    "lm_eval.api.model": ("patch_caching", "patch_caching_lm"),
-    "lm_eval.evaluator": ("patch_simple_evaluate", "patch_evaluate"),
-    "lm_eval.evaluator_utils": ("patch_stderr_for_metric",),
-    "lm_eval.models": ("register_models",),
-    "lm_eval.tasks.manager": ("patch_task_manager",),
+    "lm_eval._cli.harness": ("terminal.patch_execute",),
+    "lm_eval.api.metrics": ("patches.register_components", "patches.patch_stderr_for_metric"),
+    "lm_eval.api.group": ("patches.patch_group_aggregate",),
+    "lm_eval.api.model": ("patches.patch_caching", "patches.patch_caching_lm"),
+    "lm_eval.config.evaluate_config": ("terminal.patch_process_tasks",),
+    "lm_eval.evaluator": ("patches.patch_simple_evaluate", "patches.patch_evaluate"),
+    "lm_eval.evaluator_utils": ("patches.patch_stderr_for_metric",),
+    "lm_eval.models": ("patches.register_models",),
+    "lm_eval.tasks.manager": ("patches.patch_task_manager",),
+    "lm_eval.utils": ("terminal.patch_make_table",),
 }
-"""Harness module -> functions of `harness.patches` to call on it once it is imported."""
+"""Harness module -> functions of this room to call on it once it is imported, each by its module."""
 
 
 class PatchOnImport:
@@ -84,10 +87,11 @@ def apply_patches(module: ModuleType, plugin: Plugin) -> None:
     if _state.given_up:
         return
     _check_version(plugin)
-    patches = importlib.import_module("lm_eval_calibration.harness.patches")
     for patch in () if _state.given_up else PATCHES[module.__name__]:
+        place, _, name = patch.partition(".")
         try:
-            getattr(patches, patch)(module, plugin)
+            room = importlib.import_module(f"lm_eval_calibration.harness.{place}")
+            getattr(room, name)(module, plugin)
         except Exception as error:  # noqa: BLE001 - whatever a future harness does
             what = f"{patch} failed ({type(error).__name__}: {error})"
             _give_up(refusal(what), plugin)

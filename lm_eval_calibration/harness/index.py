@@ -17,6 +17,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.harness.lines import bridge
+from lm_eval_calibration.harness.naming import model_class
 from lm_eval_calibration.harness.requests import MEANS
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.names import PREFIX
@@ -234,6 +235,25 @@ def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, t
                     f"--model_args base={title},... ({', '.join(WRAPPERS)}), or run "
                     f"`{name.removeprefix(PREFIX)}`."
                 )
+
+
+def refuse_plain_text(
+    model: type, model_args: Mapping[str, Any], title: str, apply_chat_template: Any
+) -> None:
+    """Refuse a chat API inside a model of ours where prompts come as plain text.
+
+    Raises:
+        InvalidInputError: it is one, and they do.
+    """
+    base = model_args.get("base")
+    if apply_chat_template or not states_beliefs(model) or not isinstance(base, str):
+        return
+    kind = model_class(base, "model inside, `base`:")
+    if any(each.__name__ in CHAT for each in kind.__mro__):
+        raise InvalidInputError(
+            f"`{title}` with `base={base}` is answered by messages, and prompts come as plain text: add "
+            "--apply_chat_template to the command."
+        )
 
 
 def _scores_options(entry: Entry, index: TwinIndex, depth: int = 9) -> str | None:

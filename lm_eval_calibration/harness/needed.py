@@ -27,6 +27,7 @@ EVERYWHERE: dict[str, tuple[str, ...]] = {
     "lm_eval.evaluator:evaluate": ("lm", "task_dict", "system_instruction", "apply_chat_template"),
     "lm_eval.evaluator:simple_evaluate": ("model", "tasks", "task_manager", "apply_chat_template"),
     "lm_eval.tasks:TaskManager.__init__": ("include_path", "include_defaults"),
+    "lm_eval.tasks:TaskManager.load": (),
     "lm_eval.tasks:TaskManager.match_tasks": ("task_list",),
     "lm_eval.tasks._factory:GROUP_FIELD_NAMES": (),
     "lm_eval.tasks._index:Entry": ("name", "kind", "yaml_path", "cfg", "tags"),

@@ -94,23 +94,33 @@ def patch_simple_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
 
     @functools.wraps(original)
     def simple_evaluate(*args: Any, **kwargs: Any) -> Any:
-        from lm_eval.api.registry import get_model
+        from lm_eval_calibration.harness import preparing
+        from lm_eval_calibration.harness.loading import loading, refuse_lost
+        from lm_eval_calibration.harness.naming import model_class
 
-        from lm_eval_calibration.harness.index import TwinIndex, refuse_without_beliefs
-
-        call = inspect.signature(original).bind(*args, **kwargs).arguments
-        if any(str(name).startswith(PREFIX) for name in call.get("tasks") or ()):
-            bridge()  # (refuses a harness that cannot be used before a model is loaded)
-        model, index = call.get("model"), getattr(call.get("task_manager"), "_index", None)
-        if isinstance(index, TwinIndex):
-            known = get_model(model) if isinstance(model, str) else model
-            title = model if isinstance(model, str) else type(model).__name__
-            refuse_without_beliefs(call.get("tasks") or (), index, known, title)
-        with plugin.before_loading(call):
+        bound = inspect.signature(original).bind(*args, **kwargs)
+        bound.apply_defaults()
+        call, model = bound.arguments, bound.arguments["model"]
+        known = model_class(model) if isinstance(model, str) else type(model)
+        if not _concerns_us(call["tasks"], known):
             return original(*args, **kwargs)
+        bridge()  # (refuses a harness that cannot be used before a model is loaded)
+        call["task_manager"] = call["task_manager"] or preparing.manager_of(call)
+        given = preparing.arguments_of(call)
+        refuse_lost(given)
+        plugin.before_tasks(call, known)
+        tasks = preparing.prepare(call) if isinstance(model, str) else {}
+        with plugin.before_loading(call, tasks), loading(given):
+            return original(**call)
 
     setattr(simple_evaluate, _MARK, True)
     evaluator.simple_evaluate = simple_evaluate  # type: ignore[attr-defined]
+
+
+def _concerns_us(tasks: Any, model: type) -> bool:
+    """Whether a run asks for something of ours, or may: a task of a file is read to know."""
+    ours = model.__module__.startswith("lm_eval_calibration.")
+    return ours or any(not isinstance(t, str) or t.startswith(PREFIX) for t in tasks or ())
 
 
 def patch_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
@@ -186,6 +196,8 @@ def patch_task_manager(manager_module: ModuleType, plugin: Plugin) -> None:
     Needless once the harness reads `lm_eval.tasks` entry points that may name a whole index
     (pull request 4015, open).
     """
+    from lm_eval_calibration.harness.preparing import handing_over
+
     manager_class = manager_module.TaskManager
     init, match_tasks = manager_class.__init__, manager_class.match_tasks
     if getattr(init, _MARK, False):
@@ -217,6 +229,7 @@ def patch_task_manager(manager_module: ModuleType, plugin: Plugin) -> None:
     setattr(init_with_twins, _MARK, True)
     manager_class.__init__ = init_with_twins
     manager_class.match_tasks = match_with_twins
+    manager_class.load = handing_over(manager_class.load)
 
 
 def patch_caching(model_module: ModuleType, plugin: Plugin) -> None:

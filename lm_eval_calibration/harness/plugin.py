@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,8 +33,18 @@ class Plugin(Protocol):
     ) -> dict[str, Any]:
         """A group's rows, of its tasks' results by `metric,filter`."""
 
-    def before_loading(self, call: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """Around a run, given `simple_evaluate`'s arguments."""
+    def before_tasks(self, call: Mapping[str, Any], model: type) -> None:
+        """Before a run's tasks are read, given `simple_evaluate`'s arguments and the class of its model."""
+
+    def before_loading(
+        self, call: Mapping[str, Any], tasks: Mapping[str, Any]
+    ) -> AbstractContextManager[None]:
+        """Around a run, given the same and its tasks by name, as far as they were read."""
+
+    def shown(
+        self, results: Mapping[str, Any], column: str
+    ) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """What a table of results shows, and what is said beneath it."""
 
     def during(
         self, call: Mapping[str, Any]

@@ -17,6 +17,7 @@ from lm_eval_calibration.harness.api import (
     register_model,
     rolling_answer,
 )
+from lm_eval_calibration.harness.loading import loading, refuse_lost
 from lm_eval_calibration.harness.requests import ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
@@ -73,8 +74,11 @@ class FastHFLM(FastTexts):
     ) -> None:
         for name, value in (("batch_tokens", batch_tokens), ("batch_rows", batch_rows)):
             if value is not None and value < 1:
-                raise invalid(name, "at least 1", value)
-        super().__init__(*args, **kwargs)
+                raise invalid(name, "a whole number from 1", value)
+        given = {**({"pretrained": args[0]} if args else {}), **kwargs}
+        refuse_lost(given)
+        with loading(given):
+            super().__init__(*args, **kwargs)
         joined(self)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
         self._batch_tokens = int(batch_tokens or default)

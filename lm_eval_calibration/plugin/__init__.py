@@ -5,7 +5,7 @@ Importing it is cheap; what the harness asks for is imported when it asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,39 @@ class Ours:
 
         return group_rows(name, tasks, results)
 
-    def before_loading(self, call: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """Tell models what is known of the prompts before they are loaded."""
+    def before_tasks(self, call: Mapping[str, Any], model: type) -> None:
+        """Refuse what the model cannot answer."""
+        from lm_eval_calibration.harness.index import (
+            TwinIndex,
+            refuse_plain_text,
+            refuse_without_beliefs,
+        )
+        from lm_eval_calibration.harness.preparing import arguments_of
+
+        index, title = call["task_manager"]._index, call["model"]
+        title = title if isinstance(title, str) else type(title).__name__
+        if isinstance(index, TwinIndex):
+            refuse_without_beliefs(call["tasks"] or (), index, model, title)
+        refuse_plain_text(model, arguments_of(call), title, call["apply_chat_template"])
+
+    def before_loading(
+        self, call: Mapping[str, Any], tasks: Mapping[str, Any]
+    ) -> AbstractContextManager[None]:
+        """Tell models what is known of prompts and documents before they are loaded."""
         from lm_eval_calibration.plugin import recording
 
-        return recording.before_loading(call)
+        return recording.before_loading(call, tasks)
+
+    def shown(
+        self, results: Mapping[str, Any], column: str
+    ) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """What one reads of twins; everything of other tasks."""
+        from lm_eval_calibration.harness.requests import RECORD
+        from lm_eval_calibration.plugin.recording import PLAIN_GROUPS
+        from lm_eval_calibration.tasks.shown import shown_rows
+
+        record = results.get(RECORD) or {}
+        return shown_rows(results, column, record.get(PLAIN_GROUPS, ()))
 
     def during(
         self, call: Mapping[str, Any]

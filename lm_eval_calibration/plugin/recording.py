@@ -6,8 +6,10 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
+from lm_eval_calibration.harness.preparing import documents_of
 from lm_eval_calibration.models.shared.fingerprint import weights_of
 from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.run_prompts import (
@@ -25,16 +27,24 @@ from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.peers import watched
 from lm_eval_calibration.prompt_format import APPLIED, to_config
 
+PLAIN_GROUPS = "plain_groups"
+"""Under which the record names groups whose own rows are plain means."""
 log = logging.getLogger("lm_eval_calibration")
 
 
-def before_loading(call: Mapping[str, Any]) -> AbstractContextManager[None]:
-    """Announce what `simple_evaluate`'s arguments tell of all prompts, before there is a model."""
+def before_loading(
+    call: Mapping[str, Any], tasks: Mapping[str, Any]
+) -> AbstractContextManager[None]:
+    """Announce what `simple_evaluate`'s arguments tell of all prompts and documents, before there is a model."""
     template = APPLIED if call.get("apply_chat_template") else ""
     system = instruction_of(call.get("system_instruction"))
-    return announcing(
-        RunPrompts(template, system, gen_kwargs=gen_kwargs_of(call.get("gen_kwargs")))
-    )
+    gen_kwargs = gen_kwargs_of(call.get("gen_kwargs"))
+    limit, numbers = call.get("limit"), call.get("samples") or {}
+    documents = {
+        upstream_name(task.task_name): partial(documents_of, task, limit, numbers.get(name))
+        for name, task in tasks.items()
+    }
+    return announcing(RunPrompts(template, system, gen_kwargs=gen_kwargs, documents=documents))
 
 
 def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:
@@ -78,6 +88,8 @@ def _record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, An
     """What results keep for who fits on them: the weights' fingerprint, the format of each task."""
     try:
         found: dict[str, Any] = {"fingerprint": weights_of(call["lm"])}
+        if plain := [n for n, g in call["task_dict"].get("groups", {}).items() if _is_plain(g)]:
+            found[PLAIN_GROUPS] = plain
         if prompts is not None:
             formats = {}
             for task in call["task_dict"].get("tasks", {}).values():
@@ -91,6 +103,12 @@ def _record(call: Mapping[str, Any], prompts: RunPrompts | None) -> dict[str, An
     except Exception as error:  # noqa: BLE001 - likewise
         log.debug("The run is not recorded: %r", error)
         return {}
+
+
+def _is_plain(group: Any) -> bool:
+    """Whether a group's own rows are plain means."""
+    listed = getattr(group, "aggregate_metric_list", None) or ()
+    return any(not getattr(each, "weight_by_size", True) for each in listed)
 
 
 def _options(task: Any) -> str | None:

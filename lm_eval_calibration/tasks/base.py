@@ -13,7 +13,9 @@ from lm_eval_calibration.harness.conversing import Answered
 from lm_eval_calibration.harness.tasks import HarnessTask, pools
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import METRICS, BoundMetric, bind, is_metric
+from lm_eval_calibration.normalisation import PLAIN
 from lm_eval_calibration.tasks.aggregation import Aggregation, Clustered
+from lm_eval_calibration.tasks.asked_metrics import KEY, asked, computed, shown
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -66,8 +68,14 @@ class Twin(HarnessTask):
         if settings.get("filter_list"):
             ours += _of_filters(settings, {b.name for b in ours})
         super().__init__(settings, **places)
-        self.calibration_metrics = ours or self.default_metrics()
         self._said: set[str] = set()
+        self.calibration_metrics = ours or self.default_metrics()
+        named = [b.name for b in ours]
+        wanted = asked(self.config.metadata, self.other_aggregations())
+        present = [b.name for b in self.calibration_metrics]
+        more = computed(wanted, present, self.normalisations())
+        self.calibration_metrics += [b for b in map(bind, more) if self.can_have(b)]
+        self.shown_metrics = shown(wanted, named, self.normalisations())
         self._record()
         self.settle()
 
@@ -77,6 +85,14 @@ class Twin(HarnessTask):
     def default_metrics(self) -> list[BoundMetric]:
         """Our metrics of a task that names none."""
         raise NotImplementedError
+
+    def normalisations(self) -> tuple[str, ...]:
+        """The suffixes of the probabilities that the task has verdicts of, the plain ones first."""
+        return (PLAIN,)
+
+    def can_have(self, metric: BoundMetric) -> bool:
+        """Whether the task's answers have what a metric reads."""
+        return True
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Pooling functions of what is reported beside the metrics."""
@@ -151,6 +167,7 @@ class Twin(HarnessTask):
         self.config.metadata = {
             **(self.config.metadata or {}),
             "lm_eval_calibration": __version__,
+            KEY: self.shown_metrics,
             **twin_of,
             **cluster,
         }

@@ -17,6 +17,7 @@ from lm_eval_calibration.harness.tasks import Answered
 from lm_eval_calibration.harness.tasks import GenerationTask as Generating
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import BoundMetric, bind
+from lm_eval_calibration.normalisation import PLAIN
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import DocumentRows, Twin
 from lm_eval_calibration.tasks.judging import (
@@ -78,10 +79,19 @@ class GenerationTask(Twin, Generating):
                 f"answers cannot be judged. Run `{self._twin_of or self.config.task}` instead."
             )
         self.config.metadata = {**(self.config.metadata or {}), "judged_by": self.judged_by}
+        if impossible := [b.name for b in self.calibration_metrics if not self.can_have(b)]:
+            raise InvalidInputError(
+                f"Task `{self.config.task}`: `{impossible[0]}` reads the probabilities of options, and a "
+                f"generated answer has one confidence. Take of {', '.join(METRICS)}."
+            )
 
     def default_metrics(self) -> list[BoundMetric]:
         """Those of confidences."""
         return [bind(name) for name in METRICS]
+
+    def can_have(self, metric: BoundMetric) -> bool:
+        """Whether it reads no more than a confidence and a verdict."""
+        return not metric.metric.family.needs_options and metric.normalisation == PLAIN
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Those of pools."""

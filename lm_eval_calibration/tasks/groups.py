@@ -36,45 +36,53 @@ def group_rows(
     """
     twins = [t for t in tasks if isinstance(t, CalibrationTask) and t.row_name in results]
     rows: dict[str, Any] = {}
+    left_out: dict[tuple[str, ...], list[str]] = {}
     ours = dict.fromkeys(b.name for t in twins for b in t.calibration_metrics)
     for metric in [*ours, *UNCERTAINTIES]:
-        for key in _keys(metric, twins, results):
-            rows.update(_mean_rows(name, metric, key, twins, results))
+        for filter_name in _filters(metric, twins, results):
+            found = [
+                (t.row_name, _figures(results[t.row_name], metric, filter_name)) for t in twins
+            ]
+            rows.update(_mean_rows(metric, filter_name, [f for _, f in found if f is not None]))
+            if missing := tuple(task for task, figures in found if figures is None):
+                left_out.setdefault(missing, []).append(f"`{metric}`")
+    for missing, metrics in left_out.items():
+        log.warning(
+            "Group `%s`: %s undefined in %s, and left out of the group's mean.",
+            name, f"{', '.join(metrics)} {'is' if len(metrics) == 1 else 'are'}",
+            ", ".join(f"`{task}`" for task in missing),
+        )  # fmt: skip
     return rows
 
 
-def _keys(metric: str, twins: list[CalibrationTask], results: Mapping[str, Any]) -> list[str]:
+def _filters(metric: str, twins: list[CalibrationTask], results: Mapping[str, Any]) -> list[str]:
     """The filters under which the twins report `metric`."""
     found = (key.partition(",") for t in twins for key in results[t.row_name])
     return sorted({filter_name for m, _, filter_name in found if m == metric})
 
 
+def _figures(
+    row: Mapping[str, Any], metric: str, filter_name: str
+) -> tuple[float, float | str, int] | None:
+    """A task's value, standard error and documents; `None` where the metric is undefined."""
+    value = row.get(f"{metric},{filter_name}")
+    if value is None or math.isnan(value):
+        return None
+    return value, row.get(f"{metric}_stderr,{filter_name}", "N/A"), row["sample_len"]
+
+
 def _mean_rows(
-    group: str,
-    metric: str,
-    filter_name: str,
-    twins: list[CalibrationTask],
-    results: Mapping[str, Mapping[str, Any]],
+    metric: str, filter_name: str, figures: list[tuple[float, float | str, int]]
 ) -> dict[str, Any]:
-    values, errors, sizes = [], [], []
-    for task in twins:
-        row = results[task.row_name]
-        value = row.get(f"{metric},{filter_name}")
-        if value is None or math.isnan(value):
-            log.warning(
-                "Group `%s`: `%s` is undefined in `%s`, and left out of the group's mean.",
-                group, metric, task.row_name,
-            )  # fmt: skip
-            continue
-        values.append(value)
-        errors.append(row.get(f"{metric}_stderr,{filter_name}", "N/A"))
-        sizes.append(row["sample_len"])
-    if not values:
+    """By size, and plain."""
+    if not figures:
         return {}
+    values, errors, sizes = zip(*figures, strict=True)
+    known = [math.nan if error == "N/A" else float(error) for error in errors]
     rows: dict[str, Any] = {}
     for suffix, weights in (("", sizes), (MACRO, [1] * len(sizes))):
-        known = "N/A" not in errors
-        mean = weighted_mean(values, errors if known else [math.nan] * len(values), weights)
+        mean = weighted_mean(values, known, weights)
         rows[f"{metric}{suffix},{filter_name}"] = mean.value
-        rows[f"{metric}{suffix}_stderr,{filter_name}"] = mean.stderr if known else "N/A"
+        stderr = mean.stderr if math.isfinite(mean.stderr) else "N/A"
+        rows[f"{metric}{suffix}_stderr,{filter_name}"] = stderr
     return rows

@@ -40,8 +40,12 @@ class CalibrationTask(Twin, ChoiceTask):
 
     def default_metrics(self) -> list[BoundMetric]:
         """`DEFAULT_METRICS`, plain and, if asked for, length-normalised."""
-        asked = [n.suffix for n in NORMALISATIONS.values() if n.verdict in self.metric_names]
-        return [bind(name + suffix) for suffix in (PLAIN, *asked) for name in DEFAULT_METRICS]
+        return [bind(name + suffix) for suffix in self.normalisations() for name in DEFAULT_METRICS]
+
+    def normalisations(self) -> tuple[str, ...]:
+        """Plain, and those of `acc_norm` and `acc_bytes` where the task reports them."""
+        found = (n.suffix for n in NORMALISATIONS.values() if n.verdict in self.metric_names)
+        return (PLAIN, *found)
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Of the uncertainties of several draws, and of beliefs that were stated in words."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
-from lm_eval_calibration.models.shared.instances import Document
+from lm_eval_calibration.models.shared.instances import Document, document_hash
 from lm_eval_calibration.models.shared.run_prompts import RunPrompts, announced, options_of
 from lm_eval_calibration.names import model_of_arguments
 
@@ -43,6 +44,7 @@ def before_loading(
     Raises:
         OtherModelError: the model has another name, and weights were not compared by a fit.
         OtherPromptsError: the run's prompts are of another format.
+        SeenDocumentsError: the run asks about documents that were fitted on.
     """
     held_out = HeldOut(
         training,
@@ -54,6 +56,8 @@ def before_loading(
         label_free=label_free,
     )
     run, name = announced(), model_of_arguments(model_args)
+    if run is not None:
+        held_out.check_documents(_fitted_and_asked(training, run))
     if allow_other:
         return held_out
     if run is not None:
@@ -61,6 +65,15 @@ def before_loading(
     if name and not training.fingerprint:
         held_out.check_model(name, "")
     return held_out
+
+
+def _fitted_and_asked(training: Training, run: RunPrompts) -> dict[str, NDArray[np.uint64]]:
+    """By task that was fitted on and is asked, the hashes of the documents that will be asked about."""
+    return {
+        task: np.array([document_hash(doc) for doc in run.documents[task]()], dtype=np.uint64)
+        for task in training.tasks
+        if task in run.documents and training.documents.size
+    }
 
 
 def after_loading(held_out: HeldOut, lm: Any) -> None:

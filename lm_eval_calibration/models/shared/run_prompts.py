@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,8 @@ class RunPrompts:
         chat_template, system_instruction, multiturn: as in `PromptFormat`.
         shots: by the upstream name of a task.
         gen_kwargs: what the user gave for generation.
+        documents: by the same name, what gives the documents that will be asked about, where tasks were
+            read before the model.
     """
 
     chat_template: str | None = None
@@ -35,6 +37,7 @@ class RunPrompts:
     multiturn: bool | None = None
     shots: Mapping[str, int] = field(default_factory=dict)
     gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    documents: Mapping[str, Callable[[], Sequence[Any]]] = field(default_factory=dict)
 
     def of(self, task: str, options: str | None = None, beliefs: str | None = None) -> PromptFormat:
         """The format of a task's prompts."""

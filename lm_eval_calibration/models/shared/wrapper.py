@@ -7,7 +7,9 @@ from typing import Any
 
 from lm_eval_calibration.arguments import parameters, refuse_unknown
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.api import LM, gather_object, get_model
+from lm_eval_calibration.harness.api import LM, gather_object
+from lm_eval_calibration.harness.loading import loading, refuse_lost
+from lm_eval_calibration.harness.naming import model_class
 from lm_eval_calibration.harness.requests import LOGLIKELIHOOD, ROLLING
 from lm_eval_calibration.models.shared.answers import sure
 from lm_eval_calibration.models.shared.api_replies import with_checked_replies
@@ -33,8 +35,9 @@ class Wrapper(LM):
         inside = known_model(base)
         refuse_unknown(type(self), base if isinstance(base, str) else "", inside, model_args)
         _check_address(base, inside, model_args)
+        refuse_lost(model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
-        with hiding(self.secrets):
+        with hiding(self.secrets), loading(model_args):
             self.base = joined(with_noted_replies(with_checked_replies(inside))(**model_args))
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
@@ -127,15 +130,11 @@ def known_model(base: str | type) -> type:
     """The class of a `--model`; a class is itself.
 
     Raises:
-        InvalidInputError: there is none of this name.
+        UnknownNameError: there is none of this name.
     """
     if isinstance(base, type):
         return base
     if not isinstance(base, str) or not base:
         raise invalid("base", "the `--model` of the model inside, e.g. base=hf", repr(base))
-    try:
-        return get_model(base)
-    except (KeyError, ValueError) as error:
-        raise invalid(
-            "base", "the `--model` of the model inside, e.g. base=hf", f"`{base}`"
-        ) from error
+    with loading({}):
+        return model_class(base, "model inside, `base`:")

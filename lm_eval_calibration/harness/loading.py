@@ -1,0 +1,87 @@
+"""What loaders of models say, as one line that names the argument."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lm_eval_calibration.errors import CalibrationError, MissingExtraError, invalid
+
+FROM_HUB = ("huggingface.co", "model identifier", "Repo id", "local folder", "Unrecognized model")
+"""Parts of what transformers says of a name that it finds nothing under."""
+WEIGHTS = ("config.json", "adapter_config.json", "params.json")
+NAMES = ("pretrained", "tokenizer", "peft", "model")
+
+
+@contextlib.contextmanager
+def loading(model_args: Mapping[str, Any]) -> Iterator[None]:
+    """Around the making of a model: a name that means nothing, and packages that are missing, in a line.
+
+    Raises:
+        InvalidInputError: a model or tokenizer of this name is neither here nor on the hub.
+        MissingExtraError: a package is missing.
+    """
+    try:
+        yield
+    except CalibrationError:
+        raise
+    except ModuleNotFoundError as error:
+        if "install" not in str(error):
+            raise
+        raise MissingExtraError(_without_lines(str(error))) from error
+    except AssertionError as error:
+        if "max tokens to generate" not in str(error):
+            raise
+        hint = "Give a larger max_length, or fewer tokens: max_gen_toks=N, --gen_kwargs max_gen_toks=N."
+        raise invalid("max_length", "more than a reply's tokens", _in_words(error), hint) from error
+    except (OSError, ValueError) as error:
+        said = str(error)
+        if getattr(error, "errno", None) is not None or not any(p in said for p in FROM_HUB):
+            raise
+        raise _nothing_there(model_args, said) from error
+
+
+def refuse_lost(model_args: Mapping[str, Any]) -> None:
+    """Stop where `pretrained` is a path that leads nowhere, or a folder without a model.
+
+    Raises:
+        InvalidInputError: it is.
+    """
+    name = model_args.get("pretrained")
+    if not isinstance(name, str) or not name:
+        return
+    path, expected = os.path.expanduser(name), "the name of a model on the hub, or its folder"
+    if os.path.isdir(path):
+        there = [*WEIGHTS, str(model_args.get("gguf_file") or WEIGHTS[0])]
+        if not any(os.path.exists(os.path.join(path, file)) for file in there):
+            raise invalid("pretrained", expected, f"`{name}`, a folder without a config.json")
+    elif not os.path.exists(path) and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise invalid("pretrained", expected, f"`{name}`, which does not exist")
+
+
+def _nothing_there(model_args: Mapping[str, Any], said: str) -> CalibrationError:
+    given = {name: str(model_args[name]) for name in NAMES if model_args.get(name)}
+    found = [name for name, value in given.items() if value in said] or list(given)[:1]
+    name = found[0] if found else "pretrained"
+    reached = "cannot be reached" if "connect" in said or "offline" in said.lower() else "has none"
+    got = f"`{given.get(name, '')}`: there is no such folder, and the hub {reached}"
+    if name == "model":
+        hint = (
+            "A server's model needs its tokenizer's name: tokenizer=NAME; or tokenizer_backend=None where "
+            "no log-likelihoods are asked for."
+        )
+        return invalid("tokenizer", "a tokenizer on the hub, or its folder", got, hint)
+    return invalid(name, "the name of a model on the hub, or its folder", got)
+
+
+def _without_lines(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _in_words(error: AssertionError) -> str:
+    """The harness's two numbers of tokens, longest window and reply."""
+    reply, window, *_ = [*re.findall(r"\((\d+)\)", str(error)), "?", "?"]
+    return f"{window} for replies of up to {reply}"

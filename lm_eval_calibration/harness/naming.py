@@ -1,0 +1,57 @@
+"""Names that mean nothing to the harness, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
+from lm_eval_calibration.names import PREFIX, upstream_name
+
+
+def unknown_tasks(asked: Any, include_path: Any = None, manager: Any = None) -> InvalidInputError:
+    """The error for names of `--tasks` of which at least one means nothing.
+
+    Args:
+        asked: a text with commas, or a list of such.
+        include_path: of the run.
+        manager: that knows the names; made where there is none.
+    """
+    from lm_eval_calibration.harness.tasks import TaskManager, matching
+
+    manager = manager or TaskManager(include_path=include_path)
+    listed = [asked] if isinstance(asked, str) else list(asked)
+    names = [name.strip() for text in listed for name in str(text).split(",")]
+    lost = [n for n in dict.fromkeys(names) if n.endswith(".yaml") or not matching(manager, n)]
+    hints = " ".join(filter(None, (_meant(name, manager.all_tasks) for name in lost)))
+    got = ", ".join(f"`{name}`" for name in lost)
+    return invalid(
+        "--tasks", "names of harness tasks", got, hints or "`lm_eval ls tasks` lists them."
+    )
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    if name.endswith(".yaml"):
+        return f"No file is called `{name}`."
+    near = difflib.get_close_matches(upstream_name(name), list(known), 3)
+    prefix = PREFIX if name.startswith(PREFIX) else ""
+    meant = " or ".join(f"`{prefix}{each}`" for each in near)
+    return f"Did you mean {meant}?" if near else ""
+
+
+def model_class(name: str, kind: str = "model") -> type:
+    """The class of a `--model`; `kind` says what it is, where there is none.
+
+    Raises:
+        UnknownNameError: there is none of this name; the nearest are named.
+    """
+    from lm_eval.api.registry import get_model, model_registry
+
+    try:
+        found: type = get_model(name)
+        return found
+    except ValueError as error:
+        if name in model_registry:
+            raise
+        raise unknown_name(kind, name, list(model_registry)) from error
