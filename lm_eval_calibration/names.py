@@ -93,3 +93,12 @@ def file_name(name: str) -> str:
         return plain
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{plain}_{digest}" if not _RESERVED.fullmatch(plain) else f"_{plain}_{digest}"
+
+
+def of_task(name: str) -> str:
+    """Whose documents these are, in words; nothing of a table without tasks.
+
+    >>> of_task("boolq"), of_task("")
+    (' of `boolq`', '')
+    """
+    return f" of `{name}`" if name else ""

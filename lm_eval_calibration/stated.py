@@ -11,6 +11,8 @@ import numpy as np
 
 from lm_eval_calibration.predictions import Floats
 
+CUT = "cut"
+"""The status of what nothing can be read of because a reply ended too soon."""
 FLOOR = 1e-4
 """What a stated 0 is taken for before a logarithm: the least that a calibrator chooses among."""
 MEASURES = {"label_mass": True, "outside_rate": False, "thought_tokens": None}

@@ -35,3 +35,13 @@ def printable(text: str, lines: bool = False) -> str:
     if lines:
         return _IN_LINES.sub(STAND_IN, text.replace("\r\n", "\n"))
     return _IN_A_LINE.sub(STAND_IN, text)
+
+
+def shortened(text: str, most: int) -> str:
+    r"""The beginning of a text, in a line.
+
+    >>> shortened("one\n two three", 9), shortened("", 5)
+    ('one two …', '')
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + " …"

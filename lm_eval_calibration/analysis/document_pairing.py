@@ -27,6 +27,8 @@ class Match(NamedTuple):
     renamed: list[str]
 
 
+FEW = 4
+"""Tasks, or runs, that are named before the rest is counted."""
 ALLOWED = "--allow-partial (in Python `allow_partial=True`) compares on what all runs have."
 """What a comparison advises where documents are not in all runs."""
 
@@ -53,10 +55,9 @@ def match(runs: Sequence[Run], *, allow_partial: bool = False, advice: str = ALL
     renamed = _rename(named)
     common = [name for name in named[0] if all(name in other for other in named[1:])]
     left_out = [
-        f"{run.label}: task {s.task} is not in all runs"
+        _alone(run.label, [s.task for name, s in tasks.items() if name not in common])
         for run, tasks in zip(runs, named, strict=True)
-        for name, s in tasks.items()
-        if name not in common
+        if not tasks.keys() <= set(common)
     ]
     matched: list[dict[str, Samples]] = [{} for _ in runs]
     for name in common:
@@ -111,11 +112,25 @@ def _partner(wanted: Samples, offered: Sequence[Samples]) -> int | None:
 def _check(matched: dict[str, Samples], left_out: list[str], advice: str | None) -> None:
     if not matched:
         raise InvalidInputError(
-            f"The runs have no document in common: {'; '.join(left_out)}. Were they made from the "
+            f"The runs have no document in common: {_few(left_out)}. Were they made from the "
             "same data, by the same framework? (Documents are known by what a framework logs of them.)"
         )
     if left_out and advice is not None:
-        raise InvalidInputError(f"Not all documents match: {'; '.join(left_out)}. {advice}")
+        raise InvalidInputError(f"Not all documents match: {_few(left_out)}. {advice}")
+
+
+def _alone(label: str, tasks: list[str]) -> str:
+    """That tasks of a run are not in all runs."""
+    if len(tasks) == 1:
+        return f"{label}: task {tasks[0]} is not in all runs"
+    more = f" and {len(tasks) - FEW} more" if len(tasks) > FEW else ""
+    return f"{label}: tasks {', '.join(tasks[:FEW])}{more} are not in all runs"
+
+
+def _few(texts: list[str]) -> str:
+    """The first of several texts, and how many more there are."""
+    more = f"; and {len(texts) - FEW} more" if len(texts) > FEW else ""
+    return "; ".join(texts[:FEW]) + more
 
 
 def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:

@@ -13,6 +13,7 @@ from lm_eval_calibration.logs import read_documents
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.run import Samples, Scope
 from lm_eval_calibration.metrics.thresholds import Accepted, accept, guarantee, reach
+from lm_eval_calibration.names import of_task
 from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions
 
 PRECISIONS = (0.8, 0.9, 0.95)
@@ -139,7 +140,7 @@ def refuse_shared(a: Samples, b: Samples) -> None:
         both = len(b)  # (a table's rows against themselves)
     if both:
         raise InvalidInputError(
-            f"{both:,} document(s) of `{b.task}` are in both runs: a threshold that was chosen on "
+            f"{both:,} document(s){of_task(b.task)} are in both runs: a threshold that was chosen on "
             "them flatters itself. Test it on others."
         )
 

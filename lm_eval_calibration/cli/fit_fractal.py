@@ -14,7 +14,7 @@ from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import claim_folder
-from lm_eval_calibration.fitting.fractal import Fitted, fit
+from lm_eval_calibration.fitting.fractal import Fitted, check, fit
 from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
@@ -72,6 +72,7 @@ def run(
     overwrite: bool,
 ) -> None:
     """Fit, print what training says, and save."""
+    check(labelled)
     claim_folder(output, METHOD, FILES, overwrite=overwrite)
     encoder = Encoder(reading.encoder, store, device)
     texts = sum(len(r.sentences) for r in labelled.responses) + len(labelled.responses)

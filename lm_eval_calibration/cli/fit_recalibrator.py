@@ -12,6 +12,7 @@ from rich.table import Table
 from lm_eval_calibration.calibrators import Calibrator, inverse_softmax, resoftmax, temperature
 from lm_eval_calibration.cli.arguments.tables import NO_TABLE
 from lm_eval_calibration.cli.arguments.tables import Table as TableOptions
+from lm_eval_calibration.cli.fit_words import helped
 from lm_eval_calibration.cli.formats import ARROWS, interval, number, of_tasks, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
@@ -74,6 +75,8 @@ def run(
     whose = of_tasks(beliefs.predictions)
     title = f"{method}, fitted on {count:,} documents{whose}{parameters_in_words(found.calibrator)}"
     print_tables([title, _table(found, folds)])
+    if told := helped(method, found.before, found.held_out):
+        say([told])
     typer.echo(output.resolve())
 
 

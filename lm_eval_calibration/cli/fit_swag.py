@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from lm_eval_calibration.cli.fit_words import points
 from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import say
@@ -70,6 +71,8 @@ def run(
                 "are too much alike. A higher --swag_learning_rate spreads them, --scale widens the draws."
             ]
         )
+    if told := points({i: m.scale for i, m in enumerate(trained)}):
+        say([told])
     typer.echo(output.resolve())
 
 
@@ -86,6 +89,6 @@ def _table(trained: Sequence[Member]) -> Table:
             str(member.moments.count),
             number(validation["map"]),
             *(number(validation["scales"][s]) for s in scales),
-            f"{member.scale:g}",
+            f"{member.scale:g}" if member.scale else "0, a point",
         )
     return table

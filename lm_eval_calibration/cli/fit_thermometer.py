@@ -11,8 +11,10 @@ from rich.table import Table
 
 from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer
 from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
+from lm_eval_calibration.cli.fit_words import learned_nothing
 from lm_eval_calibration.cli.formats import dump, number, print_tables
 from lm_eval_calibration.cli.progress import counting
+from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.files import JSON, claim_folder, stamped, write_text
 from lm_eval_calibration.fitting import leave_one_out as loo
@@ -99,15 +101,24 @@ def run(
     with counting("steps", settings.steps) as progress:
         thermometer = fit(lm, asked, list(tasks.values()), settings, seed, progress)
     thermometer.save_pretrained(output, overwrite=overwrite)
-    print_tables([_sentence(thermometer, tasks)])
+    found = _temperatures(thermometer, tasks)
+    print_tables([_sentence(thermometer, tasks, found)])
+    count = sum(len(task.learn) for task in tasks.values())
+    if told := learned_nothing(int(str(thermometer.about["step"])), found, count):
+        say([told])
     typer.echo(output.resolve())
 
 
-def _sentence(thermometer: Thermometer, tasks: dict[str, TaskFeatures]) -> str:
-    found = {
+def _temperatures(thermometer: Thermometer, tasks: Mapping[str, TaskFeatures]) -> dict[str, float]:
+    return {
         name: thermometer.temperature(thermometer.inverse_temperatures(task.judge.hidden))
         for name, task in tasks.items()
     }
+
+
+def _sentence(
+    thermometer: Thermometer, tasks: Mapping[str, TaskFeatures], found: Mapping[str, float]
+) -> str:
     low, high = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
     before = sum(_mean_nll(task, 1.0) for task in tasks.values()) / len(tasks)
     after = float(thermometer.about["validation_nll"]) / len(tasks)

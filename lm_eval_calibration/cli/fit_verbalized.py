@@ -10,7 +10,9 @@ from rich.table import Table
 from lm_eval_calibration.calibrators import inverse_softmax
 from lm_eval_calibration.calibrators.contract import labelled
 from lm_eval_calibration.cli.fit_recalibrator import parameters_in_words
+from lm_eval_calibration.cli.fit_words import rivalled
 from lm_eval_calibration.cli.formats import interval, number, of_tasks, print_tables
+from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.fitting.recalibration import recalibrate
@@ -52,6 +54,8 @@ def run(
     whose = of_tasks(beliefs.predictions)
     title = f"{len(before):,} documents{whose}; kept: {method}{parameters_in_words(kept)}"
     print_tables([title, table, "", floors_in_words(before)])
+    if told := rivalled(method, {m: r.held_out for m, r in found.items()}, before):
+        say([told])
     typer.echo(output.resolve())
 
 

@@ -12,7 +12,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.formats.harness.recorded import model_of, prompts_of
 from lm_eval_calibration.logs.run import AS_SCORES, MAPPED, Samples
-from lm_eval_calibration.names import upstream_name
+from lm_eval_calibration.names import of_task, upstream_name
 from lm_eval_calibration.prompt_format import PromptFormat
 
 SEVERAL_ORDERS = (
@@ -49,7 +49,9 @@ def cross_fitted(runs: Sequence[Run], method: str) -> list[Run]:
 def _crossed(samples: Samples, method: str) -> Samples:
     if len(samples) < FOLDS:
         raise invalid(
-            "--cross_fit", f"of at least {FOLDS} documents", f"{len(samples)} of `{samples.task}`"
+            "--cross_fit",
+            f"of at least {FOLDS} documents",
+            f"{len(samples)}{of_task(samples.task)}",
         )
     fold = folds_of(samples.doc_hash, len(samples))
     predictions = cross_fit(method, {"": samples.predictions}, {"": fold})[""]

@@ -77,11 +77,14 @@ def write(
 
 
 def diagrams(runs: Sequence[Run], output: Path, overwrite: bool) -> None:
-    """One reliability diagram for each task, in one image."""
+    """One reliability diagram for each group and task, in one image."""
     from lm_eval_calibration.report.diagram import save_diagrams
 
     _refuse_scores(runs)
-    tasks = [scope for run in runs for scope in scopes(run) if not scope.pooled]
     several = len(runs) > 1
-    drawn = {s.label(several): s.predictions for s in tasks}
+    drawn = {
+        s.label(several) + (f" ({len(s.samples)} tasks pooled)" if s.pooled else ""): s.predictions
+        for run in runs
+        for s in scopes(run)
+    }
     save_diagrams(drawn, output, overwrite=overwrite)

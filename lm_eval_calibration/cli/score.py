@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.workers import processes
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
+from lm_eval_calibration.normalisation import SUFFIXES
 from lm_eval_calibration.redact import redact
 
 OUTSIDE = (
@@ -37,6 +39,9 @@ OUTSIDE = (
 )
 MEANS = "mean of tasks: weighted by size, with its standard error, as a live run prints the group."
 PLAIN_MEAN = "= the plain mean: that is what this group's own row is (`weight_by_size: false`)."
+NO_RANKS = "there is nothing to rank"
+READ = score_overview.METRICS
+"""Of each task, unless others are asked for."""
 SLOW_DOCUMENTS, SLOW_METRICS = 100_000, 100
 """Scoring so many takes more than a few seconds."""
 
@@ -53,6 +58,13 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
         return score_all(
             wanted, metrics, replicates=replicates, processes=processes(), progress=progress
         )
+
+
+def usual(how: Format, everything: bool) -> list[str] | None:
+    """The metrics that are shown to a person who names none; `None` for all of them."""
+    if everything or how in (Format.JSON, Format.CSV):
+        return None
+    return [f"{name}{suffix}" for suffix in SUFFIXES for name in READ]
 
 
 def cannot_be_had(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
@@ -104,12 +116,27 @@ def _print(scored: Sequence[Scored]) -> None:
         items += [title(s.scope, several), _table(s), ""]
     if any(is_outside(e) for s in scored for e in s.estimates.values()):
         items.append("* " + OUTSIDE)
-    items += without_intervals(scored)
+    items += [*undefined(scored), *without_intervals(scored)]
     if any(s.means for s in scored):
         items.append(MEANS)
     if any(means.plain for s in scored for means in s.means.values()):
         items.append(PLAIN_MEAN)
     print_tables(items)
+
+
+def undefined(scored: Sequence[Scored]) -> list[str]:
+    """Why metrics of these have no value."""
+    lost = [e.name for s in scored for e in s.estimates.values() if math.isnan(e.value)]
+    ranking = [name for name in dict.fromkeys(lost) if bind(name).metric.ranks]
+    others = [name for name in dict.fromkeys(lost) if name not in ranking]
+    said = []
+    if ranking:
+        said.append(
+            f"-: {', '.join(ranking)}, where all answers are right, or all wrong: {NO_RANKS}."
+        )
+    if others:
+        said.append(f"-: {', '.join(others)}, where no document has a right option.")
+    return said
 
 
 def without_intervals(scored: Sequence[Scored]) -> list[str]:
@@ -215,5 +242,5 @@ def _markdown(scored: Sequence[Scored]) -> str:
         for s in scored
     ]
     plain = any(means.plain for s in scored for means in s.means.values())
-    said = [markdown(text) for text in without_intervals(scored)]
+    said = [markdown(text) for text in (*undefined(scored), *without_intervals(scored))]
     return "\n\n".join([*parts, f"\\* {OUTSIDE}", *said, *([PLAIN_MEAN] if plain else [])])

@@ -11,7 +11,7 @@ from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 
-METRICS = ("acc", "ece", "nll", "brier", "auroc")
+METRICS = ("acc", "nll", "brier", "ece", "auroc")
 """The columns, unless others are asked for."""
 MOST = 8
 """Columns for which there is room."""

@@ -8,13 +8,14 @@ from rich.table import Table
 from lm_eval_calibration.cli.formats import ARROWS, print_tables
 from lm_eval_calibration.logs import FORMATS
 from lm_eval_calibration.members import BrokenMemberError
-from lm_eval_calibration.metrics.table import DEFAULT_METRICS, METRICS, Metric
+from lm_eval_calibration.metrics.catalogue import KNOWN
+from lm_eval_calibration.metrics.table import DEFAULT_METRICS, Metric
 
 
 def print_metrics() -> None:
-    """Print `METRICS`: name, direction, options, meaning."""
+    """Print what `--metrics` and a `metric_list` may name: name, direction, options, meaning."""
     table = Table("metric", "", "options", "meaning", box=None, header_style="bold")
-    for metric in METRICS.values():
+    for metric in KNOWN.values():
         table.add_row(
             _name(metric),
             ARROWS[metric.higher_is_better],
@@ -24,7 +25,8 @@ def print_metrics() -> None:
     Console().print(table)
     Console().print(
         "Suffixes: _null (what a perfectly calibrated model with the same confidences would "
-        "score), _norm and _bytes (on probabilities normalised by the options' characters or bytes)."
+        "score), _norm and _bytes (on probabilities normalised by the options' characters or bytes), "
+        "_macro (a group's plain mean over its tasks, in LM_EVAL_CALIBRATION_METRICS; else by size)."
     )
 
 

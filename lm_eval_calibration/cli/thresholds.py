@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,9 @@ from lm_eval_calibration.cli.formats import (
     dump,
     markdown_table,
     number,
+    of_tasks,
     print_tables,
+    terminal_table,
 )
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs import Run, Samples
@@ -23,12 +26,11 @@ from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report.wording import level
 
-HEADER = (
-    "task", "accepted", "wanted", "threshold", "precision, fitted", "precision, test",
-    "95 % interval", "recall, test", "share, test",
-)  # fmt: skip
-
-
+HEADER = ("wanted", "threshold", "chosen on", "accepted", "precision", "95 % interval", "recall")
+TESTED = (
+    "accepted, precision and recall are of --test. What was chosen on --fit is the best of many looks at its "
+    "documents: the precision on --test is the one to trust, and --risk chooses one that keeps a promise."
+)
 PROMISE = (
     "promised: over draws of the documents that thresholds were chosen on, the precision on others of their kind is "
     "below the wanted one in 5 of 100 at most (Learn then Test). The plain threshold is the best of many looks "
@@ -41,6 +43,8 @@ class Row(NamedTuple):
 
     task: str
     found: Threshold
+    chosen_on: int
+    tested_on: int
 
 
 def find(
@@ -70,9 +74,12 @@ def find(
         if other is not None:
             rows += _rows(samples, other, precisions, by_option, risks)
     if not rows:
+        have = " and ".join(
+            of_tasks(run.samples).removeprefix(" of ") for run in (*fitted_on, *test)
+        )
         raise InvalidInputError(
-            f"The runs have no task in common: {', '.join(fitted_on[0].samples)} and "
-            f"{', '.join(test[0].samples)}."
+            f"The runs have no task in common: {have}. A run on a task's other split has the same task: "
+            'lm_eval --tasks calib_TASK --metadata \'{"split": "validation"}\'.'
         )
     return rows
 
@@ -84,14 +91,27 @@ def render(rows: Sequence[Row], how: Format) -> str | None:
     if how is Format.CSV:
         return csv_table([_flat(row) for row in rows])
     if how is Format.MARKDOWN:
-        return markdown_table(HEADER, [_cells(row) for row in rows], texts=2)
-    table = Table(box=None, header_style="bold")
-    for i, name in enumerate(HEADER):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*_cells(row))
-    print_tables([table, *([PROMISE] if any(row.found.promised for row in rows) else [])])
+        header = ("task", "answer", *HEADER)
+        cells = [[row.task, row.found.accepted, *_cells(row)] for row in rows]
+        return markdown_table(header, cells, texts=2)
+    items: list[Table | str] = []
+    for task, mine in itertools.groupby(rows, key=lambda row: row.task):
+        listed = list(mine)
+        items += [_title(task, listed[0]), _table(listed), ""]
+    items.append(TESTED)
+    print_tables([*items, *([PROMISE] if any(row.found.promised for row in rows) else [])])
     return None
+
+
+def _title(task: str, row: Row) -> str:
+    chosen, tested = f"{row.chosen_on:,}", f"{row.tested_on:,}"
+    return f"{task}{', ' if task else ''}chosen on {chosen} documents, tested on {tested}"
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    several = len({row.found.accepted for row in rows}) > 1
+    cells = [[*([row.found.accepted] if several else []), *_cells(row)] for row in rows]
+    return terminal_table((*(["answer"] if several else []), *HEADER), cells, texts=(0,))
 
 
 def _rows(
@@ -108,24 +128,19 @@ def _rows(
         if names != classes(test):
             raise InvalidInputError(f"The options of `{test.task}` are not the same in both runs.")
     found = between(fitted_on.predictions, test.predictions, precisions, names, risks)
-    return [Row(upstream_name(test.task), threshold) for threshold in found]
+    sizes = len(fitted_on), len(test)
+    return [Row(upstream_name(test.task), threshold, *sizes) for threshold in found]
 
 
 def _cells(row: Row) -> list[str]:
-    name, wanted, f, t, promised = row.found
-    head = [row.task, name, number(wanted, 2) + (", promised" if promised else "")]
+    _, wanted, f, t, promised = row.found
+    head = number(wanted, 2) + (", promised" if promised else "")
     if f is None or t is None:
-        return [*head, "not reached", "-", "-", "-", "-", "-"]
-    ends = f"{number(t.low, 3)} to {number(t.high, 3)}"
-    return [
-        *head,
-        level(f.threshold),
-        number(f.precision, 3),
-        number(t.precision, 3),
-        ends,
-        number(t.recall, 3),
-        number(t.share, 3),
-    ]
+        return [head, "not reached", "-", "-", "-", "-", "-"]
+    accepted = f"{t.number:,} ({t.share:.0%})"
+    ends = f"{number(t.low, 3)} to {number(t.high, 3)}" if t.number else "-"
+    figures = [number(t.precision, 3), ends, number(t.recall, 3)]
+    return [head, level(f.threshold), number(f.precision, 3), accepted, *figures]
 
 
 def _flat(row: Row) -> dict[str, Any]:

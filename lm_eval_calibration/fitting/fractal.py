@@ -77,8 +77,8 @@ def fit(
     """
     if calibrator not in CALIBRATORS:
         raise invalid("calibrator", f"one of {', '.join(CALIBRATORS)}", f"`{calibrator}`")
+    check(labelled)
     bags = bags_of(labelled.responses, encoder, reading, encoding)
-    _check(bags, labelled)
     judging = held_out(bags)
     whole = Material(bags, labelled.pairs)
     learn, judge = whole.part(np.flatnonzero(~judging)), whole.part(np.flatnonzero(judging))
@@ -105,15 +105,21 @@ def held_out(bags: Bags) -> Any:
     return order[number] % FOLDS == 0
 
 
-def _check(bags: Bags, labelled: Labelled) -> None:
-    documents = len(np.unique(bags.documents))
+def check(labelled: Labelled) -> None:
+    """Stop, before any work, where there is nothing to learn from.
+
+    Raises:
+        InvalidInputError: too few documents, or all responses have the same label.
+    """
+    documents = len({response.document for response in labelled.responses})
     if documents < 2 * FOLDS:
         raise InvalidInputError(
             f"{documents} document(s) are too few to fit on: at least {2 * FOLDS} are needed."
         )
-    if labelled.pairs is None and len(np.unique(bags.labels)) == 1:
+    labels = {response.label for response in labelled.responses}
+    if labelled.pairs is None and len(labels) == 1:
         raise InvalidInputError(
-            f"All {len(bags):,} responses have the label {bags.labels[0]:g}: there is nothing to "
+            f"All {len(labelled.responses):,} responses have the label {labels.pop():g}: there is nothing to "
             "learn from. Take the responses of another model, or of harder questions."
         )
 

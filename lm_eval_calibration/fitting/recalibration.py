@@ -12,6 +12,7 @@ from lm_eval_calibration.calibrators.calibrator import find
 from lm_eval_calibration.calibrators.crossfit import cross_fit, fit_all, folds_of
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fitting.beliefs import Beliefs
+from lm_eval_calibration.names import of_task
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.prompt_format import ASKING, TEXTS
 
@@ -75,5 +76,5 @@ def _refuse_texts(method: str, beliefs: Beliefs) -> None:
 def _folds(beliefs: Beliefs, task: str, folds: int) -> NDArray[np.intp]:
     count = len(beliefs.predictions[task])
     if count < folds:
-        raise invalid("--folds", f"at most the {count} document(s) of `{task}`", folds)
+        raise invalid("--folds", f"at most the number of documents{of_task(task)}, {count}", folds)
     return folds_of(beliefs.documents[task], count, folds)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from lm_eval_calibration.errors import CalibrationError, MissingExtraError, invalid
@@ -17,11 +18,16 @@ NAMES = ("pretrained", "tokenizer", "peft", "model")
 
 
 @contextlib.contextmanager
-def loading(model_args: Mapping[str, Any]) -> Iterator[None]:
+def loading(model_args: Mapping[str, Any], known: Collection[str] = ()) -> Iterator[None]:
     """Around the making of a model: a name that means nothing, and packages that are missing, in a line.
 
+    Args:
+        model_args: that it is made of.
+        known: names of arguments, to suggest one instead of one that is not taken.
+
     Raises:
-        InvalidInputError: a model or tokenizer of this name is neither here nor on the hub.
+        InvalidInputError: a model or tokenizer of this name is neither here nor on the hub, or an argument
+            is not taken.
         MissingExtraError: a package is missing.
     """
     try:
@@ -32,6 +38,14 @@ def loading(model_args: Mapping[str, Any]) -> Iterator[None]:
         if "install" not in str(error):
             raise
         raise MissingExtraError(_without_lines(str(error))) from error
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None or unknown[1] not in model_args:
+            raise
+        near = difflib.get_close_matches(unknown[1], known, n=3)
+        hint = f"Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+        got = f"`{unknown[1]}={model_args[unknown[1]]}`"
+        raise invalid("--model_args", "arguments that the model takes", got, hint) from error
     except AssertionError as error:
         if "max tokens to generate" not in str(error):
             raise

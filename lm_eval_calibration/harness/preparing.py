@@ -104,7 +104,7 @@ def documents_of(task: Any, limit: Any = None, numbers: Any = None) -> list[Any]
 
 
 def _state() -> State:
-    return random.getstate(), np.random.get_state()  # type: ignore[return-value]
+    return random.getstate(), np.random.get_state()
 
 
 def _restore(state: State) -> None:

@@ -22,6 +22,8 @@ class Accepted(NamedTuple):
         low, high: its 95 % interval (Wilson, 1927).
         recall: share of the positives that are accepted; NaN where there are none.
         share: of all that are accepted.
+        number: how many are.
+        of: how many there are.
     """
 
     threshold: float
@@ -30,6 +32,8 @@ class Accepted(NamedTuple):
     high: float
     recall: float
     share: float
+    number: int
+    of: int
 
 
 def reach(scores: ArrayLike, positive: ArrayLike, precision: float) -> float | None:
@@ -118,6 +122,8 @@ def accept(scores: ArrayLike, positive: ArrayLike, threshold: float) -> Accepted
         high=high,
         recall=right / int(y.sum()) if y.any() else math.nan,
         share=count / len(s),
+        number=count,
+        of=len(s),
     )
 
 

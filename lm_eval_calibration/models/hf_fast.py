@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.arguments import checked, parameters
 from lm_eval_calibration.errors import CalibrationError, invalid
 from lm_eval_calibration.harness.api import (
     get_rolling_token_windows,
@@ -77,7 +77,7 @@ class FastHFLM(FastTexts):
                 raise invalid(name, "a whole number from 1", value)
         given = {**({"pretrained": args[0]} if args else {}), **kwargs}
         refuse_lost(given)
-        with loading(given):
+        with loading(given, parameters(type(self))):
             super().__init__(*args, **kwargs)
         joined(self)
         default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)

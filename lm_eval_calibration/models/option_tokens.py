@@ -91,6 +91,7 @@ class OptionTokensLM(ChoiceBeliefs):
     """
 
     source = "option_tokens"
+    asked_for, remedy = "letters", "another model, or --model verbalized"
     default_template = QUESTION
 
     @checked

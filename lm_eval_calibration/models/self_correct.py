@@ -18,6 +18,7 @@ from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question, c
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import raw, whole
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
+from lm_eval_calibration.models.shared.unread import Unread
 
 DISCRIMINATE = ("index", "likelihood", "verbatim", "pairwise")
 WORDS, THOUGHTS, ANSWER = 16, 512, 256
@@ -134,10 +135,29 @@ class SelfCorrectLM(BeliefWrapper):
             for order in orders
         ]
         said = (text for (text,) in self.ask(prompts, "choosing among the candidates"))
-        return [
+        found = [
             self._of_words(pool, orders, [next(said) for _ in orders])
             for pool, orders in zip(pools, shown, strict=True)
         ]
+        self._say_unread(found)
+        return found
+
+    def _say_unread(self, envelopes: Sequence[Envelope]) -> None:
+        words = [
+            (text, pick) for e in envelopes for text, pick in zip(e.said, e.picks, strict=False)
+        ]
+        if self._how == "pairwise":
+            return  # (a pick is what won most pairs)
+        Unread(
+            self.source,
+            "candidate",
+            [text for text, pick in words if pick is None],
+            len(words),
+            sum(e.flags.count(CUT) for e in envelopes),
+            "none is chosen there",
+            "discriminate=likelihood, where the base has log-likelihoods, or another model",
+            self.chat,
+        ).say()
 
     def _of_words(
         self, pool: list[str], orders: list[tuple[int, ...]], said: list[str]

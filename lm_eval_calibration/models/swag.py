@@ -14,6 +14,7 @@ from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.draws import DrawnAnswer
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.hf_fast import FastHFLM, TokenRequest
 from lm_eval_calibration.models.shared.fingerprint import of_tensors, setting
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
@@ -33,6 +34,8 @@ from lm_eval_calibration.swag.mixture import Mixture, WeightSet
 
 Score = Callable[[list[int], Any, Any], list[Any]]
 """Answers to the requests of some numbers, given a progress bar's function and an observer."""
+
+log = logger(f"lm_eval.{__name__}")
 
 
 @register_model("swag")
@@ -103,6 +106,7 @@ class SwagLM(FastHFLM):
             allow_other=allow_other,
         )
         self._averaging = True
+        self._mixture.say_if_a_point(log.warning)
         super().__init__(*args, **kwargs)
         after_loading(self._held_out, self)
         first = self._mixture.members[0]

@@ -102,6 +102,11 @@ class ThermometerLM(Wrapper):
             allow_seen=allow_seen,
             allow_other=allow_other,
         )
+        if not int(self._thermometer.about.get("step", 1)):
+            log.warning(
+                "The thermometer `%s` learned nothing when it was trained: it is T = 1 for every task.",
+                thermometer,
+            )
         self.temperatures: dict[str, dict[str, Any]] = {}
         super().__init__(base, **model_args)
         self._reader = _loaded(reader, model_args) if reader else self.base

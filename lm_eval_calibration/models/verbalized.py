@@ -62,6 +62,7 @@ class VerbalizedLM(ChoiceBeliefs):
     """
 
     source = "verbalized"
+    remedy = "style=top1 or another style, or --model option_tokens"
     default_template = VERBAL
 
     @checked

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GAP = 24  # px between diagrams
+NOTE_BELOW, NOTE_HEIGHT = 90, 34  # px from the main panel, and of the note
 _LINE, _LINE_HEIGHT = 52, 14  # characters of a title's line, and px
 
 
@@ -30,11 +31,12 @@ def reliability_diagram(
 ) -> Axes:
     """Draw accuracy against confidence, with what a calibrated model would show.
 
-    Bars: accuracy in each confidence bin. Hatched: the gap to the bin's mean confidence (the
-    diagonal is perfection). Grey ribbon: where a perfectly calibrated model's bars would end in
+    Bars: accuracy in each confidence bin. Stems: the gap to the bin's mean confidence (the
+    diagonal is perfection). Grey: where a perfectly calibrated model's bars would end in
     95 of 100 runs with these confidences; bars that end inside are no evidence of
     miscalibration. Curve: accuracy without bins, see `smoothing.smooth_accuracy`. Strip at the
-    bottom: how many documents each bin holds.
+    bottom: how many documents each bin holds. Above: the finding in words, never more than the
+    ECE's null band bears out. Below: what the marks are.
 
     Args:
         predictions: N documents.
@@ -51,10 +53,15 @@ def reliability_diagram(
     with theme.style():
         reliability.draw(ax, prepared)
         ax.set_aspect("equal")
+        ax.annotate(
+            reliability.NOTE, (0, 0), (-30, -NOTE_BELOW), xycoords="axes fraction",
+            textcoords="offset points", fontsize=8, color=theme.MUTED, va="top", linespacing=1.25,
+            annotation_clip=False,
+        )  # fmt: skip
         lines = _caption(predictions, num_bins)
         ax.set_title(
             "\n".join([title, *lines] if title else lines), fontsize=theme.FONT, loc="left",
-            pad=24, linespacing=1.3,
+            pad=36, linespacing=1.3,
         )  # fmt: skip
     return ax
 
@@ -77,7 +84,7 @@ def save_diagrams(
     rows = -(-len(runs) // columns)
     titles = [textwrap.fill(printable(name), _LINE) for name in runs]
     head = figures.TITLE + _LINE_HEIGHT * max(title.count("\n") for title in titles)
-    width, height = theme.WIDTH + _GAP, theme.HEIGHT + head
+    width, height = theme.WIDTH + _GAP, theme.HEIGHT + head + NOTE_HEIGHT
     with theme.style():
         figure = theme.canvas(width * columns - _GAP, height * rows)
         for i, (title, predictions) in enumerate(zip(titles, runs.values(), strict=True)):
@@ -96,15 +103,21 @@ def save_diagrams(
 def _new_axes() -> Axes:
     """Axes in a new figure of the caller's own backend, with room for title and strip."""
     new = theme.matplotlib("pyplot").figure
-    height = theme.HEIGHT + figures.TITLE
+    height = theme.HEIGHT + figures.TITLE + NOTE_HEIGHT
     with theme.style():
         figure = new(figsize=(theme.WIDTH / 72, height / 72), facecolor="white")
         return theme.place(figure, theme.LEFT, theme.TOP + figures.TITLE, theme.SIDE, theme.SIDE)
 
 
 def _caption(predictions: Predictions, num_bins: int) -> list[str]:
-    e: Estimate = estimate(bind("ece", {"num_bins": num_bins}), predictions)
-    lines = [f"{wording.valued('ECE', e).partition(';')[0]}, {len(predictions):,} documents"]
-    if e.null:
-        lines.append(f"(if calibrated: {wording.band(e.null)})")
-    return lines
+    found: dict[str, Estimate] = {
+        "acc": estimate(bind("acc"), predictions),
+        "ece": estimate(bind("ece", {"num_bins": num_bins}), predictions),
+    }
+    headline = wording.finding(predictions, found).headline
+    ece, _, null = wording.valued("ECE", found["ece"]).partition("; ")
+    return [
+        f"{headline}.",
+        f"{ece}, {len(predictions):,} documents",
+        *([f"({null})"] if null else []),
+    ]

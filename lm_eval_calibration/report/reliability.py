@@ -14,13 +14,19 @@ from lm_eval_calibration.metrics.binning import bin_counts, bin_sums, equal_widt
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import theme, wording
-from lm_eval_calibration.report.smoothing import Smooth, smooth_accuracy
+from lm_eval_calibration.report.smoothing import FEWEST, Smooth, smooth_accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 NAME, HAS_STRIP = "Reliability", True
+NOTE = (
+    "Bar: accuracy of the answers in a bin of confidence. Grey: where the bars of\n"
+    "95 in 100 calibrated models would end. Stem: from the bar's end to the mean\n"
+    f"confidence. Curve: accuracy without bins, where {FEWEST:.0f} documents are near."
+)
+"""What the marks are, for whoever sees the figure alone."""
 
 
 @dataclass(frozen=True)
@@ -77,40 +83,41 @@ def caption(r: Reliability, estimates: Mapping[str, Estimate]) -> str:
     parts = [
         wording.valued("ECE", estimates.get("ece")),
         f"{outside} of {len(r.index)} bins end outside the grey band",
-        f"curve: Gaussian kernel of width {r.smooth.bandwidth:.3f}",
+        f"curve: Gaussian kernel of width {r.smooth.bandwidth:.3f}, where {FEWEST:.0f} documents are near",
     ]
     return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
 
 
 def draw(ax: Axes, r: Reliability) -> None:
-    """Bars: accuracy; hatched: the gap to the mean confidence; grey: where calibrated bars end."""
+    """Bars: accuracy; stems: from there to the mean confidence; grey: where calibrated bars end."""
     theme.unit_axes(ax, "confidence", "accuracy")
     width = r.edges[1]
-    left = r.edges[r.index]
+    left, middle = r.edges[r.index], r.edges[r.index] + width / 2
     ax.bar(
-        left, r.accuracy, width, align="edge", color=theme.BLUE, alpha=0.45, linewidth=0,
+        left, r.accuracy, width, align="edge", color=theme.BLUE, alpha=0.35, linewidth=0,
         label="accuracy",
     )  # fmt: skip
-    gap = (left, np.abs(r.accuracy - r.confidence), width, np.minimum(r.accuracy, r.confidence))
-    ax.bar(*gap, align="edge", color=theme.ORANGE, alpha=0.18, linewidth=0)
     ax.bar(
-        *gap, align="edge", facecolor="none", edgecolor=theme.ORANGE, hatch="///", linewidth=0,
-        label="gap",
-    )  # fmt: skip
-    ax.bar(
-        left, r.high - r.low, width, r.low, align="edge", color=theme.BAND, alpha=0.33, linewidth=0,
+        left, r.high - r.low, width, r.low, align="edge", color=theme.BAND, alpha=0.3, linewidth=0,
         label="if calibrated",
     )  # fmt: skip
     for end in (r.low, r.high):
         ax.hlines(end, left, left + width, color=theme.BAND, linewidth=1)
-    ax.plot([0, 1], [0, 1], color=theme.MUTED, linestyle=(0, (4, 3)), linewidth=0.9)
     ax.hlines(r.accuracy, left, left + width, color=theme.BLUE, linewidth=2)
-    ax.hlines(r.confidence, left, left + width, color=theme.ORANGE, linewidth=1.2)
+    ax.vlines(middle, r.accuracy, r.confidence, color=theme.ORANGE, linewidth=1.6)
+    ax.plot(middle, r.confidence, "o", color=theme.ORANGE, markersize=3.6)
+    ax.plot(
+        [], [], color=theme.ORANGE, linewidth=1.6, marker="o", markersize=3.6,
+        label="gap to confidence",
+    )  # fmt: skip
+    ax.plot(
+        [0, 1], [0, 1], color=theme.MUTED, linestyle=(0, (4, 3)), linewidth=0.9, label="perfect"
+    )
     for x, y in r.smooth.pieces():
         ax.plot(x, y, color=theme.PAPER, linewidth=3.6, solid_capstyle="round")
         ax.plot(x, y, color=theme.INK, linewidth=1.6, solid_capstyle="round")
     ax.plot([], [], color=theme.INK, linewidth=1.6, label="smoothed")
-    theme.legend_above(ax, 4)
+    theme.legend_above(ax, 3)
     _draw_counts(ax, r, width)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 _CELLS, _POINTS = 1024, 201
 _NARROWEST, _WIDEST = 0.03, 0.1
-_FEWEST = 10.0
+FEWEST = 10.0
+"""Documents within about one bandwidth, below which there is no curve."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def smooth_accuracy(confidence: Floats, correct: Floats) -> Smooth:
         np.exp(-0.5 * ((x[:, None] - image) / h) ** 2) for image in (centre, -centre, 2 - centre)
     )
     near = kernel @ documents
-    accuracy = np.divide(kernel @ right, near, out=np.full(_POINTS, np.nan), where=near >= _FEWEST)
+    accuracy = np.divide(kernel @ right, near, out=np.full(_POINTS, np.nan), where=near >= FEWEST)
     return Smooth(x, accuracy, h)
 
 

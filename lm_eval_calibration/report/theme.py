@@ -41,8 +41,8 @@ DARK = {
 
 FONT = 10  # px at a figure's own width, which is that of a telephone's screen
 SMALL = 9.5
-WIDTH, HEIGHT = 380, 436  # px of a figure with its strip
-LEFT, TOP, SIDE, STRIP_GAP, STRIP = 44, 26, 322, 8, 46  # px; the main panel is a square
+WIDTH, HEIGHT = 380, 450  # px of a figure with its strip
+LEFT, TOP, SIDE, STRIP_GAP, STRIP = 44, 40, 322, 8, 46  # px; the main panel is a square
 
 _STYLE = {
     "axes.axisbelow": True,
@@ -55,7 +55,6 @@ _STYLE = {
     "axes.spines.top": False,
     "figure.facecolor": "none",
     "font.size": FONT,
-    "hatch.linewidth": 0.8,
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "savefig.facecolor": "none",
@@ -147,7 +146,7 @@ def name_above(ax: Axes, name: str) -> None:
 
 
 def legend_above(ax: Axes, columns: int) -> None:
-    """The legend in one row above the panel."""
+    """The legend above the panel, so many marks in a row."""
     ax.legend(
         loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=columns, fontsize=SMALL, frameon=False,
         borderaxespad=0.1, borderpad=0.25, columnspacing=1.0, handlelength=1.3, handletextpad=0.5,

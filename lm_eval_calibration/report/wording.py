@@ -127,16 +127,23 @@ def finding(predictions: Predictions, estimates: Mapping[str, Estimate]) -> Find
 
 
 def _headline(acc: Verdict, ece: Verdict, gap: float) -> str:
-    """The accuracy's null is the mean confidence, so below it means over-confident."""
-    if acc is Verdict.BELOW:
-        return "Over-confident"
-    if acc is Verdict.ABOVE:
-        return "Under-confident"
+    """In the words that every figure beside it bears out.
+
+    The accuracy's null is the mean confidence, so an accuracy below it means over-confident; where an ECE
+    stands beside it that is no larger than by chance, the two are told apart.
+    """
+    outside = {Verdict.BELOW: "Over-confident", Verdict.ABOVE: "Under-confident"}.get(acc)
+    chance = ece in (Verdict.INSIDE, Verdict.BELOW)
+    if outside and not chance:
+        return outside
+    side = "above" if gap > 0 else "below"
+    if outside:
+        return f"Confidence lies {side} the accuracy, and the ECE within chance"
     if ece is Verdict.ABOVE:
         return "Miscalibrated, but not over- or under-confident on the whole"
     if Verdict.INSIDE in (acc, ece):
         return "No evidence of miscalibration"
-    return "Confident above the accuracy" if gap > 0 else "Confident below the accuracy"
+    return f"Confidence lies {side} the accuracy"
 
 
 def _ece_sentence(e: Estimate | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -89,6 +89,15 @@ class Mixture:
             self.method in ("swag", "multiswag") and self.samples and any(self.scales)
         )
         return len(self.numbers), self.samples if drawn else 1
+
+    def say_if_a_point(self, say: Callable[[str], None]) -> None:
+        """Tell that the draws that were asked for are all one set of weights."""
+        wanted = self.method in ("swag", "multiswag") and self.samples > 1
+        if wanted and not any(self.scales):
+            say(
+                f"The posterior is a point (scale 0 was best when it was fitted): {self.samples} draws of it would be "
+                "alike, so its mean is used, and there are no rows of uncertainty. scale=0.5 spreads it."
+            )
 
     def weight_sets(self) -> Iterator[WeightSet]:
         """Member by member, draw by draw; one is in memory at a time."""

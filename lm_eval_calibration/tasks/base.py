@@ -19,6 +19,9 @@ from lm_eval_calibration.tasks.asked_metrics import KEY, asked, computed, shown
 
 log = logger(f"lm_eval.{__name__}")
 
+SPLIT = "split"
+"""Under which the `metadata` of a task, or of a run, names a split to evaluate on instead."""
+
 
 class DocumentRows(dict[str, Any]):
     """A document's rows, and more that is logged with them but is no metric.
@@ -67,7 +70,13 @@ class Twin(HarnessTask):
         settings["metric_list"] = upstream
         if settings.get("filter_list"):
             ours += _of_filters(settings, {b.name for b in ours})
-        super().__init__(settings, **places)
+        self._split = _split_of(settings)
+        try:
+            super().__init__(settings, **places)
+        except KeyError as error:
+            if self._split is None or error.args != (self._split,):
+                raise
+            raise _no_split(self, settings, self._split) from error
         self._said: set[str] = set()
         self.calibration_metrics = ours or self.default_metrics()
         named = [b.name for b in ours]
@@ -78,6 +87,12 @@ class Twin(HarnessTask):
         self.shown_metrics = shown(wanted, named, self.normalisations())
         self._record()
         self.settle()
+
+    def build_all_requests(self, **options: Any) -> Any:
+        """The harness's, whose cache does not know of another split."""
+        if self._split is not None:
+            options["cache_requests"] = False
+        return super().build_all_requests(**options)
 
     def settle(self) -> None:
         """What a subclass makes of the configuration, once it is read."""
@@ -195,6 +210,23 @@ def _cluster_of(settings: Mapping[str, Any]) -> str:
     if len(found) > 1 or not all(isinstance(name, str) and name for name in found):
         raise invalid("cluster", "one field of the task's documents, `auto` or `none`", found)
     return found[0] if found else AUTO
+
+
+def _split_of(settings: dict[str, Any]) -> str | None:
+    """The split that `metadata` says to evaluate on, which is then the task's test split."""
+    found = (settings.get("metadata") or {}).get(SPLIT)
+    if found is None:
+        return None
+    if not isinstance(found, str) or not found:
+        raise invalid(f"metadata: {SPLIT}", "the name of a split of the data set", repr(found))
+    settings["test_split"] = found
+    return found
+
+
+def _no_split(task: Any, settings: Mapping[str, Any], split: str) -> InvalidInputError:
+    there = ", ".join(f"`{name}`" for name in getattr(task, "dataset", None) or ())
+    what = f"a split of the data set of `{settings.get('task')}`" + (f" ({there})" if there else "")
+    return invalid(f"metadata: {SPLIT}", what, f"`{split}`")
 
 
 def split_metrics(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from lm_eval_calibration.metrics.pool_summary import GAIN
 from lm_eval_calibration.metrics.table import bind, is_metric
 from lm_eval_calibration.tasks.asked_metrics import ALL, KEY, VARIABLE
 from lm_eval_calibration.tasks.groups import MACRO
@@ -14,6 +15,7 @@ from lm_eval_calibration.tasks.stated import RATES, VALID
 Rows = Mapping[str, Any]
 SECONDARY = ("worst", "disc_lenient")
 """Of pools, rows that are looked up rather than read."""
+LOOK = "the log says why, and shows three of them"
 UNDEFINED = "-"
 """How a table says that a value is undefined."""
 TROUBLES = ("unanswered_rate", "outside_rate", *(rate for rate in RATES if rate != "invalid_rate"))
@@ -56,6 +58,12 @@ def shown_rows(results: Mapping[str, Any], column: str, plain_groups: Iterable[s
                     name
                 )
     notes = [f"{UNDEFINED}: {_listed(where)}, {kind}." for kind, where in undefined.items()]
+    if empty := [
+        name for name in found if _wanted(name, results) is not None and _unread(found[name])
+    ]:
+        notes.append(
+            f"{', '.join(empty)}: no reply could be read, so the figures mean nothing: {LOOK}."
+        )
     if hidden:
         notes.append(f"{hidden} more rows are in the results; {VARIABLE}=all shows them.")
     return Shown({**results, column: found}, notes)
@@ -90,8 +98,21 @@ def _shows(key: str, rows: Rows, wanted: set[str], plain: bool) -> bool:
     return name not in SECONDARY and not is_metric(name)
 
 
+def _unread(rows: Rows) -> bool:
+    """Whether none of a task's replies could be read."""
+    shares = {key: value for key, value in rows.items() if isinstance(value, (int, float))}
+    for key, value in shares.items():
+        name, _, filter_name = key.partition(",")
+        unread = value + shares.get(f"cut_rate,{filter_name}", 0.0)
+        if name == "invalid_rate" and unread >= 1:
+            return value == 1 or f"acc{VALID},{filter_name}" not in rows
+    return False
+
+
 def _kind(key: str) -> str:
     """Why a metric is undefined, in words."""
+    if key.partition(",")[0] == GAIN:
+        return "where no document has both a right and a wrong candidate"
     base = key.partition(",")[0].removesuffix(MACRO).removesuffix(VALID)
     if is_metric(base) and bind(base).metric.ranks:
         return "where all answers are right, or all wrong, so that there is nothing to rank"

@@ -20,7 +20,7 @@ def score(
     metrics: options.Metrics = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Of many tasks too: every metric, interval and null band."),
+        typer.Option("--all", help="Every metric, as --json and --csv have it; of many tasks too."),
     ] = False,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
@@ -35,14 +35,14 @@ def score(
     replicates: options.Replicates = 1000,
     table: Table = NO_TABLE,
 ) -> None:
-    """Score runs that were logged with `--log_samples`: every metric, interval and null band.
+    """Score runs that were logged with `--log_samples`: metrics with intervals and null bands.
 
     Any multiple-choice task of any harness run, with or without this package; or, with
-    --confidence, --score or --options, any table. Of more than a dozen tasks each is one row, unless --all
-    is given.
+    --confidence, --score or --options, any table. Shown are acc, nll, brier, ece and auroc, of more than a
+    dozen tasks in a row each; --metrics chooses, --all, --json and --csv have every metric.
     """
     from lm_eval_calibration.cli.formats import choose, print_text
-    from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs
+    from lm_eval_calibration.cli.score import cannot_be_had, render, score_runs, usual
     from lm_eval_calibration.cli.score_overview import columns
     from lm_eval_calibration.cli.source import load, say
 
@@ -66,7 +66,8 @@ def score(
         return
     say([f"not scored: {reason}." for reason in cannot_be_had(read, names)])
     few = columns(read, names, how, everything)
-    print_text(render(score_runs(read, few or names, replicates), how, few))
+    wanted = few or names or usual(how, everything)
+    print_text(render(score_runs(read, wanted, replicates), how, few))
 
 
 @app.command()

@@ -9,15 +9,13 @@ import numpy as np
 
 from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.asking import ask_about
 from lm_eval_calibration.models.shared.instances import Document, documents
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
+from lm_eval_calibration.models.shared.unread import Unread
 from lm_eval_calibration.names import PREFIX, upstream_name
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.stated import FLOOR, StatedAnswer, Statement
-
-log = logger(f"lm_eval.{__name__}")
+from lm_eval_calibration.stated import CUT, FLOOR, StatedAnswer, Statement
 
 
 class Choice(NamedTuple):
@@ -49,6 +47,8 @@ class ChoiceBeliefs(RecalibratedBeliefs):
         floor: probabilities below it are taken for it.
         base, calibrator, allow_seen, allow_other, template, **model_args: as for `RecalibratedBeliefs`.
     """
+
+    asked_for, remedy = "probabilities", "another model, or --model option_tokens"
 
     def __init__(self, base: str | type = "", floor: float = FLOOR, **others: Any) -> None:
         if not isinstance(floor, (int, float)) or not 0 < floor < 0.5:
@@ -115,13 +115,21 @@ class ChoiceBeliefs(RecalibratedBeliefs):
 
     def _say_unread(self, statements: Sequence[Statement]) -> None:
         unread = [said for said in statements if said.unread]
-        if unread:
-            why = next((said.notes[0] for said in unread if said.notes), "nothing could be read")
-            log.warning(
-                "%s: %d of %d documents have no answer (%s): their options are believed alike, of which `acc` counts "
-                "the first. `invalid_rate` and the metrics in _valid tell them apart.",
-                self.source, len(unread), len(statements), why,
-            )  # fmt: skip
+        words = [next((r for r in said.replies if r.strip()), "") for said in unread]
+        cut = sum(said.status == CUT for said in unread)
+        instead = "their options are believed alike, of which `acc` counts the first"
+        note = next((said.notes[0] for said in unread if said.notes), "")
+        found = Unread(
+            self.source,
+            self.asked_for,
+            words,
+            len(statements),
+            cut,
+            instead,
+            self.remedy,
+            self.chat,
+        )
+        found._replace(note="" if note == f"no {self.asked_for}" else note).say()
 
     def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
         """Log-probabilities of each document's options, floored and calibrated."""

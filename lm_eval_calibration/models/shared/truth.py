@@ -18,6 +18,7 @@ from lm_eval_calibration.models.shared.choosing import Choice
 from lm_eval_calibration.models.shared.letter_reading import LetterReader, Read, Sheet
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import raw, whole
+from lm_eval_calibration.models.shared.unread import Unread
 from lm_eval_calibration.verbal.letters import normalised
 from lm_eval_calibration.verbal.thinking import closing
 
@@ -168,13 +169,19 @@ def in_words(
     envelopes = [
         _envelope(wrapper, answer, words) for answer, words in zip(answers, said, strict=True)
     ]
-    unread = sum(INVALID in envelope.flags for envelope in envelopes)
-    if unread:
-        log.warning(
-            "%d of %d replies name no probability; a half was taken, and `invalid_rate` counts them.",
-            unread,
-            len(said),
-        )
+    unread = [words for words, e in zip(said, envelopes, strict=True) if e.flags]
+    cut = sum(CUT in e.flags for e in envelopes)
+    remedy = "another model, or one whose log-likelihoods or letters can be read (ask=auto)"
+    Unread(
+        wrapper.source,
+        "probability",
+        unread,
+        len(said),
+        cut,
+        "a half was taken",
+        remedy,
+        wrapper.chat,
+    ).say()
     return envelopes
 
 

@@ -37,7 +37,10 @@ class Wrapper(LM):
         _check_address(base, inside, model_args)
         refuse_lost(model_args)
         self.secrets, self.model_args = secrets_in(model_args), model_args
-        with hiding(self.secrets), loading(model_args):
+        with (
+            hiding(self.secrets),
+            loading(model_args, [*parameters(type(self)), *parameters(inside)]),
+        ):
             self.base = joined(with_noted_replies(with_checked_replies(inside))(**model_args))
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > 1 and self.base.world_size == 1:
