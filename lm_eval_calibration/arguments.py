@@ -8,10 +8,10 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from lm_eval_calibration.errors import invalid, unknown_name
+from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,6 +124,13 @@ def refuse_unknown(outer: type, base: str, inner: type, given: dict[str, Any]) -
         if name in theirs or (takes_any and not _near(name, mine)):
             continue
         raise unknown_name(f"argument of `{outer.__name__}`{of}:", name, named)
+
+
+def missing(name: str, expected: str, given: Mapping[str, Any]) -> InvalidInputError:
+    """The error for an argument that was not given; or was, under a name that is almost its own."""
+    near = difflib.get_close_matches(name, list(given), n=1, cutoff=0.8)
+    hint = f"There is `{near[0]}`: did you mean `{name}`?" if near else ""
+    return invalid(name, expected, "nothing", hint)
 
 
 def _near(name: str, known: typing.Iterable[str]) -> bool:

@@ -192,6 +192,8 @@ class Artifact(ModelHubMixin):
             return cls.restore(config, tensors, training)
         except BrokenMemberError:
             raise
+        except OtherKindError as error:
+            raise InvalidInputError(f"`{model_id}` {error}") from None
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise _damaged(model_id, why(error)) from error
 
@@ -266,6 +268,10 @@ def _file(name: str, part: str, **hub: Any) -> Path:
             "a folder, or the name of a repository on the hub",
             f"`{name}`, which is neither ({type(error).__name__})",
         ) from error
+
+
+class OtherKindError(InvalidInputError):
+    """An artifact of another kind than the one that is wanted."""
 
 
 def _damaged(name: str, why: str) -> InvalidInputError:

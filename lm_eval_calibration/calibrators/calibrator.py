@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.calibrators import scores
-from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
+from lm_eval_calibration.calibrators.artifact import Artifact, OtherKindError, Tensors, Training
 from lm_eval_calibration.calibrators.contract import (
     Method,
     Options,
@@ -149,6 +149,8 @@ class Calibrator(Artifact):
                 f"This calibrator was fitted with `{name}`, which the package {package} adds: install "
                 "that package."
             )
+        if name == "thermometer":
+            raise OtherKindError("is the folder of a thermometer, which --model thermometer takes.")
         method = find(name)
         finite(tensors)
         parameters: dict[str, Parameters] = {}

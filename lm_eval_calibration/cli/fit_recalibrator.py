@@ -54,6 +54,7 @@ def from_model(model: ModelArguments, selection: Selection, store: Path) -> Beli
     """The beliefs of a model about a split's documents, kept in parts in the folder `store`."""
     from lm_eval_calibration.fitting.sources import of_model
 
+    selection.read()
     beliefs = of_model(
         model.create(),
         selection,

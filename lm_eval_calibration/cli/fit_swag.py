@@ -49,6 +49,7 @@ def run(
 ) -> None:
     """Train the members that are not there yet, and print what validation says."""
     logging.getLogger("transformers.trainer").setLevel(logging.ERROR)
+    selection.read()
     lm = model.create()
     found = material(lm, selection)
     say(found.notes)

@@ -79,6 +79,7 @@ def run(
 ) -> None:
     """Make or read the features, hold out each task where seeds are given, fit, save and print."""
     if free_form is None:
+        selection.read()
         lm = model.create()
         asked = ask(lm, selection)
         claim_folder(output, METHOD, FILES, overwrite=overwrite)

@@ -51,6 +51,7 @@ def from_nothing(
     model: ModelArguments, selection: Selection, output: Path, per_task: bool, overwrite: bool
 ) -> None:
     """`fit prior --method contextual`: of prompts without content."""
+    selection.read()
     found = contextual(model.create(), selection, per_task=per_task)
     _finish("prior, of nothing", found, output, overwrite)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lm_eval_calibration.calibrators import Calibrator
+from lm_eval_calibration.calibrators.calibrator import ALL
 from lm_eval_calibration.calibrators.crossfit import FOLDS, cross_fit, folds_of
 from lm_eval_calibration.calibrators.held_out import AS_OPTIONS, HeldOut
 from lm_eval_calibration.errors import invalid
@@ -21,8 +22,17 @@ SEVERAL_ORDERS = (
 )
 
 
-def recalibrated(runs: Sequence[Run], folder: str, allow_other: bool = False) -> list[Run]:
+def recalibrated(
+    runs: Sequence[Run], folder: str, allow_other: bool = False, crosswise: bool = False
+) -> list[Run]:
     """The runs with every belief mapped, plain ones only.
+
+    Args:
+        runs: with beliefs.
+        folder: of the calibrator.
+        allow_other: use it on another model, or on other prompts.
+        crosswise: map documents that it was fitted on by its method, each fifth by what was fitted on the
+            others, rather than refuse them.
 
     Raises:
         InvalidInputError: the calibrator does not fit.
@@ -31,7 +41,7 @@ def recalibrated(runs: Sequence[Run], folder: str, allow_other: bool = False) ->
         SeenDocumentsError: it was fitted on some of the documents.
     """
     calibrator = Calibrator.from_pretrained(folder)
-    return [_run(run, calibrator, folder, allow_other) for run in runs]
+    return [_run(run, calibrator, folder, allow_other, crosswise) for run in runs]
 
 
 def cross_fitted(runs: Sequence[Run], method: str) -> list[Run]:
@@ -63,7 +73,9 @@ def _crossed(samples: Samples, method: str) -> Samples:
     return replace(samples, predictions=predictions, normalised={}, notes=notes)
 
 
-def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Run:
+def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool, crosswise: bool) -> Run:
+    seen = {n: s for n, s in run.samples.items() if calibrator.training.seen(s.doc_hash).any()}
+    crossed = _seen_crossed(seen, calibrator, folder) if crosswise else {}
     model, prompts = model_of(run.results), prompts_of(run.results, run.samples)
     mapped = {}
     for name, samples in run.samples.items():
@@ -78,11 +90,43 @@ def _run(run: Run, calibrator: Calibrator, folder: str, allow_other: bool) -> Ru
         )
         held_out.check_model(*model)
         held_out.check_prompts({task: prompts.get(task, PromptFormat())})
+        if name in crossed:
+            mapped[name] = crossed[name]
+            continue
         held_out.check_documents({task: samples.doc_hash})
         if calibrator.method == "prior" and _orders(run) > 1:
             said.append(SEVERAL_ORDERS)
         mapped[name] = _mapped(samples, calibrator, [text.removesuffix(".") for text in said])
     return replace(run, samples=mapped)
+
+
+def _seen_crossed(
+    seen: dict[str, Samples], calibrator: Calibrator, folder: str
+) -> dict[str, Samples]:
+    """Documents that a calibrator was fitted on, mapped by fits of its method on the others of them."""
+    if not seen or calibrator.label_free:
+        return {}
+    per_task = set(calibrator.parameters) != {ALL}
+    tasks = {upstream_name(name): samples for name, samples in seen.items()}
+    mapped = cross_fit(
+        calibrator.method,
+        {task: samples.predictions for task, samples in tasks.items()},
+        {task: folds_of(samples.doc_hash, len(samples)) for task, samples in tasks.items()},
+        per_task=per_task,
+    )
+    note = (
+        f"{MAPPED}mapped crosswise, each fifth of its documents by {calibrator.method}, fitted on the other four, for "
+        f"`{folder}` was fitted on them"
+    )
+    return {
+        name: replace(
+            samples,
+            predictions=mapped[upstream_name(name)],
+            normalised={},
+            notes=(*samples.notes, note),
+        )
+        for name, samples in seen.items()
+    }
 
 
 def _orders(run: Run) -> int:

@@ -37,11 +37,12 @@ def load(
     cluster: str = NONE,
     by: str | None = None,
     to_fit: bool = False,
+    crosswise: bool = False,
 ) -> list[Run]:
     """Read the runs that a command was given; what was left out is said on stderr.
 
     A command without options of a `table` reads logs only. With a `calibrator` their beliefs are mapped by it, with
-    `allow_other` whatever it was fitted for; with `cross_fit`, a method, by maps of their own other documents;
+    `allow_other` whatever it was fitted for, and documents that it was fitted on `crosswise` or not at all; with `cross_fit`, a method, by maps of their own other documents;
     neither then nor `to_fit` one is it said that scores are no probabilities. What `cluster` says of documents
     that belong together, see `logs.fields.clustered`; the column of a table that `by` names is kept.
 
@@ -76,7 +77,7 @@ def load(
 
         as_read = runs
         if calibrator is not None:
-            runs = recalibrated(runs, calibrator, allow_other)
+            runs = recalibrated(runs, calibrator, allow_other, crosswise)
         elif cross_fit is not None:
             runs = cross_fitted(runs, cross_fit)
         say(_notes(runs, as_read))

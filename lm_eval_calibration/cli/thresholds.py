@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,9 +27,9 @@ from lm_eval_calibration.metrics.thresholds import Accepted
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report.wording import level
 
-HEADER = ("wanted", "threshold", "chosen on", "accepted", "precision", "95 % interval", "recall")
+HEADER = ("wanted", "threshold", "chosen on", "accepted", "precision and interval", "recall")
 TESTED = (
-    "accepted, precision and recall are of --test. What was chosen on --fit is the best of many looks at its "
+    "accepted, precision with its 95 % interval, and recall are of --test. What was chosen on --fit is the best of many looks at its "
     "documents: the precision on --test is the one to trust, and --risk chooses one that keeps a promise."
 )
 PROMISE = (
@@ -99,8 +100,25 @@ def render(rows: Sequence[Row], how: Format) -> str | None:
         listed = list(mine)
         items += [_title(task, listed[0]), _table(listed), ""]
     items.append(TESTED)
-    print_tables([*items, *([PROMISE] if any(row.found.promised for row in rows) else [])])
+    if any(row.found.promised for row in rows):
+        items.append(PROMISE)
+    print_tables([*items, *_broken(rows)])
     return None
+
+
+def _broken(rows: Sequence[Row]) -> list[str]:
+    """Why promises cannot be made."""
+    risks = [
+        1 - row.found.wanted for row in rows if row.found.promised and row.found.fitted is None
+    ]
+    if not risks:
+        return []
+    least = math.ceil(math.log(0.05) / math.log(1 - min(risks)))
+    return [
+        "not reached: with the errors among its surest answers, this many documents cannot promise it. It takes "
+        f"{least:,} sure answers without an error, and about {math.ceil(1.6 / min(risks)):,} more for each error: label "
+        "more documents, or take a larger --risk."
+    ]
 
 
 def _title(task: str, row: Row) -> str:
@@ -136,10 +154,10 @@ def _cells(row: Row) -> list[str]:
     _, wanted, f, t, promised = row.found
     head = number(wanted, 2) + (", promised" if promised else "")
     if f is None or t is None:
-        return [head, "not reached", "-", "-", "-", "-", "-"]
+        return [head, "not reached", "-", "-", "-", "-"]
     accepted = f"{t.number:,} ({t.share:.0%})"
-    ends = f"{number(t.low, 3)} to {number(t.high, 3)}" if t.number else "-"
-    figures = [number(t.precision, 3), ends, number(t.recall, 3)]
+    ends = f" [{number(t.low, 3)}, {number(t.high, 3)}]" if t.number else ""
+    figures = [f"{number(t.precision, 3)}{ends}", number(t.recall, 3)]
     return [head, level(f.threshold), number(f.precision, 3), accepted, *figures]
 
 

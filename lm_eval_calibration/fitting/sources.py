@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from lm_eval_calibration.arguments import parameters
 from lm_eval_calibration.errors import CalibrationError, invalid
 from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.beliefs import Beliefs
@@ -19,7 +20,9 @@ from lm_eval_calibration.fitting.task_documents import (
     labelled,
     other_split,
 )
-from lm_eval_calibration.harness.api import get_model, simple_parse_args_string
+from lm_eval_calibration.harness.api import simple_parse_args_string
+from lm_eval_calibration.harness.loading import loading, refuse_lost
+from lm_eval_calibration.harness.naming import model_class
 from lm_eval_calibration.harness.tasks import all_splits
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
 from lm_eval_calibration.models.shared.processes import joined
@@ -45,20 +48,22 @@ class ModelArguments:
             InvalidInputError: there is no such model, or it does not take these arguments.
         """
         try:
-            named = "device" in simple_parse_args_string(self.model_args)
-            device = self.device or (None if named else DEVICE)
+            told = simple_parse_args_string(self.model_args)
+            device = self.device or (None if "device" in told else DEVICE)
             more = {"device": device, "batch_size": self.batch_size}
-            with hiding(secrets_in(self.model_args)):
-                made = get_model(self.model).create_from_arg_string(self.model_args, more)
+            kind = model_class(self.model)
+            with hiding(secrets_in(self.model_args)), loading(told, parameters(kind)):
+                refuse_lost(told)
+                made = kind.create_from_arg_string(self.model_args, more)  # type: ignore[attr-defined]
                 return joined(made)
         except CalibrationError:
             raise
         except Exception as error:  # noqa: BLE001 - a loader raises whatever it likes
-            told = f"`{self.model_args}` ({type(error).__name__}: {error})"
+            said = f"`{self.model_args}` ({type(error).__name__}: {error})"
             raise invalid(
                 "--model_args",
                 f"what `lm_eval --model {self.model}` takes, e.g. pretrained=NAME",
-                redact(told, secrets_in(self.model_args)),
+                redact(said, secrets_in(self.model_args)),
             ) from None  # (whose text may tell secrets)
 
 

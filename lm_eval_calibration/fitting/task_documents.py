@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.harness.naming import unknown_tasks
 from lm_eval_calibration.harness.tasks import TaskManager, all_splits, matching
 from lm_eval_calibration.harness.tasks import options_of as listed_options
 from lm_eval_calibration.models.shared.run_prompts import (
@@ -81,10 +82,22 @@ class Selection:
     split: str | None = None
     prompting: Prompting = Prompting()
     include_path: str | None = None
+    _read: dict[Kind, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    def read(self, kind: Kind = OPTIONS) -> None:
+        """Read the tasks, for `load` to give: before a model is loaded, for whom they may be the wrong ones.
+
+        Raises:
+            InvalidInputError: an unknown name, a task of another kind, or one without the split.
+        """
+        self._read[kind] = load_tasks(self.names, self.include_path, kind)
+        for name, task in self._read[kind].items() if self.split is not None else ():
+            check_split(name, task, str(self.split))
 
     def load(self, kind: Kind = OPTIONS) -> dict[str, Any]:
         """The tasks by name; see `load_tasks`."""
-        return load_tasks(self.names, self.include_path, kind)
+        ready = self._read.pop(kind, None)
+        return load_tasks(self.names, self.include_path, kind) if ready is None else ready
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,7 @@ def load_tasks(
     wanted = [kind.twin_of(name) for name in names]
     for name, sought in zip(names, wanted, strict=True):
         if not matching(manager, sought):
-            raise invalid("--tasks", "names of harness tasks", f"`{name}`")
+            raise unknown_tasks(name, manager=manager)
     found = manager.load(manager.match_tasks(wanted))["tasks"].values()
     for task in found:
         if kind.output_type != task.OUTPUT_TYPE:
@@ -151,9 +164,7 @@ def build(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> li
     Raises:
         InvalidInputError: the data set has no such split.
     """
-    there = all_splits(task)
-    if split not in there:
-        raise invalid("--split", f"one of {', '.join(there)} (task `{name}`)", f"`{split}`")
+    check_split(name, task, split)
     task.config.test_split = split
     if prompting.num_fewshot is not None and task.config.num_fewshot != 0:  # (as `lm_eval` has it)
         task.set_config(key="num_fewshot", value=prompting.num_fewshot)
@@ -167,6 +178,13 @@ def build(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> li
         tokenizer_name=lm.tokenizer_name if chat else "",
     )
     return list(task.instances)
+
+
+def check_split(name: str, task: Any, split: str) -> None:
+    """Raises `InvalidInputError` if a task's data set has no such split."""
+    there = all_splits(task)
+    if split not in there:
+        raise invalid("--split", f"one of {', '.join(there)} (task `{name}`)", f"`{split}`")
 
 
 def format_of(name: str, task: Any, prompting: Prompting, lm: Any) -> RunPrompts:

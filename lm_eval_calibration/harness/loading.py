@@ -44,7 +44,7 @@ def loading(model_args: Mapping[str, Any], known: Collection[str] = ()) -> Itera
             raise
         near = difflib.get_close_matches(unknown[1], known, n=3)
         hint = f"Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
-        got = f"`{unknown[1]}={model_args[unknown[1]]}`"
+        got = f"`{unknown[1]}`"
         raise invalid("--model_args", "arguments that the model takes", got, hint) from error
     except AssertionError as error:
         if "max tokens to generate" not in str(error):

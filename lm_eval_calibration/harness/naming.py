@@ -24,11 +24,24 @@ def unknown_tasks(asked: Any, include_path: Any = None, manager: Any = None) -> 
     listed = [asked] if isinstance(asked, str) else list(asked)
     names = [name.strip() for text in listed for name in str(text).split(",")]
     lost = [n for n in dict.fromkeys(names) if n.endswith(".yaml") or not matching(manager, n)]
+    if len(lost) == 1 and (reason := _why_none(lost[0], manager)):
+        return InvalidInputError(reason)
     hints = " ".join(filter(None, (_meant(name, manager.all_tasks) for name in lost)))
     got = ", ".join(f"`{name}`" for name in lost)
     return invalid(
         "--tasks", "names of harness tasks", got, hints or "`lm_eval ls tasks` lists them."
     )
+
+
+def _why_none(name: str, manager: Any) -> str | None:
+    """Why a task of the harness has no twin, if that is what is asked for."""
+    from lm_eval_calibration.harness.index import why_no_twin
+
+    base = upstream_name(name)
+    if name == base or base not in manager.all_tasks or base not in manager._index:
+        return None
+    reason = why_no_twin(manager._index[base])
+    return f"`{name}` cannot be had: {reason}. Run `{base}` instead." if reason else None
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.harness.api import get_model
 from lm_eval_calibration.harness.index import TwinIndex, refuse_without_beliefs
+from lm_eval_calibration.harness.naming import model_class, unknown_tasks
 from lm_eval_calibration.harness.tasks import TaskManager, matching
-from lm_eval_calibration.names import PREFIX, upstream_name
 
 
 def checked_tasks(
@@ -23,15 +20,10 @@ def checked_tasks(
         InvalidInputError: one that means nothing; or a model that states no belief where one is needed.
     """
     manager = manager or TaskManager(include_path=include_path)
-    for name in names:
-        if not matching(manager, name):
-            near = difflib.get_close_matches(upstream_name(name), manager.all_tasks, 3)
-            prefix = PREFIX if name.startswith(PREFIX) else ""
-            meant = " or ".join(f"`{prefix}{each}`" for each in near)
-            hint = f"Did you mean {meant}?" if near else "`lm_eval ls tasks` lists them."
-            raise invalid("--tasks", "names of harness tasks", f"`{name}`", hint)
+    if any(not matching(manager, name) for name in names):
+        raise unknown_tasks(list(names), manager=manager)
     if isinstance(manager._index, TwinIndex):
-        refuse_without_beliefs(names, manager._index, get_model(model), model)
+        refuse_without_beliefs(names, manager._index, model_class(model), model)
     return manager
 
 

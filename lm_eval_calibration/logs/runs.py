@@ -94,7 +94,8 @@ def _check_filter(wanted: str | None, found: set[str]) -> None:
     named = sorted(found - {str(None)})
     if not named:
         raise invalid("--filter", "left out", wanted, "The files name no filter.")
-    raise invalid("--filter", f"one that the files name, as {', '.join(named)}", wanted)
+    listed = ", ".join(f"`{name}`" for name in named)
+    raise invalid("--filter", f"a filter that the files name ({listed})", f"`{wanted}`")
 
 
 def size_of(found: Iterable[Left]) -> int:

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.arguments import checked, missing
 from lm_eval_calibration.calibrators import Calibrator
-from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
 from lm_eval_calibration.models.shared.held_out import (
     after_loading,
@@ -59,7 +58,7 @@ class CalibratedLM(Wrapper):
         **model_args: Any,
     ) -> None:
         if not calibrator:
-            raise invalid("calibrator", "a folder of `lm-calib fit`", "nothing")
+            raise missing("calibrator", "a folder of `lm-calib fit`", model_args)
         self.calibrator = Calibrator.from_pretrained(calibrator)
         self._held_out = before_loading(
             self.calibrator.training,

@@ -10,7 +10,7 @@ import numpy as np
 from peft import PeftModel
 from tqdm import tqdm
 
-from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.arguments import checked, missing
 from lm_eval_calibration.draws import DrawnAnswer
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.harness.api import register_model
@@ -92,7 +92,7 @@ class SwagLM(FastHFLM):
         **kwargs: Any,
     ) -> None:
         if not swag:
-            raise invalid("swag", "a folder of `lm-calib fit swag`", "nothing")
+            raise missing("swag", "a folder of `lm-calib fit swag`", kwargs)
         if kwargs.get("peft"):
             raise invalid("peft", "left out: `swag` brings its LoRA weights", kwargs["peft"])
         draw = Draw(1.0, bool(low_rank), bool(diagonal), centring, str(tensors))

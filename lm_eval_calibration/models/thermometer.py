@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lm_eval_calibration.arguments import checked
+from lm_eval_calibration.arguments import checked, missing
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.api import register_model
@@ -89,7 +89,7 @@ class ThermometerLM(Wrapper):
         **model_args: Any,
     ) -> None:
         if not thermometer:
-            raise invalid("thermometer", "a folder of `lm-calib fit thermometer`", "nothing")
+            raise missing("thermometer", "a folder of `lm-calib fit thermometer`", model_args)
         if scope not in SCOPES:
             raise invalid("scope", " or ".join(SCOPES), f"`{scope}`")
         self._thermometer = Thermometer.from_pretrained(thermometer)

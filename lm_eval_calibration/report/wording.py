@@ -138,12 +138,12 @@ def _headline(acc: Verdict, ece: Verdict, gap: float) -> str:
         return outside
     side = "above" if gap > 0 else "below"
     if outside:
-        return f"Confidence lies {side} the accuracy, and the ECE within chance"
+        return f"Confident {side} the accuracy, but with an ECE within chance"
     if ece is Verdict.ABOVE:
         return "Miscalibrated, but not over- or under-confident on the whole"
     if Verdict.INSIDE in (acc, ece):
         return "No evidence of miscalibration"
-    return f"Confidence lies {side} the accuracy"
+    return f"Confident {side} the accuracy"
 
 
 def _ece_sentence(e: Estimate | None) -> str:

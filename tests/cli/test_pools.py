@@ -72,7 +72,7 @@ def test_other_commands_read_one_filter(generated_folder: Path, tmp_path: Path) 
     assert "Candidates" in text and "McNemar, one-sided" in text and "dg_diff" in text
     assert "over-confident wrong answer" in text and "What is item" in text
     with pytest.raises(
-        InvalidInputError, match="`--filter` must be one that the files name, as st"
+        InvalidInputError, match="`--filter` must be a filter that the files name \\(`st"
     ):
         run("score", generated_folder, "--filter", "loose")
 

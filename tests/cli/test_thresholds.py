@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,9 @@ def test_answers(pair: tuple[Path, Path]) -> None:
     assert row["fitted_precision"] >= 0.9 and 0.5 < row["threshold"] < 0.95
     assert row["test_low"] < 0.9 < row["test_high"]
     out = run(*arguments).stdout
-    assert "precision, test" in out and "any answer" in out
+    assert "toy, chosen on 400 documents, tested on 400" in out
+    assert re.search(r"0\.90 +0\.\d{3} +0\.9\d\d +\d+ \(\d+%\)", out)
+    assert max(map(len, out.split("\n\n")[0].splitlines())) <= 80
 
 
 def test_options(pair: tuple[Path, Path]) -> None:

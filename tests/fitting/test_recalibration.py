@@ -66,7 +66,10 @@ def test_per_task(tmp_path: Path) -> None:
 
 
 def test_too_few_documents_for_the_folds() -> None:
-    with pytest.raises(InvalidInputError, match=r"`--folds` must be at most the 3 document\(s\)"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"`--folds` must be at most the number of documents of `toy`, 3, got 5",
+    ):
         recalibrate("temperature", beliefs(count=3), folds=5, per_task=False)
     with pytest.raises(InvalidInputError, match="`--folds` must be at least 2"):
         recalibrate("temperature", beliefs(), folds=1, per_task=False)

@@ -174,8 +174,11 @@ def test_arguments_that_cannot_be(tmp_path: Path) -> None:
     for words, match in (
         ([], "Give --tasks"),
         (["--tasks", "x"], "missing 1 required positional argument: 'pretrained'"),
-        (["--tasks", "x", "--model", "gpt"], "what `lm_eval --model gpt` takes"),
-        (["--tasks", "x", "--model_args", "pretrained=no/such"], "`pretrained=no/such`"),
+        (["--tasks", "x", "--model", "hf-fats"], "Unknown model `hf-fats`. Did you mean `hf-fast`"),
+        (
+            ["--tasks", "x", "--model_args", "pretrained=no/such"],
+            "got `no/such`: there is no such folder",
+        ),
         (["--tasks", "x", "--preset", "best"], "`--preset` must be paper or default"),
         (["--tasks", "x", "--mean", "geometric"], "`--mean` must be harmonic or arithmetic"),
     ):

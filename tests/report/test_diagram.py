@@ -11,7 +11,7 @@ import pytest
 from lm_eval_calibration import Predictions, reliability_diagram
 from lm_eval_calibration.errors import MissingExtraError
 from lm_eval_calibration.report.diagram import save_diagrams
-from lm_eval_calibration.report.reliability import prepare
+from lm_eval_calibration.report.reliability import NOTE, prepare
 
 
 @pytest.fixture
@@ -27,11 +27,12 @@ def test_drawing_shows_the_accuracies(predictions: Predictions) -> None:
     heights = [patch.get_height() for patch in ax.containers[0]]
     assert heights == pytest.approx(r.accuracy.tolist())
     title = ax.get_title(loc="left")
-    assert title.startswith("some task\nECE 0.")
+    assert title.startswith("some task\nOver-confident.\nECE 0.")
     assert "500 documents" in title
-    assert "if calibrated: 0.0" in title
+    assert "if calibrated 0.0" in title
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["smoothed", "accuracy", "gap", "if calibrated"]
+    assert set(labels) == {"smoothed", "accuracy", "gap to confidence", "if calibrated", "perfect"}
+    assert NOTE in [text.get_text() for text in ax.texts]
 
 
 def test_caption_is_about_the_bins_that_are_drawn() -> None:
@@ -39,7 +40,7 @@ def test_caption_is_about_the_bins_that_are_drawn() -> None:
     opposite = Predictions.from_confidences([0.2, 0.8] * 10, [1, 0] * 10)
     for num_bins, error in ((1, "0.000"), (5, "0.800")):
         title = reliability_diagram(opposite, num_bins=num_bins).get_title(loc="left")
-        assert title.startswith(f"ECE {error}")
+        assert f"\nECE {error}" in title
 
 
 def test_saving_leaves_the_callers_backend_and_figures_alone(

@@ -30,7 +30,12 @@ def estimate(name: str, value: float, null: tuple[float, float] | None) -> Estim
     ("acc", "ece", "headline"),
     [
         ((0.5, (0.6, 0.7)), (0.2, (0.0, 0.1)), "Over-confident"),
-        ((0.5, (0.6, 0.7)), (0.05, (0.0, 0.1)), "Over-confident"),
+        ((0.5, (0.6, 0.7)), (0.2, None), "Over-confident"),
+        (
+            (0.5, (0.6, 0.7)),
+            (0.05, (0.0, 0.1)),
+            "Confident above the accuracy, but with an ECE within chance",
+        ),
         ((0.8, (0.6, 0.7)), (0.2, (0.0, 0.1)), "Under-confident"),
         ((0.65, (0.6, 0.7)), (0.05, (0.0, 0.1)), "No evidence of miscalibration"),
         (

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lm_eval_calibration.arguments import built
-from lm_eval_calibration.calibrators.artifact import Artifact, Tensors, Training
+from lm_eval_calibration.calibrators.artifact import Artifact, OtherKindError, Tensors, Training
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.calibrators.thermometer.settings import Settings
 from lm_eval_calibration.calibrators.validity import bounded, finite
@@ -103,7 +103,10 @@ class Thermometer(Artifact):
             InvalidInputError: the files are of another kind, or their shapes do not fit together.
         """
         if config["method"] != "thermometer":
-            raise invalid("thermometer", "a thermometer's folder", f"a {config['method']}'s")
+            raise OtherKindError(
+                f"is the folder of a calibrator ({config['method']}), which --model calibrated takes; a "
+                "thermometer is made by `lm-calib fit thermometer`."
+            )
         settings = built(Settings, config["settings"])
         finite(tensors)
         centre = bounded(tensors, "centre", (None,))

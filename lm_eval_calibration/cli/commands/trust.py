@@ -148,7 +148,8 @@ def thresholds(
 ) -> None:
     """Choose the confidence above which a wanted precision is reached, and judge it elsewhere.
 
-    With --risk, one that is exceeded in 1 of 20 draws of the documents at most.
+    With --risk, one that is exceeded in 1 of 20 draws of the documents at most. With a --calibrator that was
+    fitted on the documents of --fit, these are mapped by its method crosswise; --risk wants others.
     """
     from lm_eval_calibration.analysis.thresholds import PRECISIONS
     from lm_eval_calibration.cli.formats import choose, print_text
@@ -164,6 +165,7 @@ def thresholds(
             filter_name=filter_name,
             calibrator=calibrator,
             allow_other=allow_other,
+            crosswise=run == fit_on and not risk,
         )
         for run in (fit_on, test)
     )
