@@ -29,12 +29,12 @@ NOT_HERE = (
     "base=sglang", "hf://", " results/details", "runs-2024/", " logits/", " results_small/", " scores.jsonl",
     " answers/", " logs/", " benchmark_output/", "Coder-1.5B=runs/C", "score=normalised", "judge=nli", "--free_form",
     "base=thermometer,", "pretrained=SMALL", "reader=SMALL", "calibrator=best", "google/flan-t5", "--export choices",
-    "checkpoints lora/",
+    "checkpoints lora/", "--include_path tasks", "--calibrator best",
 )  # fmt: skip
 """SGLang has no stub (its class has the arguments of vLLM's); what others left is read by its formats' own tests. The
 chat server here tells no tokens of answers, no model of entailment is at hand, and random weights have no right answers
 to learn from, so that no calibrator may be kept, and no training that has begun: tests/models/test_pooled.py, tests/fitting/test_free_form.py
-and tests/checkpoints have these commands' code."""
+and tests/checkpoints have these commands' code, and tests/test_deciding.py the tasks of a folder."""
 
 SERVER = "base=local-chat-completions,model=M,base_url=URL"
 EVALUATE = "lm_eval --log_samples --output_path {} --apply_chat_template"
@@ -67,6 +67,7 @@ INPUTS = {
         "runs/model": "others", "runs/letters": "unfamiliar", "runs/orders": "orders", "runs/tuned": "others",
         "runs/base": "others",
     },
+    "deciding.md": {"runs/validation": "others", "runs/test": "options", "runs/calibrated": "options"},
     "evidence.md": {f"runs/{step}": "options" for step in (0, 40, 120, 300)},
     "guarantees.md": {
         "runs/validation": "others", "runs/test": "options", "runs/one": "options",
