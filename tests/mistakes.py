@@ -15,7 +15,7 @@ MISTAKES = {
     "lm_eval --model hf --model_args pretrained=model --tasks nothere.yaml": (
         "lm_eval: `--tasks` must be names of harness tasks, got `nothere.yaml`. No file is called `nothere.yaml`."
     ),
-    "lm_eval --model hf --model_args pretrained=model --tasks misspelt.yaml": (
+    "lm_eval --model hf --model_args pretrained=model --include_path . --tasks misspelt": (
         "lm_eval: Unknown metric `ecee`. Did you mean `ece` or `smece` or `tl_ece`? Known: acc_at_coverage, ace, aurc, auroc, brier, brier_reliability, brier_resolution, brier_uncertainty, classwise_ece, coverage_at_acc, debiased_ece, eaurc, ece, mce, nll, prr, rmsce, smece, tl_ece."
     ),
     "lm_eval --model hf-fats --model_args pretrained=model --include_path tasks --tasks calib_toy_norm": (
@@ -64,7 +64,7 @@ MISTAKES = {
         "lm_eval: `base_url` must be the address of the server that `base=local-completions` asks, got nothing."
     ),
     'lm_eval --model hf --model_args pretrained=model --include_path tasks --tasks calib_toy_norm --metadata \'{"split": "validation"}\'': (
-        "lm_eval: `metadata: split` must be a split of the data set of `calib_toy_norm` (`train`, `test`), got `validation`."
+        "lm_eval: `metadata: split` must be a split of the data set of `calib_toy_norm` (`test`, `train`), got `validation`."
     ),
     'lm_eval --model hf --model_args pretrained=model --include_path tasks --tasks calib_toy_norm --metadata \'{"calibration_metrics": "nll,brierr"}\'': (
         "lm_eval: Unknown metric in `metadata: calibration_metrics`: `brierr`. Did you mean `brier`? Known: acc_at_coverage, ace, all, aurc, auroc, brier, brier_reliability, brier_resolution, brier_uncertainty, classwise_ece, coverage_at_acc, debiased_ece, default, eaurc, ece, mce, nll, prr, rmsce, smece, tl_ece."

@@ -33,6 +33,20 @@ def unknown_tasks(asked: Any, include_path: Any = None, manager: Any = None) -> 
     )
 
 
+def refuse_unknown_tasks(names: Any, manager: Any) -> None:
+    """Stop at names of which a manager knows nothing, where there is one to ask.
+
+    Raises:
+        InvalidInputError: see `unknown_tasks`.
+    """
+    from lm_eval_calibration.harness.tasks import matching
+
+    texts = [name for name in names or () if isinstance(name, str)]
+    lost = [] if manager is None else [name for name in texts if not matching(manager, name)]
+    if lost:
+        raise unknown_tasks(lost, manager=manager)
+
+
 def _why_none(name: str, manager: Any) -> str | None:
     """Why a task of the harness has no twin, if that is what is asked for."""
     from lm_eval_calibration.harness.index import why_no_twin

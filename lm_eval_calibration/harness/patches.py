@@ -96,13 +96,14 @@ def patch_simple_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
     def simple_evaluate(*args: Any, **kwargs: Any) -> Any:
         from lm_eval_calibration.harness import preparing
         from lm_eval_calibration.harness.loading import loading, refuse_lost
-        from lm_eval_calibration.harness.naming import model_class
+        from lm_eval_calibration.harness.naming import model_class, refuse_unknown_tasks
 
         bound = inspect.signature(original).bind(*args, **kwargs)
         bound.apply_defaults()
         call, model = bound.arguments, bound.arguments["model"]
+        refuse_unknown_tasks(call["tasks"], call["task_manager"])
         known = model_class(model) if isinstance(model, str) else type(model)
-        if not _concerns_us(call["tasks"], known):
+        if not _concerns_us(call["tasks"], known, call["task_manager"]):
             return original(*args, **kwargs)
         bridge()  # (refuses a harness that cannot be used before a model is loaded)
         call["task_manager"] = call["task_manager"] or preparing.manager_of(call)
@@ -117,10 +118,14 @@ def patch_simple_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
     evaluator.simple_evaluate = simple_evaluate  # type: ignore[attr-defined]
 
 
-def _concerns_us(tasks: Any, model: type) -> bool:
-    """Whether a run asks for something of ours, or may: a task of a file is read to know."""
+def _concerns_us(tasks: Any, model: type, manager: Any) -> bool:
+    """Whether a run asks for something of ours, or may: a task of a file, or of a class, is read to know."""
     ours = model.__module__.startswith("lm_eval_calibration.")
-    return ours or any(not isinstance(t, str) or t.startswith(PREFIX) for t in tasks or ())
+    named = [name for name in tasks or () if isinstance(name, str)]
+    index = getattr(manager, "_index", None) or {}
+    kinds = {getattr(index[name].kind, "name", "") for name in named if name in index}
+    of_file = len(named) < len(tasks or ())
+    return ours or of_file or "PY_TASK" in kinds or any(n.startswith(PREFIX) for n in named)
 
 
 def patch_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:

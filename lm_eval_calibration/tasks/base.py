@@ -10,7 +10,7 @@ from lm_eval_calibration._version import __version__
 from lm_eval_calibration.clusters import AUTO, FEW, NONE, field, passage
 from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
 from lm_eval_calibration.harness.conversing import Answered
-from lm_eval_calibration.harness.tasks import HarnessTask, pools
+from lm_eval_calibration.harness.tasks import HarnessTask, all_splits, pools
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import METRICS, BoundMetric, bind, is_metric
 from lm_eval_calibration.normalisation import PLAIN
@@ -77,6 +77,8 @@ class Twin(HarnessTask):
             if self._split is None or error.args != (self._split,):
                 raise
             raise _no_split(self, settings, self._split) from error
+        if self._split is not None and self._split not in all_splits(self):
+            raise _no_split(self, settings, self._split)
         self._said: set[str] = set()
         self.calibration_metrics = ours or self.default_metrics()
         named = [b.name for b in ours]
@@ -224,7 +226,7 @@ def _split_of(settings: dict[str, Any]) -> str | None:
 
 
 def _no_split(task: Any, settings: Mapping[str, Any], split: str) -> InvalidInputError:
-    there = ", ".join(f"`{name}`" for name in getattr(task, "dataset", None) or ())
+    there = ", ".join(f"`{name}`" for name in sorted(getattr(task, "dataset", None) or ()))
     what = f"a split of the data set of `{settings.get('task')}`" + (f" ({there})" if there else "")
     return invalid(f"metadata: {SPLIT}", what, f"`{split}`")
 
