@@ -13,6 +13,7 @@ import pytest
 from command import run
 from logged_lines import NAME, line
 
+from lm_eval_calibration.calibrators.held_out import SeenDocumentsError
 from lm_eval_calibration.errors import InvalidInputError
 
 
@@ -77,3 +78,29 @@ def test_in_the_report(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert '<th scope="row" class="words">any answer</th>' in page.read_text()
     with pytest.raises(InvalidInputError, match="are in both runs"):
         run("report", pair[1], "--thresholds", pair[1], "--output", page)
+
+
+def test_a_calibrator_of_the_same_documents_is_fitted_anew(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Thresholds are chosen on beliefs that no document had a part in; a promise wants other documents."""
+    one, other = pair
+    run("fit", "temperature", "--samples", one, "--output", tmp_path / "ts")
+    arguments = ("thresholds", "--fit", one, "--test", other, "--calibrator", tmp_path / "ts")
+    told = run(*arguments, "--precision", 0.9, "--json")
+    assert "mapped crosswise, each fifth of its documents by temperature" in told.stderr
+    (row,) = json.loads(told.stdout)["thresholds"]
+    (plain,) = json.loads(run(*arguments[:5], "--precision", 0.9, "--json").stdout)["thresholds"]
+    assert row["threshold"] == pytest.approx(plain["threshold"], abs=0.1)
+    assert row["test_number"] == round(row["test_share"] * 400)
+    with pytest.raises(SeenDocumentsError):
+        run(*arguments, "--risk", 0.1)
+    with pytest.raises(SeenDocumentsError):
+        run("thresholds", "--fit", other, "--test", one, "--calibrator", tmp_path / "ts")
+
+
+def test_why_a_promise_cannot_be_made(pair: tuple[Path, Path]) -> None:
+    out = run("thresholds", "--fit", pair[0], "--test", pair[1], "--risk", 0.001).stdout
+    assert "not reached" in out and "It takes 2,995 sure answers without an error" in " ".join(
+        out.split()
+    )
