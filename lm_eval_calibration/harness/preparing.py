@@ -18,6 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.redact import redact
+from lm_eval_calibration.texts import shortened
+
+SHOWN = 300
+WHERE = "LM_EVAL_CALIBRATION_TRACEBACK=1 shows where it happened"
 State = tuple[Any, ...]
 _READY = "_lm_eval_calibration_ready"
 
@@ -52,17 +58,49 @@ def prepare(call: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Args:
         call: `simple_evaluate`'s arguments, defaults and the task manager included.
+
+    Raises:
+        InvalidInputError: they cannot be read.
     """
     before, manager = _state(), call["task_manager"]
     for argument, seed in (("random_seed", random.seed), ("numpy_random_seed", np.random.seed)):
         if call.get(argument) is not None:
             seed(call[argument])
     seeded = _state()
-    tasks = manager.load(call["tasks"])
+    tasks = _loaded(manager, call["tasks"])
     setattr(manager, _READY, Ready(call["tasks"], tasks, seeded, _state()))
     _restore(before)
     found: Mapping[str, Any] = tasks["tasks"]
     return found
+
+
+def _loaded(manager: Any, names: Any) -> Any:
+    """The tasks; what is wrong with their files or data is told in a line.
+
+    Raises:
+        InvalidInputError: they cannot be read.
+    """
+    try:
+        return manager.load(names)
+    except CalibrationError:
+        raise
+    except Exception as error:
+        said = shortened(redact(str(error)), SHOWN)
+        raise InvalidInputError(
+            f"{_which(manager, names)} cannot be read ({type(error).__name__}: {said}). Look at its YAML and "
+            f"data: {WHERE}."
+        ) from error
+
+
+def _which(manager: Any, names: Any) -> str:
+    """Which task it was: the first that cannot be read by itself."""
+    for name in names:
+        try:
+            manager.load([name])
+        except Exception:  # noqa: BLE001 - whatever it was
+            told = name if isinstance(name, str) else name.get("task", "in the file")
+            return f"Task `{told}`"
+    return "One of the tasks"
 
 
 def handing_over(load: Callable[..., Any]) -> Callable[..., Any]:
