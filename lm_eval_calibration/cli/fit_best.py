@@ -8,14 +8,15 @@ import typer
 from rich.table import Table
 
 from lm_eval_calibration.cli.fit_recalibrator import parameters_in_words
-from lm_eval_calibration.cli.formats import interval, number, of_tasks, print_tables
+from lm_eval_calibration.cli.formats import number, of_tasks, print_tables
+from lm_eval_calibration.cli.score import OUTSIDE
+from lm_eval_calibration.cli.score_overview import is_outside
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.fitting.best import NONE, Best, Tried, best_of
-from lm_eval_calibration.metrics.evaluate import applicable, evaluate
+from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
 
 SHOWN = ("acc", "brier", "ece", "auroc")
-NORMAL = 1.96
 
 
 def run(beliefs: Beliefs, output: Path, folds: int, per_task: bool, overwrite: bool) -> None:
@@ -26,7 +27,7 @@ def run(beliefs: Beliefs, output: Path, folds: int, per_task: bool, overwrite: b
     count = sum(len(p) for p in beliefs.predictions.values())
     title = f"{count:,} documents{of_tasks(beliefs.predictions)}, held out in {folds} folds"
     notes = [f"{name} does not apply: {why}" for name, why in found.left_out.items()]
-    print_tables([title, _table(found), "", in_words(found), *notes])
+    print_tables([title, _table(found), "", in_words(found), f"* ece {OUTSIDE}", *notes])
     if found.kept.calibrator is not None:
         found.kept.calibrator.save_pretrained(output, overwrite=overwrite)
         typer.echo(output.resolve())
@@ -59,21 +60,19 @@ def _apart(found: Best, one: Tried) -> str:
 def _table(found: Best) -> Table:
     table = Table(box=None, pad_edge=False)
     names = applicable(found.best.held_out, SHOWN)
-    heads = ("method", "nll", "less the best's", "95 % interval", *names, "ece if calibrated")
+    heads = ("method", "nll", "less the best's", *names)
     for i, head in enumerate(heads):
         table.add_column(head, justify="left" if i == 0 else "right")
     for one in found.tried:
         mean, error = found.apart(one)
-        ends = interval(mean - NORMAL * error, mean + NORMAL * error)
-        apart = ("best", "") if one is found.best else (f"{mean:+.4f}", ends)
+        apart = "best" if one is found.best else f"{mean:+.4f} ± {error:.4f}"
         estimates = evaluate(one.held_out, names, replicates=1000)
-        null = estimates["ece"].null if "ece" in estimates else None
         mark = " (kept)" if one is found.kept else ""
-        table.add_row(
-            one.name + mark,
-            number(one.nll),
-            *apart,
-            *(number(estimates[name].value) for name in names),
-            interval(null.low, null.high) if null else "-",
-        )
+        figures = [_figure(estimates[name]) for name in names]
+        table.add_row(one.name + mark, number(one.nll), apart, *figures)
     return table
+
+
+def _figure(e: Estimate) -> str:
+    """A metric's value, an ECE with a mark where it is more, or less, than chance."""
+    return number(e.value) + (("* " if is_outside(e) else "  ") if e.name == "ece" else "")

@@ -74,10 +74,13 @@ def run(
     found.calibrator.save_pretrained(output, overwrite=overwrite)
     count = sum(len(p) for p in beliefs.predictions.values())
     whose = of_tasks(beliefs.predictions)
-    title = f"{method}, fitted on {count:,} documents{whose}{parameters_in_words(found.calibrator)}"
-    print_tables([title, _table(found, folds)])
+    fitted = (
+        f"{method}, fitted on {count:,} documents{whose}{parameters_in_words(found.calibrator)}"
+    )
+    print_tables([fitted, f"held out in {folds} folds", _table(found)])
     if told := helped(method, found.before, found.held_out):
-        say([told])
+        alone = len(beliefs.predictions) > 1 and not per_task
+        say([told + (" --per-task fits each task by itself." if alone else "")])
     typer.echo(output.resolve())
 
 
@@ -104,15 +107,14 @@ def _temperature(value: float, lowest: float, highest: float) -> str:
     return f"{value:.3f}"
 
 
-def _table(found: Recalibrated, folds: int) -> Table:
+def _table(found: Recalibrated) -> Table:
     names = applicable(found.held_out, METRICS)  # (which scores have only when they are mapped)
     before, same, held = (
         evaluate(p, applicable(p, names), replicates=1000 if p is found.held_out else 0)
         for p in (found.before, found.in_sample, found.held_out)
     )
     table = Table(box=None, pad_edge=False)
-    heads = ("metric", "", "before", "same documents", f"held out, {folds} folds", "95 % interval",
-             "if calibrated")  # fmt: skip
+    heads = ("metric", "", "before", "in sample", "held out", "95 % interval", "if calibrated")
     for i, head in enumerate(heads):
         table.add_column(head, justify="left" if i < 2 else "right")
     for name in names:

@@ -98,7 +98,7 @@ def test_a_table_of_confidences(tmp_path: Path) -> None:
         "fit", "platt", "--samples", table, "--confidence", "p", "--correct", "right",
         "--output", tmp_path / "out",
     ).output  # fmt: skip
-    assert "held out, 5 folds" in printed and "brier" not in printed
+    assert "held out in 5 folds" in printed and "brier" not in printed
     assert Calibrator.from_pretrained(tmp_path / "out").method == "platt"
 
 
