@@ -13,6 +13,8 @@ from lm_eval_calibration.predictions import Floats
 
 CUT = "cut"
 """The status of what nothing can be read of because a reply ended too soon."""
+ENDED = "it ended before an answer"
+"""Why nothing can be read of a reply that was still thinking."""
 FLOOR = 1e-4
 """What a stated 0 is taken for before a logarithm: the least that a calibrator chooses among."""
 MEASURES = {"label_mass": True, "outside_rate": False, "thought_tokens": None}

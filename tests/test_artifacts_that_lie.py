@@ -88,7 +88,7 @@ def test_settings_of_a_thermometer(changes: dict[str, Any], tmp_path: Path) -> N
 
 def test_a_thermometer_that_is_something_else(tmp_path: Path) -> None:
     rewrite(thermometer(tmp_path) / "config.json", method="temperature")
-    refused(Thermometer.from_pretrained, tmp_path, "a thermometer's folder")
+    refused(Thermometer.from_pretrained, tmp_path, "is the folder of a calibrator")
 
 
 def scorer(folder: Path) -> Path:

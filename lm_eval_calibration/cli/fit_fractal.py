@@ -72,7 +72,7 @@ def run(
     overwrite: bool,
 ) -> None:
     """Fit, print what training says, and save."""
-    check(labelled)
+    check(labelled, calibrator)
     claim_folder(output, METHOD, FILES, overwrite=overwrite)
     encoder = Encoder(reading.encoder, store, device)
     texts = sum(len(r.sentences) for r in labelled.responses) + len(labelled.responses)

@@ -75,9 +75,7 @@ def fit(
         InvalidInputError: too few documents, all responses have the same label, or an unknown
             calibrator.
     """
-    if calibrator not in CALIBRATORS:
-        raise invalid("calibrator", f"one of {', '.join(CALIBRATORS)}", f"`{calibrator}`")
-    check(labelled)
+    check(labelled, calibrator)
     bags = bags_of(labelled.responses, encoder, reading, encoding)
     judging = held_out(bags)
     whole = Material(bags, labelled.pairs)
@@ -105,12 +103,14 @@ def held_out(bags: Bags) -> Any:
     return order[number] % FOLDS == 0
 
 
-def check(labelled: Labelled) -> None:
+def check(labelled: Labelled, calibrator: str) -> None:
     """Stop, before any work, where there is nothing to learn from.
 
     Raises:
-        InvalidInputError: too few documents, or all responses have the same label.
+        InvalidInputError: too few documents, all responses have the same label, or an unknown calibrator.
     """
+    if calibrator not in CALIBRATORS:
+        raise invalid("calibrator", f"one of {', '.join(CALIBRATORS)}", f"`{calibrator}`")
     documents = len({response.document for response in labelled.responses})
     if documents < 2 * FOLDS:
         raise InvalidInputError(

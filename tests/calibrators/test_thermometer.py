@@ -206,5 +206,8 @@ def test_a_recalibrator_is_no_thermometer(tmp_path: Path) -> None:
     from lm_eval_calibration.calibrators import fit
 
     fit("temperature", task("x", 2.0).predictions).save_pretrained(tmp_path)
-    with pytest.raises(InvalidInputError, match="a thermometer's folder, got a temperature's"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"is the folder of a calibrator \(temperature\), which --model calibrated takes",
+    ):
         Thermometer.from_pretrained(tmp_path)

@@ -138,7 +138,7 @@ def test_arguments_that_cannot_be(arguments: list[Any], tmp_path: Path, tiny_mod
         ([*arguments, *out, "--target_modules", "nothing"], "`--target_modules` must be names"),
         ([*arguments, *out, "--split", "dev"], "`--split` must be one of test, train"),
         ([*arguments, *out, "--tasks", "toy_generate"], "generate_until task"),
-        ([*arguments[:2], *out, "--tasks", "toy_norm"], "missing 1 required"),
+        ([*arguments[:2], *out, "--tasks", "arc_eazy"], "Did you mean `arc_easy`"),
     ):
         with pytest.raises(CalibrationError, match=match):
             run(*words)

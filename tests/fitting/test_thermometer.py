@@ -170,13 +170,15 @@ def test_the_command_prints_the_papers_table(
     assert run(*arguments).output == printed  # from the store, and for the same seeds
 
 
-def test_arguments_that_cannot_be(tmp_path: Path) -> None:
+def test_arguments_that_cannot_be(tmp_path: Path, task_folder: Path) -> None:
+    real = ["--tasks", "toy_norm", "--include_path", task_folder]
     for words, match in (
         ([], "Give --tasks"),
-        (["--tasks", "x"], "missing 1 required positional argument: 'pretrained'"),
-        (["--tasks", "x", "--model", "hf-fats"], "Unknown model `hf-fats`. Did you mean `hf-fast`"),
+        (["--tasks", "x"], "`--tasks` must be names of harness tasks, got `x`"),
+        (real, "missing 1 required positional argument: 'pretrained'"),
+        ([*real, "--model", "hf-fats"], "Unknown model `hf-fats`. Did you mean `hf-fast`"),
         (
-            ["--tasks", "x", "--model_args", "pretrained=no/such"],
+            [*real, "--model_args", "pretrained=no/such"],
             "got `no/such`: there is no such folder",
         ),
         (["--tasks", "x", "--preset", "best"], "`--preset` must be paper or default"),

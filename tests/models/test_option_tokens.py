@@ -300,7 +300,8 @@ def test_an_answer_that_never_comes_is_counted(
     with LettersApi(style=style, length=10_000) as api:
         found = over(api, tasks, max_gen_toks=50)
     assert found["results"][TASK]["invalid_rate,none"] == 1
-    assert "6 of 6 documents have no answer (it ended before an answer)" in caplog.text
+    assert "none of 6 replies names letters (it ended before an answer)" in caplog.text
+    assert "Most likely they end too soon" in caplog.text
     assert all(set(s["notes"]) == {"it ended before an answer"} for s in said(found))
 
 

@@ -258,7 +258,7 @@ def test_runs_without_beliefs_by_name(generated_folder: Path) -> None:
 def test_a_logged_score_is_scored_as_one(tasks: Any, tmp_path: Path) -> None:
     lm = SemanticEntropyLM(base="scripted", candidates=4, score="discrete_semantic_entropy")
     results = evaluate(lm, tasks, limit=40)
-    printed = run("score", save_run(tmp_path, results)).output
+    printed = run("score", save_run(tmp_path, results), "--all").output
     assert "auroc" in printed and "prr" in printed and "ece" not in printed
     live = results["results"][TASK]["auroc,none"]
     assert f"{live:.4f}" in printed

@@ -15,7 +15,7 @@ from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, 
 from lm_eval_calibration.models.shared.unread import Unread
 from lm_eval_calibration.names import PREFIX, upstream_name
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.stated import CUT, FLOOR, StatedAnswer, Statement
+from lm_eval_calibration.stated import CUT, ENDED, FLOOR, StatedAnswer, Statement
 
 
 class Choice(NamedTuple):
@@ -116,7 +116,7 @@ class ChoiceBeliefs(RecalibratedBeliefs):
     def _say_unread(self, statements: Sequence[Statement]) -> None:
         unread = [said for said in statements if said.unread]
         words = [next((r for r in said.replies if r.strip()), "") for said in unread]
-        cut = sum(said.status == CUT for said in unread)
+        cut = sum(said.status == CUT or ENDED in said.notes for said in unread)
         instead = "their options are believed alike, of which `acc` counts the first"
         note = next((said.notes[0] for said in unread if said.notes), "")
         found = Unread(

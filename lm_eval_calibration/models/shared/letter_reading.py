@@ -15,6 +15,7 @@ from lm_eval_calibration.models.shared.choosing import Choice
 from lm_eval_calibration.models.shared.likeliest import ASKED
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import Failed, Said, raw
+from lm_eval_calibration.stated import ENDED
 from lm_eval_calibration.verbal.letters import (
     MARK,
     Letters,
@@ -269,7 +270,7 @@ def _said(text: str, letters: str, marked: bool) -> Read:
     reply = str(text.reply) if isinstance(text, Said) else str(text)
     token = None if thinking else answer_token(tokens, reply, letters, marked)
     if token is None:
-        return Read(None, "it ended before an answer", raw(text), cut)
+        return Read(None, ENDED, raw(text), cut)
     found = read_letters(token.top, letters)
     why = "" if is_letter(token, letters) else f"no letter was said, but {token.text!r}"
     if found is None:

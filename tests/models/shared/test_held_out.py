@@ -196,7 +196,7 @@ def test_other_prompts_are_refused_before_any_is_scored(
 
 
 def test_a_chat_template_is_refused_before_the_model_is_loaded(ts: Path, tasks: Any) -> None:
-    arguments = {"base": "hf", "calibrator": str(ts), "pretrained": "/not/there"}
+    arguments = {"base": "hf", "calibrator": str(ts), "pretrained": "not-there"}
     for options in (CHAT, {"system_instruction": "Be brief."}):
         with pytest.raises(OtherPromptsError, match=r"was fitted .*; this run asks"):
             simple_evaluate(
