@@ -13,9 +13,13 @@ from lm_eval_calibration._version import __version__
 from lm_eval_calibration.plugin import install as _install
 
 if TYPE_CHECKING:
+    from lm_eval_calibration.calibrators import METHODS as METHODS
+    from lm_eval_calibration.calibrators import Calibrator as Calibrator
+    from lm_eval_calibration.calibrators import fit as fit
     from lm_eval_calibration.errors import CalibrationError as CalibrationError
     from lm_eval_calibration.logs import load_samples as load_samples
     from lm_eval_calibration.metrics import METRICS as METRICS
+    from lm_eval_calibration.metrics import compare as compare
     from lm_eval_calibration.metrics import evaluate as evaluate
     from lm_eval_calibration.predictions import Predictions as Predictions
     from lm_eval_calibration.report.diagram import reliability_diagram as reliability_diagram
@@ -24,13 +28,17 @@ if TYPE_CHECKING:
     from lm_eval_calibration.tasks.verbalized import VerbalizedTask as VerbalizedTask
 
 _EXPORTS = {
+    "Calibrator": "lm_eval_calibration.calibrators",
     "CalibrationError": "lm_eval_calibration.errors",
     "CalibrationTask": "lm_eval_calibration.tasks.twin",
+    "METHODS": "lm_eval_calibration.calibrators",
     "METRICS": "lm_eval_calibration.metrics",
     "Predictions": "lm_eval_calibration.predictions",
     "SentenceTask": "lm_eval_calibration.tasks.sentences",
     "VerbalizedTask": "lm_eval_calibration.tasks.verbalized",
+    "compare": "lm_eval_calibration.metrics",
     "evaluate": "lm_eval_calibration.metrics",
+    "fit": "lm_eval_calibration.calibrators",
     "load_samples": "lm_eval_calibration.logs",
     "reliability_diagram": "lm_eval_calibration.report.diagram",
 }

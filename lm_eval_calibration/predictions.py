@@ -51,6 +51,21 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.confidence)
 
+    def __repr__(self) -> str:
+        """What matters: how many documents and options, how many right, how sure."""
+        if self.are_scores:
+            how, sure = (
+                "a score each",
+                f"scores from {self.confidence.min():g} to {self.confidence.max():g}",
+            )
+        elif self.num_options is None:
+            how, sure = "a confidence each", f"mean confidence {self.confidence.mean():.3f}"
+        else:
+            few, most = int(self.num_options.min()), int(self.num_options.max())
+            how = f"{few} options" if few == most else f"{few} to {most} options"
+            sure = f"mean confidence {self.confidence.mean():.3f}"
+        return f"Predictions({len(self):,} documents, {how}, accuracy {self.correct.mean():.3f}, {sure})"
+
     @property
     def num_options(self) -> Ints | None:
         """(N,) how many options each document has; `None` where only confidences are known."""

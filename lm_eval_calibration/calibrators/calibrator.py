@@ -25,6 +25,8 @@ from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
 from lm_eval_calibration.ragged import Block
 
+SHOWN = 8
+"""Numbers that a calibrator shows of itself."""
 ALL = ""
 """The key of parameters that serve every task."""
 
@@ -47,6 +49,24 @@ class Calibrator(Artifact):
         self._method = find(method)
         self.parameters = dict(parameters)
         self.training = training or Training()
+
+    def __repr__(self) -> str:
+        """Its method and parameters, and what it was fitted on."""
+        sizes = [np.size(value) for p in self.parameters.values() for value in p.values()]
+        fitted = ", ".join(f"{n:,} of {task}" for task, n in self.training.tasks.items() if task)
+        what = (
+            self._told()
+            if max(sizes, default=1) == 1 and len(sizes) <= SHOWN
+            else f"{sum(sizes)} numbers"
+        )
+        return f"Calibrator({self.method}: {what}{f'; fitted on {fitted}' if fitted else ''})"
+
+    def _told(self) -> str:
+        return ", ".join(
+            (f"{task}: " if task else "")
+            + ", ".join(f"{name} {float(value):.4g}" for name, value in found.items())
+            for task, found in self.parameters.items()
+        )
 
     @property
     def method(self) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.given import Beliefs, as_predictions
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.documents import Documents
+from lm_eval_calibration.metrics.estimates import Estimate as Estimate
+from lm_eval_calibration.metrics.estimates import Estimates as Estimates
+from lm_eval_calibration.metrics.estimates import NullBand as NullBand
 from lm_eval_calibration.metrics.families import Family
 from lm_eval_calibration.metrics.grouping import clusters_of
 from lm_eval_calibration.metrics.resampling import REPLICATES
@@ -19,55 +22,24 @@ from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, Boun
 from lm_eval_calibration.predictions import Predictions
 
 
-@dataclass(frozen=True)
-class NullBand:
-    """What a perfectly calibrated model with the same beliefs would score.
-
-    `mean` of its score, and the interval from `low` to `high` that holds it 95 times in 100.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric's value, its error bar over documents, and its null band.
-
-    Attributes:
-        name: as asked for.
-        value: the metric on these documents.
-        stderr: its standard error; NaN if none.
-        low, high: its 95 % interval, within the metric's bounds and around the value; NaN where
-            there is no standard error, and of `mce` (`Metric.no_interval`). For a mean 1.96 standard errors, for `acc` Wilson's, for a
-            `_null` its band; else of the same replicates: of what is biased upwards the basic interval
-            and 1.96 standard errors, whichever reaches farther; the percentile interval of the rest.
-            A calibration error no larger than its null band allows may be
-            0, and there its interval begins.
-        null: what a calibrated model would score; `None` where that cannot be said.
-    """
-
-    name: str
-    value: float
-    stderr: float
-    low: float
-    high: float
-    null: NullBand | None
-
-
 def evaluate(
-    predictions: Predictions,
+    predictions: Beliefs,
     metrics: Sequence[str] | None = None,
     *,
+    truth: ArrayLike | None = None,
+    scale: str | None = None,
     replicates: int = REPLICATES,
     clusters: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Estimate]:
+) -> Estimates:
     """Score `predictions` on `metrics`, each with a standard error and a null band.
 
     Args:
-        predictions: N documents.
+        predictions: N documents; or their beliefs, as `given.as_predictions` takes them: (N,) confidences,
+            (N, K) numbers of options, or N rows of different lengths; arrays, lists, tensors or columns.
+        truth: what was true, where `predictions` are no `Predictions`: of options the right one of each
+            document, of confidences whether each answer is right.
+        scale: of options' numbers, `probs`, `log_probs` or `logits`; told from them where that can be told.
         metrics: names as in a task's `metric_list`; by default `nll`, `brier`, `ece`, `ace`,
             `mce`, `auroc`, `aurc`, and of confidences alone those of them that need no options.
         replicates: bootstrap replicates and null draws, at least 2; 0 for values alone.
@@ -76,13 +48,21 @@ def evaluate(
             how much a cluster's residuals go together; others know nothing of it.
         progress: called with the name of every metric when it is done.
 
+    Returns:
+        Estimates by name; a notebook shows them as a table, beside a reliability diagram.
+
     Raises:
         UnknownNameError: an unknown metric name.
-        InvalidInputError: one replicate or fewer than none; a `_norm` or `_bytes` name (build
+        InvalidInputError: beliefs without `truth`; one replicate or fewer than none; a `_norm` or `_bytes` name (build
             the predictions from length-normalised logits instead).
         InvalidInputError: a metric that was named needs all options, and the predictions hold
             confidences only.
+
+    >>> evaluate([[0.2, 0.8], [0.9, 0.1]], ["acc", "brier"], truth=[1, 1], replicates=0)
+    acc    0.5000
+    brier  0.8500
     """
+    predictions = as_predictions(predictions, truth, scale=scale)
     if replicates < 0 or replicates == 1:
         raise invalid("replicates", "0, or at least 2", replicates)
     if metrics is None:
@@ -90,7 +70,7 @@ def evaluate(
         metrics = applicable(predictions, plain)
     together = clusters_of(clusters, len(predictions))
     read: dict[Family, Documents] = {}
-    found = {}
+    found: dict[str, Estimate] = {}
     for bound in [bind_plain(name) for name in metrics]:
         family = bound.metric.family
         if family not in read:
@@ -99,7 +79,7 @@ def evaluate(
         found[bound.name] = _estimate(bound, read[family])
         if progress is not None:
             progress(bound.name)
-    return found
+    return Estimates(found, predictions)
 
 
 def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> list[str]:

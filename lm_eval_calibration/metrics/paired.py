@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.given import Beliefs, as_predictions
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.evaluate import applicable, bind_plain
 from lm_eval_calibration.metrics.families import Columns, Family, Resampled
@@ -66,10 +67,12 @@ class McNemar:
 
 
 def compare(
-    a: Predictions,
-    b: Predictions,
+    a: Beliefs,
+    b: Beliefs,
     metrics: Sequence[str] | None = None,
     *,
+    truth: ArrayLike | None = None,
+    scale: str | None = None,
     replicates: int = REPLICATES,
     clusters: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
@@ -80,8 +83,11 @@ def compare(
     beyond `grouping.GROUPS` documents it draws random groups of them.
 
     Args:
-        a: predictions of the first model, N documents.
+        a: predictions of the first model, N documents; or its beliefs, as `evaluate` takes them.
         b: of the second, on the same documents in the same order.
+        truth: what was true, where they are no `Predictions`; of confidences, which are of answers that
+            each model gives, make `Predictions` of each instead.
+        scale: of options' numbers, likewise.
         metrics: names as for `evaluate`; by default all that both predictions allow.
         replicates: bootstrap replicates, at least 2. The smallest p-value is 1 / (replicates + 1).
         clusters: (N,) labels of documents that are drawn together, as for `evaluate`.
@@ -91,6 +97,7 @@ def compare(
         UnknownNameError, InvalidInputError: as `evaluate`.
         InvalidInputError: different numbers of documents, or fewer than 2 replicates.
     """
+    a, b = (as_predictions(each, truth, scale=scale) for each in (a, b))
     if len(a) != len(b):
         raise invalid("b", f"as long as `a` ({len(a)} documents)", f"{len(b)} documents")
     if replicates < 2:

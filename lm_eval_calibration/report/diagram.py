@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from numpy.typing import ArrayLike
+
+from lm_eval_calibration.given import Beliefs, as_predictions
 from lm_eval_calibration.metrics.binned import NUM_BINS
 from lm_eval_calibration.metrics.evaluate import Estimate, estimate
 from lm_eval_calibration.metrics.table import bind
@@ -23,9 +26,11 @@ _LINE, _LINE_HEIGHT = 52, 14  # characters of a title's line, and px
 
 
 def reliability_diagram(
-    predictions: Predictions,
+    predictions: Beliefs,
     ax: Axes | None = None,
     *,
+    truth: ArrayLike | None = None,
+    scale: str | None = None,
     title: str | None = None,
     num_bins: int = NUM_BINS,
 ) -> Axes:
@@ -39,14 +44,17 @@ def reliability_diagram(
     ECE's null band bears out. Below: what the marks are.
 
     Args:
-        predictions: N documents.
+        predictions: N documents; or their beliefs, as `evaluate` takes them.
         ax: where to draw; a new figure by default.
+        truth: what was true, where they are no `Predictions`.
+        scale: of options' numbers, likewise.
         title: shown above, followed by the ECE with its interval and null band.
         num_bins: equal-width bins.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    predictions = as_predictions(predictions, truth, scale=scale)
     if ax is None:
         ax = _new_axes()
     prepared = reliability.prepare(predictions, num_bins)

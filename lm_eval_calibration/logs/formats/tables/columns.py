@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-
-SCALES = ("logits", "log_probs", "probs")
+from lm_eval_calibration.scales import SCALES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.logs.formats.tables import gold, scale
+from lm_eval_calibration import scales as scale
+from lm_eval_calibration.logs.formats.tables import gold
 from lm_eval_calibration.logs.formats.tables.cells import brief, numbers_in, text_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
 from lm_eval_calibration.logs.formats.tables.contract import Bad, Wanted

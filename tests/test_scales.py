@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.tables.scale import found
+from lm_eval_calibration.scales import found
 from lm_eval_calibration.ragged import Ragged
 
 

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.predictions import Floats, Ints
 from lm_eval_calibration.ragged import Ragged, starts_of
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+SCALES = ("logits", "log_probs", "probs")
 ROUNDING = 0.005
 """Of each option: probabilities of two digits still add up to 1 within it."""
 _TINY = 1e-6
-_SAY = "Say which: --scale probs, --scale log_probs or --scale logits"
+_SAY = "Say which: --scale probs, --scale log_probs or --scale logits (in Python `scale`)"
 
 
 class Scale(NamedTuple):

@@ -1,0 +1,109 @@
+"""What people have of beliefs, as `Predictions`: arrays, lists, tensors, columns of data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lm_eval_calibration.errors import InvalidInputError, invalid
+from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.ragged import Ragged
+from lm_eval_calibration.scales import RANGES, SCALES, found, logits, outside
+
+Beliefs: TypeAlias = "Predictions | ArrayLike | Sequence[ArrayLike]"
+"""`Predictions`; or (N,) confidences, (N, K) numbers of options, or N rows of different lengths."""
+HOW = (
+    "Give what was true as `truth`: of (N, K) options the right one of each document, of (N,) confidences whether each "
+    "answer is right; or make a `Predictions` (`from_options`, `from_confidences`, `from_scores`, `load_samples`)"
+)
+
+
+def as_predictions(
+    beliefs: Beliefs, truth: ArrayLike | None = None, *, scale: str | None = None
+) -> Predictions:
+    """Beliefs and what was true.
+
+    Args:
+        beliefs: `Predictions`, which are returned as they are; (N,) confidences in [0, 1]; or a number for
+            each option, (N, K) or in N rows of different lengths.
+        truth: of options the index of each document's right one, or a sequence of them; of confidences
+            whether each answer is right.
+        scale: of options' numbers: `probs`, `log_probs` or `logits`; told from them where that can be told.
+
+    Raises:
+        InvalidInputError: no `truth`, or one beside `Predictions`; numbers that the scale does not have, or
+            that may be of two; as the constructors of `Predictions`.
+
+    >>> as_predictions([[0.2, 0.8], [0.9, 0.1]], [1, 1]).correct.tolist()
+    [True, False]
+    >>> as_predictions([0.9, 0.6], [True, False]).confidence.tolist()
+    [0.9, 0.6]
+    """
+    if isinstance(beliefs, Predictions):
+        if truth is not None:
+            raise invalid("truth", "left out", "given", "`Predictions` know what was true.")
+        return beliefs
+    if scale not in (None, *SCALES):
+        raise invalid("scale", f"one of {', '.join(SCALES)}", repr(scale))
+    if truth is None:
+        raise InvalidInputError(f"`truth` is missing. {HOW}.")
+    rows = _rows(beliefs)
+    if isinstance(rows, np.ndarray) and rows.ndim == 1:
+        return _of_confidences(rows, _plain(truth))
+    flat = _flat(rows)
+    told = found(flat, np.arange(len(flat))).scale if scale is None else scale
+    if outside(told, flat.values).any():
+        first = flat.values[outside(told, flat.values)][0]
+        raise invalid("beliefs", f"{RANGES[told]} (scale `{told}`)", first)
+    values = Ragged(logits(told, flat.values), flat.count)
+    return Predictions.from_options(list(values), _truth(truth))
+
+
+def _of_confidences(confidence: Any, truth: Any) -> Predictions:
+    largest = float(confidence.max(initial=0.0))
+    if 1 < largest <= 100 and confidence.min() >= 0:
+        hint = "If these are percentages, divide them by 100; scores of any size are `Predictions.from_scores`."
+        raise invalid("beliefs", "confidences in [0, 1]", f"values up to {largest:g}", hint)
+    return Predictions.from_confidences(confidence, truth)
+
+
+def _rows(beliefs: Any) -> Any:
+    """An array of one or two dimensions, or a list of rows."""
+    plain = _plain(beliefs)
+    if isinstance(plain, np.ndarray) and plain.dtype != object:
+        if plain.ndim in (1, 2):
+            return plain.astype(np.float64)
+        raise invalid("beliefs", "of one or two dimensions", f"{plain.ndim}")
+    return [np.asarray(_plain(row), dtype=np.float64) for row in plain]
+
+
+def _plain(values: Any) -> Any:
+    """Numbers of a tensor or a data frame as an array; a list of rows of one length likewise."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().double().numpy()
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    if isinstance(values, np.ndarray):
+        return values
+    listed = list(values)
+    lengths = {len(row) if hasattr(row, "__len__") else -1 for row in listed}
+    return np.asarray(listed) if len(lengths) == 1 else listed
+
+
+def _flat(rows: Any) -> Ragged:
+    if isinstance(rows, np.ndarray):
+        return Ragged(rows.ravel(), np.full(len(rows), rows.shape[1], dtype=np.intp))
+    return Ragged(np.concatenate(rows), np.array([len(row) for row in rows], dtype=np.intp))
+
+
+def _truth(truth: Any) -> Any:
+    """Indices as whole numbers; sequences of them as they are."""
+    plain = _plain(truth)
+    if not isinstance(plain, np.ndarray) or plain.ndim != 1:
+        return [list(map(int, each)) if hasattr(each, "__len__") else int(each) for each in plain]
+    if plain.dtype == object or not np.array_equal(plain, np.round(plain.astype(np.float64))):
+        raise invalid("truth", "an option's index for each document", repr(plain[:3].tolist()))
+    return plain.astype(np.intp)
