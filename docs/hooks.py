@@ -1,4 +1,4 @@
-"""mkdocs: pages that are not in `docs/`: the benchmarks' own, and one made of `METRICS`."""
+"""mkdocs: pages that are not in `docs/`: the benchmarks' own, and those made of `METRICS` and of docstrings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+import lm_eval_calibration
 from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.metrics.catalogue import ACC, DEFAULT_METRICS, METRICS, Metric
 
 PAGE = "benchmarks.md"
 REFERENCE = "metric-reference.md"
+API = "api.md"
+NOT_CALLED = ("METHODS", "METRICS", "__version__")
+"""Exports that are tables."""
+CALLED = {
+    "Calibrator": ("transform", "save_pretrained", "from_pretrained"),
+    "Predictions": ("from_options", "from_confidences", "from_scores", "concatenate", "take"),
+}
+"""Methods that users call."""
 DIRECTIONS = {True: "Higher is better", False: "Lower is better", None: "Neither end is good"}
 
 
@@ -22,7 +31,31 @@ def on_files(files: Files, config: Any) -> Files:
     text = source.read_text(encoding="utf-8").replace("](../docs/", "](")
     files.append(File.generated(config, PAGE, content=text))
     files.append(File.generated(config, REFERENCE, content=reference()))
+    files.append(File.generated(config, API, content=api()))
     return files
+
+
+def api() -> str:
+    """What `from lm_eval_calibration import ...` gives: signatures and docstrings."""
+    head = (
+        "# From Python\n\nMade from the package's docstrings: what `from lm_eval_calibration import ...` gives. Beliefs may be "
+        "arrays, lists, tensors or columns of data frames, with what was true as `truth`; the examples are run by the suite.\n"
+    )
+    names = [name for name in lm_eval_calibration.__all__ if name not in NOT_CALLED]
+    return "\n".join([head, *(_of_api(name) for name in names)])
+
+
+def _of_api(name: str) -> str:
+    found = getattr(lm_eval_calibration, name)
+    parts = [f"## `{name}`", _words(name, found)]
+    for method in CALLED.get(name, ()):
+        parts += [f"### `{name}.{method}`", _words(method, getattr(found, method))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _words(name: str, found: Any) -> str:
+    signature = str(inspect.signature(found)).replace("'", "")
+    return f"```python\n{name}{signature}\n```\n\n```text\n{inspect.getdoc(found)}\n```"
 
 
 def reference() -> str:
