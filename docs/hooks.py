@@ -54,7 +54,7 @@ def _of_api(name: str) -> str:
 
 
 def _words(name: str, found: Any) -> str:
-    signature = str(inspect.signature(found)).replace("'", "")
+    signature = str(inspect.signature(found)).replace("''", '""').replace("'", "")
     return f"```python\n{name}{signature}\n```\n\n```text\n{inspect.getdoc(found)}\n```"
 
 
