@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.scales import found
 from lm_eval_calibration.ragged import Ragged
+from lm_eval_calibration.scales import found
 
 
 def scale_of(*rows: list[float]) -> str:

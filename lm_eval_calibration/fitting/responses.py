@@ -126,6 +126,13 @@ def scored(sample: Mapping[str, Any], label: str | None) -> list[tuple[str, floa
         BadLineError: the metric is not there, or no number; or no text was generated.
     """
     envelopes = sample.get("envelopes")
+    if label is not None and label not in sample:
+        known = ", ".join(
+            k for k, v in sample.items() if isinstance(v, (int, float)) and k != "doc_id"
+        )
+        raise BadLineError(
+            f"no metric `{label}` in this line; --label names one that the task logs ({known})"
+        )
     if isinstance(envelopes, Mapping) and envelopes.get("candidates"):
         scores = envelopes["scores"] if label else [math.nan] * len(envelopes["candidates"])
         return [
@@ -135,10 +142,6 @@ def scored(sample: Mapping[str, Any], label: str | None) -> list[tuple[str, floa
     text = _generated(sample)
     if label is None:
         return [(text, math.nan)]
-    if label not in sample:
-        raise BadLineError(
-            f"no metric `{label}` in this line; --label names one that the task logs"
-        )
     value = sample[label]
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise BadLineError(f"`{label}` must be a number from 0 to 1, got {shown(value)}")

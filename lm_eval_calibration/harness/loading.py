@@ -39,6 +39,7 @@ def loading(model_args: Mapping[str, Any], known: Collection[str] = ()) -> Itera
             raise
         raise MissingExtraError(_without_lines(str(error))) from error
     except TypeError as error:
+        _refuse_missing(str(error), model_args)
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if unknown is None or unknown[1] not in model_args:
             raise
@@ -46,7 +47,16 @@ def loading(model_args: Mapping[str, Any], known: Collection[str] = ()) -> Itera
         hint = f"Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
         got = f"`{unknown[1]}`"
         raise invalid("--model_args", "arguments that the model takes", got, hint) from error
+    except AttributeError as error:
+        if "module 'torch' has no attribute" not in str(error):
+            raise
+        got = f"`{model_args.get('dtype')}`"
+        raise invalid("dtype", "float32, bfloat16, float16 or auto", got) from error
     except AssertionError as error:
+        if "not compiled with CUDA" in str(error):
+            raise invalid(
+                "--device", "cpu here", "a GPU, for which this torch was not made"
+            ) from error
         if "max tokens to generate" not in str(error):
             raise
         hint = "Give a larger max_length, or fewer tokens: max_gen_toks=N, --gen_kwargs max_gen_toks=N."
@@ -56,6 +66,16 @@ def loading(model_args: Mapping[str, Any], known: Collection[str] = ()) -> Itera
         if getattr(error, "errno", None) is not None or not any(p in said for p in FROM_HUB):
             raise
         raise _nothing_there(model_args, said) from error
+
+
+def _refuse_missing(said: str, model_args: Mapping[str, Any]) -> None:
+    """Raises `InvalidInputError` for an argument that a model's class must be given, and was not."""
+    lacking = re.search(r"missing \d+ required \w+ arguments?: '(\w+)'", said)
+    if lacking is None or lacking[1] in model_args:
+        return
+    near = difflib.get_close_matches(lacking[1], list(model_args), n=1, cutoff=0.7)
+    hint = f"There is `{near[0]}`: did you mean `{lacking[1]}`?" if near else ""
+    raise invalid(lacking[1], "given in --model_args", "nothing", hint)
 
 
 def refuse_lost(model_args: Mapping[str, Any]) -> None:

@@ -61,7 +61,10 @@ def _why_none(name: str, manager: Any) -> str | None:
 def _meant(name: str, known: Iterable[str]) -> str:
     if name.endswith(".yaml"):
         return f"No file is called `{name}`."
-    near = difflib.get_close_matches(upstream_name(name), list(known), 3)
+    base = name
+    while upstream_name(base) != base:
+        base = upstream_name(base)
+    near = difflib.get_close_matches(base, [n for n in known if upstream_name(n) == n], 3)
     prefix = PREFIX if name.startswith(PREFIX) else ""
     meant = " or ".join(f"`{prefix}{each}`" for each in near)
     return f"Did you mean {meant}?" if near else ""

@@ -107,6 +107,8 @@ def patch_simple_evaluate(evaluator: ModuleType, plugin: Plugin) -> None:
             return original(*args, **kwargs)
         bridge()  # (refuses a harness that cannot be used before a model is loaded)
         call["task_manager"] = call["task_manager"] or preparing.manager_of(call)
+        refuse_unknown_tasks(call["tasks"], call["task_manager"])
+        preparing.check_output(call["evaluation_tracker"])
         given = preparing.arguments_of(call)
         refuse_lost(given)
         plugin.before_tasks(call, known)

@@ -11,14 +11,16 @@ import functools
 import inspect
 import itertools
 import math
+import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.errors import CalibrationError, InvalidInputError
+from lm_eval_calibration.errors import CalibrationError, InvalidInputError, OutputError
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.texts import shortened
 
@@ -51,6 +53,24 @@ def arguments_of(call: Mapping[str, Any]) -> dict[str, Any]:
 
     told = call["model_args"]
     return dict(simple_parse_args_string(told) if isinstance(told, str) else told or {})
+
+
+def check_output(tracker: Any) -> None:
+    """Make the folder that results are to be written to, which the harness does when all is computed.
+
+    Raises:
+        OutputError: it cannot be made, or written to.
+    """
+    told = getattr(tracker, "output_path", None)
+    if not told:
+        return
+    folder = Path(told).parent if Path(told).suffix == ".json" else Path(told)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError("it may not be written to")
+    except OSError as error:
+        raise OutputError(f"`--output_path` `{told}` cannot be written to: {error}.") from error
 
 
 def prepare(call: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from lm_eval_calibration.harness.plugin import Plugin
 
 TRACEBACK = "LM_EVAL_CALIBRATION_TRACEBACK"
 """Set to 1, errors of ours show where they were raised."""
+GOES_ON = "With --use_cache PATH the same command goes on where it was; without, it begins anew."
 _MARK = "_lm_eval_calibration"
 
 
@@ -35,6 +36,10 @@ def patch_execute(cli_module: ModuleType, plugin: Plugin) -> None:
     def execute(self: Any, args: Any) -> Any:
         try:
             return original(self, args)
+        except KeyboardInterrupt:
+            sys.stdout.flush()
+            sys.stderr.write(f"\nlm_eval: stopped. {GOES_ON}\n")
+            raise SystemExit(130) from None
         except CalibrationError as error:
             if os.environ.get(TRACEBACK, "0") != "0":
                 raise

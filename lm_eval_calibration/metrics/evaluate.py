@@ -24,7 +24,7 @@ from lm_eval_calibration.predictions import Predictions
 
 def evaluate(
     predictions: Beliefs,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     *,
     truth: ArrayLike | None = None,
     scale: str | None = None,
@@ -71,7 +71,7 @@ def evaluate(
     together = clusters_of(clusters, len(predictions))
     read: dict[Family, Documents] = {}
     found: dict[str, Estimate] = {}
-    for bound in [bind_plain(name) for name in metrics]:
+    for bound in [bind_plain(name) for name in _listed(metrics)]:
         family = bound.metric.family
         if family not in read:
             columns, drawn = family.read(predictions), not predictions.are_scores
@@ -80,6 +80,11 @@ def evaluate(
         if progress is not None:
             progress(bound.name)
     return Estimates(found, predictions)
+
+
+def _listed(metrics: str | Sequence[str]) -> Sequence[str]:
+    """Names, of which several may stand in one text."""
+    return [n.strip() for n in metrics.split(",")] if isinstance(metrics, str) else metrics
 
 
 def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> list[str]:

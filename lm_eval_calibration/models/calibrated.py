@@ -17,7 +17,7 @@ from lm_eval_calibration.models.shared.held_out import (
 )
 from lm_eval_calibration.models.shared.instances import documents
 from lm_eval_calibration.models.shared.run_prompts import beliefs_of
-from lm_eval_calibration.models.shared.wrapper import Wrapper
+from lm_eval_calibration.models.shared.wrapper import Wrapper, known_model
 from lm_eval_calibration.stated import StatedAnswer
 
 Options = list[list[int]]
@@ -60,6 +60,7 @@ class CalibratedLM(Wrapper):
         if not calibrator:
             raise missing("calibrator", "a folder of `lm-calib fit`", model_args)
         self.calibrator = Calibrator.from_pretrained(calibrator)
+        known_model(base)
         self._held_out = before_loading(
             self.calibrator.training,
             calibrator,

@@ -31,7 +31,7 @@ from lm_eval_calibration.models.shared.resuming import (
     reporting_to,
 )
 from lm_eval_calibration.models.shared.run_prompts import beliefs_of
-from lm_eval_calibration.models.shared.wrapper import Wrapper
+from lm_eval_calibration.models.shared.wrapper import Wrapper, known_model
 from lm_eval_calibration.models.swag import SwagLM
 from lm_eval_calibration.predictions import Floats
 from lm_eval_calibration.redact import redact
@@ -94,6 +94,7 @@ class ThermometerLM(Wrapper):
             raise invalid("scope", " or ".join(SCOPES), f"`{scope}`")
         self._thermometer = Thermometer.from_pretrained(thermometer)
         self._scope = scope
+        known_model(base)
         self._held_out = before_loading(
             self._thermometer.training,
             thermometer,

@@ -140,7 +140,7 @@ def _headline(acc: Verdict, ece: Verdict, gap: float) -> str:
     if outside:
         return f"Confident {side} the accuracy, but with an ECE within chance"
     if ece is Verdict.ABOVE:
-        return "Miscalibrated, but not over- or under-confident on the whole"
+        return "Miscalibrated; whether over- or under-confident on the whole is not told for sure"
     if Verdict.INSIDE in (acc, ece):
         return "No evidence of miscalibration"
     return f"Confident {side} the accuracy"

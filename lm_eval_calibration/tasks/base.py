@@ -21,6 +21,7 @@ log = logger(f"lm_eval.{__name__}")
 
 SPLIT = "split"
 """Under which the `metadata` of a task, or of a run, names a split to evaluate on instead."""
+KEYS = (SPLIT, KEY, "cluster")
 
 
 class DocumentRows(dict[str, Any]):
@@ -70,6 +71,7 @@ class Twin(HarnessTask):
         settings["metric_list"] = upstream
         if settings.get("filter_list"):
             ours += _of_filters(settings, {b.name for b in ours})
+        _check_metadata(settings)
         self._split = _split_of(settings)
         try:
             super().__init__(settings, **places)
@@ -212,6 +214,16 @@ def _cluster_of(settings: Mapping[str, Any]) -> str:
     if len(found) > 1 or not all(isinstance(name, str) and name for name in found):
         raise invalid("cluster", "one field of the task's documents, `auto` or `none`", found)
     return found[0] if found else AUTO
+
+
+def _check_metadata(settings: Mapping[str, Any]) -> None:
+    """Stop at a key of `metadata` that is almost one of ours, and would do nothing."""
+    for key in settings.get("metadata") or ():
+        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.85)
+        if near and key not in KEYS:
+            raise invalid(
+                "metadata", "keys that mean something", f"`{key}`", f"Did you mean `{near[0]}`?"
+            )
 
 
 def _split_of(settings: dict[str, Any]) -> str | None:

@@ -41,7 +41,7 @@ def estimate(name: str, value: float, null: tuple[float, float] | None) -> Estim
         (
             (0.65, (0.6, 0.7)),
             (0.2, (0.0, 0.1)),
-            "Miscalibrated, but not over- or under-confident on the whole",
+            "Miscalibrated; whether over- or under-confident on the whole is not told for sure",
         ),
         ((0.65, (0.6, 0.7)), (0.01, (0.02, 0.1)), "No evidence of miscalibration"),
         ((0.5, None), (0.2, None), "Confident above the accuracy"),

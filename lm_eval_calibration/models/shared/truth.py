@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import raw, whole
 from lm_eval_calibration.models.shared.unread import Unread
 from lm_eval_calibration.verbal.letters import normalised
+from lm_eval_calibration.verbal.per_cent import read_per_cent
 from lm_eval_calibration.verbal.thinking import closing
 
 log = logger(f"lm_eval.{__name__}")
@@ -142,17 +142,6 @@ class AsksTruth(BeliefWrapper):
         ]
 
 
-def _number(words: str) -> float | None:
-    """The probability that words name in per cent; `None` where they name none.
-
-    >>> _number("85%"), _number("about 7"), _number("I cannot say"), _number("850")
-    (0.85, 0.07, None, None)
-    """
-    found = re.search(r"\d+(?:\.\d+)?", words)
-    value = float(found.group()) / 100 if found else None
-    return None if value is None or value > 1 else value
-
-
 def in_words(
     wrapper: BeliefWrapper, requests: list[Any], answers: list[str], template: str | None = None
 ) -> list[Envelope]:
@@ -186,7 +175,7 @@ def in_words(
 
 
 def _envelope(wrapper: BeliefWrapper, answer: str, words: str) -> Envelope:
-    p = _number(whole(words))
+    p = read_per_cent(whole(words))
     why = CUT if getattr(words, "cut", False) else INVALID
     return Envelope(
         wrapper.source,

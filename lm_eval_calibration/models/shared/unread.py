@@ -65,7 +65,7 @@ class Unread(NamedTuple):
     def _why(self) -> str:
         if all(not str(reply).strip() for reply in self.replies):
             return "the server, or the model, returns empty texts: ask it once by hand"
-        if 2 * self.cut >= len(self.replies):
+        if 2 * self.cut > len(self.replies):
             return f"they end too soon: {ROOM}"
         hints = [self.remedy] if self.chat else [CHAT, self.remedy]
         return f"the model does not answer in the form that is asked for: {'; or '.join(hints)}"
