@@ -111,7 +111,7 @@ MISTAKES = {
         'lm-calib: The runs have no task in common: toy and law. A run on a task\'s other split has the same task: lm_eval --tasks calib_TASK --metadata \'{"split": "validation"}\'.'
     ),
     "lm-calib thresholds --fit toy --test toy": (
-        "lm-calib: 1 document(s) of `toy` are in both runs: a threshold that was chosen on them flatters itself. Test it on others."
+        "lm-calib: 6 document(s) of `toy` are in both runs: a threshold that was chosen on them flatters itself. Test it on others."
     ),
     "lm-calib fit temperature --model_args pretrained=model --tasks arc_eazy --output new": (
         "lm-calib: `--tasks` must be names of harness tasks, got `arc_eazy`. Did you mean `arc_easy` or `arc_eu_easy` or `arc_ca_easy`?"

@@ -135,7 +135,7 @@ def few_classes(samples: Samples) -> tuple[str, ...] | None:
 
 def refuse_shared(a: Samples, b: Samples) -> None:
     """Raises `InvalidInputError` if a document is in both."""
-    both = len(np.intersect1d(a.doc_hash, b.doc_hash))
+    both = int(np.isin(b.doc_hash, a.doc_hash).sum()) if len(b.doc_hash) else 0
     if a.path == b.path and not len(a.doc_hash):
         both = len(b)  # (a table's rows against themselves)
     if both:

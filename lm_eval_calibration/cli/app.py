@@ -46,6 +46,10 @@ __all__ = [
 ]
 
 
+STOPPED = 130
+"""The exit status of a command that was interrupted."""
+
+
 def main() -> None:
     """Run `lm-calib`; our own errors, and the system's, end in one line and exit status 2.
 
@@ -65,6 +69,13 @@ def main() -> None:
         _stop(
             f"Out of memory ({error or 'no more is to be had'}). Name fewer runs, tasks or metrics at a time."
         )
+    except SystemExit as ended:
+        if ended.code == STOPPED:
+            typer.echo(
+                "lm-calib: stopped. What a fit has computed is kept: the same command goes on.",
+                err=True,
+            )
+        raise
     except typer.Abort:
         typer.echo("Aborted!", err=True)
         sys.exit(1)

@@ -23,6 +23,9 @@ from lm_eval_calibration.swag import PRESETS, Member, Settings
 from lm_eval_calibration.swag.settings import SCALES
 from lm_eval_calibration.swag.targets import targets_of
 
+FEW = 30
+"""Fewer validation documents choose a scale by chance."""
+
 
 def settings_of(preset: str, **given: Any) -> Settings:
     """A preset, with the settings that were given.
@@ -62,6 +65,12 @@ def run(
         "validation documents"
     )
     print_tables([title, _table(trained)])
+    if len(found.judge) < FEW:
+        say(
+            [
+                f"{len(found.judge)} validation documents say little of which scale is best: {FEW} or more are advised."
+            ]
+        )
     edge = [
         str(i) for i, m in enumerate(trained) if settings.scale is None and m.scale == SCALES[-1]
     ]

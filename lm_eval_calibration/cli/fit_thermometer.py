@@ -31,6 +31,7 @@ from lm_eval_calibration.logs import Run
 
 LEFT_OUT, KEPT = "leave_one_out.json", "answers.db"
 METHOD, FILES = "thermometer", {**Thermometer.files(), LEFT_OUT: JSON}
+FEW_TASKS = 5
 TITLES = {
     "vanilla": "vanilla",
     "ts_cv": "one temperature of the other tasks (TS-CV)",
@@ -107,6 +108,13 @@ def run(
     count = sum(len(task.learn) for task in tasks.values())
     if told := learned_nothing(int(str(thermometer.about["step"])), found, count):
         say([told])
+    elif len(tasks) < FEW_TASKS:
+        say(
+            [
+                f"{len(tasks)} task(s) teach a thermometer little of others (the paper has dozens): --leave-one-out says how "
+                "it does on tasks that it has not seen."
+            ]
+        )
     typer.echo(output.resolve())
 
 

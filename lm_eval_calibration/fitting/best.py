@@ -23,6 +23,9 @@ SIMPLEST = (
     "isotonic", "histogram",
 )  # fmt: skip
 """From few parameters to many; what other packages add comes last."""
+FEW = 100
+"""With fewer documents for each set of parameters nothing with more than two of them is kept."""
+SMALL = (NONE, "temperature", "platt", "inverse_softmax")
 FOR_COMPARISON = ("resoftmax",)
 """Methods that nobody should take."""
 
@@ -58,12 +61,14 @@ class Best:
         best: the one of the least loss.
         kept: the simplest that is within one standard error of it.
         left_out: methods that do not apply, with the reason.
+        few: whether there are so few documents that methods of many parameters were not to be kept.
     """
 
     tried: list[Tried]
     best: Tried
     kept: Tried
     left_out: dict[str, str]
+    few: bool = False
 
     def apart(self, one: Tried) -> tuple[float, float]:
         """How much more a method loses than the best, paired by document, and its standard error."""
@@ -80,7 +85,9 @@ def best_of(
     """Cross-fit every method on the same folds, and choose by the one-standard-error rule.
 
     Kept is the simplest whose loss exceeds the best's by no more than one standard error of that
-    difference, paired by document (Breiman et al., 1984, with the paired error).
+    difference, paired by document (Breiman et al., 1984, with the paired error). Of fewer than `FEW`
+    documents (for each task, if each has parameters of its own) only methods of one or two parameters
+    are kept, and the best is the best of those.
 
     Args:
         beliefs: labelled documents.
@@ -107,8 +114,11 @@ def best_of(
         tried.append(Tried(name, found.calibrator, found.held_out, losses(found.held_out)))
     if all(one.calibrator is None for one in tried):
         raise InvalidInputError(next(iter(left_out.values())))
-    best = min(tried, key=lambda one: one.nll)
-    return Best(tried, best, _simplest(tried, best), left_out)
+    sizes = [len(p) for p in beliefs.predictions.values()]
+    few = (min(sizes) if per_task else sum(sizes)) < FEW
+    able = [one for one in tried if one.name in SMALL] if few else tried
+    best = min(able or tried, key=lambda one: one.nll)
+    return Best(tried, best, _simplest(able or tried, best), left_out, few)
 
 
 def losses(predictions: Predictions) -> Floats:

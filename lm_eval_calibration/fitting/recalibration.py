@@ -68,8 +68,8 @@ def _refuse_texts(method: str, beliefs: Beliefs) -> None:
     for task, asked in beliefs.prompts.items():
         if asked.options == TEXTS and asked.beliefs not in ASKING:
             raise InvalidInputError(
-                f"`{method}` is of fixed letters, and the options of `{task}` are texts of each document's own. Take "
-                "runs with letters (a task whose options are letters, or --model option_tokens)."
+                f"`{method}` is of fixed letters, and the options of `{task}` are texts. Take runs with letters (a task "
+                "whose options are letters, or --model option_tokens)."
             )
 
 

@@ -39,6 +39,9 @@ WRAPPERS = (
 """Models that state how sure they are of what they generate."""
 
 Config = dict[str, Any]
+PACKAGE = "lm_eval_calibration"
+_told: set[str] = set()
+"""Names without a twin of which this process has said why."""
 
 
 class TwinIndex(dict[str, Entry]):
@@ -162,6 +165,8 @@ def why_no_twin(entry: Entry) -> str | None:
     if entry.kind in (Kind.GROUP, Kind.TAG):
         return None
     if entry.kind is Kind.PY_TASK:
+        if PACKAGE in str((entry.cfg or {}).get("class")):
+            return f"`{entry.name}` has calibration metrics itself"
         return f"`{entry.name}` is a Python class; derive it from `CalibrationTask` to have its own"
     config = entry.cfg or {}
     output_type = config.get("output_type", "generate_until")
@@ -291,7 +296,8 @@ def twin_names(patterns: Iterable[str], index: TwinIndex) -> list[str]:
             continue  # all of the harness at once is no calibration run
         bases = [n for n in fnmatch.filter(list(index), stem) if not n.startswith(PREFIX)]
         reasons = {base: why_no_twin(index[base]) for base in bases}
-        if reasons.get(stem):
+        if reasons.get(stem) and pattern not in _told:
+            _told.add(pattern)
             log.error("`%s` cannot be had: %s. Run `%s` instead.", pattern, reasons[stem], stem)
         twins = [base for base, reason in reasons.items() if reason is None]
         chosen = [base for base in twins if not _generates(index[base])] or twins

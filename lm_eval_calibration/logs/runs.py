@@ -255,8 +255,13 @@ def _merged(found: Iterable[Left]) -> list[Left]:
 
 
 def _longer(label: str, place: Path) -> str:
-    """A label with where its folder is; of one that is named by the model only what is above it."""
-    return str(place.parent / label if short_model_name(place.name) == label else place)
+    """A label with where its folder is; of one that is named by the model only what is above it.
+
+    The harness calls a folder by the model's path, with `__` for each `/`.
+    """
+    if label in (short_model_name(place.name), place.name.rpartition("__")[2]):
+        return str(place.parent / label if len(place.parts) < 2 else place.parent)
+    return str(place)
 
 
 def _told_apart(labels: list[str], folders: list[Path]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from lm_eval_calibration.errors import invalid
+from lm_eval_calibration.metrics.accuracy import wilson_interval
 from lm_eval_calibration.metrics.grouping import draw_groups, random_groups
 from lm_eval_calibration.metrics.intervals import Spread, bootstrap_spread, p_value
 from lm_eval_calibration.metrics.paired import REPLICATES
@@ -24,6 +25,8 @@ BEST = "best_of_n"
 OF_BELIEFS = (BEST, "best_of_n_gain")
 RIVALS = ("gen", "majority")
 """What the candidate with the highest belief is compared with."""
+SHARES = ("gen", "majority", "oracle", "worst", "disc", "disc_lenient", BEST, "invalid_rate")
+"""Figures that are shares of documents, or means of such."""
 _BLOCK = 128
 
 
@@ -97,6 +100,15 @@ class PoolSummary:
     best_p: Mapping[str, float] = field(default_factory=dict)
 
 
+def _spread(name: str, value: float, draws: Floats, documents: int) -> Spread:
+    """Of the bootstrap; of a share that all documents have, or none, Wilson's interval."""
+    spread = bootstrap_spread(value, draws, value, False)
+    if name not in SHARES or value not in (0.0, 1.0):
+        return spread
+    low, high = wilson_interval(value, documents)
+    return Spread(spread.stderr, min(low, value), max(high, value))
+
+
 def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummary:
     """Means over documents, with 95 % intervals of the bootstrap.
 
@@ -140,7 +152,7 @@ def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummar
         sizes=tuple(sorted({len(pool.scores) for pool in pools})),
         mixed=int((possible > 0).sum()),
         values=values,
-        spreads={n: bootstrap_spread(v, draws[n], v, False) for n, v in values.items()},
+        spreads={n: _spread(n, v, draws[n], len(pools)) for n, v in values.items()},
         dg_diff_p=p_value(values[DIFF], draws[DIFF] - values[DIFF]) if picked else math.nan,
         mcnemar=mcnemar_of_picks(pools) if picked else None,
         places=_shares(pools),

@@ -26,6 +26,7 @@ from lm_eval_calibration.models.shared.run_prompts import (
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.peers import watched
 from lm_eval_calibration.prompt_format import APPLIED, to_config
+from lm_eval_calibration.tasks.base import SPLIT, Twin
 
 PLAIN_GROUPS = "plain_groups"
 """Under which the record names groups whose own rows are plain means."""
@@ -39,12 +40,24 @@ def before_loading(
     template = APPLIED if call.get("apply_chat_template") else ""
     system = instruction_of(call.get("system_instruction"))
     gen_kwargs = gen_kwargs_of(call.get("gen_kwargs"))
+    _say_of_splits(call, tasks)
     limit, numbers = call.get("limit"), call.get("samples") or {}
     documents = {
         upstream_name(task.task_name): partial(documents_of, task, limit, numbers.get(name))
         for name, task in tasks.items()
     }
     return announcing(RunPrompts(template, system, gen_kwargs=gen_kwargs, documents=documents))
+
+
+def _say_of_splits(call: Mapping[str, Any], tasks: Mapping[str, Any]) -> None:
+    """Warn of tasks that know nothing of another split which the run's metadata names."""
+    split = (call.get("metadata") or {}).get(SPLIT)
+    others = [name for name, task in tasks.items() if not isinstance(task, Twin)]
+    if split and others:
+        log.warning(
+            "`--metadata` names the split `%s`, of which only twins know: %s evaluated on the split of its own; run "
+            "%s.", split, f"{', '.join(others)} is", ", ".join(f"calib_{name}" for name in others),
+        )  # fmt: skip
 
 
 def prompts_of(call: Mapping[str, Any]) -> RunPrompts | None:

@@ -60,6 +60,13 @@ class Settings:
             least = LEAST.get(field.name)
             if least is not None and value is not None and not (isfinite(value) and value >= least):
                 raise invalid(field.name, f"at least {least}", value)
+        if self.snapshots < self.rank:
+            raise invalid(
+                "rank",
+                f"at most the number of snapshots, {self.snapshots} (swag_epochs times snapshots_per_epoch)",
+                self.rank,
+                f"Give --rank {self.snapshots}, or take more snapshots.",
+            )
         if not 0 <= self.lora_dropout < 1:
             raise invalid("lora_dropout", "at least 0 and below 1", self.lora_dropout)
 

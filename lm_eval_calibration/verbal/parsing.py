@@ -89,9 +89,10 @@ def read_guesses(text: str, labels: Labels) -> Reply:
 
 
 def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]], Reply]) -> Reply:
-    text = spoken(text).text[-LONGEST:]
+    text, other = spoken(text).text[-LONGEST:], ""
     try:
         for pairs, repair in objects(text):
+            other = other or _other_keys(pairs)
             found = _of_object(pairs, labels)
             if found:
                 return settle(found, labels, [repair] if repair else [])
@@ -100,7 +101,15 @@ def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]]
             return settle(found, labels, [NO_JSON])
     except _InvalidError as error:
         return Reply(None, "invalid", (str(error),))
-    return Reply(None, "invalid", ("no probabilities",))
+    return Reply(None, "invalid", (other or "no probabilities",))
+
+
+def _other_keys(pairs: Pairs) -> str:
+    """That an object has numbers for what is no option; "" if it has none."""
+    keys = [
+        key for key, value in pairs if read_number(value) is not None and plain(key) not in ASIDE
+    ]
+    return f"numbers for {', '.join(keys)[:40]}, which are no options" if keys else ""
 
 
 def _of_object(pairs: Pairs, labels: Labels) -> Found:

@@ -175,7 +175,7 @@ def test_arguments_that_cannot_be(tmp_path: Path, task_folder: Path) -> None:
     for words, match in (
         ([], "Give --tasks"),
         (["--tasks", "x"], "`--tasks` must be names of harness tasks, got `x`"),
-        (real, "missing 1 required positional argument: 'pretrained'"),
+        (real, "`pretrained` must be given in --model_args, got nothing"),
         ([*real, "--model", "hf-fats"], "Unknown model `hf-fats`. Did you mean `hf-fast`"),
         (
             [*real, "--model_args", "pretrained=no/such"],

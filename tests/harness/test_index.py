@@ -37,7 +37,7 @@ def test_a_glob_over_everything_is_no_calibration_run(tasks: Any) -> None:
 def test_names_without_a_twin_say_why(tasks: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert tasks.match_tasks(["calib_toy_own", "calib_nothing"]) == []
-    assert "`toy_own` is a Python class" in caplog.text
+    assert "`toy_own` has calibration metrics itself" in caplog.text
     with pytest.raises(InvalidInputError, match="Run `toy_own` instead"):
         tasks.load(["calib_toy_own"])
     with pytest.raises(KeyError):

@@ -94,7 +94,7 @@ def test_labels(write: Write, tmp_path: Path) -> None:
     runs, _ = read_runs([first])
     assert runs[0].label == "tiny"
     both, _ = read_runs([first, second])
-    assert [run.label for run in both] == ["out/__home__models__tiny", "out2/tiny"]
+    assert [run.label for run in both] == ["out", "out2"]
     named, _ = read_runs([f"before={first}", f"after={second}"])
     assert [run.label for run in named] == ["before", "after"]
     assert named[0].samples["toy"].run == "before"

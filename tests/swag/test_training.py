@@ -206,7 +206,7 @@ def test_what_is_refused(
     with pytest.raises(InvalidInputError, match="`rank` must be at most the number of snapshots"):
         steps(replace(quick, rank=10), 30)
     with pytest.raises(InvalidInputError, match="got 10 for 3 of them"):
-        steps(replace(quick, rank=10, swag_epochs=1), 10)
+        steps(replace(quick, rank=10, swag_epochs=1, snapshots_per_epoch=12, batch_size=4), 10)
     for name, value in (
         ("epochs", 0), ("rank", 1), ("learning_rate", -1.0), ("learning_rate", float("nan")),
         ("scale", -0.5), ("lora_dropout", 1.0), ("batch_size", 0), ("warmup_epochs", -1),

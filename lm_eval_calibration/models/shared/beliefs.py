@@ -66,7 +66,7 @@ class BeliefWrapper(Wrapper):
         max_gen_toks: int | None = None,
         **model_args: Any,
     ) -> None:
-        self._chat = self._examples_said = False
+        self._chat = self._examples_said = self._plain_said = False
         self._asked: dict[str, Any] = {}
         self._prompts = Prompts(self.source, template)
         self.room = Room(max_gen_toks)
@@ -103,6 +103,9 @@ class BeliefWrapper(Wrapper):
 
     def loglikelihood(self, requests: list[Any], **options: Any) -> list[tuple[float, bool]]:
         """As the base has it, kept as it comes."""
+        if not self._plain_said and any((r.task_name or "").startswith(PREFIX) for r in requests):
+            self._plain_said = True
+            log.info("%s: of multiple choice the figures are the base's own.", self.source)
         return self.phases.forward(LOGLIKELIHOOD, requests, **options)
 
     def loglikelihood_rolling(self, requests: list[Any], **options: Any) -> list[Any]:
