@@ -116,7 +116,7 @@ def _print(scored: Sequence[Scored]) -> None:
         items += [title(s.scope, several), _table(s), ""]
     if any(is_outside(e) for s in scored for e in s.estimates.values()):
         items.append("* " + OUTSIDE)
-    items += [*undefined(scored), *without_intervals(scored)]
+    items += [*undefined(scored), *unanswered(scored), *without_intervals(scored)]
     if any(s.means for s in scored):
         items.append(MEANS)
     if any(means.plain for s in scored for means in s.means.values()):
@@ -137,6 +137,24 @@ def undefined(scored: Sequence[Scored]) -> list[str]:
     if others:
         said.append(f"-: {', '.join(others)}, where no document has a right option.")
     return said
+
+
+def unanswered(scored: Sequence[Scored]) -> list[str]:
+    """Of tasks in which nothing was answered that the figures mean nothing."""
+    empty = [
+        s.scope.name or "all documents"
+        for s in scored
+        if s.scope.predictions.options is None
+        and not s.scope.predictions.are_scores
+        and not s.scope.predictions.confidence.any()
+        and not s.scope.predictions.correct.any()
+    ]
+    if not empty:
+        return []
+    return [
+        f"{', '.join(empty)}: every answer is wrong, at confidence 0: nothing was answered, or the filter found no answer "
+        "(--filter names another), so the figures mean nothing."
+    ]
 
 
 def without_intervals(scored: Sequence[Scored]) -> list[str]:
@@ -242,5 +260,6 @@ def _markdown(scored: Sequence[Scored]) -> str:
         for s in scored
     ]
     plain = any(means.plain for s in scored for means in s.means.values())
-    said = [markdown(text) for text in (*undefined(scored), *without_intervals(scored))]
+    said = [*undefined(scored), *unanswered(scored), *without_intervals(scored)]
+    said = [markdown(text) for text in said]
     return "\n\n".join([*parts, f"\\* {OUTSIDE}", *said, *([PLAIN_MEAN] if plain else [])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
@@ -28,9 +29,16 @@ def unknown_tasks(asked: Any, include_path: Any = None, manager: Any = None) -> 
         return InvalidInputError(reason)
     hints = " ".join(filter(None, (_meant(name, manager.all_tasks) for name in lost)))
     got = ", ".join(f"`{name}`" for name in lost)
-    return invalid(
-        "--tasks", "names of harness tasks", got, hints or "`lm_eval ls tasks` lists them."
-    )
+    return invalid("--tasks", "names of harness tasks", got, hints or _elsewhere(include_path))
+
+
+def _elsewhere(include_path: Any) -> str:
+    """Where tasks of unknown names may be."""
+    folders = [include_path] if isinstance(include_path, (str, Path)) else list(include_path or ())
+    if lost := [str(folder) for folder in folders if not Path(folder).is_dir()]:
+        return f"`--include_path` {', '.join(lost)} is no folder."
+    own = "" if folders else " Tasks of your own want --include_path FOLDER."
+    return f"`lm_eval ls tasks` lists them.{own}"
 
 
 def refuse_unknown_tasks(names: Any, manager: Any) -> None:

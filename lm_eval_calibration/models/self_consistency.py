@@ -7,8 +7,11 @@ from typing import Any
 from lm_eval_calibration.arguments import checked
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.harness.api import register_model
+from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, check_sampling
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
+
+log = logger(f"lm_eval.{__name__}")
 
 
 @register_model("self_consistency")
@@ -37,6 +40,10 @@ class SelfConsistencyLM(BeliefWrapper):
     ) -> None:
         self._candidates, self._temperature = candidates, heat(temperature, SAMPLES)
         check_sampling(candidates, self._temperature)
+        if candidates == 1:
+            log.warning(
+                "self_consistency: of one candidate every confidence is 1, or 0 where it is no answer."
+            )
         super().__init__(base, **model_args)
 
     def envelopes(self, requests: list[Any]) -> list[Envelope]:

@@ -72,6 +72,7 @@ class Twin(HarnessTask):
         if settings.get("filter_list"):
             ours += _of_filters(settings, {b.name for b in ours})
         _check_metadata(settings)
+        _check_choices(settings)
         self._split = _split_of(settings)
         try:
             super().__init__(settings, **places)
@@ -214,6 +215,14 @@ def _cluster_of(settings: Mapping[str, Any]) -> str:
     if len(found) > 1 or not all(isinstance(name, str) and name for name in found):
         raise invalid("cluster", "one field of the task's documents, `auto` or `none`", found)
     return found[0] if found else AUTO
+
+
+def _check_choices(settings: Mapping[str, Any]) -> None:
+    """Stop at options that YAML has read as truth values."""
+    listed = settings.get("doc_to_choice")
+    if isinstance(listed, list) and any(isinstance(option, bool) for option in listed):
+        hint = 'YAML reads No and Yes as false and true: quote them, ["No", "Yes"].'
+        raise invalid("doc_to_choice", "texts", repr(listed), hint)
 
 
 def _check_metadata(settings: Mapping[str, Any]) -> None:

@@ -148,3 +148,15 @@ def test_published_aurocs_through_the_command(data_folder: Path) -> None:
             assert found[row.model, row.dataset] == pytest.approx(row.sample_auroc, abs=1e-3)
             compared += 1
     assert compared == len(wanted) > 30
+
+
+def test_a_run_in_which_nothing_was_answered_says_so(tmp_path: Path) -> None:
+    table = tmp_path / "none.csv"
+    table.write_text("p,ok\n" + "0,0\n" * 12)
+    out = run("score", table, "--confidence", "p", "--correct", "ok").stdout
+    assert "nothing was answered" in out and "mean nothing" in " ".join(out.split())
+    table.write_text("p,ok\n" + "0,0\n" * 12 + "0.5,0\n")
+    assert (
+        "nothing was answered"
+        not in run("score", table, "--confidence", "p", "--correct", "ok").stdout
+    )

@@ -25,6 +25,6 @@ def test_a_device_among_the_models_arguments(tiny_model: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["dtype=float99", "attn_implementation=none_such", "dtype=[]"])
 def test_whatever_a_loader_raises_is_one_line(wrong: str, tiny_model: Path) -> None:
-    with pytest.raises(InvalidInputError, match="`(--model_args|dtype)` must be") as caught:
+    with pytest.raises(InvalidInputError, match=r"`(--model_args|dtype)` must be") as caught:
         ModelArguments("hf-fast", f"pretrained={tiny_model},{wrong},token=Zx81yt55PPq0").create()
     assert "Zx81" not in str(caught.value)

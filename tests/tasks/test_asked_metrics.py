@@ -65,3 +65,44 @@ def test_results_keep_everything(
     assert more["results"][twin].keys() - usual.keys() == {"smece,none", "smece_stderr,none"}
     assert all(more["results"][twin][key] == value for key, value in usual.items())
     assert more["configs"][twin]["metadata"][KEY] == ["smece"]
+
+
+@pytest.mark.parametrize("key", ["splitt", "calibration_metric", "clusters"])
+def test_a_misspelt_key_of_the_metadata_is_told(key: str, task_folder: Any) -> None:
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(task_folder), metadata={key: "train"})
+    with pytest.raises(InvalidInputError, match=f"got `{key}`. Did you mean `"):
+        manager.load(["calib_toy_norm"])
+
+
+def test_another_split(task_folder: Any) -> None:
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(task_folder), metadata={"split": "train"})
+    (task,) = manager.load(["calib_toy_norm"])["tasks"].values()
+    assert [doc["question"] for doc in task.eval_docs][:2] == [
+        "What is item 0 of train?",
+        "What is item 1 of train?",
+    ]
+    with pytest.raises(
+        InvalidInputError, match="`metadata: split` must be a split .*`test`, `train`.* got `dev`"
+    ):
+        TaskManager(include_path=str(task_folder), metadata={"split": "dev"}).load(
+            ["calib_toy_norm"]
+        )
+
+
+def test_options_that_yaml_reads_as_truth_values(task_folder: Any, tmp_path: Any) -> None:
+    from lm_eval.tasks import TaskManager
+
+    text = (task_folder / "toy_plain.yaml").read_text().replace("tag: toy_tag\n", "")
+    text = text.replace("toy_plain", "toy_no").replace(
+        "doc_to_choice: options", "doc_to_choice: [No, Yes]"
+    )
+    (tmp_path / "toy_no.yaml").write_text(text)
+    manager = TaskManager(include_path=str(tmp_path))
+    with pytest.raises(
+        InvalidInputError, match="YAML reads No and Yes as false and true: quote them"
+    ):
+        manager.load(["calib_toy_no"])

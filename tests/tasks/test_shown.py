@@ -115,3 +115,22 @@ def test_in_the_harness_s_table(plain: bool) -> None:
     assert figures.count("   -|") == 2 and "1.0000|" in figures  # (the others keep their digits)
     assert "-: `auroc` of calib_a, calib_g, where all answers are right, or all wrong" in table
     assert ("ece_macro" in figures) is plain
+
+
+def test_what_else_is_said_beneath() -> None:
+    given = results(acc=0.5, unanswered_rate=1.0)
+    given["configs"]["calib_a"]["metadata"]["split"] = "validation"
+    answered, elsewhere = shown_rows(given, "results").notes
+    assert "the filter `none` found no answer in any reply, so its figures mean nothing" in answered
+    assert elsewhere == "calib_a: evaluated on its split `validation`."
+    two = results(acc=1.0, auroc=NAN)
+    two["results"]["calib_a"] |= {"auroc,strict": 0.5, "acc,strict": 0.5}
+    (said,) = shown_rows(two, "results").notes
+    assert "`auroc` of calib_a (none), where all answers are right" in said
+
+
+def test_stated_probabilities_have_no_length() -> None:
+    stated = results((*READ, "ece_norm"), acc=0.5, ece=0.1, ece_norm=0.2, invalid_rate=0.0)
+    assert names(shown_rows(stated, "results")) == {"acc", "ece", "invalid_rate"}
+    scored = results((*READ, "ece_norm"), acc=0.5, ece=0.1, ece_norm=0.2)
+    assert names(shown_rows(scored, "results")) == {"acc", "ece", "ece_norm"}
