@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration.harness.index import TwinIndex, refuse_without_beliefs
+from lm_eval_calibration.harness.index import TwinIndex
 from lm_eval_calibration.harness.naming import model_class, unknown_tasks
+from lm_eval_calibration.harness.refusing import refuse_without_beliefs
 from lm_eval_calibration.harness.tasks import TaskManager, matching
 
 

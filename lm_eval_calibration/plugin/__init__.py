@@ -56,12 +56,9 @@ class Ours:
 
     def before_tasks(self, call: Mapping[str, Any], model: type) -> None:
         """Refuse what the model cannot answer."""
-        from lm_eval_calibration.harness.index import (
-            TwinIndex,
-            refuse_plain_text,
-            refuse_without_beliefs,
-        )
+        from lm_eval_calibration.harness.index import TwinIndex
         from lm_eval_calibration.harness.preparing import arguments_of
+        from lm_eval_calibration.harness.refusing import refuse_plain_text, refuse_without_beliefs
 
         index, title = call["task_manager"]._index, call["model"]
         title = title if isinstance(title, str) else type(title).__name__

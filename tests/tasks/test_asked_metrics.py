@@ -86,7 +86,7 @@ def test_another_split(task_folder: Any) -> None:
         "What is item 1 of train?",
     ]
     with pytest.raises(
-        InvalidInputError, match="`metadata: split` must be a split .*`test`, `train`.* got `dev`"
+        InvalidInputError, match=r"`metadata: split` must be a split .*`test`, `train`.* got `dev`"
     ):
         TaskManager(include_path=str(task_folder), metadata={"split": "dev"}).load(
             ["calib_toy_norm"]
