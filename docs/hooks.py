@@ -9,6 +9,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 import lm_eval_calibration
+from lm_eval_calibration import sklearn
 from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.metrics.catalogue import ACC, DEFAULT_METRICS, METRICS, Metric
 
@@ -42,7 +43,8 @@ def api() -> str:
         "arrays, lists, tensors or columns of data frames, with what was true as `truth`; the examples are run by the suite.\n"
     )
     names = [name for name in lm_eval_calibration.__all__ if name not in NOT_CALLED]
-    return "\n".join([head, *(_of_api(name) for name in names)])
+    learn = f"## scikit-learn\n\n```text\n{inspect.getdoc(sklearn)}\n```\n\n{_words('Recalibrator', sklearn.Recalibrator)}\n"
+    return "\n".join([head, *(_of_api(name) for name in names), learn])
 
 
 def _of_api(name: str) -> str:

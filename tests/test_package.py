@@ -67,6 +67,7 @@ ROOMS = [
     ["checkpoints", "fitting"],
     ["exports", "report"],
     ["testing"],
+    ["sklearn"],
     ["cli"],
     ["__main__"],
 ]
