@@ -22,7 +22,7 @@ from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.exports.training_sets import choices
-from lm_eval_calibration.fitting.responses import of_samples
+from lm_eval_calibration.fitting.responses import JUDGED, of_samples
 from lm_eval_calibration.metrics.pool_summary import PoolSummary
 from lm_eval_calibration.report.pools import in_words, rows, tests
 
@@ -67,7 +67,7 @@ def export_choices(
     Raises:
         InvalidInputError: no pool has right and wrong candidates.
     """
-    read = of_samples(paths, "scores", "sentences", filter_name, skip_bad=skip_bad)
+    read = of_samples(paths, JUDGED, "sentences", filter_name, skip_bad=skip_bad)
     lines = list(choices(read.responses))
     if not lines:
         raise InvalidInputError("`--export`: no pool has right and wrong candidates.")

@@ -30,6 +30,9 @@ from lm_eval_calibration.prompt_format import PromptFormat
 
 TABLES = (".jsonl", ".csv", ".parquet")
 
+JUDGED = "judged"
+"""In place of a metric: what judged the candidates, whichever it was."""
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -126,7 +129,7 @@ def scored(sample: Mapping[str, Any], label: str | None) -> list[tuple[str, floa
         BadLineError: the metric is not there, or no number; or no text was generated.
     """
     envelopes = sample.get("envelopes")
-    if label is not None and label not in sample:
+    if label not in (None, JUDGED) and label not in sample:
         known = ", ".join(
             k for k, v in sample.items() if isinstance(v, (int, float)) and k != "doc_id"
         )

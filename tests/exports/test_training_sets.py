@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from lm_eval_calibration.errors import InvalidInputError, OutputError
 from lm_eval_calibration.exports.training_sets import Scored, choices, pairs, rewards, steps
+from lm_eval_calibration.fitting.responses import of_samples
 from lm_eval_calibration.fractal.responses import Response
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -230,3 +231,12 @@ def test_a_discriminator_is_trained_on_choices(
     file = tmp_path / "choices.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in choices(pool)) * 8)
     tune(file, tiny_model, tmp_path / "sft", monkeypatch)
+
+
+def test_a_label_that_the_task_does_not_log_is_refused(
+    generated_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"no metric `exact_matsh` in this line; .*exact_match"
+    ):
+        of_samples([str(generated_folder)], "exact_matsh", "sentences", "strict")
