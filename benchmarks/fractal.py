@@ -25,12 +25,12 @@ from fractal_data import REAL, Set, made, real
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from lm_eval_calibration.fractal.bags import Bags, Material
+from lm_eval_calibration.fractal.bags import BagMaterial, Bags
 from lm_eval_calibration.fractal.encoders import DEFAULT, Encoder
 from lm_eval_calibration.fractal.judging import log_odds
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.reading import Reading
-from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.reading import SentenceReading
+from lm_eval_calibration.fractal.settings import FractalSettings
 from lm_eval_calibration.fractal.training import fit, train
 from lm_eval_calibration.predictions import Bools, Floats
 
@@ -39,19 +39,19 @@ BASELINE, OURS, SUPERVISED = BAG, "FRACTAL", "labels of sentences"
 Scores = dict[str, Floats]
 
 
-def methods(s: Set, learn: Material, judge: Material, test: Bags, seed: int) -> Scores:
+def methods(s: Set, learn: BagMaterial, judge: BagMaterial, test: Bags, seed: int) -> Scores:
     """Log-odds (or a score of that order) of the test sentences, by method."""
     found: Scores = {"cosine to the question": test.cosine.double().numpy()}
 
-    def settings(form: str, weights: Weights | None = None) -> Settings:
-        return Settings(aggregate=s.aggregate, form=form, weights=weights, interaction=True)
+    def settings(form: str, weights: Weights | None = None) -> FractalSettings:
+        return FractalSettings(aggregate=s.aggregate, form=form, weights=weights, interaction=True)
 
     def scores(network: torch.nn.Module) -> Floats:
         return log_odds(network, test).double().numpy()  # type: ignore[arg-type]
 
-    def by_sentences(part: Material, copied: bool) -> Material:
+    def by_sentences(part: BagMaterial, copied: bool) -> BagMaterial:
         labels = part.bags.labels[part.bags.owner] if copied else part.bags.sentence_labels
-        return Material(part.bags, sentence_labels=labels)
+        return BagMaterial(part.bags, sentence_labels=labels)
 
     if s.pairs is None:
         copies = fit(by_sentences(learn, True), judge, settings("hard"), Weights(), seed)
@@ -77,11 +77,11 @@ def methods(s: Set, learn: Material, judge: Material, test: Bags, seed: int) -> 
     return found
 
 
-def parted(s: Set, seed: int) -> tuple[Material, Material, Bags]:
+def parted(s: Set, seed: int) -> tuple[BagMaterial, BagMaterial, Bags]:
     """To learn from, to judge by, and to score."""
     documents, number = np.unique(s.bags.documents, return_inverse=True)
     place = np.random.default_rng(seed).permutation(len(documents))[number] / len(documents)
-    whole = Material(s.bags, s.pairs)
+    whole = BagMaterial(s.bags, s.pairs)
     learn, judge, test = (
         np.flatnonzero(rows)
         for rows in (place >= 0.45, (place >= 0.3) & (place < 0.45), place < 0.3)
@@ -131,16 +131,16 @@ def cost() -> str:
     """Wall time of a whole `train` on 10,000 responses of 384 dimensions."""
     s = made(0, count=10_000, size=384)
     judging = np.arange(len(s.bags)) % 7 == 0  # as `lm-calib fit fractal` parts them
-    whole = Material(s.bags)
+    whole = BagMaterial(s.bags)
     learn, judge = (whole.part(np.flatnonzero(rows)) for rows in (~judging, judging))
     started = time.perf_counter()
-    trained = train(learn, judge, Settings(interaction=True, form="product"))
+    trained = train(learn, judge, FractalSettings(interaction=True, form="product"))
     took = time.perf_counter() - started
     epochs = ", ".join(str(stage.epochs) for stage in trained.stages)
     sentences = len(s.bags.sentences)
     return (
         f"10,000 responses of {sentences:,} sentences, {len(trained.tried)} weights tried on "
-        f"{Settings().search_size:,}, then {epochs} epochs: {took:.0f} s on "
+        f"{FractalSettings().search_size:,}, then {epochs} epochs: {took:.0f} s on "
         f"{torch.get_num_threads()} threads."
     )
 
@@ -165,7 +165,9 @@ def main() -> None:
         print(table(made, given.seeds))
     else:
         encoder = Encoder(given.encoder, given.store)
-        reading = Reading(given.encoder, preceding=given.preceding, in_context=given.in_context)
+        reading = SentenceReading(
+            given.encoder, preceding=given.preceding, in_context=given.in_context
+        )
         for name in given.sets.split(","):
             loaded = real(name, given.data, encoder, reading, given.limit)
             bags = loaded.bags

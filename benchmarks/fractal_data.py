@@ -11,7 +11,7 @@ import numpy as np
 
 from lm_eval_calibration.fractal.bags import Bags, Pairs
 from lm_eval_calibration.fractal.encoders import Encoder
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.fractal.responses import Response, bags_of
 from lm_eval_calibration.fractal.sentences import split
 
@@ -29,7 +29,7 @@ class Set:
 
 
 def real(
-    name: str, data: Path, encoder: Encoder, reading: Reading, limit: int | None = None
+    name: str, data: Path, encoder: Encoder, reading: SentenceReading, limit: int | None = None
 ) -> Set:
     """One of `REAL`, from a folder that is laid out like the hub, or `limit` documents drawn of it."""
     aggregate, read = REAL[name]

@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -80,16 +81,19 @@ def built(kind: Callable[..., T], told: Any) -> T:
         InvalidInputError: no object, an argument unknown, missing, or of another kind.
     """
     if not isinstance(told, dict):
-        raise invalid(kind.__name__.lower(), "an object of arguments", repr(told)[:80])
+        raise invalid(_last_word(kind), "an object of arguments", repr(told)[:80])
     known = inspect.signature(kind).parameters
     missing = [n for n, p in known.items() if p.default is p.empty and n not in told]
     odd = [*missing, *(name for name in told if name not in known)]
     if odd:
-        raise invalid(
-            kind.__name__.lower(), f"of {', '.join(known)}", f"`{odd[0]}` missing or more"
-        )
+        raise invalid(_last_word(kind), f"of {', '.join(known)}", f"`{odd[0]}` missing or more")
     hints = _simple(kind.__init__)
     return kind(**{n: _converted(n, v, *hints[n]) if n in hints else v for n, v in told.items()})
+
+
+def _last_word(kind: Callable[..., Any]) -> str:
+    """What a class's objects are called: `settings` of `SwagSettings`."""
+    return re.findall(r"[A-Z][a-z0-9]*", kind.__name__)[-1].lower()
 
 
 def parameters(model: type) -> dict[str, inspect.Parameter]:

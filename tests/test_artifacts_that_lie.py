@@ -17,14 +17,14 @@ from toy_encoder import Toy
 
 from lm_eval_calibration import swag
 from lm_eval_calibration.calibrators import Training, fit
-from lm_eval_calibration.calibrators.thermometer import Settings as ThermometerSettings
 from lm_eval_calibration.calibrators.thermometer import Thermometer
+from lm_eval_calibration.calibrators.thermometer import ThermometerSettings as ThermometerSettings
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
-from lm_eval_calibration.fractal import SentenceScorer, Settings, encoders
+from lm_eval_calibration.fractal import FractalSettings, SentenceScorer, encoders
 from lm_eval_calibration.fractal.network import SentenceNetwork
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.swag.artifact import Member
 from lm_eval_calibration.swag.moments import Moments
@@ -95,10 +95,10 @@ def scorer(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     pairs = Predictions.from_confidences(rng.random(40), rng.random(40) < 0.5)
     SentenceScorer(
-        SentenceNetwork(8, 4, 8, False), Settings(hidden=8), Reading("e"), TRAINING,
+        SentenceNetwork(8, 4, 8, False), FractalSettings(hidden=8), SentenceReading("e"), TRAINING,
         fit("isotonic", pairs),
     ).save_pretrained(folder)  # fmt: skip
-    assert SentenceScorer.from_pretrained(folder).reading == Reading("e")
+    assert SentenceScorer.from_pretrained(folder).reading == SentenceReading("e")
     return folder
 
 
@@ -139,7 +139,7 @@ def posterior(folder: Path) -> Path:
     for step in range(3):
         moments.collect({name: value + step for name, value in weights.items()})
     adapter = {"peft_type": "LORA", "r": 2, "target_modules": ["layer"], "lora_alpha": 16}
-    Member(moments, weights, adapter, swag.Settings(rank=3), TRAINING, 0.5).save(folder)
+    Member(moments, weights, adapter, swag.SwagSettings(rank=3), TRAINING, 0.5).save(folder)
     assert len(swag.load(folder)) == 1
     return folder
 

@@ -106,6 +106,18 @@ def test_examples_in_docstrings(name: str) -> None:
     )
 
 
+def test_one_class_has_one_name() -> None:
+    """But for the harness's bridges, of which one is there at a time."""
+    where: dict[str, list[str]] = {}
+    for path in ROOT.rglob("*.py"):
+        if path.name.startswith("line_"):
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+
+
 def room(module: str) -> int | None:
     parts = module.removeprefix("lm_eval_calibration").strip(".").split(".")
     return next((i for i, names in enumerate(ROOMS) if parts[0] in names), None)

@@ -40,7 +40,7 @@ class Cost(NamedTuple):
     price: float
 
 
-class Account(NamedTuple):
+class CostAccount(NamedTuple):
     """A run's cost, and that of all documents of its tasks."""
 
     run: str
@@ -49,12 +49,12 @@ class Account(NamedTuple):
     whole: Cost
 
 
-def cost_of(run: Run, price: Price | None = None) -> list[Account]:
+def cost_of(run: Run, price: Price | None = None) -> list[CostAccount]:
     """The accounts of a run's results files, newest first; see `account_of`."""
     return [account_of(run.label, results, price) for results in run.results]
 
 
-def account_of(label: str, results: Mapping[str, Any], price: Price | None = None) -> Account:
+def account_of(label: str, results: Mapping[str, Any], price: Price | None = None) -> CostAccount:
     """What one evaluation call took, and what it would on all documents of its tasks.
 
     What was kept from earlier runs (`--use_cache`) was not asked again, and is not among what the call took; it
@@ -87,7 +87,7 @@ def account_of(label: str, results: Mapping[str, Any], price: Price | None = Non
     time = seconds - asking + asking * more
     whole = Cost(all_of_them, requests * more, prompts * more, replies * more, time, paid * more)
     model = str(results.get("model_name") or config.get("model") or "")
-    return Account(label, model, spent, whole)
+    return CostAccount(label, model, spent, whole)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

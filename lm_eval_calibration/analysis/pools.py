@@ -10,7 +10,13 @@ from lm_eval_calibration.envelope import CUT
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad
-from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Place, again, documents, probe
+from lm_eval_calibration.logs.formats.harness.lines import (
+    LeftOut,
+    LinePlace,
+    again,
+    documents,
+    probe,
+)
 from lm_eval_calibration.logs.formats.harness.results import groups_of
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.logs.runs import find_runs
@@ -124,7 +130,7 @@ def _of_file(
     name = probe(path, wanted).filter_name
     left_out = LeftOut()
     read = documents(path, name, lambda sample: _pool(sample.get("envelopes")), left_out)
-    found: list[tuple[Place, Pool | None]] = list(read)
+    found: list[tuple[LinePlace, Pool | None]] = list(read)
     pools = [pool for _, pool in found if pool is not None]
     if 2 * len(pools) < len(found) or not pools:
         left_out.check(path, skip_bad)

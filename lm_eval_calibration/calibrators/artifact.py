@@ -24,7 +24,7 @@ from lm_eval_calibration.files import (
     JSON,
     KEY,
     MODEL_CARD,
-    Format,
+    FileFormat,
     claim_folder,
     stamped,
     write_json,
@@ -111,7 +111,7 @@ class Artifact(ModelHubMixin):
         )
 
     @classmethod
-    def files(cls) -> dict[str, Format]:
+    def files(cls) -> dict[str, FileFormat]:
         """Names and formats of what `save_pretrained` writes."""
         return dict(FILES)
 

@@ -17,7 +17,7 @@ LOWEST, HIGHEST = 0.01, 100.0
 """Temperatures are sought in here: beyond them all documents are certain, or none is."""
 
 
-class Fitted(NamedTuple):
+class FittedTemperature(NamedTuple):
     """A temperature, and the mean NLL at it, nats."""
 
     temperature: float
@@ -29,7 +29,7 @@ def fit(beliefs: Options) -> Parameters:
     return {"temperature": np.array(least_nll(beliefs, LOWEST, HIGHEST).temperature)}
 
 
-def least_nll(beliefs: Options, lowest: float, highest: float) -> Fitted:
+def least_nll(beliefs: Options, lowest: float, highest: float) -> FittedTemperature:
     """The temperature between two with the least NLL, by Brent on its logarithm."""
 
     def loss(log_temperature: float) -> float:
@@ -38,15 +38,15 @@ def least_nll(beliefs: Options, lowest: float, highest: float) -> Fitted:
         return float(np.mean(np.minimum(nll, 1e6)))
 
     if lowest == highest:
-        return Fitted(lowest, loss(float(np.log(lowest))))
+        return FittedTemperature(lowest, loss(float(np.log(lowest))))
     return least(loss, lowest, highest)
 
 
-def least(loss: Callable[[float], float], lowest: float, highest: float) -> Fitted:
+def least(loss: Callable[[float], float], lowest: float, highest: float) -> FittedTemperature:
     """The temperature between two with the least loss, which is given its logarithm."""
     bounds = np.log([lowest, highest])
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return Fitted(float(np.exp(found.x)), float(found.fun))
+    return FittedTemperature(float(np.exp(found.x)), float(found.fun))
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:

@@ -18,7 +18,7 @@ from lm_eval_calibration.analysis.beliefs import (
     read_beliefs,
 )
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     interval,
@@ -55,14 +55,14 @@ def find(
     return [(each, figures(each, method, replicates)) for each in read]
 
 
-def render(found: Sequence[Task], method: str, how: Format) -> str | None:
+def render(found: Sequence[Task], method: str, how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
     several = len({task.run for task, _ in found}) > 1
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, "beliefs": [_as_json(*t) for t in found]})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([row for task in found for row in _flat(*task)])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return "\n\n".join(
             f"**{markdown(_title(task, several))}**\n\n{markdown_table(HEADER, _rows(each), texts=1)}"
             for task, each in found

@@ -14,7 +14,7 @@ from lm_eval_calibration.exports.model_card import add_to_card, as_yaml, model_i
 from lm_eval_calibration.logs import Run
 
 
-class Block(NamedTuple):
+class CardBlock(NamedTuple):
     """The block, as values and as text, and which figures it has not."""
 
     values: list[dict[str, Any]]
@@ -22,7 +22,7 @@ class Block(NamedTuple):
     left_out: list[str]
 
 
-def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -> Block:
+def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -> CardBlock:
     """The figures of one run's tasks.
 
     Raises:
@@ -40,9 +40,9 @@ def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -
         for name, e in s.estimates.items()
         if not math.isfinite(e.value)
     ]
-    return Block(index, as_yaml(index), left_out)
+    return CardBlock(index, as_yaml(index), left_out)
 
 
-def into(path: Path, found: Block) -> None:
+def into(path: Path, found: CardBlock) -> None:
     """Put the block into a card."""
     add_to_card(path, found.values)

@@ -13,7 +13,7 @@ from lm_eval_calibration.analysis.comparison import DEFAULT_METRICS, Comparison,
 from lm_eval_calibration.cli import compare_overview
 from lm_eval_calibration.cli.formats import (
     ARROWS,
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     interval,
@@ -59,7 +59,7 @@ def compare_all(
 def render(
     compared: Sequence[Comparison],
     left_out: Sequence[str],
-    how: Format,
+    how: OutputFormat,
     columns: Sequence[str] | None = None,
 ) -> str | None:
     """The differences in `how`, as text; `None` for the terminal, where they are printed.
@@ -68,16 +68,16 @@ def render(
     """
     if columns is not None:
         return compare_overview.render(compared, columns, how)
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         content = {
             "lm_eval_calibration": __version__,
             "left_out": list(left_out),
             "comparisons": [_as_json(c) for c in compared],
         }
         return dump(content)
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([row for c in compared for row in _flat(c)])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return "\n\n".join([*map(_markdown, compared), LEGEND])
     items: list[Table | str] = []
     for c in compared:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lm_eval_calibration.analysis.comparison import Comparison
 from lm_eval_calibration.cli import overview
-from lm_eval_calibration.cli.formats import Format, number, titled
+from lm_eval_calibration.cli.formats import OutputFormat, number, titled
 from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.metrics.paired import Difference, holm
 from lm_eval_calibration.report.wording import p_value
@@ -30,7 +30,7 @@ POOLED = "Groups stand first: their documents pooled."
 
 
 def columns(
-    runs: Sequence[Run], metrics: Sequence[str] | None, how: Format
+    runs: Sequence[Run], metrics: Sequence[str] | None, how: OutputFormat
 ) -> Sequence[str] | None:
     """The overview's metrics; `None` where each task has a table of its own."""
     count = len(list(scopes(runs[0]))) * (len(runs) - 1)
@@ -38,7 +38,7 @@ def columns(
     return chosen if overview.is_wanted(count, how, len(chosen), MOST) else None
 
 
-def render(compared: Sequence[Comparison], metrics: Sequence[str], how: Format) -> str | None:
+def render(compared: Sequence[Comparison], metrics: Sequence[str], how: OutputFormat) -> str | None:
     """The overview in `how`, as text; `None` for the terminal, where it is printed."""
     sure = _beyond_luck(compared)
     runs = list(dict.fromkeys(c.second.run for c in compared))

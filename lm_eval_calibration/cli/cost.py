@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.analysis.cost import Account, Cost, Price, account_of, cost_of
+from lm_eval_calibration.analysis.cost import Cost, CostAccount, Price, account_of, cost_of
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     markdown_table,
@@ -46,7 +46,7 @@ def price_of(text: str | None) -> Price | None:
     return Price(prompts, replies)
 
 
-def accounts_of(paths: Sequence[str], price: Price | None, skip_bad: bool) -> list[Account]:
+def accounts_of(paths: Sequence[str], price: Price | None, skip_bad: bool) -> list[CostAccount]:
     """Of all runs: by the results files of folders, whatever their tasks; of what else there is as other commands read it.
 
     Raises:
@@ -66,25 +66,25 @@ def accounts_of(paths: Sequence[str], price: Price | None, skip_bad: bool) -> li
     return found
 
 
-def render(accounts: Sequence[Account], how: Format) -> str | None:
+def render(accounts: Sequence[CostAccount], how: OutputFormat) -> str | None:
     """What was found in `how`, as text; `None` for the terminal, where it is printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         told = [
             {"run": a.run, "model": a.model, "spent": a.spent._asdict(), "whole": a.whole._asdict()}
             for a in accounts
         ]
         return dump({"lm_eval_calibration": __version__, "costs": told})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([_flat(account) for account in accounts])
     rows = [row for account in accounts for row in _rows(account)]
     words = NOT_COUNTED if any(math.isnan(a.spent.prompt_tokens) for a in accounts) else ""
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return "\n\n".join(filter(None, [markdown_table(HEADER, rows, texts=1), words]))
     print_tables([terminal_table(HEADER, rows, texts=(0,)), *([words] if words else [])])
     return None
 
 
-def _rows(account: Account) -> list[list[str]]:
+def _rows(account: CostAccount) -> list[list[str]]:
     rows = [[account.run or Path(account.model).name, *_cells(account.spent)]]
     if account.whole.documents != account.spent.documents:
         rows.append(["  all documents, about", *_cells(account.whole)])
@@ -118,6 +118,6 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {left:02} s" if minutes else f"{left} s"
 
 
-def _flat(account: Account) -> dict[str, Any]:
+def _flat(account: CostAccount) -> dict[str, Any]:
     whole = {f"whole_{name}": value for name, value in account.whole._asdict().items()}
     return {"run": account.run, "model": account.model, **account.spent._asdict(), **whole}

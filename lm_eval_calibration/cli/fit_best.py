@@ -13,7 +13,7 @@ from lm_eval_calibration.cli.score import OUTSIDE
 from lm_eval_calibration.cli.score_overview import is_outside
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.fitting.beliefs import Beliefs
-from lm_eval_calibration.fitting.best import FEW, NONE, SMALL, Best, Tried, best_of
+from lm_eval_calibration.fitting.best import FEW, NONE, SMALL, Best, TriedMethod, best_of
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
 
 SHOWN = ("acc", "brier", "ece", "auroc")
@@ -56,7 +56,7 @@ def in_words(found: Best) -> str:
     return f"Kept: {kept.name}{parameters}; {why}."
 
 
-def _apart(found: Best, one: Tried) -> str:
+def _apart(found: Best, one: TriedMethod) -> str:
     mean, error = found.apart(one)
     return f"nll {mean:+.4f} ± {error:.4f}"
 

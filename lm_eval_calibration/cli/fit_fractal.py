@@ -14,13 +14,13 @@ from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import claim_folder
-from lm_eval_calibration.fitting.fractal import Fitted, check, fit
-from lm_eval_calibration.fitting.responses import Labelled, of_samples, of_table
+from lm_eval_calibration.fitting.fractal import FittedScorer, check, fit
+from lm_eval_calibration.fitting.responses import LabelledResponses, of_samples, of_table
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.reading import Reading
-from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.reading import SentenceReading
+from lm_eval_calibration.fractal.settings import FractalSettings
 from lm_eval_calibration.metrics.selective import auroc
 
 METHOD = "fractal"
@@ -33,7 +33,7 @@ def responses(
     split: str,
     filter_name: str | None,
     skip_bad: bool = False,
-) -> Labelled:
+) -> LabelledResponses:
     """From runs or from a table.
 
     Raises:
@@ -61,9 +61,9 @@ def weights_of(text: str | None) -> Weights | None:
 
 
 def run(
-    labelled: Labelled,
-    reading: Reading,
-    settings: Settings,
+    labelled: LabelledResponses,
+    reading: SentenceReading,
+    settings: FractalSettings,
     output: Path,
     store: Path,
     device: str | None,
@@ -98,7 +98,7 @@ def run(
     typer.echo(output.resolve())
 
 
-def _stages(found: Fitted) -> Table:
+def _stages(found: FittedScorer) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("trained on", "epochs", "loss of judging responses", "auroc"):
         table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
@@ -109,7 +109,7 @@ def _stages(found: Fitted) -> Table:
     return table
 
 
-def _auroc(found: Fitted, stage: int) -> str:
+def _auroc(found: FittedScorer, stage: int) -> str:
     """Of responses' confidences, for those that judged; a dash for preferences."""
     if found.judge.pairs is not None:
         return "-"
@@ -118,7 +118,7 @@ def _auroc(found: Fitted, stage: int) -> str:
     return number(auroc(belief.log_right.double().exp().numpy(), bags.labels > 0.5))
 
 
-def _in_words(found: Fitted) -> list[str]:
+def _in_words(found: FittedScorer) -> list[str]:
     words = ["weights of bag, cosine and correlation loss: {:g}, {:g}, {:g}".format(
         *found.trained.weights
     )]  # fmt: skip

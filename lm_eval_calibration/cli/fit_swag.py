@@ -19,7 +19,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fitting.sources import ModelArguments
 from lm_eval_calibration.fitting.swag import fit, material
 from lm_eval_calibration.fitting.task_documents import Selection
-from lm_eval_calibration.swag import PRESETS, Member, Settings
+from lm_eval_calibration.swag import PRESETS, Member, SwagSettings
 from lm_eval_calibration.swag.settings import SCALES
 from lm_eval_calibration.swag.targets import targets_of
 
@@ -27,7 +27,7 @@ FEW = 30
 """Fewer validation documents choose a scale by chance."""
 
 
-def settings_of(preset: str, **given: Any) -> Settings:
+def settings_of(preset: str, **given: Any) -> SwagSettings:
     """A preset, with the settings that were given.
 
     Raises:
@@ -46,7 +46,7 @@ def run(
     model: ModelArguments,
     selection: Selection,
     output: Path,
-    settings: Settings,
+    settings: SwagSettings,
     members: int,
     seed: int,
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer
+from lm_eval_calibration.calibrators.thermometer import Thermometer, ThermometerSettings
 from lm_eval_calibration.calibrators.thermometer.settings import PRESETS
 from lm_eval_calibration.cli.fit_words import learned_nothing
 from lm_eval_calibration.cli.formats import dump, number, print_tables
@@ -18,7 +18,7 @@ from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.files import JSON, claim_folder, stamped, write_text
 from lm_eval_calibration.fitting import leave_one_out as loo
-from lm_eval_calibration.fitting.free_form import Answering, asker
+from lm_eval_calibration.fitting.free_form import FreeFormAnswering, asker
 from lm_eval_calibration.fitting.sources import ModelArguments, ask
 from lm_eval_calibration.fitting.task_documents import ANSWERS, Selection
 from lm_eval_calibration.fitting.thermometer import (
@@ -42,7 +42,7 @@ TITLES = {
 }
 
 
-def settings(preset: str, mean: str | None) -> Settings:
+def settings(preset: str, mean: str | None) -> ThermometerSettings:
     """The hyper-parameters of a preset.
 
     Raises:
@@ -71,7 +71,7 @@ def run(
     selection: Selection,
     output: Path,
     store: Path,
-    settings: Settings,
+    settings: ThermometerSettings,
     seed: int,
     held_out_seeds: Sequence[int],
     overwrite: bool,
@@ -87,7 +87,7 @@ def run(
     else:
         tasks_asked, wrapper = selection.load(ANSWERS), asker(model)
         claim_folder(output, METHOD, FILES, overwrite=overwrite)
-        answering = Answering(selection, free_form.filter_name, store / KEPT)
+        answering = FreeFormAnswering(selection, free_form.filter_name, store / KEPT)
         lm, asked = wrapper.base, answering.ask(wrapper, tasks_asked)
     with counting("documents", documents_in(asked)) as progress:
         tasks = collect_all(lm, asked, store, model.model_args, progress)
@@ -143,7 +143,7 @@ def _mean_nll(task: TaskFeatures, temperature: float) -> float:
     return loo.mean_nll(loo.scaled(task.judge.predictions, temperature))
 
 
-def _held_out_tables(results: Sequence[loo.HeldOut], seeds: int) -> list[Table | str]:
+def _held_out_tables(results: Sequence[loo.HeldOutTask], seeds: int) -> list[Table | str]:
     summary = loo.summarise(results)
     documents = sum(r.documents for r in results)
     means = _by_metric({TITLES[method]: row for method, row in summary.items()})

@@ -33,7 +33,7 @@ _MARKUP = re.compile(r"[\\`*<>|&~]|\](?=[(\[:])")
 """What Markdown would not show as it is: code, emphasis, tags, cells, and the ends of links."""
 
 
-class Format(Enum):
+class OutputFormat(Enum):
     """How figures are printed."""
 
     TABLE = "table"
@@ -42,17 +42,21 @@ class Format(Enum):
     MARKDOWN = "markdown"
 
 
-def choose(as_json: bool, as_csv: bool, as_markdown: bool) -> Format:
+def choose(as_json: bool, as_csv: bool, as_markdown: bool) -> OutputFormat:
     """The format that the flags ask for.
 
     Raises:
         InvalidInputError: more than one of them.
     """
-    wanted = {Format.JSON: as_json, Format.CSV: as_csv, Format.MARKDOWN: as_markdown}
+    wanted = {
+        OutputFormat.JSON: as_json,
+        OutputFormat.CSV: as_csv,
+        OutputFormat.MARKDOWN: as_markdown,
+    }
     given = [f for f, is_wanted in wanted.items() if is_wanted]
     if len(given) > 1:
         raise InvalidInputError(f"Give one of {', '.join(f'--{f.value}' for f in given)}.")
-    return given[0] if given else Format.TABLE
+    return given[0] if given else OutputFormat.TABLE
 
 
 def print_text(text: str | None) -> None:

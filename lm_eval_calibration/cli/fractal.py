@@ -14,8 +14,8 @@ from lm_eval_calibration.cli.formats import number, print_tables
 from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.exports.training_sets import Scored, Shape
-from lm_eval_calibration.fitting.responses import Labelled, of_samples
+from lm_eval_calibration.exports.training_sets import Shape, TrainingResponse
+from lm_eval_calibration.fitting.responses import LabelledResponses, of_samples
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.models.shared.scoring_sentences import ScoredResponse, ScorerWithEncoder
 from lm_eval_calibration.predictions import Predictions
@@ -56,7 +56,7 @@ def score(
     say_where(output)
 
 
-def _lines(found: Labelled, scored: Sequence[ScoredResponse]) -> Iterator[dict[str, Any]]:
+def _lines(found: LabelledResponses, scored: Sequence[ScoredResponse]) -> Iterator[dict[str, Any]]:
     for r, s in zip(found.responses, scored, strict=True):
         yield {
             "doc_hash": f"{r.document:016x}",
@@ -87,12 +87,12 @@ def export(
     found = of_samples(runs, label, how, filter_name, skip_bad=skip_bad)
     say(found.notes)
     if scorer is None:
-        scored = [Scored(response) for response in found.responses]
+        scored = [TrainingResponse(response) for response in found.responses]
     else:
         seen = _seen(found, scorer)
         say([f"{seen}: their scores are nearer to their labels than others'."] if seen else [])
         parts = zip(found.responses, _scored(found, scorer), strict=True)
-        scored = [Scored(r, s.scores, s.confidence) for r, s in parts]
+        scored = [TrainingResponse(r, s.scores, s.confidence) for r, s in parts]
     lines = list(shape(scored))
     if not lines:
         raise InvalidInputError(
@@ -105,14 +105,14 @@ def export(
     say_where(output)
 
 
-def _scored(found: Labelled, scorer: ScorerWithEncoder) -> list[ScoredResponse]:
+def _scored(found: LabelledResponses, scorer: ScorerWithEncoder) -> list[ScoredResponse]:
     scored: list[ScoredResponse] = []
     for start in range(0, len(found.responses), LINES):
         scored += scorer.score(found.responses[start : start + LINES])
     return scored
 
 
-def _seen(found: Labelled, scorer: ScorerWithEncoder) -> str:
+def _seen(found: LabelledResponses, scorer: ScorerWithEncoder) -> str:
     """How many of the responses are to documents that the scorer was fitted on; "" if none."""
     documents = np.array([r.document for r in found.responses], dtype=np.uint64)
     seen = int(scorer.scorer.training.seen(documents).sum())
@@ -120,7 +120,7 @@ def _seen(found: Labelled, scorer: ScorerWithEncoder) -> str:
     return f"the scorer was fitted on the documents of {count}" if seen else ""
 
 
-def _figures(found: Labelled, scored: Sequence[ScoredResponse]) -> list[Any]:
+def _figures(found: LabelledResponses, scored: Sequence[ScoredResponse]) -> list[Any]:
     """A table of the confidences, where each response is plainly right or wrong."""
     labels = np.array([r.label for r in found.responses])
     if not np.isin(labels, (0.0, 1.0)).all():

@@ -17,7 +17,7 @@ from lm_eval_calibration.analysis.leaderboard import (
     leaderboard,
 )
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     interval,
@@ -119,13 +119,13 @@ def records(
     return [f"not in the records: {text}." for text in left_out]
 
 
-def render(board: Leaderboard, how: Format) -> str | None:
+def render(board: Leaderboard, how: OutputFormat) -> str | None:
     """The models in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, "leaderboard": _as_json(board)})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([row for s in board.standings for row in _flat(board, s)])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         header = ["model", "place", "rank", *(titled(name) for name in board.metrics)]
         rows = [_cells(board, standing, both_ends=True) for standing in board.standings]
         return f"**{title(board)}**\n\n{markdown_table(header, rows, texts=1)}"

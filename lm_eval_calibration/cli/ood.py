@@ -10,7 +10,7 @@ from rich.table import Table
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.detection import MEANINGS, scores
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     markdown,
@@ -36,7 +36,7 @@ LEGEND = (
 )
 
 
-class Row(NamedTuple):
+class DetectionRow(NamedTuple):
     """A score: its name, the means of both runs' documents, figures and their error bars."""
 
     score: str
@@ -52,7 +52,7 @@ class Detected(NamedTuple):
     inside: Run
     outside: Run
     documents: tuple[int, int]
-    rows: list[Row]
+    rows: list[DetectionRow]
 
 
 def detect_all(inside: Sequence[Run], outside: Sequence[Run], replicates: int) -> Detected:
@@ -71,7 +71,7 @@ def detect_all(inside: Sequence[Run], outside: Sequence[Run], replicates: int) -
             f"`--out` must have the kind of belief that `--in` has: one has {', '.join(a)}, the other {', '.join(b)}."
         )
     rows = [
-        Row(
+        DetectionRow(
             name,
             float(a[name].mean()),
             float(b[name].mean()),
@@ -85,15 +85,15 @@ def detect_all(inside: Sequence[Run], outside: Sequence[Run], replicates: int) -
     return Detected(inside[0], outside[0], counts, rows)
 
 
-def render(found: Detected, how: Format) -> str | None:
+def render(found: Detected, how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, **_as_json(found)})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([_flat(found, row) for row in found.rows])
     header = ("score", "mean, in", "mean, out", *HEADS.values())
     cells = [*map(_cells, found.rows), _chance(found)]
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return (
             f"**{markdown(_title(found))}**\n\n{markdown_table(header, cells, texts=1)}\n\n{LEGEND}"
         )
@@ -118,7 +118,7 @@ def _name(run: Run) -> str:
     return tasks if len(run.samples) < 4 else f"{len(run.samples)} tasks of {run.label}"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: DetectionRow) -> list[str]:
     figures = [
         f"{number(float(value), 3)} [{number(spread.low, 3)}, {number(spread.high, 3)}]"
         for value, spread in zip(row.values, row.spreads, strict=True)
@@ -132,7 +132,7 @@ def _chance(found: Detected) -> list[str]:
     return ["no skill", "", "", *(number(share, 3) for share in shares)]
 
 
-def _figures(row: Row) -> dict[str, Any]:
+def _figures(row: DetectionRow) -> dict[str, Any]:
     return {
         name: {"value": float(value), **spread._asdict()}
         for name, value, spread in zip(Detection._fields, row.values, row.spreads, strict=True)
@@ -153,7 +153,7 @@ def _as_json(found: Detected) -> dict[str, Any]:
     }
 
 
-def _flat(found: Detected, row: Row) -> dict[str, Any]:
+def _flat(found: Detected, row: DetectionRow) -> dict[str, Any]:
     figures = {
         f"{name}{'' if part == 'value' else '_' + part}": value
         for name, parts in _figures(row).items()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     markdown,
     markdown_table,
     print_tables,
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     rows: list[list[str]]
 
 
-def is_wanted(count: int, how: Format, columns: int, most: int) -> bool:
+def is_wanted(count: int, how: OutputFormat, columns: int, most: int) -> bool:
     """Whether an overview is what is printed.
 
     Args:
@@ -37,14 +37,14 @@ def is_wanted(count: int, how: Format, columns: int, most: int) -> bool:
         columns: that the overview would have.
         most: for which there is room.
     """
-    return count > MANY and how in (Format.TABLE, Format.MARKDOWN) and columns <= most
+    return count > MANY and how in (OutputFormat.TABLE, OutputFormat.MARKDOWN) and columns <= most
 
 
 def render(
-    parts: Sequence[Part], header: Sequence[str], legend: Sequence[str], how: Format
+    parts: Sequence[Part], header: Sequence[str], legend: Sequence[str], how: OutputFormat
 ) -> str | None:
     """The parts in Markdown; `None` for the terminal, where they are printed."""
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         tables = [
             f"**{markdown(part.title)}**\n\n{markdown_table(header, part.rows, texts=1)}"
             for part in parts

@@ -11,7 +11,7 @@ from rich.table import Table
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.pools import PoolFigures, figures, read_pools
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     markdown,
@@ -43,14 +43,14 @@ def find(
     return [figures(pools, replicates) for pools in read]
 
 
-def render(found: Sequence[PoolFigures], how: Format) -> str | None:
+def render(found: Sequence[PoolFigures], how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
     several = len({pools.run for pools in found}) > 1
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, "pools": [_as_json(p) for p in found]})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([row for pools in found for row in _flat(pools)])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return "\n\n".join(_markdown(pools, several) for pools in found)
     items: list[Table | str] = []
     for pools in found:

@@ -14,7 +14,7 @@ from lm_eval_calibration.analysis.scores import GroupMeans, default_metrics, sco
 from lm_eval_calibration.cli import overview, score_overview
 from lm_eval_calibration.cli.formats import (
     ARROWS,
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     interval,
@@ -60,9 +60,9 @@ def score_runs(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: i
         )
 
 
-def usual(how: Format, everything: bool) -> list[str] | None:
+def usual(how: OutputFormat, everything: bool) -> list[str] | None:
     """The metrics that are shown to a person who names none; `None` for all of them."""
-    if everything or how in (Format.JSON, Format.CSV):
+    if everything or how in (OutputFormat.JSON, OutputFormat.CSV):
         return None
     return [f"{name}{suffix}" for suffix in SUFFIXES for name in READ]
 
@@ -91,7 +91,7 @@ def title(scope: Scope, several_runs: bool) -> str:
 
 
 def render(
-    scored: Sequence[Scored], how: Format, columns: Sequence[str] | None = None
+    scored: Sequence[Scored], how: OutputFormat, columns: Sequence[str] | None = None
 ) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed at once.
 
@@ -99,11 +99,11 @@ def render(
     """
     if columns is not None:
         return score_overview.render(scored, columns, OUTSIDE, how)
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, "scores": [_as_json(s) for s in scored]})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([row for s in scored for row in _flat(s)])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return _markdown(scored)
     _print(scored)
     return None

@@ -10,7 +10,7 @@ from rich.table import Table
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.subgroups import Group, Subgroups, by_field
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     interval,
@@ -80,15 +80,15 @@ def _found(
     return [each for each in found if each is not None]
 
 
-def render(found: Sequence[Subgroups], how: Format) -> str | None:
+def render(found: Sequence[Subgroups], how: OutputFormat) -> str | None:
     """The groups in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         told = [_as_json(each) for each in found]
         return dump({"lm_eval_calibration": __version__, "groups": told})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([row for each in found for row in _flat(each)])
     several = len({each.scope.run for each in found}) > 1
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         parts = []
         for each in found:
             head = markdown(_title(each, several))

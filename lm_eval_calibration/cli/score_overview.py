@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lm_eval_calibration.analysis import Scored
 from lm_eval_calibration.cli import overview
-from lm_eval_calibration.cli.formats import Format, number, titled
+from lm_eval_calibration.cli.formats import OutputFormat, number, titled
 from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
@@ -23,7 +23,7 @@ POOLED = "Groups stand first: their documents pooled. --all also has the means o
 
 
 def columns(
-    runs: Sequence[Run], metrics: Sequence[str] | None, how: Format, everything: bool
+    runs: Sequence[Run], metrics: Sequence[str] | None, how: OutputFormat, everything: bool
 ) -> Sequence[str] | None:
     """The overview's columns; `None` where each task has a table of its own.
 
@@ -39,7 +39,7 @@ def columns(
 
 
 def render(
-    scored: Sequence[Scored], metrics: Sequence[str], outside: str, how: Format
+    scored: Sequence[Scored], metrics: Sequence[str], outside: str, how: OutputFormat
 ) -> str | None:
     """The overview in `how`, as text; `None` for the terminal, where it is printed.
 

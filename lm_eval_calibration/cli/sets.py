@@ -13,7 +13,7 @@ import numpy as np
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.conformal import TaskSets, between
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     markdown_table,
@@ -49,15 +49,15 @@ def find(
     return between(fitted_on[0], test[0] if test else None, coverage, score)
 
 
-def render(found: Sequence[TaskSets], coverage: float, score: str, how: Format) -> str | None:
+def render(found: Sequence[TaskSets], coverage: float, score: str, how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         told = {"coverage": coverage, "score": score, "sets": [_flat(task) for task in found]}
         return dump({"lm_eval_calibration": __version__, **told})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         flat = [_flat(task) for task in found]
         return csv_table([{**row, "by_size": json.dumps(row["by_size"])} for row in flat])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return markdown_table(HEADER, [_cells(task) for task in found], texts=1)
     print_tables(
         [terminal_table(NARROW, map(_few, found), texts=(0,)), "", in_words(found, coverage, score)]

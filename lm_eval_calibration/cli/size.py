@@ -11,7 +11,7 @@ from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.document_pairing import match
 from lm_eval_calibration.analysis.size import MOST, Needed, Power, documents_needed
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     markdown,
@@ -57,22 +57,22 @@ def find(
     ]
 
 
-def render(found: Sequence[tuple[Scope, Needed]], measured: bool, how: Format) -> str | None:
+def render(found: Sequence[tuple[Scope, Needed]], measured: bool, how: OutputFormat) -> str | None:
     """What was found in `how`, as text; `None` for the terminal, where it is printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, "sizes": [_told(*each) for each in found]})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([_flat(*each) for each in found])
     items: list[Any] = []
     for scope, needed in found:
         rows = [_cells(power) for power in needed.table]
         words = [title(scope, False), in_words(needed, measured)]
-        if how is Format.MARKDOWN:
+        if how is OutputFormat.MARKDOWN:
             items += [f"**{markdown(words[0])}**", markdown(words[1])]
             items.append(markdown_table(HEADER, rows, texts=0))
         else:
             items += [*words, terminal_table(HEADER, rows, texts=()), ""]
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         return "\n\n".join(items)
     print_tables(items)
     return None

@@ -12,7 +12,7 @@ from lm_eval_calibration.cli.progress import reading, unpacking
 from lm_eval_calibration.clusters import AUTO, NONE
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs import Columns, Run, read_table
-from lm_eval_calibration.logs.contract import Asked, Left
+from lm_eval_calibration.logs.contract import AskedOfLogs, Left
 from lm_eval_calibration.logs.fields import clustered
 from lm_eval_calibration.logs.formats.tables.files import ENDINGS
 from lm_eval_calibration.logs.nothing import NoLogsError
@@ -54,7 +54,7 @@ def load(
     if columns is None:
         found = _found(paths, one_each, takes_tables=table is not None)
         with reading(size_of(found)) as progress:
-            asked = Asked(skip_bad, filter_name, progress=progress)
+            asked = AskedOfLogs(skip_bad, filter_name, progress=progress)
             runs, left_out = read_found(found, asked, processes=processes(), every=one_each)
     else:
         with unpacking(paths) as progress:

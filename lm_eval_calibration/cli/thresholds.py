@@ -12,7 +12,7 @@ from rich.table import Table
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.thresholds import Threshold, between, classes, refuse_shared
 from lm_eval_calibration.cli.formats import (
-    Format,
+    OutputFormat,
     csv_table,
     dump,
     markdown_table,
@@ -39,7 +39,7 @@ PROMISE = (
 )
 
 
-class Row(NamedTuple):
+class TaskThreshold(NamedTuple):
     """A threshold of one task."""
 
     task: str
@@ -54,7 +54,7 @@ def find(
     precisions: Sequence[float],
     by_option: bool,
     risks: Sequence[float] = (),
-) -> list[Row]:
+) -> list[TaskThreshold]:
     """Thresholds of every task that both runs have.
 
     Raises:
@@ -69,7 +69,7 @@ def find(
         if len(runs) != 1:
             raise InvalidInputError(f"`{name}` must be one run, got {len(runs)}.")
     there = {upstream_name(task): s for task, s in test[0].samples.items()}
-    rows: list[Row] = []
+    rows: list[TaskThreshold] = []
     for task, samples in fitted_on[0].samples.items():
         other = there.get(upstream_name(task))
         if other is not None:
@@ -85,13 +85,13 @@ def find(
     return rows
 
 
-def render(rows: Sequence[Row], how: Format) -> str | None:
+def render(rows: Sequence[TaskThreshold], how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is Format.JSON:
+    if how is OutputFormat.JSON:
         return dump({"lm_eval_calibration": __version__, "thresholds": [_flat(r) for r in rows]})
-    if how is Format.CSV:
+    if how is OutputFormat.CSV:
         return csv_table([_flat(row) for row in rows])
-    if how is Format.MARKDOWN:
+    if how is OutputFormat.MARKDOWN:
         header = ("task", "answer", *HEADER)
         cells = [[row.task, row.found.accepted, *_cells(row)] for row in rows]
         return markdown_table(header, cells, texts=2)
@@ -106,7 +106,7 @@ def render(rows: Sequence[Row], how: Format) -> str | None:
     return None
 
 
-def _broken(rows: Sequence[Row]) -> list[str]:
+def _broken(rows: Sequence[TaskThreshold]) -> list[str]:
     """Why promises cannot be made."""
     risks = [
         1 - row.found.wanted for row in rows if row.found.promised and row.found.fitted is None
@@ -121,12 +121,12 @@ def _broken(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _title(task: str, row: Row) -> str:
+def _title(task: str, row: TaskThreshold) -> str:
     chosen, tested = f"{row.chosen_on:,}", f"{row.tested_on:,}"
     return f"{task}{', ' if task else ''}chosen on {chosen} documents, tested on {tested}"
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[TaskThreshold]) -> Table:
     several = len({row.found.accepted for row in rows}) > 1
     cells = [[*([row.found.accepted] if several else []), *_cells(row)] for row in rows]
     return terminal_table((*(["answer"] if several else []), *HEADER), cells, texts=(0,))
@@ -138,7 +138,7 @@ def _rows(
     precisions: Sequence[float],
     by_option: bool,
     risks: Sequence[float],
-) -> list[Row]:
+) -> list[TaskThreshold]:
     refuse_shared(fitted_on, test)
     names = None
     if by_option:
@@ -147,10 +147,10 @@ def _rows(
             raise InvalidInputError(f"The options of `{test.task}` are not the same in both runs.")
     found = between(fitted_on.predictions, test.predictions, precisions, names, risks)
     sizes = len(fitted_on), len(test)
-    return [Row(upstream_name(test.task), threshold, *sizes) for threshold in found]
+    return [TaskThreshold(upstream_name(test.task), threshold, *sizes) for threshold in found]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: TaskThreshold) -> list[str]:
     _, wanted, f, t, promised = row.found
     head = number(wanted, 2) + (", promised" if promised else "")
     if f is None or t is None:
@@ -161,7 +161,7 @@ def _cells(row: Row) -> list[str]:
     return [head, level(f.threshold), number(f.precision, 3), accepted, *figures]
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: TaskThreshold) -> dict[str, Any]:
     nothing = float("nan")
     accepted, wanted, fitted, test, promised = row.found
     figures: dict[str, Any] = {"task": row.task, "accepted": accepted, "wanted": wanted}

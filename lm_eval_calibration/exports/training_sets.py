@@ -23,7 +23,7 @@ SCORES, LABELS = "scores", "labels"
 BY = (SCORES, LABELS)
 
 
-class Scored(NamedTuple):
+class TrainingResponse(NamedTuple):
     """A response, the scores of its sentences, and the confidence in the whole."""
 
     response: Response
@@ -31,11 +31,11 @@ class Scored(NamedTuple):
     confidence: float = math.nan
 
 
-Shape = Callable[[Sequence[Scored]], Iterator[dict[str, Any]]]
+Shape = Callable[[Sequence[TrainingResponse]], Iterator[dict[str, Any]]]
 """Lines of scored responses."""
 
 
-def rewards(scored: Sequence[Scored]) -> Iterator[dict[str, Any]]:
+def rewards(scored: Sequence[TrainingResponse]) -> Iterator[dict[str, Any]]:
     """A line for each response, with the score of each of its sentences."""
     for response, scores, confidence in scored:
         yield {
@@ -49,7 +49,7 @@ def rewards(scored: Sequence[Scored]) -> Iterator[dict[str, Any]]:
 
 
 def pairs(
-    scored: Sequence[Scored], by: str = SCORES, margin: float = 0.0
+    scored: Sequence[TrainingResponse], by: str = SCORES, margin: float = 0.0
 ) -> Iterator[dict[str, Any]]:
     """The best and the worst candidate of each document.
 
@@ -84,7 +84,7 @@ def pairs(
             }
 
 
-def steps(scored: Sequence[Scored], threshold: float = 0.5) -> Iterator[dict[str, Any]]:
+def steps(scored: Sequence[TrainingResponse], threshold: float = 0.5) -> Iterator[dict[str, Any]]:
     """A line for each response: its sentences, and which of them score the threshold or more."""
     for response, scores, _ in scored:
         asked = response.prompt

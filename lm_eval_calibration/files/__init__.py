@@ -17,7 +17,7 @@ from lm_eval_calibration.files.marks import (
     PNG,
     SVG,
     TENSORS,
-    Format,
+    FileFormat,
     beside,
     stamped,
 )
@@ -40,7 +40,7 @@ __all__ = [
     "PNG",
     "SVG",
     "TENSORS",
-    "Format",
+    "FileFormat",
     "beside",
     "check_file",
     "check_folder",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lm_eval_calibration.errors import OutputError
-from lm_eval_calibration.files.marks import JSON, KEY, Format
+from lm_eval_calibration.files.marks import JSON, KEY, FileFormat
 from lm_eval_calibration.files.places import cannot, check_file, check_reachable, listed
 from lm_eval_calibration.files.staging import NOTE, PREFIX, clear, empty, note, remove, staged
 from lm_eval_calibration.files.writing import write_json
@@ -18,7 +18,7 @@ from lm_eval_calibration.json_text import InvalidJSONError, read_object
 ABOUT = ("config.json", "swag.json", "members.json")
 """Files whose `method` tells the kind of a folder of ours, where a copy has lost the note."""
 WORK = "work"
-Files = Mapping[str, Format]
+Files = Mapping[str, FileFormat]
 
 
 def check_folder(

@@ -20,7 +20,7 @@ LONGEST = 1 << 27
 """Bytes of JSON that are read to find the mark."""
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """A kind of file that this package writes.
 
     what: in words. ours: whether a file that can be read holds our mark.
@@ -35,14 +35,14 @@ def stamped(value: dict[str, Any]) -> dict[str, Any]:
     return {KEY: __version__, **value}
 
 
-def beside(name: str, other: Format) -> Format:
+def beside(name: str, other: FileFormat) -> FileFormat:
     """A file in a format of somebody else's, without room for a mark: ours if one beside it is."""
 
     def ours(path: Path) -> bool:
         companion = path.with_name(name)
         return companion.is_file() and other.ours(companion)
 
-    return Format(f"a file that belongs to {name}", ours)
+    return FileFormat(f"a file that belongs to {name}", ours)
 
 
 def _head(path: Path, size: int = HEAD) -> bytes:
@@ -90,14 +90,18 @@ def _pdf(path: Path) -> bool:
     return path.stat().st_size <= LONGEST and b"/Creator (lm-eval-calibration)" in path.read_bytes()
 
 
-JSON = Format("JSON", _json)
-JSON_LINES = Format("JSON lines", _json_lines)
-TENSORS = Format("tensors", _tensors)
-PAGE = Format(
+JSON = FileFormat("JSON", _json)
+JSON_LINES = FileFormat("JSON lines", _json_lines)
+TENSORS = FileFormat("tensors", _tensors)
+PAGE = FileFormat(
     "a report", _matches(rb'<meta name="generator" content="lm-eval-calibration [^"<>]*">')
 )
-MODEL_CARD = Format("a model card", _matches(rb"\A---\r?\nlibrary_name: lm-eval-calibration\r?\n"))
-RECORD = Format("a record of Every Eval Ever", _matches(rb'"made_by": "lm-eval-calibration [^"]*"'))
-SVG = Format("a figure", _matches(rb'\A<svg [^>]*data-generator="lm-eval-calibration"'))
-PNG = Format("a figure", _matches(rb"\A\x89PNG[\s\S]*tEXtSoftware\x00lm-eval-calibration"))
-PDF = Format("a figure", _pdf)
+MODEL_CARD = FileFormat(
+    "a model card", _matches(rb"\A---\r?\nlibrary_name: lm-eval-calibration\r?\n")
+)
+RECORD = FileFormat(
+    "a record of Every Eval Ever", _matches(rb'"made_by": "lm-eval-calibration [^"]*"')
+)
+SVG = FileFormat("a figure", _matches(rb'\A<svg [^>]*data-generator="lm-eval-calibration"'))
+PNG = FileFormat("a figure", _matches(rb"\A\x89PNG[\s\S]*tEXtSoftware\x00lm-eval-calibration"))
+PDF = FileFormat("a figure", _pdf)

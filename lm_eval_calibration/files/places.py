@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lm_eval_calibration.errors import OutputError
-from lm_eval_calibration.files.marks import Format
+from lm_eval_calibration.files.marks import FileFormat
 
 LONGEST_NAME = 255
 """Bytes of a name that file systems take."""
@@ -26,7 +26,7 @@ class Target(NamedTuple):
     stream: bool
 
 
-def check_file(path: str | Path, kind: Format, *, overwrite: bool = False) -> Target:
+def check_file(path: str | Path, kind: FileFormat, *, overwrite: bool = False) -> Target:
     """Make sure, before any work, that a file can be written.
 
     Args:
@@ -94,7 +94,7 @@ def listed(folder: Path, most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _judged(path: Path, kind: Format, overwrite: bool) -> Target:
+def _judged(path: Path, kind: FileFormat, overwrite: bool) -> Target:
     real = Path(os.path.realpath(path))
     try:
         found = os.stat(path)

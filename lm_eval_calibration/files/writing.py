@@ -15,7 +15,7 @@ from typing import Any
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import OutputError
-from lm_eval_calibration.files.marks import JSON, KEY, TENSORS, Format, stamped
+from lm_eval_calibration.files.marks import JSON, KEY, TENSORS, FileFormat, stamped
 from lm_eval_calibration.files.places import (
     Target,
     cannot,
@@ -28,7 +28,7 @@ from lm_eval_calibration.files.staging import NOTE, staged
 
 
 def write_whole(
-    path: Path, write: Callable[[Path], object], kind: Format, *, overwrite: bool = False
+    path: Path, write: Callable[[Path], object], kind: FileFormat, *, overwrite: bool = False
 ) -> None:
     """Have `write` make a file, and put it at `path` once it is on the disk.
 
@@ -63,7 +63,7 @@ def write_whole(
         raise cannot(path, error) from error
 
 
-def write_text(path: Path, text: str, kind: Format, *, overwrite: bool = False) -> None:
+def write_text(path: Path, text: str, kind: FileFormat, *, overwrite: bool = False) -> None:
     """Write text as UTF-8; what UTF-8 cannot hold becomes a question mark."""
     write_whole(
         path,

@@ -31,7 +31,7 @@ FOR_COMPARISON = ("resoftmax",)
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedMethod:
     """A method on documents that it was not fitted on.
 
     Attributes:
@@ -64,13 +64,13 @@ class Best:
         few: whether there are so few documents that methods of many parameters were not to be kept.
     """
 
-    tried: list[Tried]
-    best: Tried
-    kept: Tried
+    tried: list[TriedMethod]
+    best: TriedMethod
+    kept: TriedMethod
     left_out: dict[str, str]
     few: bool = False
 
-    def apart(self, one: Tried) -> tuple[float, float]:
+    def apart(self, one: TriedMethod) -> tuple[float, float]:
         """How much more a method loses than the best, paired by document, and its standard error."""
         return difference(one.loss, self.best.loss)
 
@@ -99,7 +99,7 @@ def best_of(
         InvalidInputError: no method applies, or too few documents.
     """
     before = Predictions.concatenate(list(beliefs.predictions.values()))
-    tried = [] if before.are_scores else [Tried(NONE, None, before, losses(before))]
+    tried = [] if before.are_scores else [TriedMethod(NONE, None, before, losses(before))]
     left_out: dict[str, str] = {}
     for name in _methods():
         if progress is not None:
@@ -111,7 +111,7 @@ def best_of(
         except InvalidInputError as error:
             left_out[name] = str(error)
             continue
-        tried.append(Tried(name, found.calibrator, found.held_out, losses(found.held_out)))
+        tried.append(TriedMethod(name, found.calibrator, found.held_out, losses(found.held_out)))
     if all(one.calibrator is None for one in tried):
         raise InvalidInputError(next(iter(left_out.values())))
     sizes = [len(p) for p in beliefs.predictions.values()]
@@ -147,7 +147,7 @@ def _methods() -> list[str]:
     return [*(name for name in SIMPLEST if name != NONE), *others]
 
 
-def _simplest(tried: Sequence[Tried], best: Tried) -> Tried:
+def _simplest(tried: Sequence[TriedMethod], best: TriedMethod) -> TriedMethod:
     for one in tried:
         mean, error = difference(one.loss, best.loss)
         if mean <= (error if np.isfinite(error) else 0.0):

@@ -19,10 +19,10 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.features import Features, FeatureStore, Key
 from lm_eval_calibration.features.table import check
 from lm_eval_calibration.fitting.sharing import Progress, shared
-from lm_eval_calibration.fitting.task_documents import Labelled
+from lm_eval_calibration.fitting.task_documents import LabelledTask
 from lm_eval_calibration.models.hf_fast import FastHFLM
 from lm_eval_calibration.models.shared.fingerprint import name_of, stored_by, weights_of
-from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.instances import OptionsDocument, documents
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.scoring.contract import Answers
 
@@ -33,7 +33,7 @@ less than one. What is computed does not depend on who computes it."""
 
 def collect(
     lm: Any,
-    asked: Sequence[Labelled],
+    asked: Sequence[LabelledTask],
     store: FeatureStore | None = None,
     *,
     hidden: bool = True,
@@ -70,13 +70,13 @@ def collect(
 class _Part(NamedTuple):
     """Whole documents of a task, by their requests."""
 
-    of: Labelled
+    of: LabelledTask
     requests: list[Any]
 
 
 def _looked_up(
     lm: Any,
-    asked: Labelled,
+    asked: LabelledTask,
     requests: list[Any],
     store: FeatureStore | None,
     hidden: bool,
@@ -102,7 +102,7 @@ def _parts(requests: list[Any]) -> Iterator[list[Any]]:
         yield [request for document in part for request in document]
 
 
-def _key(lm: Any, asked: Labelled, requests: list[Any], hidden: bool, model: str) -> Key:
+def _key(lm: Any, asked: LabelledTask, requests: list[Any], hidden: bool, model: str) -> Key:
     prompts = json.dumps([request.args for request in requests])
     network = getattr(lm, "model", None)  # (of vLLM: an engine, which shows no parameters)
     dtype = str(next(network.parameters()).dtype) if isinstance(network, torch.nn.Module) else ""
@@ -125,7 +125,7 @@ def _identity(lm: Any, told: str) -> str:
     return f"{type(lm).__name__} {hashlib.sha256(told.encode()).hexdigest()} {known}"
 
 
-def _features(lm: Any, asked: Labelled, requests: list[Any], hidden: bool) -> Features:
+def _features(lm: Any, asked: LabelledTask, requests: list[Any], hidden: bool) -> Features:
     groups = documents(requests)
     first = {group.options[0][0]: row for row, group in enumerate(groups)}
     states: dict[int, np.ndarray] = {}
@@ -160,5 +160,5 @@ def _quietly(lm: Any, requests: list[Any]) -> list[tuple[float, bool]]:
     return list(lm.loglikelihood(requests, **({"disable_tqdm": True} if quiet else {})))
 
 
-def _nothing(groups: list[Document]) -> np.ndarray:
+def _nothing(groups: list[OptionsDocument]) -> np.ndarray:
     return np.empty((len(groups), 0), dtype=np.float32)

@@ -11,16 +11,16 @@ from scipy.special import expit
 from lm_eval_calibration.calibrators import Calibrator, Training
 from lm_eval_calibration.calibrators import fit as fit_calibrator
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.fitting.responses import Labelled
-from lm_eval_calibration.fractal.bags import Bags, Material
+from lm_eval_calibration.fitting.responses import LabelledResponses
+from lm_eval_calibration.fractal.bags import BagMaterial, Bags
 from lm_eval_calibration.fractal.encoders import Encoder
 from lm_eval_calibration.fractal.encoders import Progress as Counting
 from lm_eval_calibration.fractal.judging import log_odds
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.fractal.responses import bags_of
 from lm_eval_calibration.fractal.scorer import SentenceScorer, calibrated
-from lm_eval_calibration.fractal.settings import Settings
-from lm_eval_calibration.fractal.training import Progress, Stage, Trained, train
+from lm_eval_calibration.fractal.settings import FractalSettings
+from lm_eval_calibration.fractal.training import Progress, Stage, TrainedScorer, train
 from lm_eval_calibration.predictions import Predictions
 
 FOLDS = 7
@@ -32,7 +32,7 @@ CALIBRATORS = ("platt", "beta", "isotonic", "histogram", "temperature")
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedScorer:
     """A scorer, and what training says of it.
 
     Attributes:
@@ -43,22 +43,22 @@ class Fitted:
     """
 
     scorer: SentenceScorer
-    trained: Trained
-    judge: Material
+    trained: TrainedScorer
+    judge: BagMaterial
     chosen: int
 
 
 def fit(
-    labelled: Labelled,
-    reading: Reading,
-    settings: Settings,
+    labelled: LabelledResponses,
+    reading: SentenceReading,
+    settings: FractalSettings,
     encoder: Encoder,
     *,
     calibrator: str = "platt",
     seed: int = 0,
     encoding: Counting | None = None,
     progress: Progress | None = None,
-) -> Fitted:
+) -> FittedScorer:
     """Encode, train, and calibrate the scores of sentences where some have labels.
 
     Args:
@@ -78,7 +78,7 @@ def fit(
     check(labelled, calibrator)
     bags = bags_of(labelled.responses, encoder, reading, encoding)
     judging = held_out(bags)
-    whole = Material(bags, labelled.pairs)
+    whole = BagMaterial(bags, labelled.pairs)
     learn, judge = whole.part(np.flatnonzero(~judging)), whole.part(np.flatnonzero(judging))
     trained = train(learn, judge, settings, seed=seed, progress=progress)
     chosen = int(np.argmin([stage.loss for stage in trained.stages]))
@@ -93,7 +93,7 @@ def fit(
         of_sentences(stage, judge.bags, calibrator),
         _about(labelled, trained, chosen, judge),
     )
-    return Fitted(scorer, trained, judge, chosen)
+    return FittedScorer(scorer, trained, judge, chosen)
 
 
 def held_out(bags: Bags) -> Any:
@@ -103,7 +103,7 @@ def held_out(bags: Bags) -> Any:
     return order[number] % FOLDS == 0
 
 
-def check(labelled: Labelled, calibrator: str) -> None:
+def check(labelled: LabelledResponses, calibrator: str) -> None:
     """Stop, before any work, where there is nothing to learn from.
 
     Raises:
@@ -138,7 +138,9 @@ def of_sentences(stage: Stage, judge: Bags, method: str) -> Calibrator | None:
     return found if np.ptp(calibrated(scores, found)) > 0 else None
 
 
-def _about(labelled: Labelled, trained: Trained, chosen: int, judge: Material) -> dict[str, Any]:
+def _about(
+    labelled: LabelledResponses, trained: TrainedScorer, chosen: int, judge: BagMaterial
+) -> dict[str, Any]:
     return {
         "responses": len(labelled.responses),
         "judged_on": len(judge),

@@ -13,9 +13,9 @@ from typing import Any
 
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.fitting.sources import Asked, ModelArguments
+from lm_eval_calibration.fitting.sources import AskedTask, ModelArguments
 from lm_eval_calibration.fitting.task_documents import (
-    Labelled,
+    LabelledTask,
     Selection,
     build,
     evaluation_split,
@@ -52,7 +52,7 @@ def asker(model: ModelArguments) -> PTrueLM:
 
 
 @dataclass(frozen=True)
-class Answering:
+class FreeFormAnswering:
     """How a model's own answers are made and graded.
 
     Attributes:
@@ -65,7 +65,7 @@ class Answering:
     filter_name: str | None = None
     kept: Path | None = None
 
-    def ask(self, lm: PTrueLM, tasks: Mapping[str, Any]) -> dict[str, Asked]:
+    def ask(self, lm: PTrueLM, tasks: Mapping[str, Any]) -> dict[str, AskedTask]:
         """Requests whether the model's own answers are right, and which of them are.
 
         Args:
@@ -83,14 +83,15 @@ class Answering:
         for name, task in tasks.items():  # (before hours of answering)
             _graded(name, task, [TRIAL] * len(built[name]), self.filter_name)
         return {
-            name: Asked(self._asked(lm, name, task, built[name])) for name, task in tasks.items()
+            name: AskedTask(self._asked(lm, name, task, built[name]))
+            for name, task in tasks.items()
         }
 
     def _built(self, lm: PTrueLM, name: str, task: Any) -> list[Any]:
         split = self.selection.split or evaluation_split(task)
         return build(name, task, split, self.selection.prompting, lm)
 
-    def _asked(self, lm: PTrueLM, name: str, task: Any, requests: list[Any]) -> Labelled:
+    def _asked(self, lm: PTrueLM, name: str, task: Any, requests: list[Any]) -> LabelledTask:
         prompting = self.selection.prompting
         split = self.selection.split or evaluation_split(task)
         answers = lm.phases.generate(requests, f"answering `{name}`")
@@ -103,7 +104,7 @@ class Answering:
         }
         run = format_of(name, task, prompting, lm)
         prompts = run.of(name, options_of(questions), lm.source)
-        return Labelled(name, split, questions, gold, prompts)
+        return LabelledTask(name, split, questions, gold, prompts)
 
 
 def _graded(

@@ -23,7 +23,7 @@ import numpy as np
 
 from lm_eval_calibration.calibrators import Calibrator, fit
 from lm_eval_calibration.calibrators.daca import align
-from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
+from lm_eval_calibration.calibrators.thermometer import Thermometer, ThermometerSettings, train
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.features import Features
 from lm_eval_calibration.fitting.thermometer import TaskFeatures
@@ -38,7 +38,7 @@ BINS = 10
 NULL_DRAWS = 200
 
 
-class Column(NamedTuple):
+class HeldOutColumn(NamedTuple):
     """A figure of the table: a metric, of beliefs as they are or as they are read."""
 
     metric: str
@@ -71,18 +71,18 @@ def answers_of(beliefs: Predictions) -> Predictions:
     return Predictions.from_confidences(probabilities[:, 0], gold[:, 0])
 
 
-Columns = Mapping[str, Column]
-OPTIONS: Columns = {name: Column(name) for name in ("ece", "tl_ece", "mce", "nll", "brier")}
+Columns = Mapping[str, HeldOutColumn]
+OPTIONS: Columns = {name: HeldOutColumn(name) for name in ("ece", "tl_ece", "mce", "nll", "brier")}
 ANSWERS: Columns = {
-    **{name: Column(name, answers_of) for name in ("ece", "auroc")},
-    **{name: Column(name) for name in ("nll", "brier")},
-    "ece_choice": Column("ece"),
+    **{name: HeldOutColumn(name, answers_of) for name in ("ece", "auroc")},
+    **{name: HeldOutColumn(name) for name in ("nll", "brier")},
+    "ece_choice": HeldOutColumn("ece"),
 }
 """Of free-form answers. `ece_choice` is the published one: of whichever of "yes" and "no" is likelier."""
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutTask:
     """What came out for one held-out task.
 
     Attributes:
@@ -102,12 +102,12 @@ class HeldOut:
 
 def leave_one_out(
     tasks: Mapping[str, TaskFeatures],
-    settings: Settings,
+    settings: ThermometerSettings,
     seeds: Sequence[int],
     progress: Callable[[int], None] | None = None,
     columns: Columns = OPTIONS,
     reference: Run | None = None,
-) -> list[HeldOut]:
+) -> list[HeldOutTask]:
     """Hold out every task once.
 
     Args:
@@ -159,7 +159,7 @@ def _held_out(
     thermometers: Sequence[Thermometer],
     columns: Columns,
     sibling: float | None,
-) -> HeldOut:
+) -> HeldOutTask:
     features, own = task.learn, task.learn.predictions
     temperatures = {
         "vanilla": [1.0],
@@ -181,7 +181,7 @@ def _held_out(
     scores["floor"] = {name: [column.floor(best)] for name, column in columns.items()}
     first = next(iter(columns.values()))
     acc = float(first.read(own).correct.mean())
-    return HeldOut(features.task, len(own), acc, temperatures, scores)
+    return HeldOutTask(features.task, len(own), acc, temperatures, scores)
 
 
 def fitted_temperature(predictions: Predictions) -> float:
@@ -211,17 +211,17 @@ class Summary:
     over_seeds: float
 
 
-def methods_of(results: Sequence[HeldOut]) -> list[str]:
+def methods_of(results: Sequence[HeldOutTask]) -> list[str]:
     """The rows of the table."""
     return [method for method in METHODS if method in results[0].scores]
 
 
-def metrics_of(results: Sequence[HeldOut]) -> list[str]:
+def metrics_of(results: Sequence[HeldOutTask]) -> list[str]:
     """The names of what was measured."""
     return list(results[0].scores["vanilla"])
 
 
-def summarise(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
+def summarise(results: Sequence[HeldOutTask]) -> dict[str, dict[str, Summary]]:
     """Means over tasks, by method and metric."""
     return {
         method: {
@@ -232,7 +232,7 @@ def summarise(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
     }
 
 
-def differences(results: Sequence[HeldOut]) -> dict[str, dict[str, Summary]]:
+def differences(results: Sequence[HeldOutTask]) -> dict[str, dict[str, Summary]]:
     """The thermometer's figures less each rival's, paired by task, by rival and metric."""
     return {
         rival: {

@@ -35,7 +35,7 @@ JUDGED = "judged"
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledResponses:
     """Responses, and where they came from.
 
     Attributes:
@@ -62,7 +62,7 @@ def of_samples(
     filter_name: str | None = None,
     *,
     skip_bad: bool = False,
-) -> Labelled:
+) -> LabelledResponses:
     """The responses of generation runs that were logged with `--log_samples`.
 
     A run of `--model self_consistency` or `self_correct` gives each candidate with its score.
@@ -95,7 +95,7 @@ def of_samples(
     if not found:
         raise InvalidInputError(f"No responses were logged in {', '.join(paths)}.")
     model = ", ".join(dict.fromkeys(models)) if all(models) else ""
-    return Labelled(found, tasks, model=model, notes=tuple(notes), prompts=prompts)
+    return LabelledResponses(found, tasks, model=model, notes=tuple(notes), prompts=prompts)
 
 
 def _of_file(
@@ -165,7 +165,7 @@ def _generated(sample: Mapping[str, Any]) -> str:
     return text
 
 
-def of_table(path: Path, how: str) -> Labelled:
+def of_table(path: Path, how: str) -> LabelledResponses:
     """The responses of a .jsonl, .csv or .parquet file.
 
     Columns `question`, `response` (a text, or a list of its sentences) and `label`, and where they
@@ -186,10 +186,10 @@ def of_table(path: Path, how: str) -> Labelled:
             found.append(_response(row, row["response"], how, float(row["label"])))
         except (KeyError, TypeError, ValueError) as error:
             raise _bad_row(path, number, error) from error
-    return Labelled(found, {path.stem: len(found)})
+    return LabelledResponses(found, {path.stem: len(found)})
 
 
-def _preferences(path: Path, rows: Sequence[Mapping[str, Any]], how: str) -> Labelled:
+def _preferences(path: Path, rows: Sequence[Mapping[str, Any]], how: str) -> LabelledResponses:
     found: list[Response] = []
     target = []
     for number, row in enumerate(rows, start=1):
@@ -201,7 +201,7 @@ def _preferences(path: Path, rows: Sequence[Mapping[str, Any]], how: str) -> Lab
             raise _bad_row(path, number, error) from error
         target.append(float(row["preferred"] == 2))
     even = np.arange(0, len(found), 2)
-    return Labelled(found, {path.stem: len(rows)}, Pairs(even, even + 1, np.array(target)))
+    return LabelledResponses(found, {path.stem: len(rows)}, Pairs(even, even + 1, np.array(target)))
 
 
 def _response(row: Mapping[str, Any], response: Any, how: str, label: float = math.nan) -> Response:

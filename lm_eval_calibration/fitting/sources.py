@@ -14,7 +14,7 @@ from lm_eval_calibration.fitting.beliefs import Beliefs
 from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
 from lm_eval_calibration.fitting.task_documents import (
-    Labelled,
+    LabelledTask,
     Selection,
     evaluation_split,
     labelled,
@@ -68,14 +68,14 @@ class ModelArguments:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedTask:
     """The documents of one task: to learn from, and to judge by."""
 
-    learn: Labelled
-    judge: Labelled | None = None
+    learn: LabelledTask
+    judge: LabelledTask | None = None
 
 
-def ask(lm: Any, selection: Selection) -> dict[str, Asked]:
+def ask(lm: Any, selection: Selection) -> dict[str, AskedTask]:
     """Requests about the labelled documents of tasks.
 
     Args:
@@ -89,7 +89,7 @@ def ask(lm: Any, selection: Selection) -> dict[str, Asked]:
         learn = labelled(name, task, first, selection.prompting, lm)
         other = "validation" if first != "validation" and "validation" in all_splits(task) else None
         judge = labelled(name, task, other, selection.prompting, lm) if other else None
-        found[name] = Asked(learn, judge)
+        found[name] = AskedTask(learn, judge)
     return found
 
 

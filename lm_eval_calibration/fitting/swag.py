@@ -19,7 +19,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import claim_folder, remove_work, write_json
 from lm_eval_calibration.fitting.sharing import refuse_to_share
 from lm_eval_calibration.fitting.task_documents import (
-    Labelled,
+    LabelledTask,
     Selection,
     evaluation_split,
     held_back,
@@ -35,9 +35,9 @@ from lm_eval_calibration.prompt_format import PromptFormat
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.swag import Draw, Posterior, artifact, lora
 from lm_eval_calibration.swag.artifact import Member
-from lm_eval_calibration.swag.questions import Question, cross_entropy, evaluate
+from lm_eval_calibration.swag.questions import OptionQuestion, cross_entropy, evaluate
 from lm_eval_calibration.swag.schedule import steps
-from lm_eval_calibration.swag.settings import SCALES, Settings
+from lm_eval_calibration.swag.settings import SCALES, SwagSettings
 from lm_eval_calibration.swag.training import train
 
 TUNING_DRAWS = 5
@@ -46,7 +46,7 @@ Counting = Callable[[str, int], AbstractContextManager[Callable[[int], None] | N
 
 
 @dataclass(frozen=True)
-class Material:
+class SwagMaterial:
     """Documents to learn from and to judge by, of all tasks.
 
     Attributes:
@@ -55,13 +55,13 @@ class Material:
         notes: what a reader must know of how they came about.
     """
 
-    learn: list[Question]
-    judge: list[Question]
+    learn: list[OptionQuestion]
+    judge: list[OptionQuestion]
     training: Training
     notes: list[str] = field(default_factory=list)
 
 
-def material(lm: Any, selection: Selection) -> Material:
+def material(lm: Any, selection: Selection) -> SwagMaterial:
     """Read the labelled documents of tasks.
 
     Args:
@@ -76,8 +76,8 @@ def material(lm: Any, selection: Selection) -> Material:
             f"`--model` must be hf-fast, whose packed passes are trained; got {type(lm).__name__}."
         )
     refuse_to_share(lm, "lm-calib fit swag")
-    learn: list[Question] = []
-    judge: list[Question] = []
+    learn: list[OptionQuestion] = []
+    judge: list[OptionQuestion] = []
     hashes: list[NDArray[np.uint64]] = []
     tasks: dict[str, int] = {}
     notes: list[str] = []
@@ -102,12 +102,12 @@ def material(lm: Any, selection: Selection) -> Material:
         tasks[name] = sum(len(found) for _, found in parts)
     documents = np.concatenate(hashes)
     training = Training(tasks, documents, name_of(lm), weights_of(lm), prompts)
-    return Material(learn, judge, training, notes)
+    return SwagMaterial(learn, judge, training, notes)
 
 
 def _questions(
-    lm: FastHFLM, asked: Labelled, notes: list[str]
-) -> tuple[list[Question], NDArray[np.uint64]]:
+    lm: FastHFLM, asked: LabelledTask, notes: list[str]
+) -> tuple[list[OptionQuestion], NDArray[np.uint64]]:
     """Documents with a right option among several, and their hashes."""
     tokens = lm.encoded(asked.requests)
     found, hashes = [], []
@@ -115,7 +115,9 @@ def _questions(
     for group in groups:
         gold = asked.gold[asked.requests[group.options[0][0]].doc_id]
         if gold and len(group.options) > 1:
-            found.append(Question([tokens[numbers[0]] for numbers in group.options], tuple(gold)))
+            found.append(
+                OptionQuestion([tokens[numbers[0]] for numbers in group.options], tuple(gold))
+            )
             hashes.append(group.hash)
     if len(found) < len(groups):
         notes.append(
@@ -126,8 +128,8 @@ def _questions(
 
 
 def _parted(
-    questions: list[Question], hashes: NDArray[np.uint64]
-) -> tuple[list[Question], list[Question]]:
+    questions: list[OptionQuestion], hashes: NDArray[np.uint64]
+) -> tuple[list[OptionQuestion], list[OptionQuestion]]:
     back = held_back(hashes)
     if back is None:
         return questions, questions
@@ -137,8 +139,8 @@ def _parted(
 
 def fit(
     lm: FastHFLM,
-    found: Material,
-    settings: Settings,
+    found: SwagMaterial,
+    settings: SwagSettings,
     output: Path,
     counting: Counting,
     *,
@@ -184,8 +186,8 @@ def fit(
 def _member(
     lm: FastHFLM,
     executor: Executor[Any],
-    found: Material,
-    settings: Settings,
+    found: SwagMaterial,
+    settings: SwagSettings,
     work: Path,
     seed: int,
     progress: Callable[[int], None] | None,
@@ -222,7 +224,7 @@ def _member(
 def _judge(
     lm: FastHFLM,
     executor: Executor[Any],
-    found: Material,
+    found: SwagMaterial,
     member: Member,
     work: Path,
     progress: Callable[[int], None] | None,
@@ -248,14 +250,14 @@ def _judge(
         member.scale = float(min(nll, key=nll.__getitem__))
 
 
-def _scales(settings: Settings) -> list[float]:
+def _scales(settings: SwagSettings) -> list[float]:
     return list(SCALES) if settings.scale is None else sorted({0.0, settings.scale})
 
 
 def _nll(
     adapted: Any,
     executor: Executor[Any],
-    questions: Sequence[Question],
+    questions: Sequence[OptionQuestion],
     member: Member,
     scale: float,
     progress: Callable[[int], None] | None,
@@ -272,7 +274,7 @@ def _nll(
     return float(cross_entropy(mean.log(), questions).double().mean())
 
 
-def _digest(found: Material, settings: Settings, seed: int) -> str:
+def _digest(found: SwagMaterial, settings: SwagSettings, seed: int) -> str:
     """Of all that a member depends on."""
     base = stored_by(found.training.fingerprint)
     parts = [asdict(settings), seed, base, found.learn, found.judge]

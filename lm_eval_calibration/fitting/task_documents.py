@@ -28,7 +28,7 @@ from lm_eval_calibration.tasks.gold import gold_indices
 HELD_BACK = 5
 
 
-class Kind(NamedTuple):
+class TaskKind(NamedTuple):
     """Which tasks a calibrator learns from.
 
     output_type: the harness's; twins: whether their twins are loaded; why: what is said of others.
@@ -43,13 +43,13 @@ class Kind(NamedTuple):
         return PREFIX + upstream_name(name) if self.twins else name
 
 
-OPTIONS = Kind(
+OPTIONS = TaskKind(
     "multiple_choice",
     False,
     "calibrators are fitted on the options of multiple-choice tasks. (`fit thermometer --free_form` "
     "learns from generated answers.)",
 )
-ANSWERS = Kind("generate_until", True, "`--free_form` learns from generated answers.")
+ANSWERS = TaskKind("generate_until", True, "`--free_form` learns from generated answers.")
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Selection:
     split: str | None = None
     prompting: Prompting = Prompting()
     include_path: str | None = None
-    _read: dict[Kind, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    _read: dict[TaskKind, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
-    def read(self, kind: Kind = OPTIONS) -> None:
+    def read(self, kind: TaskKind = OPTIONS) -> None:
         """Read the tasks, for `load` to give: before a model is loaded, for whom they may be the wrong ones.
 
         Raises:
@@ -94,14 +94,14 @@ class Selection:
         for name, task in self._read[kind].items() if self.split is not None else ():
             check_split(name, task, str(self.split))
 
-    def load(self, kind: Kind = OPTIONS) -> dict[str, Any]:
+    def load(self, kind: TaskKind = OPTIONS) -> dict[str, Any]:
         """The tasks by name; see `load_tasks`."""
         ready = self._read.pop(kind, None)
         return load_tasks(self.names, self.include_path, kind) if ready is None else ready
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledTask:
     """Documents of one task and split, as requests.
 
     Attributes:
@@ -119,7 +119,7 @@ class Labelled:
 
 
 def load_tasks(
-    names: Sequence[str], include_path: str | None = None, kind: Kind = OPTIONS
+    names: Sequence[str], include_path: str | None = None, kind: TaskKind = OPTIONS
 ) -> dict[str, Any]:
     """The tasks of names, groups and tags, by the name that the harness has for each.
 
@@ -140,7 +140,7 @@ def load_tasks(
     return {upstream_name(task.config.task): task for task in found}
 
 
-def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> Labelled:
+def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> LabelledTask:
     """The documents of a split, with their requests and right options.
 
     The task reads `split` as its test split from then on.
@@ -155,7 +155,7 @@ def labelled(name: str, task: Any, split: str, prompting: Prompting, lm: Any) ->
         if request.idx == 0
     }
     prompts = format_of(name, task, prompting, lm).of(name, options_of(requests), beliefs_of(lm))
-    return Labelled(name, split, requests, gold, prompts)
+    return LabelledTask(name, split, requests, gold, prompts)
 
 
 def build(name: str, task: Any, split: str, prompting: Prompting, lm: Any) -> list[Any]:

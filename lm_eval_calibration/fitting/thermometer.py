@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lm_eval_calibration.calibrators.thermometer import Settings, Thermometer, train
+from lm_eval_calibration.calibrators.thermometer import Thermometer, ThermometerSettings, train
 from lm_eval_calibration.features import Features, FeatureStore
 from lm_eval_calibration.fitting.collect import collect
 from lm_eval_calibration.fitting.sharing import Progress
-from lm_eval_calibration.fitting.sources import Asked
+from lm_eval_calibration.fitting.sources import AskedTask
 from lm_eval_calibration.fitting.task_documents import held_back
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
 
@@ -28,7 +28,7 @@ class TaskFeatures:
 
 def collect_all(
     lm: Any,
-    asked: dict[str, Asked],
+    asked: dict[str, AskedTask],
     folder: Path,
     told: str = "",
     progress: Progress | None = None,
@@ -45,7 +45,7 @@ def collect_all(
     }
 
 
-def documents_in(asked: dict[str, Asked]) -> int:
+def documents_in(asked: dict[str, AskedTask]) -> int:
     """How many documents a pass has."""
     parts = [part for one in asked.values() for part in (one.learn, one.judge) if part]
     return sum(len(part.gold) for part in parts)
@@ -53,9 +53,9 @@ def documents_in(asked: dict[str, Asked]) -> int:
 
 def fit(
     lm: Any,
-    asked: dict[str, Asked],
+    asked: dict[str, AskedTask],
     tasks: Sequence[TaskFeatures],
-    settings: Settings,
+    settings: ThermometerSettings,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Thermometer:

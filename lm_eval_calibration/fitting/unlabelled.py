@@ -17,7 +17,7 @@ from lm_eval_calibration.calibrators.prior import preference
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.beliefs import Beliefs, of_runs
 from lm_eval_calibration.fitting.task_documents import (
-    Labelled,
+    LabelledTask,
     Selection,
     evaluation_split,
     labelled,
@@ -160,7 +160,7 @@ def contextual(lm: Any, selection: Selection, *, per_task: bool = False) -> Unla
     )
 
 
-def _content_free(lm: Any, part: Labelled) -> list[Floats]:
+def _content_free(lm: Any, part: LabelledTask) -> list[Floats]:
     """(K,) probabilities of options without a question, for each number K of options, as often as K is met."""
     sizes: dict[int, int] = {}
     for request in part.requests:

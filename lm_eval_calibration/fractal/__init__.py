@@ -2,7 +2,7 @@
 
 from lm_eval_calibration.fractal.bags import Bags, Pairs
 from lm_eval_calibration.fractal.scorer import SentenceScorer
-from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.settings import FractalSettings
 from lm_eval_calibration.fractal.training import train
 
-__all__ = ["Bags", "Pairs", "SentenceScorer", "Settings", "train"]
+__all__ = ["Bags", "FractalSettings", "Pairs", "SentenceScorer", "train"]

@@ -28,7 +28,7 @@ R = -8.0
 AGGREGATES = ("min", "max", "avg")
 
 
-class Belief(NamedTuple):
+class ResponseBelief(NamedTuple):
     """Of B responses.
 
     log_right: (B,) log of the probability that the label is 1.
@@ -39,34 +39,38 @@ class Belief(NamedTuple):
     log_wrong: Tensor
 
 
-def _hard(z: Tensor, mask: Tensor) -> Belief:
+def _hard(z: Tensor, mask: Tensor) -> ResponseBelief:
     least = z.masked_fill(~mask, math.inf).amin(dim=1)
-    return Belief(logsigmoid(least), logsigmoid(-least))
+    return ResponseBelief(logsigmoid(least), logsigmoid(-least))
 
 
-def _soft(z: Tensor, mask: Tensor) -> Belief:
+def _soft(z: Tensor, mask: Tensor) -> ResponseBelief:
     weights = torch.log_softmax((-torch.sigmoid(z) / TAU).masked_fill(~mask, -math.inf), dim=1)
-    return Belief(_mixed(logsigmoid(z), weights, mask), _mixed(logsigmoid(-z), weights, mask))
+    return ResponseBelief(
+        _mixed(logsigmoid(z), weights, mask), _mixed(logsigmoid(-z), weights, mask)
+    )
 
 
-def _product(z: Tensor, mask: Tensor) -> Belief:
+def _product(z: Tensor, mask: Tensor) -> ResponseBelief:
     total = logsigmoid(z).masked_fill(~mask, 0.0).sum(dim=1)
-    return Belief(total, _log_complement(total))
+    return ResponseBelief(total, _log_complement(total))
 
 
-def _power(z: Tensor, mask: Tensor) -> Belief:
+def _power(z: Tensor, mask: Tensor) -> ResponseBelief:
     count = mask.sum(dim=1).to(z.dtype).log()
     powers = (R * logsigmoid(z)).masked_fill(~mask, -math.inf)
     found = (torch.logsumexp(powers, dim=1) - count) / R
-    return Belief(found, _log_complement(found))
+    return ResponseBelief(found, _log_complement(found))
 
 
-def _mean(z: Tensor, mask: Tensor) -> Belief:
+def _mean(z: Tensor, mask: Tensor) -> ResponseBelief:
     weights = -mask.sum(dim=1, keepdim=True).to(z.dtype).log().expand_as(z)
-    return Belief(_mixed(logsigmoid(z), weights, mask), _mixed(logsigmoid(-z), weights, mask))
+    return ResponseBelief(
+        _mixed(logsigmoid(z), weights, mask), _mixed(logsigmoid(-z), weights, mask)
+    )
 
 
-FORMS: dict[str, Callable[[Tensor, Tensor], Belief]] = {
+FORMS: dict[str, Callable[[Tensor, Tensor], ResponseBelief]] = {
     "hard": _hard,
     "soft": _soft,
     "product": _product,
@@ -75,7 +79,7 @@ FORMS: dict[str, Callable[[Tensor, Tensor], Belief]] = {
 """Of `min`, and by duality of `max`."""
 
 
-def aggregate(z: Tensor, mask: Tensor, kind: str = "min", form: str = "hard") -> Belief:
+def aggregate(z: Tensor, mask: Tensor, kind: str = "min", form: str = "hard") -> ResponseBelief:
     """What sentences say of their responses.
 
     Args:
@@ -102,7 +106,7 @@ def aggregate(z: Tensor, mask: Tensor, kind: str = "min", form: str = "hard") ->
     if kind == "min":
         return FORMS[form](z, mask)
     dual = FORMS[form](-z, mask)
-    return Belief(dual.log_wrong, dual.log_right)
+    return ResponseBelief(dual.log_wrong, dual.log_right)
 
 
 def _mixed(log_p: Tensor, log_weights: Tensor, mask: Tensor) -> Tensor:

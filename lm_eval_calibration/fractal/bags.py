@@ -140,7 +140,7 @@ class Pairs(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class BagMaterial:
     """Bags with what is known of them: labels, or preferences.
 
     Attributes:
@@ -159,10 +159,10 @@ class Material:
             return len(self.bags)
         return len(self.pairs.target)
 
-    def part(self, responses: Ints) -> Material:
+    def part(self, responses: Ints) -> BagMaterial:
         """Some responses, and the pairs among them."""
         pairs = None if self.pairs is None else self.pairs.among(responses, len(self.bags))
-        return Material(self.bags.take(responses), pairs)
+        return BagMaterial(self.bags.take(responses), pairs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from lm_eval_calibration.fractal.aggregates import Belief, aggregate
-from lm_eval_calibration.fractal.bags import Bags, Material, batch, mask_of, pad
+from lm_eval_calibration.fractal.aggregates import ResponseBelief, aggregate
+from lm_eval_calibration.fractal.bags import BagMaterial, Bags, batch, mask_of, pad
 from lm_eval_calibration.fractal.losses import Weights, bag_loss, preference_loss, sentence_loss
 from lm_eval_calibration.fractal.network import SentenceNetwork
-from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.settings import FractalSettings
 from lm_eval_calibration.predictions import Floats
 
 SCORED_AT_ONCE = 65_536
@@ -23,7 +23,9 @@ def log_odds(network: SentenceNetwork, bags: Bags) -> Tensor:
         return torch.cat([network(rows) for rows in bags.inputs.split(SCORED_AT_ONCE)])
 
 
-def beliefs(z: Tensor, bags: Bags, settings: Settings, at_once: int = 4096) -> Belief:
+def beliefs(
+    z: Tensor, bags: Bags, settings: FractalSettings, at_once: int = 4096
+) -> ResponseBelief:
     """Aggregates of all responses from the log-odds (M,) of their sentences.
 
     In order of length, so that little is padded.
@@ -36,10 +38,10 @@ def beliefs(z: Tensor, bags: Bags, settings: Settings, at_once: int = 4096) -> B
         padded = pad(z[torch.from_numpy(bags.rows_of(numbers))], mask)
         belief = aggregate(padded, mask, settings.aggregate, settings.form)
         found[torch.from_numpy(numbers)] = torch.stack(belief, dim=1)
-    return Belief(found[:, 0], found[:, 1])
+    return ResponseBelief(found[:, 0], found[:, 1])
 
 
-def judged(network: SentenceNetwork, judge: Material, settings: Settings) -> float:
+def judged(network: SentenceNetwork, judge: BagMaterial, settings: FractalSettings) -> float:
     """The loss on responses' labels or preferences alone, or on sentences' where they are given."""
     if judge.sentence_labels is not None:
         return _judged_by_sentences(network, judge, judge.sentence_labels)
@@ -48,14 +50,14 @@ def judged(network: SentenceNetwork, judge: Material, settings: Settings) -> flo
         labels = torch.from_numpy(judge.bags.labels.astype(np.float32))
         return float(bag_loss(belief, labels, settings.bag_loss))
     first, second = (
-        Belief(belief.log_right[side], belief.log_wrong[side])
+        ResponseBelief(belief.log_right[side], belief.log_wrong[side])
         for side in (torch.from_numpy(judge.pairs.first), torch.from_numpy(judge.pairs.second))
     )
     target = torch.from_numpy(judge.pairs.target.astype(np.float32))
     return float(preference_loss(first, second, target))
 
 
-def _judged_by_sentences(network: SentenceNetwork, judge: Material, labels: Floats) -> float:
+def _judged_by_sentences(network: SentenceNetwork, judge: BagMaterial, labels: Floats) -> float:
     z = log_odds(network, judge.bags)
     whole = batch(judge.bags, np.arange(len(judge.bags)), labels)
     return float(sentence_loss(whole.padded(z), whole.mask, whole.sentence_labels))
@@ -81,7 +83,9 @@ def most_regularised(losses: dict[Weights, Floats]) -> Weights:
     return min(good, key=lambda w: (round(w.bag, 6), means[w]))
 
 
-def recalibrated_losses(network: SentenceNetwork, judge: Material, settings: Settings) -> Floats:
+def recalibrated_losses(
+    network: SentenceNetwork, judge: BagMaterial, settings: FractalSettings
+) -> Floats:
     """(J,) the loss of each response (or pair) after a logistic curve has mapped the aggregates.
 
     Priors pull all scores towards a half or so; that alone shall not speak against them.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.fractal.aggregates import Belief
+from lm_eval_calibration.fractal.aggregates import ResponseBelief
 
 BAG_LOSSES = ("bce", "mse")
 
@@ -25,7 +25,7 @@ class Weights(NamedTuple):
     correlation: float = 0.0
 
 
-def bag_loss(belief: Belief, labels: Tensor, kind: str = "bce") -> Tensor:
+def bag_loss(belief: ResponseBelief, labels: Tensor, kind: str = "bce") -> Tensor:
     """Mean over responses of the loss between their aggregates and their labels (B,) in [0, 1]."""
     if kind not in BAG_LOSSES:
         raise invalid("bag_loss", " or ".join(BAG_LOSSES), f"`{kind}`")
@@ -34,7 +34,7 @@ def bag_loss(belief: Belief, labels: Tensor, kind: str = "bce") -> Tensor:
     return -(labels * belief.log_right + (1 - labels) * belief.log_wrong).mean()
 
 
-def preference_loss(first: Belief, second: Belief, target: Tensor) -> Tensor:
+def preference_loss(first: ResponseBelief, second: ResponseBelief, target: Tensor) -> Tensor:
     """Of which of two responses is the better one (Bradley-Terry on their aggregates).
 
     Args:

@@ -9,7 +9,7 @@ from lm_eval_calibration.fractal.sentences import SPLITTERS
 
 
 @dataclass(frozen=True)
-class Reading:
+class SentenceReading:
     """How texts become what the network sees.
 
     Attributes:

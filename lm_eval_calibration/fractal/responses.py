@@ -12,7 +12,7 @@ import numpy as np
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fractal.bags import Bags
 from lm_eval_calibration.fractal.encoders import Encoder, Progress
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 
 QUESTION_KEYS = ("question", "problem", "prompt", "query", "instruction", "input")
 APART = "\n\n"
@@ -72,7 +72,7 @@ def question_of(doc: Any, prompt: str) -> str:
 def bags_of(
     responses: Sequence[Response],
     encoder: Encoder,
-    reading: Reading,
+    reading: SentenceReading,
     progress: Progress | None = None,
 ) -> Bags:
     """Responses as embeddings.

@@ -18,8 +18,8 @@ from lm_eval_calibration.fractal.bags import Bags
 from lm_eval_calibration.fractal.judging import beliefs, log_odds
 from lm_eval_calibration.fractal.losses import Weights
 from lm_eval_calibration.fractal.network import SMALLEST_SPREAD, SentenceNetwork
-from lm_eval_calibration.fractal.reading import Reading
-from lm_eval_calibration.fractal.settings import Settings
+from lm_eval_calibration.fractal.reading import SentenceReading
+from lm_eval_calibration.fractal.settings import FractalSettings
 from lm_eval_calibration.predictions import Floats, Predictions
 from lm_eval_calibration.redact import redact
 
@@ -42,8 +42,8 @@ class SentenceScorer(Artifact):
     def __init__(
         self,
         network: SentenceNetwork,
-        settings: Settings,
-        reading: Reading,
+        settings: FractalSettings,
+        reading: SentenceReading,
         training: Training,
         calibrator: Calibrator | None = None,
         about: dict[str, Any] | None = None,
@@ -124,7 +124,7 @@ class SentenceScorer(Artifact):
             calibrator = Calibrator.restore(config["calibrator"], of_sentences, training)
         told = dict(config["settings"])
         told["weights"] = None if told["weights"] is None else Weights(*told["weights"])
-        settings, reading = built(Settings, told), built(Reading, config["reading"])
+        settings, reading = built(FractalSettings, told), built(SentenceReading, config["reading"])
         inputs, embedding = config["inputs"], config["embedding"]
         if not (type(inputs) is type(embedding) is int and 1 <= embedding <= inputs):
             raise invalid(

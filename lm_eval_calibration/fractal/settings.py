@@ -23,7 +23,7 @@ CANDIDATES = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class FractalSettings:
     """Of `train`.
 
     Attributes:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.fractal.aggregates import Belief, aggregate
-from lm_eval_calibration.fractal.bags import Bags, Batch, Material, batch
+from lm_eval_calibration.fractal.aggregates import ResponseBelief, aggregate
+from lm_eval_calibration.fractal.bags import BagMaterial, Bags, Batch, batch
 from lm_eval_calibration.fractal.judging import (
     judged,
     log_odds,
@@ -30,7 +30,7 @@ from lm_eval_calibration.fractal.losses import (
 )
 from lm_eval_calibration.fractal.network import SentenceNetwork
 from lm_eval_calibration.fractal.pseudo_labels import pseudo_labels
-from lm_eval_calibration.fractal.settings import CANDIDATES, Settings
+from lm_eval_calibration.fractal.settings import CANDIDATES, FractalSettings
 from lm_eval_calibration.predictions import Floats, Ints
 
 Progress = Callable[[str], None]
@@ -51,7 +51,7 @@ class Stage:
     epochs: int
 
 
-class Trained(NamedTuple):
+class TrainedScorer(NamedTuple):
     """What `train` gives.
 
     stages: the network trained on responses' labels, then one for each round of pseudo-labels.
@@ -65,13 +65,13 @@ class Trained(NamedTuple):
 
 
 def train(
-    learn: Material,
-    judge: Material,
-    settings: Settings,
+    learn: BagMaterial,
+    judge: BagMaterial,
+    settings: FractalSettings,
     *,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Trained:
+) -> TrainedScorer:
     """Train on responses' labels (or preferences), then on the labels of sentences they imply.
 
     Args:
@@ -95,13 +95,13 @@ def train(
         for number in range(1, settings.rounds + 1):
             say(f"pseudo-labels, round {number}")
             labels = implied(stages[-1].network, learn.bags, settings.aggregate)
-            part = Material(learn.bags, sentence_labels=labels)
+            part = BagMaterial(learn.bags, sentence_labels=labels)
             stages.append(fit(part, judge, settings, weights, seed + number))
-    return Trained(stages, weights, tried)
+    return TrainedScorer(stages, weights, tried)
 
 
 def _choose(
-    learn: Material, judge: Material, settings: Settings, seed: int, say: Progress
+    learn: BagMaterial, judge: BagMaterial, settings: FractalSettings, seed: int, say: Progress
 ) -> tuple[Weights, dict[Weights, float]]:
     if settings.weights is not None:
         return settings.weights, {}
@@ -117,7 +117,9 @@ def _choose(
     return most_regularised(losses), {w: float(each.mean()) for w, each in losses.items()}
 
 
-def fit(learn: Material, judge: Material, settings: Settings, weights: Weights, seed: int) -> Stage:
+def fit(
+    learn: BagMaterial, judge: BagMaterial, settings: FractalSettings, weights: Weights, seed: int
+) -> Stage:
     """One network, as it was when the loss on `judge` was lowest."""
     torch_state = torch.random.get_rng_state()
     torch.manual_seed(seed)
@@ -128,9 +130,9 @@ def fit(learn: Material, judge: Material, settings: Settings, weights: Weights, 
 
 
 def _fit(
-    learn: Material,
-    judge: Material,
-    settings: Settings,
+    learn: BagMaterial,
+    judge: BagMaterial,
+    settings: FractalSettings,
     weights: Weights,
     rng: np.random.Generator,
 ) -> Stage:
@@ -164,9 +166,9 @@ def _batches(rng: np.random.Generator, count: int, size: int) -> Iterator[Ints]:
 
 def _loss(
     network: SentenceNetwork,
-    learn: Material,
+    learn: BagMaterial,
     numbers: Ints,
-    settings: Settings,
+    settings: FractalSettings,
     weights: Weights,
 ) -> Tensor:
     if learn.sentence_labels is not None:
@@ -197,10 +199,10 @@ def _priors(z: Tensor, part: Batch, weights: Weights) -> Tensor:
     return total
 
 
-def _preferred(belief: Belief, target: Tensor) -> Tensor:
+def _preferred(belief: ResponseBelief, target: Tensor) -> Tensor:
     half = len(target)
-    first = Belief(belief.log_right[:half], belief.log_wrong[:half])
-    second = Belief(belief.log_right[half:], belief.log_wrong[half:])
+    first = ResponseBelief(belief.log_right[:half], belief.log_wrong[:half])
+    second = ResponseBelief(belief.log_right[half:], belief.log_wrong[half:])
     return preference_loss(first, second, target)
 
 

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import torch
 
-from lm_eval_calibration.generating.rows import Row, Written
+from lm_eval_calibration.generating.rows import TextRow, Written
 from lm_eval_calibration.generating.sampling import drawn
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-def choose(rows: Sequence[Row], logits: torch.Tensor) -> None:
+def choose(rows: Sequence[TextRow], logits: torch.Tensor) -> None:
     """Append the next token to each row.
 
     Args:
@@ -34,7 +34,7 @@ def choose(rows: Sequence[Row], logits: torch.Tensor) -> None:
         row.new.append(token)
 
 
-def finished(rows: Sequence[Row]) -> dict[int, Written]:
+def finished(rows: Sequence[TextRow]) -> dict[int, Written]:
     """The texts that are finished, by their rows' places."""
     done: dict[int, Written] = {}
     for stops, numbers in _by(rows, lambda row: row.asked.stops):
@@ -46,11 +46,11 @@ def finished(rows: Sequence[Row]) -> dict[int, Written]:
     return done
 
 
-def _drawn(scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+def _drawn(scores: torch.Tensor, rows: Sequence[TextRow]) -> torch.Tensor:
     return drawn(scores, [row.asked.seed for row in rows], [len(row.new) for row in rows])
 
 
-def _tell(rows: Sequence[Row], logits: torch.Tensor, tokens: Sequence[int]) -> None:
+def _tell(rows: Sequence[TextRow], logits: torch.Tensor, tokens: Sequence[int]) -> None:
     """Note the scores of the tokens of those rows that tell them."""
     told = [b for b, row in enumerate(rows) if row.asked.told]
     if not told:
@@ -64,7 +64,7 @@ def _tell(rows: Sequence[Row], logits: torch.Tensor, tokens: Sequence[int]) -> N
         rows[b].scores.append((scores[0], scores[1], scores[2]))
 
 
-def _by(rows: Sequence[Row], key: Callable[[Row], Key]) -> Iterable[tuple[Key, list[int]]]:
+def _by(rows: Sequence[TextRow], key: Callable[[TextRow], Key]) -> Iterable[tuple[Key, list[int]]]:
     """Places of the rows with each key."""
     found: dict[Key, list[int]] = {}
     for b, row in enumerate(rows):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lm_eval_calibration.generating.rows import Asked, Written
+from lm_eval_calibration.generating.rows import AskedText, Written
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.scoring.contract import device_of, dtype_of
 
@@ -44,7 +44,7 @@ class Writer(ABC):
         return dtype_of(self.model)
 
     @abstractmethod
-    def write(self, asked: Sequence[Asked], done: Done) -> None:
+    def write(self, asked: Sequence[AskedText], done: Done) -> None:
         """Write all texts; `done` is told each as it is finished.
 
         Raises:

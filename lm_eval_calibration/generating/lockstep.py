@@ -13,7 +13,7 @@ from lm_eval_calibration.generating.budget import affordable
 from lm_eval_calibration.generating.choosing import choose, finished
 from lm_eval_calibration.generating.contract import Done, Writer
 from lm_eval_calibration.generating.prompts import Prompt, prompts_of
-from lm_eval_calibration.generating.rows import Asked, Row
+from lm_eval_calibration.generating.rows import AskedText, TextRow
 from lm_eval_calibration.scoring.branches import Cached, branches, bytes_of, kept
 from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.continued import Continued
@@ -37,7 +37,7 @@ class Lockstep(Writer):
         self.reader = Continued(model, 0, prompt_tokens)
 
     @torch.inference_mode()
-    def write(self, asked: Sequence[Asked], done: Done) -> None:
+    def write(self, asked: Sequence[AskedText], done: Done) -> None:
         """Write all texts, the longest prompts' first."""
         if asked:
             _Writing(self, asked, done).run()
@@ -52,7 +52,7 @@ class Unshared(Lockstep):
 class _Writing:
     """One call: the prompts that wait, batch by batch."""
 
-    def __init__(self, writer: Lockstep, asked: Sequence[Asked], done: Done) -> None:
+    def __init__(self, writer: Lockstep, asked: Sequence[AskedText], done: Done) -> None:
         self.writer, self.reader, self.asked, self.done = writer, writer.reader, asked, done
         self.longest = max(len(a.prompt) + a.room for a in asked)
         self.waiting = deque(prompts_of(asked, writer.shares))
@@ -100,7 +100,7 @@ class _Writing:
         hidden, cached = self.reader.advance(tokens, branches(prefix, [0] * len(batch)))
         self._measure(cached, len(batch))
         owners = [owner for owner, (_, numbers) in enumerate(batch) for _ in numbers]
-        rows = [Row(number, self.asked[number]) for _, numbers in batch for number in numbers]
+        rows = [TextRow(number, self.asked[number]) for _, numbers in batch for number in numbers]
         cached = kept(cached, owners)
         choose(rows, self._logits(hidden)[owners])
         alive = self._told(rows, list(range(len(rows))), done)
@@ -113,7 +113,7 @@ class _Writing:
             choose([rows[b] for b in alive], self._logits(hidden)[alive])
             alive = self._told(rows, alive, done)
 
-    def _told(self, rows: Sequence[Row], alive: list[int], done: set[int]) -> list[int]:
+    def _told(self, rows: Sequence[TextRow], alive: list[int], done: set[int]) -> list[int]:
         """Tell of finished texts; places of the others."""
         found = {alive[place]: text for place, text in finished([rows[b] for b in alive]).items()}
         for place, text in found.items():

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from lm_eval_calibration.generating.rows import Asked
+from lm_eval_calibration.generating.rows import AskedText
 from lm_eval_calibration.scoring.network import KeyValues
 from lm_eval_calibration.scoring.plan import Prefix, plan_rows
 from lm_eval_calibration.scoring.sequences import Request, Tokens, inputs_of
 
 
 @dataclass
-class Begun:
+class BegunPrompts:
     """A prompt that was read.
 
     Attributes:
@@ -44,7 +44,7 @@ class Prompt:
     prefix: Prefix | None
     rest: Tokens
     waiting: deque[int] = field(default_factory=deque)
-    begun: Begun | None = None
+    begun: BegunPrompts | None = None
 
     @property
     def length(self) -> int:
@@ -52,7 +52,7 @@ class Prompt:
         return len(self.rest) + (self.prefix.end if self.prefix else 0)
 
 
-def prompts_of(asked: Sequence[Asked], shared: bool = True) -> list[Prompt]:
+def prompts_of(asked: Sequence[AskedText], shared: bool = True) -> list[Prompt]:
     """The prompts of all texts: those with one prefix side by side, and the longest first.
 
     Args:

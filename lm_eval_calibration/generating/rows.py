@@ -10,7 +10,7 @@ from lm_eval_calibration.generating.stops import Stops
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class AskedText:
     """A text that is asked for.
 
     Attributes:
@@ -31,7 +31,7 @@ class Asked:
 
 
 @dataclass(eq=False)
-class Row:
+class TextRow:
     """A text that is being written.
 
     Attributes:
@@ -42,7 +42,7 @@ class Row:
     """
 
     number: int
-    asked: Asked
+    asked: AskedText
     new: list[int] = field(default_factory=list)
     scores: list[tuple[float, float, float]] = field(default_factory=list)
 

@@ -28,7 +28,7 @@ def numbers_of(requests: Sequence[Any]) -> list[int]:
     return found
 
 
-class Samples:
+class SampledTexts:
     """The seeds of samples that are drawn batch by batch.
 
     Args:

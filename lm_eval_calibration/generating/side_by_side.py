@@ -11,8 +11,14 @@ import torch
 from lm_eval_calibration.generating.budget import affordable
 from lm_eval_calibration.generating.choosing import choose, finished
 from lm_eval_calibration.generating.contract import Done, Writer
-from lm_eval_calibration.generating.prompts import Begun, Prompt, prompts_of, root_of, together
-from lm_eval_calibration.generating.rows import Asked, Row
+from lm_eval_calibration.generating.prompts import (
+    BegunPrompts,
+    Prompt,
+    prompts_of,
+    root_of,
+    together,
+)
+from lm_eval_calibration.generating.rows import AskedText, TextRow
 from lm_eval_calibration.generating.slots import Slots, StepCache
 from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.chain import Chain
@@ -37,7 +43,7 @@ class SideBySide(Writer):
         self.network, self.head = Network(model, self.shared), Head(model)
 
     @torch.inference_mode()
-    def write(self, asked: Sequence[Asked], done: Done) -> None:
+    def write(self, asked: Sequence[AskedText], done: Done) -> None:
         """Write all texts, the longest prompts' first."""
         if asked:
             with attention.implementation(self.network.decoder):
@@ -53,13 +59,13 @@ class SharedSideBySide(SideBySide):
 class _Writing:
     """One call: the prompts that wait, and the rows that are being written, in the first slots."""
 
-    def __init__(self, writer: SideBySide, asked: Sequence[Asked], done: Done) -> None:
+    def __init__(self, writer: SideBySide, asked: Sequence[AskedText], done: Done) -> None:
         self.writer, self.asked, self.done = writer, asked, done
         self.network, self.head = writer.network, writer.head
         self.longest = max(len(a.prompt) + a.room for a in asked)
         self.waiting: deque[Prompt] = deque(prompts_of(asked))
         self.prefixes: Chain[KeyValues] = Chain({}, self.network.key_values)
-        self.rows: list[Row] = []
+        self.rows: list[TextRow] = []
         self.slots: Slots | None = None
         self.root = self._root()
         self.apart = len_before(self.root)
@@ -112,7 +118,7 @@ class _Writing:
         hidden, found = self.network.begun([prompt.rest for prompt in prompts], before)
         logits = self.head.logits(hidden)
         for owner, prompt in enumerate(prompts):
-            prompt.begun = Begun(found, owner, logits[owner])
+            prompt.begun = BegunPrompts(found, owner, logits[owner])
 
     def _place(self, prompt: Prompt) -> None:
         """Begin as many of a prompt's texts as there is room for."""
@@ -124,7 +130,7 @@ class _Writing:
         own = slice(self.apart, prompt.length)
         self.slots.put(slice(first, first + count), begun.key_values, begun.owner, own)
         numbers = [prompt.waiting.popleft() for _ in range(count)]
-        new = [Row(number, self.asked[number]) for number in numbers]
+        new = [TextRow(number, self.asked[number]) for number in numbers]
         self.begun |= dict.fromkeys(numbers, prompt)
         self.rows += new
         choose(new, begun.logits.expand(count, -1))

@@ -8,7 +8,7 @@ from transformers import LogitsProcessorList
 
 from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import Decoding
-from lm_eval_calibration.generating.rows import Asked, Written
+from lm_eval_calibration.generating.rows import AskedText, Written
 from lm_eval_calibration.generating.stops import Stops
 from lm_eval_calibration.scoring.checking import SHORT_TOKENS, size, some_of
 from lm_eval_calibration.scoring.plan import MIN_PREFIX
@@ -22,7 +22,9 @@ FEW = 2
 GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
 
 
-def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list[list[Asked]]:
+def trials(
+    asked: Sequence[AskedText], lengths: Sequence[int], longest: int
+) -> list[list[AskedText]]:
     """Short greedy texts, whose scores are told, after some of the prompts and parts of them.
 
     First of many lengths; then, where there are such prompts, that begin alike.
@@ -46,7 +48,10 @@ def trials(asked: Sequence[Asked], lengths: Sequence[int], longest: int) -> list
     alike = [[whole, whole[:-MORE], whole]] if begins(whole) else []
     rooms = {prompt: TOKENS - n % (TOKENS - LEAST) for n, prompt in enumerate(different)}
     return [
-        [Asked(p, GREEDY, Stops.none(), rooms.setdefault(p, TOKENS - 1), told=True) for p in some]
+        [
+            AskedText(p, GREEDY, Stops.none(), rooms.setdefault(p, TOKENS - 1), told=True)
+            for p in some
+        ]
         for some in ([*different, different[0]], *alike)
     ]
 
@@ -56,7 +61,7 @@ def begins(prompt: Sequence[int]) -> bool:
     return len(prompt) > MIN_PREFIX + MORE
 
 
-def tried(writer: Writer, asked: Sequence[Asked]) -> tuple[list[Request], list[float]]:
+def tried(writer: Writer, asked: Sequence[AskedText]) -> tuple[list[Request], list[float]]:
     """What a writer wrote after each prompt, and the log-likelihoods that it had of that.
 
     One row fewer than there are texts is written at a time.

@@ -110,7 +110,7 @@ class ChoiceTask(HarnessTask):
     """A task of options."""
 
 
-class GenerationTask(HarnessTask):
+class GeneratingTask(HarnessTask):
     """A task whose answers are texts."""
 
 

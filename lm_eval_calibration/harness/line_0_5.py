@@ -186,7 +186,7 @@ class ChoiceTask(HarnessTask, MultipleChoiceTask):
         return found
 
 
-class GenerationTask(HarnessTask, GenerateTask):
+class GeneratingTask(HarnessTask, GenerateTask):
     """A task whose answers are texts."""
 
 

@@ -10,15 +10,15 @@ from lm_eval_calibration.harness.conversing import Answered
 from lm_eval_calibration.harness.lines import bridge
 
 if TYPE_CHECKING:
-    from lm_eval_calibration.harness.line_0_4 import ChoiceTask, GenerationTask, HarnessTask
+    from lm_eval_calibration.harness.line_0_4 import ChoiceTask, GeneratingTask, HarnessTask
 else:
     HarnessTask = bridge().HarnessTask
-    ChoiceTask, GenerationTask = bridge().ChoiceTask, bridge().GenerationTask
+    ChoiceTask, GeneratingTask = bridge().ChoiceTask, bridge().GenerationTask
 
 __all__ = [
     "Answered",
     "ChoiceTask",
-    "GenerationTask",
+    "GeneratingTask",
     "HarnessTask",
     "TaskManager",
     "all_splits",

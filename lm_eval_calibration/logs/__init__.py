@@ -1,7 +1,7 @@
 """What harness runs left behind, found and read: runs, their tasks, and the predictions of each."""
 
-from lm_eval_calibration.logs.contract import Format
-from lm_eval_calibration.logs.documents import Document, document_hash
+from lm_eval_calibration.logs.contract import LogFormat
+from lm_eval_calibration.logs.documents import LoggedDocument, document_hash
 from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.formats.harness.samples_file import load_samples, read_samples
 from lm_eval_calibration.logs.formats.tables import Columns, read_table
@@ -11,8 +11,8 @@ from lm_eval_calibration.logs.runs import read_documents, read_runs
 __all__ = [
     "FORMATS",
     "Columns",
-    "Document",
-    "Format",
+    "LogFormat",
+    "LoggedDocument",
     "Run",
     "Samples",
     "Scope",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.workers import KilledWorkerError, Submit
 from lm_eval_calibration.members import wrong_name
@@ -68,7 +68,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedOfLogs:
     """How runs are to be read.
 
     Attributes:
@@ -84,7 +84,7 @@ class Asked:
     progress: Progress | None = None
 
 
-class Read(NamedTuple):
+class ReadRun(NamedTuple):
     """Runs, and why something was left out; no run where that is all there was."""
 
     runs: list[Run]
@@ -100,11 +100,11 @@ class Begun:
         filters: whose answers will be read, where there are filters.
     """
 
-    finish: Callable[[], Read]
+    finish: Callable[[], ReadRun]
     filters: Collection[str] = ()
 
 
-class Format(Protocol):
+class LogFormat(Protocol):
     """A format of logs; `lm_eval_calibration.testing.check_format` is what it must pass.
 
     Attributes:
@@ -130,7 +130,7 @@ class Format(Protocol):
             InvalidInputError: that is damaged.
         """
 
-    def begin(self, left: Left, asked: Asked) -> Begun:
+    def begin(self, left: Left, asked: AskedOfLogs) -> Begun:
         """Begin to read a run.
 
         Raises:
@@ -138,7 +138,7 @@ class Format(Protocol):
                 where in it; with `skip_bad` only if nothing can.
         """
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """The documents of some rows, with their texts.
 
         Raises:
@@ -173,14 +173,14 @@ class FileByFile:
         """Nothing more, unless a format knows it."""
         return left
 
-    def begin(self, left: Left, asked: Asked) -> Begun:
+    def begin(self, left: Left, asked: AskedOfLogs) -> Begun:
         """Have each file read; with `skip_bad` those that cannot be are left out, with the reason."""
         begun = [
             (asked.submit(self._read, file.path, file, left.label, asked.skip_bad), file)
             for file in left.files.values()
         ]
 
-        def finish() -> Read:
+        def finish() -> ReadRun:
             samples: dict[str, Samples] = {}
             reasons: list[str] = []
             for result, file in begun:
@@ -194,14 +194,14 @@ class FileByFile:
                 if asked.progress is not None:
                     asked.progress(file.path.stat().st_size)
             runs = [Run(left.label, samples, results=left.results)] if samples else []
-            return Read(runs, reasons)
+            return ReadRun(runs, reasons)
 
         return Begun(finish)
 
     def _read(self, path: Path, file: LogFile, label: str, skip_bad: bool) -> Samples:
         return self.read(file, label, skip_bad)
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """None, unless a format has them."""
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Document:
+class LoggedDocument:
     """What a model was asked, and what it believed.
 
     Attributes:

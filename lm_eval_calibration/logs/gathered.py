@@ -19,7 +19,7 @@ from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
 
 
-class Belief(NamedTuple):
+class LoggedBelief(NamedTuple):
     """What is kept of a document with options.
 
     logits: of its options; gold: which are right; predicted: the option that was the answer, `None`
@@ -33,7 +33,7 @@ class Belief(NamedTuple):
     start: int
 
 
-class Stated(NamedTuple):
+class LoggedStatement(NamedTuple):
     """What is kept of a document of which a confidence and a verdict are known."""
 
     confidence: float
@@ -53,7 +53,7 @@ class Gathered:
     """
 
     path: Path
-    kept: list[Belief | Stated] = field(default_factory=list)
+    kept: list[LoggedBelief | LoggedStatement] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
 
     def check(self, skip_bad: bool) -> None:
@@ -82,12 +82,12 @@ class Gathered:
 
     def predictions(self) -> Predictions:
         """Of the documents that were kept."""
-        stated = [each for each in self.kept if isinstance(each, Stated)]
+        stated = [each for each in self.kept if isinstance(each, LoggedStatement)]
         if stated:
             return Predictions.from_confidences(
                 [each.confidence for each in stated], [each.correct for each in stated]
             )
-        beliefs = [each for each in self.kept if isinstance(each, Belief)]
+        beliefs = [each for each in self.kept if isinstance(each, LoggedBelief)]
         likely = Predictions.from_options([b.logits for b in beliefs], [b.gold for b in beliefs])
         return _answered(likely, [b.predicted for b in beliefs])
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lm_eval_calibration.logs.contract import Asked, Begun, Format, Left, Read
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.contract import AskedOfLogs, Begun, Left, LogFormat, ReadRun
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.members import BrokenMemberError, blaming
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class GuardedFormat:
-    """A `Format` that does what another does, and raises errors of ours only.
+    """A `LogFormat` that does what another does, and raises errors of ours only.
 
     Args:
         inner: the format.
         about: what it is called in errors, with its package.
     """
 
-    def __init__(self, inner: Format, about: str) -> None:
+    def __init__(self, inner: LogFormat, about: str) -> None:
         self._inner, self._about = inner, about
         self.name, self.meaning = inner.name, inner.meaning
 
@@ -41,15 +41,15 @@ class GuardedFormat:
         with blaming(self._about, f"read what is said of the run in {left.folder}"):
             return self._is(Left, self._inner.about(left), "about")
 
-    def begin(self, left: Left, asked: Asked) -> Begun:
+    def begin(self, left: Left, asked: AskedOfLogs) -> Begun:
         """As the format does."""
         doing = f"read the run in {left.folder}"
         with blaming(self._about, doing):
             begun = self._is(Begun, self._inner.begin(left, asked), "begin")
 
-        def finish() -> Read:
+        def finish() -> ReadRun:
             with blaming(self._about, doing):
-                read = self._is(Read, begun.finish(), "finish")
+                read = self._is(ReadRun, begun.finish(), "finish")
                 for run in read.runs:
                     for samples in self._is(Run, run, "finish").samples.values():
                         self._is(Samples, samples, "read")
@@ -57,7 +57,7 @@ class GuardedFormat:
 
         return replace(begun, finish=finish)
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """As the format does."""
         with blaming(self._about, f"show documents of {samples.path}"):
             return list(self._inner.documents(samples, rows))

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.logs.contract import Asked, Format, Left, Progress
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.contract import AskedOfLogs, Left, LogFormat, Progress
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.nothing import check_whole, no_logs, nothing_in
 from lm_eval_calibration.logs.packed import as_given
@@ -56,15 +56,15 @@ def read_runs(
             `skip_bad`), a run without multiple-choice documents, or a filter that no file has.
     """
     found = find_runs(paths, one_each=one_each)
-    asked = Asked(skip_bad, filter_name, progress=progress)
+    asked = AskedOfLogs(skip_bad, filter_name, progress=progress)
     return read_found(found, asked, processes=processes, every=one_each)
 
 
 def read_found(
     found: Sequence[Left],
-    asked: Asked,
+    asked: AskedOfLogs,
     *,
-    formats: Sequence[Format] | None = None,
+    formats: Sequence[LogFormat] | None = None,
     processes: int = 1,
     every: bool = False,
 ) -> tuple[list[Run], list[str]]:
@@ -103,7 +103,7 @@ def size_of(found: Iterable[Left]) -> int:
     return sum(file.path.stat().st_size for left in found for file in left.files.values())
 
 
-def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
+def read_documents(samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
     """The documents of some rows of `samples`, with their texts, from where they were read.
 
     Raises:
@@ -119,7 +119,7 @@ def find_runs(
     paths: Sequence[str | Path],
     *,
     one_each: bool = False,
-    formats: Sequence[Format] | None = None,
+    formats: Sequence[LogFormat] | None = None,
     progress: Progress | None = None,
 ) -> list[Left]:
     """What each run left, with a label that no other run has; secrets are told by none.
@@ -157,7 +157,7 @@ def _safe(left: Left) -> Left:
 def _found(
     paths: Sequence[str | Path],
     one_each: bool,
-    formats: Sequence[Format],
+    formats: Sequence[LogFormat],
     progress: Progress | None,
 ) -> Iterator[Left]:
     """What lies under the paths: what is one run is so, however many paths named it."""
@@ -194,7 +194,7 @@ def _called(left: Left) -> str:
     return f"{called}={left.folder}" if called else str(left.folder)
 
 
-def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> list[Left]:
+def _at(argument: str, formats: Sequence[LogFormat], progress: Progress | None) -> list[Left]:
     """What one argument stands for.
 
     Raises:
@@ -209,7 +209,7 @@ def _at(argument: str, formats: Sequence[Format], progress: Progress | None) -> 
     return [left for lefts in found.values() for left in lefts]
 
 
-def _finds(format_: Format, path: Path) -> Sequence[Left]:
+def _finds(format_: LogFormat, path: Path) -> Sequence[Left]:
     """What a format finds; one that fails is said to, and is not in the way of others."""
     try:
         return format_.finds(path)

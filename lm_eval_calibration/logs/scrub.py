@@ -19,7 +19,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.files import write_folder
 from lm_eval_calibration.json_text import InvalidJSONError, loads
 from lm_eval_calibration.logs.secret_places import LINE, RESULTS
-from lm_eval_calibration.redact import Place, Redactor, redact, secrets_in
+from lm_eval_calibration.redact import Redactor, SecretPlace, redact, secrets_in
 from lm_eval_calibration.redact.json_spans import NotJSON, without_secrets
 from lm_eval_calibration.redact.keys import Grade, grade, holds_headers
 from lm_eval_calibration.redact.known import Known
@@ -128,7 +128,7 @@ def _copy(
 def _without(
     path: Path,
     redactor: Redactor,
-    place: Place,
+    place: SecretPlace,
     whole: bool,
     known: Known,
     progress: Progress | None,
@@ -189,7 +189,7 @@ def _is_telling(name: bytes) -> bool:
     return grade(text) is not Grade.NONE or holds_headers(text)
 
 
-def _cleaned(line: bytes, redactor: Redactor, place: Place) -> bytes:
+def _cleaned(line: bytes, redactor: Redactor, place: SecretPlace) -> bytes:
     mark = codecs.BOM_UTF8 if line.startswith(codecs.BOM_UTF8) else b""
     text = line[len(mark) :].decode("utf-8", "surrogateescape")
     try:

@@ -23,7 +23,7 @@ _CELLS = 4_000_000
 """Numbers in a block of replicates."""
 
 
-class Scored(NamedTuple):
+class ScoredSentences(NamedTuple):
     """Sentences with known labels.
 
     scores: (M,) probability of being right; right: (M,); owner: (M,) the document of each, from
@@ -36,7 +36,7 @@ class Scored(NamedTuple):
     documents: int
 
 
-def scored(rows: Sequence[Sequence[Sequence[float]]]) -> Scored:
+def scored(rows: Sequence[Sequence[Sequence[float]]]) -> ScoredSentences:
     """Documents' (score, label) pairs as columns.
 
     Args:
@@ -52,15 +52,15 @@ def scored(rows: Sequence[Sequence[Sequence[float]]]) -> Scored:
     scores, labels = columns[known].T
     if not ((scores >= 0) & (scores <= 1)).all():
         raise invalid("scores", "from 0 to 1", scores[~((scores >= 0) & (scores <= 1))][0])
-    return Scored(scores, labels > 0.5, owner[known], len(rows))
+    return ScoredSentences(scores, labels > 0.5, owner[known], len(rows))
 
 
-def sentence_auroc(s: Scored, weight: Floats | None = None) -> Any:
+def sentence_auroc(s: ScoredSentences, weight: Floats | None = None) -> Any:
     """Probability that a right sentence scores above a wrong one, ties half; NaN without both."""
     return auroc(s.scores, s.right, weight=weight) if len(s.scores) else math.nan
 
 
-def sentence_auprc(s: Scored, weight: Floats | None = None) -> Any:
+def sentence_auprc(s: ScoredSentences, weight: Floats | None = None) -> Any:
     """Average precision of finding the wrong sentences by their low scores; NaN without any."""
     w = np.ones((1, len(s.scores))) if weight is None else weight
     distinct, level = np.unique(s.scores, return_inverse=True)
@@ -73,7 +73,7 @@ def sentence_auprc(s: Scored, weight: Floats | None = None) -> Any:
     return found if weight is not None else float(found[0])
 
 
-def sentence_ece(s: Scored, weight: Floats | None = None) -> Any:
+def sentence_ece(s: ScoredSentences, weight: Floats | None = None) -> Any:
     """Expected calibration error of sentences' scores, in 15 bins."""
     return ece(s.scores, s.right, weight=weight)
 
@@ -86,7 +86,7 @@ FIGURES: dict[str, tuple[Callable[..., Any], bool | None]] = {
 """By name: the function, and whether higher is better."""
 
 
-def spread(name: str, s: Scored, replicates: int = REPLICATES, seed: int = SEED) -> Spread:
+def spread(name: str, s: ScoredSentences, replicates: int = REPLICATES, seed: int = SEED) -> Spread:
     """The error bar of a figure: a bootstrap over documents."""
     function = FIGURES[name][0]
     value = float(function(s))

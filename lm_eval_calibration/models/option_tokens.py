@@ -16,7 +16,7 @@ from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import check_sampling
 from lm_eval_calibration.models.shared.choosing import Choice, ChoiceBeliefs
 from lm_eval_calibration.models.shared.letter_beliefs import (
-    Shown,
+    ShownOptions,
     averaged,
     preferred,
     statement,
@@ -143,7 +143,7 @@ class OptionTokensLM(ChoiceBeliefs):
             for numbers in np.array_split(np.arange(len(each.options)), _groups(each, lists[n]))
         ]
         shown = self._shown(choices, lists, wanted)
-        groups: list[list[Shown]] = [[] for _ in choices]
+        groups: list[list[ShownOptions]] = [[] for _ in choices]
         for each in shown:
             groups[each.document].append(each)
         split = [n for n, each in enumerate(groups) if len(each) > 1 and all(g.known for g in each)]
@@ -181,7 +181,7 @@ class OptionTokensLM(ChoiceBeliefs):
         choices: Sequence[Choice],
         lists: Sequence[Listing],
         wanted: Sequence[tuple[int, list[int]]],
-    ) -> list[Shown]:
+    ) -> list[ShownOptions]:
         """Some options of documents, each shown in all orders."""
         orders = [self._rotations(choices[n], lists[n], numbers) for n, numbers in wanted]
         sheets = [
@@ -197,7 +197,7 @@ class OptionTokensLM(ChoiceBeliefs):
             belief = averaged(numbers, [(order, some) for order, _, some in mine])
             asked = tuple(sheet.turn["content"] for _, sheet, _ in mine)
             letters = preferred([some for _, _, some in mine])
-            found.append(Shown(n, numbers, belief, told, asked, letters))
+            found.append(ShownOptions(n, numbers, belief, told, asked, letters))
         return found
 
     def _rotations(self, choice: Choice, listed: Listing, numbers: list[int]) -> list[list[int]]:

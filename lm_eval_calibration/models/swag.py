@@ -26,7 +26,7 @@ from lm_eval_calibration.models.shared.resuming import (
     report,
     reporting_to,
 )
-from lm_eval_calibration.scoring.contract import Answers, Executor, Scored
+from lm_eval_calibration.scoring.contract import Answers, Executor, ScoredRequest
 from lm_eval_calibration.scoring.sequences import Request
 from lm_eval_calibration.swag import Draw, load, lora
 from lm_eval_calibration.swag.averaging import States, answers_of
@@ -176,7 +176,7 @@ class SwagLM(FastHFLM):
             answers: dict[int, tuple[float, bool]] = {}
 
             def by(executor: Executor[Any], asked: list[int], plan: Any) -> None:
-                def answered(found: Mapping[int, Scored]) -> None:
+                def answered(found: Mapping[int, ScoredRequest]) -> None:
                     new = {asked[n]: (value, best) for n, (value, best) in found.items()}
                     report(self.cache_hook, "loglikelihood", {requests[n][0]: new[n] for n in new})
                     answers.update(new)

@@ -22,7 +22,7 @@ from lm_eval_calibration.models.shared.held_out import (
     refuse_cache,
 )
 from lm_eval_calibration.models.shared.identity import identity
-from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.instances import OptionsDocument, documents
 from lm_eval_calibration.models.shared.readings import Readings
 from lm_eval_calibration.models.shared.resuming import (
     Computed,
@@ -137,7 +137,7 @@ class ThermometerLM(Wrapper):
         return answers
 
     def _scored(
-        self, requests: list[Any], asked: list[Document], options: dict[str, Any]
+        self, requests: list[Any], asked: list[OptionsDocument], options: dict[str, Any]
     ) -> tuple[list[tuple[float, bool]], Floats]:
         """The base's answers, and (D,) the inverse temperature of each document by itself."""
         readings = Readings(self._thermometer, requests, asked, self._states)
@@ -160,7 +160,7 @@ class ThermometerLM(Wrapper):
         with reporting_to(self.base, self._kept):
             return completed(len(requests), known, ask), readings.inverse
 
-    def _of_documents(self, asked: list[Document], inverse: Floats) -> Floats:
+    def _of_documents(self, asked: list[OptionsDocument], inverse: Floats) -> Floats:
         """(D,) the temperature of each document; its task's, unless `scope` is `instance`."""
         mine: dict[str, list[float]] = {}
         for document, value in zip(asked, inverse, strict=True):

@@ -21,7 +21,7 @@ from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.stated import FLOOR, Statement
 from lm_eval_calibration.verbal import styles
 from lm_eval_calibration.verbal.labels import Labels, name_options
-from lm_eval_calibration.verbal.parsing import Reply
+from lm_eval_calibration.verbal.parsing import ReadReply
 from lm_eval_calibration.verbal.replies import statement
 
 AGAIN = (
@@ -144,12 +144,12 @@ class VerbalizedLM(ChoiceBeliefs):
             for texts, read, names, asked in zip(said, replies, labels, turns, strict=True)
         ]
 
-    def _read(self, text: str, labels: Labels) -> Reply:
+    def _read(self, text: str, labels: Labels) -> ReadReply:
         if isinstance(text, Failed):
-            return Reply(None, "invalid", (text.reason,))
+            return ReadReply(None, "invalid", (text.reason,))
         read = self._style.read(whole(text), labels)
         if read.probabilities is None and getattr(text, "cut", False):
-            return Reply(None, "cut", ("it was cut before it could be read",))
+            return ReadReply(None, "cut", ("it was cut before it could be read",))
         return read
 
     def _replies(
@@ -177,7 +177,7 @@ class VerbalizedLM(ChoiceBeliefs):
         )
 
 
-def _once_more(texts: list[str], read: list[Reply], labels: Labels) -> list[Turn]:
+def _once_more(texts: list[str], read: list[ReadReply], labels: Labels) -> list[Turn]:
     """The reply that could not be read, and what is said to it."""
     text, reply = next(
         pair for pair in zip(texts, read, strict=True) if not isinstance(pair[0], Failed)

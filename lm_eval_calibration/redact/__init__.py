@@ -5,8 +5,8 @@ counted, `hiding` around what may fail.
 """
 
 from lm_eval_calibration.redact.raised import clean, hiding
-from lm_eval_calibration.redact.redactor import Place, Redactor
+from lm_eval_calibration.redact.redactor import Redactor, SecretPlace
 from lm_eval_calibration.redact.texts import REDACTED
 from lm_eval_calibration.redact.values import redact, secrets_in
 
-__all__ = ["REDACTED", "Place", "Redactor", "clean", "hiding", "redact", "secrets_in"]
+__all__ = ["REDACTED", "Redactor", "SecretPlace", "clean", "hiding", "redact", "secrets_in"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lm_eval_calibration.redact.texts import REDACTED
 
 if TYPE_CHECKING:
-    from lm_eval_calibration.redact.redactor import Place, Redactor
+    from lm_eval_calibration.redact.redactor import Redactor, SecretPlace
 
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:
@@ -30,12 +30,12 @@ class NotJSON(ValueError):  # noqa: N818
 class _Level(NamedTuple):
     """An object or list that has begun: its place, and whether names are expected in it."""
 
-    place: Place
+    place: SecretPlace
     is_object: bool
 
 
 def without_secrets(
-    text: str, redactor: Redactor, place: Place | None = None, depth: int = 0
+    text: str, redactor: Redactor, place: SecretPlace | None = None, depth: int = 0
 ) -> str:
     """The text with its secret strings and numbers replaced, character by character the same else.
 
@@ -48,9 +48,9 @@ def without_secrets(
     Raises:
         NotJSON: it is none.
     """
-    from lm_eval_calibration.redact.redactor import Place as _Place
+    from lm_eval_calibration.redact.redactor import SecretPlace as _Place
 
-    here: Place = place or _Place()
+    here: SecretPlace = place or _Place()
     levels: list[_Level] = []
     pieces: list[str] = []
     position, name_next = 0, False

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from html import escape
 from urllib.parse import quote, quote_plus, unquote
 
-from lm_eval_calibration.redact.texts import KNOWN, Span, distinctive, parts
+from lm_eval_calibration.redact.texts import KNOWN, SecretSpan, distinctive, parts
 
 _SURE = 16
 """So long a secret is no part of another word by chance."""
@@ -30,10 +30,10 @@ class Known:
     def __bool__(self) -> bool:
         return self._pattern is not None
 
-    def spans(self, text: str) -> Iterator[Span]:
+    def spans(self, text: str) -> Iterator[SecretSpan]:
         """Where they stand in a text."""
         for match in self._pattern.finditer(text) if self._pattern else ():
-            yield Span(*match.span(), KNOWN)
+            yield SecretSpan(*match.span(), KNOWN)
 
     def stands_in(self, line: bytes) -> bool:
         """Whether one of them may stand in a line of JSON (a quick answer, for long files)."""

@@ -16,7 +16,7 @@ from lm_eval_calibration.redact.keys import (
     is_secret,
 )
 from lm_eval_calibration.redact.known import Known
-from lm_eval_calibration.redact.texts import NAMED, REDACTED, Span, spans
+from lm_eval_calibration.redact.texts import NAMED, REDACTED, SecretSpan, spans
 
 _ARGUMENT = re.compile(r"\s*([A-Za-z_][\w.\-]{0,80})=(.*)", re.DOTALL)
 _PASSES = 8
@@ -26,7 +26,7 @@ _DEPTH = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class SecretPlace:
     """Where in a document a value stands, as far as that tells whether it is secret.
 
     Attributes:
@@ -39,13 +39,13 @@ class Place:
     headers: bool = False
     data: bool = False
 
-    def under(self, name: str) -> Place:
+    def under(self, name: str) -> SecretPlace:
         """The place of what stands in this one under a name."""
         if self.data or self.grade >= Grade.TEXT:
             return self
         if self.headers and name.lower() not in HEADERS:
             return replace(self, grade=Grade.ANY, headers=False)
-        return Place(grade(name), holds_headers(name))
+        return SecretPlace(grade(name), holds_headers(name))
 
 
 class Redactor:
@@ -64,7 +64,7 @@ class Redactor:
         self.found: Counter[str] = Counter()
         self.seen: set[str] = set()
 
-    def leaf(self, value: Any, place: Place, depth: int = 0) -> Any:
+    def leaf(self, value: Any, place: SecretPlace, depth: int = 0) -> Any:
         """A text or number without its secrets; anything else as it is."""
         if not place.data and place.grade and is_secret(value, place.grade):
             if value != REDACTED:
@@ -105,7 +105,7 @@ class Redactor:
         except NotJSON:
             return None
 
-    def _without(self, text: str, found: list[Span]) -> str:
+    def _without(self, text: str, found: list[SecretSpan]) -> str:
         pieces, end = [], 0
         for span in _merged(found):
             secret = text[span.start : span.end]
@@ -120,9 +120,9 @@ class Redactor:
         self.seen.add(secret)
 
 
-def _merged(found: list[Span]) -> list[Span]:
+def _merged(found: list[SecretSpan]) -> list[SecretSpan]:
     """Spans in order; those that overlap or touch are one."""
-    merged: list[Span] = []
+    merged: list[SecretSpan] = []
     for span in sorted(found):
         if merged and span.start <= merged[-1].end:
             last = merged[-1]
@@ -132,7 +132,7 @@ def _merged(found: list[Span]) -> list[Span]:
     return merged
 
 
-def _arguments(text: str) -> list[Span]:
+def _arguments(text: str) -> list[SecretSpan]:
     """Secrets of a text that is model arguments, `name=value,name=value`, as the harness parts them."""
     if "\n" in text.strip() or not _ARGUMENT.match(text[:200]):
         return []
@@ -144,6 +144,6 @@ def _arguments(text: str) -> list[Span]:
         begin = start + (match.start(2) if match else 0)
         end = start + len(part)
         if end > begin and current and is_secret(text[begin:end], current):
-            found.append(Span(begin, end, NAMED))
+            found.append(SecretSpan(begin, end, NAMED))
         start = end + 1
     return found

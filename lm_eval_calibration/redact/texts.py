@@ -21,7 +21,7 @@ from lm_eval_calibration.redact.keys import (
 REDACTED = "[redacted]"
 
 
-class Span(NamedTuple):
+class SecretSpan(NamedTuple):
     """Characters of a text that are secret, and what kind of secret."""
 
     start: int
@@ -72,29 +72,29 @@ _CLOSING, _LINE_END, _END = (re.compile(p) for p in (r"[\])}]", r"[\"'\\\n]", r"
 _LINE_HEADER = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
 
 
-def spans(text: str) -> Iterator[Span]:
+def spans(text: str) -> Iterator[SecretSpan]:
     """What is secret in a text, in no order; spans may overlap."""
     for match in _SHAPES.finditer(text):
-        yield Span(*match.span(), KEY)
+        yield SecretSpan(*match.span(), KEY)
     if "PRIVATE KEY-----" in text:
         for match in _PEM.finditer(text):
-            yield Span(*match.span(), PRIVATE)
+            yield SecretSpan(*match.span(), PRIVATE)
     if "@" in text:
         for match in _USER.finditer(text):
-            yield Span(*match.span(), ADDRESS)
+            yield SecretSpan(*match.span(), ADDRESS)
         for match in _USER_ALONE.finditer(text):
-            yield Span(*match.span(1), ADDRESS)
+            yield SecretSpan(*match.span(1), ADDRESS)
     if not _HINT.search(text) and "=" not in text and "asic" not in text:
         return
     for match in _QUERY.finditer(text):
         if in_address(match[1]):
-            yield Span(*match.span(2), ADDRESS)
+            yield SecretSpan(*match.span(2), ADDRESS)
     for match in _BEARER.finditer(text):
         if len(match[1]) >= 16 or re.search(r"[^A-Za-z]", match[1].rstrip(".")):
-            yield Span(*match.span(1), HEADER)
+            yield SecretSpan(*match.span(1), HEADER)
     for match in _BASIC.finditer(text):
         if ":" in decoded(match[1]):
-            yield Span(*match.span(1), HEADER)
+            yield SecretSpan(*match.span(1), HEADER)
     yield from _assigned(text)
 
 
@@ -106,7 +106,7 @@ def decoded(text: str) -> str:
         return ""
 
 
-def _assigned(text: str) -> Iterator[Span]:
+def _assigned(text: str) -> Iterator[SecretSpan]:
     """Values after a secret's name: `name=value`, `"name": "value"`, `--name value`."""
     for pattern in (_ASSIGNED, _OPTION):
         position = 0
@@ -118,7 +118,7 @@ def _assigned(text: str) -> Iterator[Span]:
                 continue
             start, end = _value(text, match, found)
             if end > start and is_secret(text[start:end], found):
-                yield Span(start, end, NAMED)
+                yield SecretSpan(start, end, NAMED)
                 position = end
 
 

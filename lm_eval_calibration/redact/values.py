@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from lm_eval_calibration.redact.redactor import Place, Redactor
+from lm_eval_calibration.redact.redactor import Redactor, SecretPlace
 
 T = TypeVar("T")
 
 
-def redact(value: T, known: Iterable[str] = (), place: Place | None = None) -> T:
+def redact(value: T, known: Iterable[str] = (), place: SecretPlace | None = None) -> T:
     """A copy of a value without its secrets.
 
     Secret is what stands under a telling name (`api_key`, `authorization`), has the shape of a
@@ -30,7 +30,7 @@ def redact(value: T, known: Iterable[str] = (), place: Place | None = None) -> T
     return walked(value, Redactor(every), place)
 
 
-def secrets_in(*values: Any, place: Place | None = None) -> frozenset[str]:
+def secrets_in(*values: Any, place: SecretPlace | None = None) -> frozenset[str]:
     """The secrets that values hold under telling names or in telling shapes."""
     redactor = Redactor()
     for value in values:
@@ -38,15 +38,15 @@ def secrets_in(*values: Any, place: Place | None = None) -> frozenset[str]:
     return frozenset(redactor.seen)
 
 
-def walked(value: Any, redactor: Redactor, place: Place | None = None) -> Any:
+def walked(value: Any, redactor: Redactor, place: SecretPlace | None = None) -> Any:
     """A copy of a value, each text and number of which a redactor has seen.
 
     Nothing is called for each level of nesting, and what holds itself is copied so.
     """
     top: list[Any] = [None]
-    waiting: list[tuple[Any, Place, Any, Any]] = [(value, place or Place(), top, 0)]
+    waiting: list[tuple[Any, SecretPlace, Any, Any]] = [(value, place or SecretPlace(), top, 0)]
     made: dict[
-        tuple[int, Place], tuple[Any, Any]
+        tuple[int, SecretPlace], tuple[Any, Any]
     ] = {}  # (sources are kept, and with them their ids)
     to_freeze: list[tuple[Any, Any, type]] = []
     while waiting:
@@ -73,8 +73,8 @@ def walked(value: Any, redactor: Redactor, place: Place | None = None) -> Any:
 
 
 def _opened(
-    source: Any, here: Place, redactor: Redactor
-) -> tuple[Any, list[tuple[Any, Any, Place]]]:
+    source: Any, here: SecretPlace, redactor: Redactor
+) -> tuple[Any, list[tuple[Any, Any, SecretPlace]]]:
     """An empty copy of a container, and what goes into it: slot, value, place."""
     if not isinstance(source, Mapping):
         items = list(source)

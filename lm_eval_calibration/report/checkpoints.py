@@ -13,7 +13,7 @@ from lm_eval_calibration.logs.run import Run
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import pages, theme, trend
-from lm_eval_calibration.report.figures import Artist, Drawn
+from lm_eval_calibration.report.figures import Artist, DrawnFigure
 from lm_eval_calibration.report.tables import ARROWS
 from lm_eval_calibration.report.wording import p_value
 
@@ -35,7 +35,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckpointRow:
     """A checkpoint's figure of one metric, against the one before it and against the first."""
 
     label: str
@@ -46,23 +46,23 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class CheckpointTable:
     """All checkpoints' figures of one metric."""
 
     metric: str
     arrow: str
     meaning: str
-    rows: list[Row]
+    rows: list[CheckpointRow]
 
 
 @dataclass(frozen=True)
-class Section:
+class CheckpointSection:
     """A task's or a group's."""
 
     name: str
     documents: int
-    figures: list[Drawn]
-    tables: list[Table]
+    figures: list[DrawnFigure]
+    tables: list[CheckpointTable]
 
 
 def write_checkpoints(
@@ -99,7 +99,7 @@ def write_checkpoints(
     sections = []
     for number, name in enumerate(series):
         sections.append(
-            Section(
+            CheckpointSection(
                 name or "all documents",
                 documents[name],
                 [_panel(artist, drawn, number, m) for m in range(len(drawn.metrics))],
@@ -110,7 +110,7 @@ def write_checkpoints(
     return pages.write(Path(path), template, fields, runs, overwrite=overwrite)
 
 
-def _panel(artist: Artist, drawn: trend.Trend, scope: int, metric: int) -> Drawn:
+def _panel(artist: Artist, drawn: trend.Trend, scope: int, metric: int) -> DrawnFigure:
     def draw(top: float) -> Figure:
         below = 14 + 3 * max(map(len, trend.shortened(drawn.labels)))
         figure = theme.canvas(theme.WIDTH, 200 + below + top)
@@ -124,7 +124,7 @@ def _panel(artist: Artist, drawn: trend.Trend, scope: int, metric: int) -> Drawn
         f"{label} {v:.3f}"
         for label, v in zip(drawn.labels, drawn.value[scope, metric], strict=True)
     )
-    about = Drawn("Trend", drawn.scopes[scope], f"{name}: {values}", "")
+    about = DrawnFigure("Trend", drawn.scopes[scope], f"{name}: {values}", "")
     return artist.figure(f"{scope} {name} trend", about, draw)
 
 
@@ -135,7 +135,7 @@ def _table(
     scope: int,
     before: Sequence[Sequence[Comparison]],
     first: Sequence[Sequence[Comparison]],
-) -> Table:
+) -> CheckpointTable:
     rows = []
     for i, label in enumerate(labels):
         found = estimates[i].get(metric)
@@ -144,9 +144,9 @@ def _table(
         ]
         value = "-" if found is None else f"{found.value:.4f}"
         ends = "" if found is None else f"{found.low:.4f} to {found.high:.4f}"
-        rows.append(Row(label, value, ends, against[0], against[1] if i > 1 else None))
+        rows.append(CheckpointRow(label, value, ends, against[0], against[1] if i > 1 else None))
     bound = bind(metric)
-    return Table(metric, ARROWS[bound.higher_is_better], bound.metric.meaning, rows)
+    return CheckpointTable(metric, ARROWS[bound.higher_is_better], bound.metric.meaning, rows)
 
 
 def _step(compared: Comparison, metric: str) -> Step | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs import Document, read_documents
+from lm_eval_calibration.logs import LoggedDocument, read_documents
 from lm_eval_calibration.logs.formats.harness.documents import logs_answers
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
@@ -86,7 +86,7 @@ def examples(samples: Samples, count: int) -> list[Example]:
     return [_example(document) for document in (read_documents(samples, rows) if rows else [])]
 
 
-def _example(document: Document) -> Example:
+def _example(document: LoggedDocument) -> Example:
     options = tuple(
         Option(text, document.probabilities[i], i in document.gold, i == document.predicted)
         for i, text in enumerate(document.options)

@@ -14,7 +14,7 @@ from lm_eval_calibration.files import (
     PDF,
     PNG,
     SVG,
-    Format,
+    FileFormat,
     check_file,
     claim_folder,
     write_text,
@@ -45,7 +45,7 @@ KINDS: Mapping[str, Any] = {
 """Each has `NAME`, `HAS_STRIP`, `prepare`, `caption` and `draw`; one more figure is one line."""
 
 FORMATS = ("svg", "png")
-IMAGES: Mapping[str, Format] = {".png": PNG, ".svg": SVG, ".pdf": PDF}
+IMAGES: Mapping[str, FileFormat] = {".png": PNG, ".svg": SVG, ".pdf": PDF}
 """By a file's suffix."""
 FIGURES = "collection of figures"
 """The kind of a folder of them."""
@@ -54,7 +54,7 @@ _DPI = 180
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnFigure:
     """A figure in a page.
 
     Attributes:
@@ -108,7 +108,7 @@ class Artist:
         predictions: Predictions,
         estimates: Mapping[str, Estimate],
         kinds: Iterable[str] = KINDS,
-    ) -> list[Drawn]:
+    ) -> list[DrawnFigure]:
         """Figures of one task or group, of all kinds or of some."""
         drawn = []
         for name in kinds:
@@ -121,10 +121,14 @@ class Artist:
                 kind.draw(ax, prepared)
                 return figure
 
-            drawn.append(self.figure(f"{title} {name}", Drawn(kind.NAME, title, text, ""), draw))
+            drawn.append(
+                self.figure(f"{title} {name}", DrawnFigure(kind.NAME, title, text, ""), draw)
+            )
         return drawn
 
-    def heat_map(self, title: str, names: Sequence[str], tasks: Sequence[Predictions]) -> Drawn:
+    def heat_map(
+        self, title: str, names: Sequence[str], tasks: Sequence[Predictions]
+    ) -> DrawnFigure:
         """One heat map of several tasks."""
         prepared = heatmap.prepare(names, tasks)
 
@@ -134,9 +138,9 @@ class Artist:
             return figure
 
         text = heatmap.caption(prepared)
-        return self.figure(f"{title} heatmap", Drawn(heatmap.NAME, title, text, ""), draw)
+        return self.figure(f"{title} heatmap", DrawnFigure(heatmap.NAME, title, text, ""), draw)
 
-    def figure(self, stem: str, drawn: Drawn, draw: Callable[[float], Figure]) -> Drawn:
+    def figure(self, stem: str, drawn: DrawnFigure, draw: Callable[[float], Figure]) -> DrawnFigure:
         """What `draw` draws, in the page and, if wanted, in a file named after `stem`.
 
         Args:
@@ -150,9 +154,9 @@ class Artist:
             if self.folder is not None:
                 self._save(draw(TITLE), self.folder / self._unique(stem), drawn, label)
             element = svg_text(draw(0), label, key=f"f{self._drawn}", themed=True)
-        return Drawn(drawn.name, drawn.title, drawn.caption, element)
+        return DrawnFigure(drawn.name, drawn.title, drawn.caption, element)
 
-    def _save(self, figure: Figure, path: Path, drawn: Drawn, label: str) -> None:
+    def _save(self, figure: Figure, path: Path, drawn: DrawnFigure, label: str) -> None:
         head(figure, drawn.title, drawn.caption)
         for suffix in self.formats:
             save(figure, path.with_name(f"{path.name}.{suffix}"), label, overwrite=self._overwrite)
@@ -181,7 +185,7 @@ def head(figure: Figure, title: str, caption: str) -> None:
     )  # fmt: skip
 
 
-def check_image(path: str | Path, *, overwrite: bool = False) -> Format:
+def check_image(path: str | Path, *, overwrite: bool = False) -> FileFormat:
     """The format of an image file, which can be written.
 
     Raises:

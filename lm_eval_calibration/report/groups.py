@@ -10,7 +10,7 @@ from lm_eval_calibration.report.wording import band, number
 ALPHA = 0.05
 
 
-class Cell(NamedTuple):
+class GroupCell(NamedTuple):
     """A figure; of a calibration error with what a calibrated model would score."""
 
     value: str
@@ -23,7 +23,7 @@ class GroupRow(NamedTuple):
 
     value: str
     documents: str
-    cells: list[Cell]
+    cells: list[GroupCell]
 
 
 class GroupsView(NamedTuple):
@@ -43,7 +43,9 @@ def view(found: Subgroups) -> GroupsView:
 
 def _row(group: Group) -> GroupRow:
     cells = [
-        Cell(number(e.value), band(e.null) if name == "ece" else "", group.p_values[name] < ALPHA)
+        GroupCell(
+            number(e.value), band(e.null) if name == "ece" else "", group.p_values[name] < ALPHA
+        )
         for name, e in group.estimates.items()
     ]
     return GroupRow(group.value, f"{group.documents:,}", cells)

@@ -15,7 +15,7 @@ from lm_eval_calibration.logs.run import Run, Scope
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report import acting, groups, pages, pools, provenance, tables, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
-from lm_eval_calibration.report.figures import FORMATS, Artist, Drawn
+from lm_eval_calibration.report.figures import FORMATS, Artist, DrawnFigure
 from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
 
@@ -42,7 +42,7 @@ class ScopeView:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """One task or group, in all the runs that have it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Section:
     anchor: str
     open: bool
     views: list[ScopeView]
-    figures: list[list[Drawn]]
+    figures: list[list[DrawnFigure]]
 
 
 def write_report(
@@ -159,7 +159,7 @@ def _overview(scored: Sequence[Scored]) -> str:
     return text
 
 
-def _findings(sections: Sequence[Section]) -> list[tuple[ScopeView, str]]:
+def _findings(sections: Sequence[ReportSection]) -> list[tuple[ScopeView, str]]:
     """Every scope with its anchor; if they are many, groups first, then the largest ECE first."""
     found = [(view, section.anchor) for section in sections for view in section.views]
     if len(found) > _FINDINGS:
@@ -184,7 +184,7 @@ def _sections(
     thresholds_from: Run | None,
     subgroups: Mapping[tuple[str, str], groups.GroupsView],
     progress: Callable[[str], None] | None,
-) -> list[Section]:
+) -> list[ReportSection]:
     sections = []
     for number, ((name, _), group) in enumerate(_by_task(scored).items()):
         drawn, views = [], []
@@ -200,7 +200,7 @@ def _sections(
             grids = drawn
         shown = name if len(group) > 1 else group[0].scope.name
         shown = shown or group[0].scope.label(several)
-        sections.append(Section(shown, f"s{number}", number < _OPEN, views, grids))
+        sections.append(ReportSection(shown, f"s{number}", number < _OPEN, views, grids))
     return sections
 
 
@@ -242,7 +242,7 @@ def _examples(scope: Scope, count: int) -> tuple[list[Example], str]:
 
 def _heat_maps(
     runs: Sequence[Run], scored: Sequence[Scored], several: bool, artist: Artist
-) -> list[Drawn]:
+) -> list[DrawnFigure]:
     """One for each group, and one for the tasks of a run that are in none."""
     maps = []
     for run in runs:

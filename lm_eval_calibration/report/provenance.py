@@ -39,7 +39,7 @@ _SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
 
 
 @dataclass(frozen=True)
-class Account:
+class RunAccount:
     """What one results file says.
 
     Attributes:
@@ -53,7 +53,7 @@ class Account:
     environment: str
 
 
-def accounts(run: Run) -> list[Account]:
+def accounts(run: Run) -> list[RunAccount]:
     """One account for each results file of the run, newest first, without secrets."""
     return [_account(redact(results, place=RESULTS), run.samples) for results in run.results]
 
@@ -64,7 +64,7 @@ def date_of(run: Run) -> str:
     return max(dates, default="")
 
 
-def _account(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> Account:
+def _account(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> RunAccount:
     config = part(results, "config")
     facts = [(label, config.get(key)) for key, label in _CONFIG]
     facts += [(label, results.get(key)) for key, label in _RESULTS]
@@ -72,7 +72,7 @@ def _account(results: Mapping[str, Any], tasks: Mapping[str, Any]) -> Account:
     facts += [("evaluation time", _duration(results.get("total_evaluation_time_seconds")))]
     seeds = {n.removesuffix("_seed"): config[n] for n in _SEEDS if config.get(n) is not None}
     facts += [("seeds", ", ".join(f"{name} {seed}" for name, seed in seeds.items()))]
-    return Account(
+    return RunAccount(
         facts=tuple((name, _text(value)) for name, value in facts if value not in (None, "", {})),
         tasks=tuple(_tasks(results, tasks)),
         environment=_text(results.get("pretty_env_info") or ""),

@@ -19,7 +19,7 @@ ARROWS = {True: "↑", False: "↓", None: ""}
 
 
 @dataclass(frozen=True)
-class Cell:
+class SummaryCell:
     """A number in a table; `note` says what is behind an unusual one."""
 
     text: str
@@ -39,7 +39,7 @@ class Forest:
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One scope in the summary.
 
     Attributes:
@@ -58,13 +58,13 @@ class Row:
     pooled: bool
     indented: bool
     documents: str
-    before: tuple[Cell, ...]
-    ece: Cell
+    before: tuple[SummaryCell, ...]
+    ece: SummaryCell
     interval: str
     band: str
     verdict: Verdict
     forest: Forest | None
-    after: tuple[Cell, ...]
+    after: tuple[SummaryCell, ...]
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,23 @@ class MetricRow:
     name: str
     meaning: str
     arrow: str
-    value: Cell
+    value: SummaryCell
     interval: str
     band: str
     means: str
 
 
-def cell(name: str, e: Estimate | None, scope: Scope) -> Cell:
+def cell(name: str, e: Estimate | None, scope: Scope) -> SummaryCell:
     """A metric's value, or why there is none."""
     if e is None:
         missing = scope.predictions.options is None
-        return Cell(DASH, "only confidences are known" if missing else "not asked for")
+        return SummaryCell(DASH, "only confidences are known" if missing else "not asked for")
     if math.isnan(e.value):
         predictions = scope.by(bind(name).normalisation)
-        return Cell(wording.UNDEFINED, wording.undefined_reason(name, predictions))
+        return SummaryCell(wording.UNDEFINED, wording.undefined_reason(name, predictions))
     if math.isinf(e.value):
-        return Cell(wording.number(e.value), wording.infinite_reason(name))
-    return Cell(wording.number(e.value))
+        return SummaryCell(wording.number(e.value), wording.infinite_reason(name))
+    return SummaryCell(wording.number(e.value))
 
 
 def smooth_or_adaptive(scored: Sequence[Scored]) -> str:
@@ -100,11 +100,11 @@ def smooth_or_adaptive(scored: Sequence[Scored]) -> str:
 
 def summary(
     scored: Sequence[Scored], anchors: Mapping[tuple[str, str], str]
-) -> dict[str, list[Row]]:
+) -> dict[str, list[SummaryRow]]:
     """Rows by run, in the order of `scored`."""
     second = smooth_or_adaptive(scored)
     scale = forest_scale(scored)
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[SummaryRow]] = {}
     group: tuple[Samples, ...] = ()
     for s in scored:
         scope = s.scope
@@ -118,12 +118,15 @@ def summary(
     return rows
 
 
-def _row(s: Scored, anchor: str, indented: bool, second: str, scale: float) -> Row:
+def _row(s: Scored, anchor: str, indented: bool, second: str, scale: float) -> SummaryRow:
     scope, e = s.scope, s.estimates.get("ece")
     acc = s.estimates.get("acc")
     accuracy = wording.number(float(scope.predictions.correct.mean()) if acc is None else acc.value)
-    before = [Cell(accuracy), Cell(wording.number(float(scope.predictions.confidence.mean())))]
-    return Row(
+    before = [
+        SummaryCell(accuracy),
+        SummaryCell(wording.number(float(scope.predictions.confidence.mean()))),
+    ]
+    return SummaryRow(
         name=scope.label(several_runs=False),
         full_name=scope.label(several_runs=False),
         anchor=anchor,

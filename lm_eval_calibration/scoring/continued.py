@@ -21,8 +21,8 @@ from lm_eval_calibration.scoring.chunks import short_chunks
 from lm_eval_calibration.scoring.contract import Answers, Executor, cheap
 from lm_eval_calibration.scoring.head import Head, arguments_of
 from lm_eval_calibration.scoring.plan import (
+    PlannedRow,
     Prefix,
-    Row,
     of_a_length,
     plan_rows,
     split_row,
@@ -39,7 +39,7 @@ CACHES = ("cache", "past_key_values", "cache_params", "state")
 """What models call their caches, in their arguments and outputs."""
 
 
-class Continued(Executor[Row]):
+class Continued(Executor[PlannedRow]):
     """Rows of one input each, after the cache of what inputs share."""
 
     def __post_init__(self) -> None:
@@ -50,14 +50,14 @@ class Continued(Executor[Row]):
             raise TypeError("the model takes no cache")
         self.takes_positions = "position_ids" in known
 
-    def plan(self, requests: Sequence[Request], **options: int) -> list[Row]:
+    def plan(self, requests: Sequence[Request], **options: int) -> list[PlannedRow]:
         """Rows of one input, each after a prefix that it shares with others, if it does.
 
         Options are those of `plan_rows`.
         """
         return plan_rows(inputs_of(requests, self.max_length), row_tokens=-1, **options)
 
-    def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[Row]]]:
+    def trials(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], list[PlannedRow]]]:
         """As they will be; then from each context's middle and end, and from several ends side by side.
 
         A model that drops its state shows it right behind the end.
@@ -68,7 +68,7 @@ class Continued(Executor[Row]):
         yield rest, [split_row(tokens, tokens.first // 2, tokens.first) for tokens in inputs]
         yield rest, [split_row(tokens, tokens.first) for tokens in inputs]
 
-    def batches(self, plan: Sequence[Row]) -> Iterator[list[Row]]:
+    def batches(self, plan: Sequence[PlannedRow]) -> Iterator[list[PlannedRow]]:
         """Rows of one prefix, or of several prefixes with the same parent."""
         return families.batches(plan, lambda: self.batch_tokens, self._spare)
 
@@ -76,11 +76,11 @@ class Continued(Executor[Row]):
     def _spare(self) -> int:
         return SPARE.get(self.device.type, DEVICE_SPARE)
 
-    def computing(self, requests: Sequence[Request]) -> Callable[[list[Row]], Answers]:
+    def computing(self, requests: Sequence[Request]) -> Callable[[list[PlannedRow]], Answers]:
         """With the caches of the prefix at hand and of its parents."""
         cached: Chain[Cached | None] = Chain(None, self._extended)
 
-        def compute(batch: list[Row]) -> Answers:
+        def compute(batch: list[PlannedRow]) -> Answers:
             begun = self._begun(batch, cached)
             parts = [self._answers(begun, part, requests) for part in self._parts(begun)]
             return _joined(parts)
@@ -91,7 +91,7 @@ class Continued(Executor[Row]):
         """The cache of one prefix, from its parent's."""
         return self.advance(prefix.tokens[None], branches(before, [0]))[1]
 
-    def _begun(self, batch: list[Row], cached: Chain[Cached | None]) -> _Begun:
+    def _begun(self, batch: list[PlannedRow], cached: Chain[Cached | None]) -> _Begun:
         """The prefix of all, or as much of each of several as the shortest has, in one pass."""
         prefixes = list({id(row.prefix): row.prefix for row in batch}.values())
         if len(prefixes) == 1:
@@ -163,7 +163,7 @@ class Stepwise(Continued):
 class _Branch(NamedTuple):
     """A row; which of the beginnings it goes on from; and the tokens that are left of it."""
 
-    row: Row
+    row: PlannedRow
     owner: int
     rest: NDArray[np.int32]
 

@@ -19,14 +19,14 @@ Part = TypeVar("Part")
 """What an executor computes with others in a batch: a row, a context with its options, a request."""
 
 
-class Scored(NamedTuple):
+class ScoredRequest(NamedTuple):
     """The harness's answer to a request: log-likelihood in nats, and whether greedy decoding agrees."""
 
     loglikelihood: float
     is_greedy: bool
 
 
-Answered = Callable[[Mapping[int, Scored]], None]
+Answered = Callable[[Mapping[int, ScoredRequest]], None]
 """What is told answers as they come, by the numbers of their requests."""
 
 
@@ -121,7 +121,7 @@ class Executor(ABC, Generic[Part]):
         plan: Sequence[Part] | None = None,
         answered: Answered | None = None,
         observe: Callable[[Answers], None] | None = None,
-    ) -> list[Scored]:
+    ) -> list[ScoredRequest]:
         """Log-likelihood of each request's continuation after its context, in order.
 
         Args:
@@ -130,11 +130,11 @@ class Executor(ABC, Generic[Part]):
             answered: called after each pass with its answers, by the numbers of their requests.
             observe: called before that with what the pass found, hidden states included.
         """
-        answers: dict[int, Scored] = {}
+        answers: dict[int, ScoredRequest] = {}
         for found in self.passes(requests, plan):
             if observe is not None:
                 observe(found)
-            values = map(Scored, found.loglikelihood.tolist(), found.is_greedy.tolist())
+            values = map(ScoredRequest, found.loglikelihood.tolist(), found.is_greedy.tolist())
             new = dict(zip(found.requests, values, strict=True))
             answers |= new
             if answered is not None:

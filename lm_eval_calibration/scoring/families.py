@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from lm_eval_calibration.scoring.plan import Prefix, Row, of_a_length
+from lm_eval_calibration.scoring.plan import PlannedRow, Prefix, of_a_length
 
 
-class Family(NamedTuple):
+class ModelFamily(NamedTuple):
     """A prefix and the rows, of one input each, that follow it."""
 
     prefix: Prefix
-    rows: list[Row]
+    rows: list[PlannedRow]
 
     @property
     def least(self) -> int:
@@ -24,7 +24,9 @@ class Family(NamedTuple):
         return self.least + (len(self.rows) - 1) * (len(self.prefix.tokens) - length)
 
 
-def batches(plan: Sequence[Row], tokens: Callable[[], int], spare: int) -> Iterator[list[Row]]:
+def batches(
+    plan: Sequence[PlannedRow], tokens: Callable[[], int], spare: int
+) -> Iterator[list[PlannedRow]]:
     """Rows of one prefix, or of none; or whole families of siblings.
 
     A prefix without children of its own, whose rows are few, is computed beside its siblings, of
@@ -35,13 +37,13 @@ def batches(plan: Sequence[Row], tokens: Callable[[], int], spare: int) -> Itera
         tokens: of a batch at most, but one row or family at least.
         spare: tokens that may be padding or computed twice, as many as a further pass costs.
     """
-    rows: dict[Prefix | None, list[Row]] = {}
+    rows: dict[Prefix | None, list[PlannedRow]] = {}
     for row in plan:
         rows.setdefault(row.prefix, []).append(row)
     parents = {prefix.parent for prefix in rows if prefix}
-    siblings: dict[Prefix | None, list[Family]] = {}
+    siblings: dict[Prefix | None, list[ModelFamily]] = {}
     for prefix, own in rows.items():
-        family = None if prefix is None or prefix in parents else Family(prefix, own)
+        family = None if prefix is None or prefix in parents else ModelFamily(prefix, own)
         if family is not None and 2 * family.least <= tokens():
             siblings.setdefault(family.prefix.parent, []).append(family)
         else:
@@ -50,9 +52,11 @@ def batches(plan: Sequence[Row], tokens: Callable[[], int], spare: int) -> Itera
         yield from _together(families, tokens, spare)
 
 
-def _together(families: list[Family], tokens: Callable[[], int], spare: int) -> Iterator[list[Row]]:
+def _together(
+    families: list[ModelFamily], tokens: Callable[[], int], spare: int
+) -> Iterator[list[PlannedRow]]:
     """The longest prefixes first."""
-    batch: list[Family] = []
+    batch: list[ModelFamily] = []
     for family in sorted(families, key=lambda f: len(f.prefix.tokens), reverse=True):
         joined = [*batch, family]
         cost = sum(member.cost(len(family.prefix.tokens)) for member in joined)

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.contract import device_of
 from lm_eval_calibration.scoring.head import text_config
-from lm_eval_calibration.scoring.plan import Prefix, Row
+from lm_eval_calibration.scoring.plan import PlannedRow, Prefix
 
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 """Keys and values (1, heads, P, size) by the number under which a layer keeps them."""
@@ -84,7 +84,7 @@ class Network:
             raise TypeError(f"its decoder takes no {', '.join(sorted(missing))}")
         self.device, self.dtype = device_of(model), next(self.decoder.parameters()).dtype
 
-    def hidden(self, rows: Sequence[Row], before: KeyValues) -> torch.Tensor:
+    def hidden(self, rows: Sequence[PlannedRow], before: KeyValues) -> torch.Tensor:
         """(B, L, H) last hidden states of rows that follow the same prefix, padded at the right."""
         tokens, depth, tree = self._padded(rows)
         start = len_before(before)
@@ -197,7 +197,9 @@ class Network:
         mask = torch.zeros(visible.shape, dtype=self.dtype, device=self.device)
         return mask.masked_fill_(~visible, torch.finfo(self.dtype).min)[:, None]
 
-    def _padded(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _padded(
+        self, rows: Sequence[PlannedRow]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Tokens and positions (B, L), and which of its row each token sees (B, L, L), of a batch."""
         longest = max(map(len, rows))
         shape = (len(rows), longest)

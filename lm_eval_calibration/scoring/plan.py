@@ -39,7 +39,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class PlannedRow:
     """A tree of tokens after a prefix.
 
     Attributes:
@@ -75,7 +75,7 @@ class _Part:
 
 def plan_rows(
     inputs: Sequence[Input], *, row_tokens: int = ROW_TOKENS, min_prefix: int = MIN_PREFIX
-) -> list[Row]:
+) -> list[PlannedRow]:
     """Cut sorted inputs into rows and prefixes.
 
     Args:
@@ -84,7 +84,7 @@ def plan_rows(
         min_prefix: fewest tokens that are worth a prefix.
     """
     shared = common_lengths(inputs)
-    rows: list[Row] = []
+    rows: list[PlannedRow] = []
     stack = [_Part(0, len(inputs))] if inputs else []
     while stack:
         part = stack.pop()
@@ -127,7 +127,7 @@ def _split(
     return [_Part(a, b, prefix, done) for a, b in pairwise(bounds)]
 
 
-def split_row(tokens: Input, *ends: int) -> Row:
+def split_row(tokens: Input, *ends: int) -> PlannedRow:
     """An input as a row of its own, after prefixes that end at some of its positions."""
     prefix: Prefix | None = None
     done = 0
@@ -137,7 +137,7 @@ def split_row(tokens: Input, *ends: int) -> Row:
     return _row(_Part(0, 1, prefix, done), [tokens], np.zeros(1, dtype=np.intp))
 
 
-def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
+def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> PlannedRow:
     tokens, depths, paths, ends = [], [], [], []
     path = np.empty(0, dtype=np.intp)
     size = 0
@@ -153,7 +153,7 @@ def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
     end = np.full(size, size, dtype=np.intp)
     for closed, at in ends:
         end[closed] = at
-    return Row(
+    return PlannedRow(
         part.prefix,
         np.concatenate(tokens),
         np.concatenate(depths),
@@ -164,13 +164,13 @@ def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> Row:
 
 
 def batches(
-    rows: Sequence[Row], tokens: Callable[[], int], padding: float = 0.1
-) -> Iterator[list[Row]]:
+    rows: Sequence[PlannedRow], tokens: Callable[[], int], padding: float = 0.1
+) -> Iterator[list[PlannedRow]]:
     """Rows of one prefix and of nearly one length; see `of_a_length`.
 
     A row that would make more than `padding` of a batch's tokens padding waits for the next one.
     """
-    by_prefix: dict[int, list[Row]] = {}
+    by_prefix: dict[int, list[PlannedRow]] = {}
     for row in rows:
         by_prefix.setdefault(id(row.prefix), []).append(row)
     for group in by_prefix.values():
@@ -209,7 +209,7 @@ def of_a_length(
 
 
 def targets_of(
-    batch: Sequence[Row],
+    batch: Sequence[PlannedRow],
     requests: Sequence[Request],
     width: int,
     before: Sequence[int] | None = None,

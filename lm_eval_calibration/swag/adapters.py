@@ -20,7 +20,7 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
     JSON,
     TENSORS,
-    Format,
+    FileFormat,
     claim_folder,
     write_json,
     write_tensors,
@@ -119,7 +119,7 @@ def save(
     return load(folder)
 
 
-def files_of(names: list[str]) -> dict[str, Format]:
+def files_of(names: list[str]) -> dict[str, FileFormat]:
     """Names and formats of what is written."""
     adapters = {f"{name}/{file}": kind for name in names for file, kind in ADAPTER_FILES.items()}
     return {**adapters, DOCUMENTS: TENSORS, INDEX: JSON}

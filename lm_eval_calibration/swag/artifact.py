@@ -29,7 +29,7 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
     JSON,
     TENSORS,
-    Format,
+    FileFormat,
     beside,
     claim_folder,
     write_json,
@@ -42,7 +42,7 @@ from lm_eval_calibration.prompt_format import of_config, to_config
 from lm_eval_calibration.redact import redact
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.moments import Moments, Shapes
-from lm_eval_calibration.swag.settings import Settings
+from lm_eval_calibration.swag.settings import SwagSettings
 
 ABOUT, MOMENTS, ADAPTER, ADAPTER_CONFIG = (
     "swag.json",
@@ -54,8 +54,8 @@ MAP, LOG = "map", "training.json"
 MEMBER = "member-{}"
 MEMBERS = "members.json"
 METHOD = "swag"
-ADAPTER_FILES: dict[str, Format] = {ADAPTER: TENSORS, ADAPTER_CONFIG: beside(ADAPTER, TENSORS)}
-FILES: dict[str, Format] = {
+ADAPTER_FILES: dict[str, FileFormat] = {ADAPTER: TENSORS, ADAPTER_CONFIG: beside(ADAPTER, TENSORS)}
+FILES: dict[str, FileFormat] = {
     **ADAPTER_FILES,
     **{f"{MAP}/{name}": format_ for name, format_ in ADAPTER_FILES.items()},
     MOMENTS: TENSORS,
@@ -97,7 +97,7 @@ class Member:
     moments: Moments
     best: Weights
     adapter: dict[str, Any]
-    settings: Settings
+    settings: SwagSettings
     training: Training
     scale: float
     about: dict[str, Any] = field(default_factory=dict)
@@ -198,7 +198,7 @@ def _read(folder: Path) -> Member:
     about, adapter = read_object(folder / ABOUT), read_object(folder / ADAPTER_CONFIG)
     state = load_arrays(folder / MOMENTS)
     documents = hashes(state.pop("documents"))
-    settings = built(Settings, about.pop("settings"))
+    settings = built(SwagSettings, about.pop("settings"))
     mean_weights = load_file(folder / ADAPTER)
     shapes = {name: tuple(tensor.shape) for name, tensor in mean_weights.items()}
     if about.pop("tensors") != {name: list(shape) for name, shape in shapes.items()}:

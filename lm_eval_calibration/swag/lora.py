@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.swag.settings import Settings
+from lm_eval_calibration.swag.settings import SwagSettings
 from lm_eval_calibration.swag.targets import targets_of
 
 ADAPTER = "default"
@@ -19,7 +19,7 @@ OURS = ("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "task_type"
 Weights = dict[str, torch.Tensor]
 
 
-def adapt(model: Any, settings: Settings, seed: int) -> PeftModel:
+def adapt(model: Any, settings: SwagSettings, seed: int) -> PeftModel:
     """The model with fresh LoRA weights (float32), the only ones that can be trained.
 
     Args:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, SequentialLR
 from torch.optim.swa_utils import SWALR
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.swag.settings import Settings
+from lm_eval_calibration.swag.settings import SwagSettings
 
 
 class Steps(NamedTuple):
@@ -22,7 +22,7 @@ class Steps(NamedTuple):
     snapshots: tuple[int, ...]
 
 
-def steps(settings: Settings, documents: int) -> Steps:
+def steps(settings: SwagSettings, documents: int) -> Steps:
     """The steps of a training on so many documents.
 
     Raises:
@@ -41,7 +41,7 @@ def steps(settings: Settings, documents: int) -> Steps:
     return Steps(epoch, start, start + span, taken)
 
 
-def learning_rates(optimizer: Any, settings: Settings, plan: Steps) -> LRScheduler:
+def learning_rates(optimizer: Any, settings: SwagSettings, plan: Steps) -> LRScheduler:
     """Warm-up and linear decay, then torch's `SWALR`; `optimizer` has `learning_rate`."""
     warmup = settings.warmup_epochs * plan.epoch
     last = settings.decayed_learning_rate / (settings.learning_rate or 1)
@@ -62,7 +62,7 @@ def learning_rates(optimizer: Any, settings: Settings, plan: Steps) -> LRSchedul
     return SequentialLR(optimizer, [LambdaLR(optimizer, factor), swalr], [plan.start])
 
 
-def optimizer_of(parameters: list[torch.nn.Parameter], settings: Settings) -> torch.optim.AdamW:
+def optimizer_of(parameters: list[torch.nn.Parameter], settings: SwagSettings) -> torch.optim.AdamW:
     """AdamW over the trainable weights."""
     return torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay

@@ -9,7 +9,7 @@ from lm_eval_calibration.errors import invalid
 
 
 @dataclass(frozen=True)
-class Settings:
+class SwagSettings:
     """How LoRA weights are trained, and when their snapshots are taken.
 
     First `epochs` as usual: a warm-up, then a linear decay. Then `swag_epochs` at a learning rate
@@ -97,13 +97,13 @@ SCALES = (0.0, 0.5, 2.0, 8.0, 32.0)
 """Scales that are tried on the validation documents."""
 
 PRESETS = {
-    "default": Settings(),
+    "default": SwagSettings(),
     # Onal et al., 2024, as their code's README has it for OpenBookQA: 18 epochs were planned, of
     # which the learning rate has decayed over the first eight; snapshots after each epoch from
     # there, most of them while it anneals, until the forced save; twice the covariance of SWAG.
     # Their fully tuned answer head is the one thing that is not here: options are scored by the
     # model's own vocabulary.
-    "onal2024": Settings(
+    "onal2024": SwagSettings(
         batch_size=16,
         epochs=8,
         swag_epochs=6,

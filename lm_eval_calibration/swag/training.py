@@ -19,9 +19,14 @@ from lm_eval_calibration.files import write_tensors
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.swag import lora
 from lm_eval_calibration.swag.moments import Moments
-from lm_eval_calibration.swag.questions import Question, cross_entropy, evaluate, option_scores
+from lm_eval_calibration.swag.questions import (
+    OptionQuestion,
+    cross_entropy,
+    evaluate,
+    option_scores,
+)
 from lm_eval_calibration.swag.schedule import Steps, learning_rates, optimizer_of, steps
-from lm_eval_calibration.swag.settings import Settings
+from lm_eval_calibration.swag.settings import SwagSettings
 
 STATE = "moments.safetensors"
 """In a checkpoint, written last: a checkpoint without it is half a one."""
@@ -30,7 +35,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass
-class Trained:
+class TrainedMember:
     """What a training leaves behind.
 
     Attributes:
@@ -49,14 +54,14 @@ class Trained:
 def train(
     model: PeftModel,
     executor: Executor[Any],
-    learn: Sequence[Question],
-    judge: Sequence[Question],
-    settings: Settings,
+    learn: Sequence[OptionQuestion],
+    judge: Sequence[OptionQuestion],
+    settings: SwagSettings,
     folder: Path,
     *,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Trained:
+) -> TrainedMember:
     """Train the LoRA weights of `model`, and leave the last ones in it.
 
     Goes on from the last checkpoint in `folder`, if there is one, to the same end.
@@ -79,7 +84,7 @@ def train(
             raise invalid(argument, "at least one document", "none")
     plan = steps(settings, len(learn))
     shapes = {name: tuple(p.shape) for name, p in lora.parameters(model).items()}
-    found = Trained(Moments(shapes, settings.rank))
+    found = TrainedMember(Moments(shapes, settings.rank))
     optimizer = optimizer_of(list(lora.parameters(model).values()), settings)
     trainer = _OptionTrainer(
         model=model,
@@ -106,7 +111,7 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def _arguments(
-    settings: Settings, plan: Steps, folder: Path, seed: int, device: torch.device
+    settings: SwagSettings, plan: Steps, folder: Path, seed: int, device: torch.device
 ) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -135,8 +140,8 @@ class _OptionTrainer(Trainer):
     """Cross-entropy over the options of each document, all of a batch's in one packed pass."""
 
     executor: Executor[Any]
-    learn: Sequence[Question]
-    judge: Sequence[Question]
+    learn: Sequence[OptionQuestion]
+    judge: Sequence[OptionQuestion]
     control: Any
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *_: Any, **__: Any) -> Any:
@@ -161,10 +166,10 @@ class _Snapshots(TrainerCallback):
 
     def __init__(
         self,
-        found: Trained,
+        found: TrainedMember,
         model: PeftModel,
         plan: Steps,
-        settings: Settings,
+        settings: SwagSettings,
         progress: Progress | None,
     ) -> None:
         self.found, self.model, self.plan = found, model, plan

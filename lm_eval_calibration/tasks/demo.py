@@ -36,7 +36,7 @@ _ABOUT_COUNTRIES = (
 
 # A NamedTuple and not a dataclass: a dataclass with postponed annotations looks its module up in
 # `sys.modules`, where a module that the harness loads by its path is not yet.
-class Question(NamedTuple):
+class DemoQuestion(NamedTuple):
     """One multiple-choice question; `answer` is the index of the right option."""
 
     id: str
@@ -73,7 +73,7 @@ def load_demo(**_: object) -> dict[str, datasets.Dataset]:
     }
 
 
-def questions() -> list[Question]:
+def questions() -> list[DemoQuestion]:
     """All questions, topic by topic, in the order of the tables.
 
     The splits are about equal in every topic and share no subject, although a wrong option of one
@@ -90,14 +90,14 @@ def questions() -> list[Question]:
     ]
 
 
-def _question(fact: Fact, id_: str, split: str, layout: tuple[int, int]) -> Question:
+def _question(fact: Fact, id_: str, split: str, layout: tuple[int, int]) -> DemoQuestion:
     """Place the answer at its index among wrong options; `layout` is (options, index)."""
     n_options, answer = layout
     options = _shuffled(fact.wrong, _key(fact))[: n_options - 1]
     options.insert(answer, fact.answer)
     listed = f"{', '.join(options[:-1])} or {options[-1]}"
     text = fact.text.replace("{listed}", listed)
-    return Question(id_, fact.topic, text, tuple(options), answer, split, fact.subject)
+    return DemoQuestion(id_, fact.topic, text, tuple(options), answer, split, fact.subject)
 
 
 def _splits(facts: Iterable[Fact]) -> dict[str, str]:

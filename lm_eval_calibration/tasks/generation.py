@@ -14,7 +14,7 @@ import numpy as np
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.tasks import Answered
-from lm_eval_calibration.harness.tasks import GenerationTask as Generating
+from lm_eval_calibration.harness.tasks import GeneratingTask as Generating
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.normalisation import PLAIN

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.harness.tasks import Answered, GenerationTask
+from lm_eval_calibration.harness.tasks import Answered, GeneratingTask
 from lm_eval_calibration.json_text import loads
 from lm_eval_calibration.metrics.resampling import REPLICATES, SEED
 from lm_eval_calibration.metrics.sentences import FIGURES, scored, spread
@@ -85,7 +85,7 @@ class FirstErrorAggregation:
         return float(found.std(ddof=1)) if len(found) > 1 and math.isfinite(self(rows)) else "N/A"
 
 
-class SentenceTask(Twin, GenerationTask):
+class SentenceTask(Twin, GeneratingTask):
     """A task whose documents are responses that were cut into sentences, with a label for each.
 
     For `--model fractal-scorer`. `doc_to_text` is the question. A document has `sentences` (texts)

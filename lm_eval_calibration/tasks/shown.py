@@ -18,14 +18,16 @@ TROUBLES = ("unanswered_rate", "outside_rate", *(rate for rate in RATES if rate 
 """Rates that are shown where they are not 0."""
 
 
-class Shown(NamedTuple):
+class ShownTable(NamedTuple):
     """Results as a table shows them, and what is said beneath it."""
 
     results: dict[str, Any]
     notes: list[str]
 
 
-def shown_rows(results: Mapping[str, Any], column: str, plain_groups: Iterable[str] = ()) -> Shown:
+def shown_rows(
+    results: Mapping[str, Any], column: str, plain_groups: Iterable[str] = ()
+) -> ShownTable:
     """What a table of results shows.
 
     Args:
@@ -52,7 +54,7 @@ def shown_rows(results: Mapping[str, Any], column: str, plain_groups: Iterable[s
     said = notes({name: found[name] for name in twins}, twins, results.get("configs") or {})
     if hidden:
         said.append(f"{hidden} more rows are in the results; {VARIABLE}=all shows them.")
-    return Shown({**results, column: found}, said)
+    return ShownTable({**results, column: found}, said)
 
 
 def _wanted(name: str, results: Mapping[str, Any]) -> set[str] | None:

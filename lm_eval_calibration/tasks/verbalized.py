@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.harness.tasks import Answered, GenerationTask
+from lm_eval_calibration.harness.tasks import Answered, GeneratingTask
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.tasks import stated
@@ -22,7 +22,7 @@ TOKENS = 16
 """Of a label and its number in a reply."""
 
 
-class VerbalizedTask(Twin, GenerationTask):
+class VerbalizedTask(Twin, GeneratingTask):
     """A generation task that asks for a probability of every label.
 
     `doc_to_text` is the question, to which the instruction is added; `doc_to_choice` the labels;

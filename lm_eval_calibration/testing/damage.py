@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.logs.contract import Asked, Format
+from lm_eval_calibration.logs.contract import AskedOfLogs, LogFormat
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.runs import find_runs, read_found
 from lm_eval_calibration.testing.laws import holds
@@ -25,7 +25,7 @@ class Damage(NamedTuple):
     data: bytes
 
 
-def bears_damage(format_: Format, folder: Path, runs: Sequence[Run]) -> None:
+def bears_damage(format_: LogFormat, folder: Path, runs: Sequence[Run]) -> None:
     """A file that is cut off, or full of something else, is refused by name; nothing is read amiss."""
     for path, whole in _by_path(runs).items():
         data = path.read_bytes()
@@ -71,7 +71,7 @@ def _inside_a_line(data: bytes, size: int) -> int:
 
 
 def _bears(
-    format_: Format, folder: Path, path: Path, whole: Whole, skip_bad: bool, how: str
+    format_: LogFormat, folder: Path, path: Path, whole: Whole, skip_bad: bool, how: str
 ) -> None:
     try:
         found = find_runs([folder], formats=[format_])
@@ -79,7 +79,7 @@ def _bears(
         holds(len(str(error).splitlines()) == 1, f"an error must be one line, got {error} of {how}")
         return
     try:
-        runs, left_out = read_found(found, Asked(skip_bad), formats=[format_])
+        runs, left_out = read_found(found, AskedOfLogs(skip_bad), formats=[format_])
     except CalibrationError as error:
         named = path.name in str(error) and len(str(error).splitlines()) == 1
         holds(named, f"an error must be one line that names the file, got {str(error)!r} of {how}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.contract import Asked, Format, what_is_wrong
+from lm_eval_calibration.logs.contract import AskedOfLogs, LogFormat, what_is_wrong
 from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.runs import find_runs, read_found
@@ -38,7 +38,7 @@ FOREIGN = {
 
 
 def check_format(
-    format_: Format,
+    format_: LogFormat,
     logs: Path,
     *,
     foreign: Sequence[str] | None = None,
@@ -71,8 +71,8 @@ def check_format(
 
 
 @law
-def is_a_member(format_: Format) -> None:
-    """It must be a `Format` that can be named, and says what it is."""
+def is_a_member(format_: LogFormat) -> None:
+    """It must be a `LogFormat` that can be named, and says what it is."""
     wrong = what_is_wrong(format_)
     holds(not wrong, wrong)
     holds(not FORMATS.taken(format_), f"the name {format_.name!r} is that of one of ours")
@@ -80,7 +80,7 @@ def is_a_member(format_: Format) -> None:
 
 
 @law
-def leaves_others_alone(format_: Format, folder: Path, names: Sequence[str]) -> None:
+def leaves_others_alone(format_: LogFormat, folder: Path, names: Sequence[str]) -> None:
     """An empty folder and files of others are none of its runs, one by one and together."""
     folder.mkdir()
     holds(not format_.finds(folder), "an empty folder holds no runs")
@@ -92,7 +92,7 @@ def leaves_others_alone(format_: Format, folder: Path, names: Sequence[str]) -> 
 
 
 @law
-def tells_runs_apart(format_: Format, folder: Path) -> None:
+def tells_runs_apart(format_: LogFormat, folder: Path) -> None:
     """Each run must be found once, in its folder and by each of its files."""
     found = format_.finds(folder)
     holds(found, "no run of this format was found in the folder")
@@ -112,7 +112,7 @@ def tells_runs_apart(format_: Format, folder: Path) -> None:
 
 
 @law
-def reads(format_: Format, folder: Path) -> list[Run]:
+def reads(format_: LogFormat, folder: Path) -> list[Run]:
     """Its logs are found in their folder and one by one; the folder stays as it is."""
     before = _digests(folder)
     found = find_runs([folder], formats=[format_])
@@ -122,7 +122,7 @@ def reads(format_: Format, folder: Path) -> list[Run]:
         for task, file in left.files.items():
             holds(file.task == task, "files must be listed by their tasks")
             holds(file.path.is_relative_to(folder), "files must lie where they were found")
-    runs, _ = read_found(found, Asked(), formats=[format_])
+    runs, _ = read_found(found, AskedOfLogs(), formats=[format_])
     holds(
         [run.label for run in runs] == [left.label for left in found],
         "runs must be called by `Left.label`",
@@ -135,7 +135,7 @@ def reads(format_: Format, folder: Path) -> list[Run]:
     return runs
 
 
-def _is_sound(samples: Samples, run: Run, task: str, format_: Format) -> None:
+def _is_sound(samples: Samples, run: Run, task: str, format_: LogFormat) -> None:
     count = len(samples.predictions)
     holds(samples.task == task and samples.run == run.label, "samples must name run and task")
     holds(count > 0, f"{task} has no documents")
@@ -161,18 +161,18 @@ def is_as_expected(runs: Sequence[Run], expected: Mapping[Path, float]) -> None:
 
 
 @law
-def is_the_same_again(format_: Format, folder: Path, runs: Sequence[Run]) -> None:
+def is_the_same_again(format_: LogFormat, folder: Path, runs: Sequence[Run]) -> None:
     """Read once more, or in another order, the figures are the same."""
     found = find_runs([folder], formats=[format_])
-    again, _ = read_found(found, Asked(), formats=[format_])
+    again, _ = read_found(found, AskedOfLogs(), formats=[format_])
     holds(_alike(runs, again), "a run that is read again must be the same")
-    backwards = [format_.begin(left, Asked(submit=partial)) for left in reversed(found)]
+    backwards = [format_.begin(left, AskedOfLogs(submit=partial)) for left in reversed(found)]
     last_first = [run for begun in backwards for run in begun.finish().runs]
     holds(_alike(runs, last_first[::-1]), "the order in which runs are read must not matter")
 
 
 @law
-def shows_documents(format_: Format, runs: Sequence[Run]) -> None:
+def shows_documents(format_: LogFormat, runs: Sequence[Run]) -> None:
     """Documents are shown as they were read, or there is an error that says that there are none."""
     for run in runs:
         for samples in run.samples.values():

@@ -42,7 +42,7 @@ _FEW = 20
 
 
 @dataclass(frozen=True)
-class Reply:
+class ReadReply:
     """A reply as it was read.
 
     Attributes:
@@ -66,7 +66,7 @@ Found = list[tuple[str, int | None, Number]]
 """(as written, option, number) in the order written."""
 
 
-def read_distribution(text: str, labels: Labels) -> Reply:
+def read_distribution(text: str, labels: Labels) -> ReadReply:
     """A probability for every option.
 
     >>> read_distribution('{"yes": 0.7, "no": 0.3}', Labels(["yes", "no"])).probabilities
@@ -79,7 +79,7 @@ def read_distribution(text: str, labels: Labels) -> Reply:
     return _read(text, labels, _settled)
 
 
-def read_guesses(text: str, labels: Labels) -> Reply:
+def read_guesses(text: str, labels: Labels) -> ReadReply:
     """Probabilities of some options; what they leave is shared by the others.
 
     >>> read_guesses('{"b": 0.6}', Labels(["a", "b", "c"])).probabilities
@@ -88,7 +88,9 @@ def read_guesses(text: str, labels: Labels) -> Reply:
     return _read(text, labels, _shared)
 
 
-def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]], Reply]) -> Reply:
+def _read(
+    text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]], ReadReply]
+) -> ReadReply:
     text, other = spoken(text).text[-LONGEST:], ""
     try:
         for pairs, repair in objects(text):
@@ -100,8 +102,8 @@ def _read(text: str, labels: Labels, settle: Callable[[Found, Labels, list[str]]
         if found:
             return settle(found, labels, [NO_JSON])
     except _InvalidError as error:
-        return Reply(None, "invalid", (str(error),))
-    return Reply(None, "invalid", (other or "no probabilities",))
+        return ReadReply(None, "invalid", (str(error),))
+    return ReadReply(None, "invalid", (other or "no probabilities",))
 
 
 def _other_keys(pairs: Pairs) -> str:
@@ -186,7 +188,7 @@ def _scaled(
     return values
 
 
-def _shared(found: Found, labels: Labels, repairs: list[str]) -> Reply:
+def _shared(found: Found, labels: Labels, repairs: list[str]) -> ReadReply:
     """Guesses, and the rest of the probability in equal parts for the other options."""
     values = _scaled(found, labels, repairs, (1.0, PERCENT[1]))
     total = sum(values.values())
@@ -196,10 +198,10 @@ def _shared(found: Found, labels: Labels, repairs: list[str]) -> Reply:
     rest = max(1.0 - total, 0.0) / others if others else 0.0
     whole = total + rest * others
     probabilities = tuple(values.get(i, rest) / whole for i in range(len(labels)))
-    return Reply(probabilities, "repaired" if repairs else "valid", tuple(repairs), total)
+    return ReadReply(probabilities, "repaired" if repairs else "valid", tuple(repairs), total)
 
 
-def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
+def _settled(found: Found, labels: Labels, repairs: list[str]) -> ReadReply:
     """The numbers as a distribution over all labels."""
     values = _scaled(found, labels, repairs, PERCENT)
     total = sum(values.values())
@@ -207,7 +209,7 @@ def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
     if missing and NO_JSON not in repairs and max(values.values()) > 1 - total > 1 - SURELY_ONE[0]:
         repairs.append(f"{missing} labels that were left out share {1 - total:.2g}")
         shared = dict.fromkeys(range(len(labels)), (1 - total) / missing) | values
-        return Reply(
+        return ReadReply(
             tuple(shared[i] for i in range(len(labels))), "repaired", tuple(repairs), total
         )
     if missing and not SURELY_ONE[0] <= total <= SURELY_ONE[1]:
@@ -217,7 +219,7 @@ def _settled(found: Found, labels: Labels, repairs: list[str]) -> Reply:
     if not ABOUT_ONE[0] <= total <= ABOUT_ONE[1]:
         repairs.append(f"sum {total:.3g}")
     probabilities = tuple(values.get(i, 0.0) / total for i in range(len(labels)))
-    return Reply(probabilities, "repaired" if repairs else "valid", tuple(repairs), total)
+    return ReadReply(probabilities, "repaired" if repairs else "valid", tuple(repairs), total)
 
 
 def _merged(found: Found, labels: Labels, repairs: list[str]) -> dict[int, float]:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 from lm_eval_calibration.stated import Statement
-from lm_eval_calibration.verbal.parsing import Reply, average, uniform
+from lm_eval_calibration.verbal.parsing import ReadReply, average, uniform
 
 
 def statement(
-    texts: Sequence[str], replies: Sequence[Reply], count: int, cut: float | None = None
+    texts: Sequence[str], replies: Sequence[ReadReply], count: int, cut: float | None = None
 ) -> Statement:
     """What replies say together: the mean of those that can be read, else the uniform distribution.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval_calibration.verbal.json_like import LONGEST, objects
 from lm_eval_calibration.verbal.labels import Labels, plain
-from lm_eval_calibration.verbal.parsing import Reply, read_distribution, read_guesses
+from lm_eval_calibration.verbal.parsing import ReadReply, read_distribution, read_guesses
 from lm_eval_calibration.verbal.thinking import spoken
 
 _ASKED = """\
@@ -62,7 +62,7 @@ class Style:
     """
 
     instruction: str
-    read: Callable[[str, Labels], Reply]
+    read: Callable[[str, Labels], ReadReply]
     guesses: int = 0
 
     @property
@@ -93,7 +93,7 @@ def style(name: str, guesses: int) -> Style:
 STYLES = ("distribution", "top1", "topk", "linguistic")
 
 
-def read_words(text: str, labels: Labels) -> Reply:
+def read_words(text: str, labels: Labels) -> ReadReply:
     """An option with a phrase; the rest of the probability is shared by the others.
 
     >>> read_words('{"answer": "no", "sure": "Probable"}', Labels(["yes", "no"])).probabilities
@@ -106,5 +106,7 @@ def read_words(text: str, labels: Labels) -> Reply:
         if option is not None and sure is not None:
             rest = (1 - sure) / max(len(labels) - 1, 1)
             p = tuple(sure if i == option else rest for i in range(len(labels)))
-            return Reply(p, "repaired" if repair else "valid", (repair,) if repair else (), sure)
-    return Reply(None, "invalid", ("no option with a phrase",), math.nan)
+            return ReadReply(
+                p, "repaired" if repair else "valid", (repair,) if repair else (), sure
+            )
+    return ReadReply(None, "invalid", ("no option with a phrase",), math.nan)

@@ -14,7 +14,12 @@ from scipy.stats import gamma
 from torch import nn
 
 from lm_eval_calibration.calibrators import load
-from lm_eval_calibration.calibrators.thermometer import PRESETS, Settings, Thermometer, train
+from lm_eval_calibration.calibrators.thermometer import (
+    PRESETS,
+    Thermometer,
+    ThermometerSettings,
+    train,
+)
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.calibrators.thermometer.training import average, penalty
 from lm_eval_calibration.errors import InvalidInputError
@@ -90,7 +95,7 @@ def test_saved_and_read_back(trained: Thermometer, tmp_path: Path) -> None:
 def test_the_prior_is_the_gamma_distribution_of_the_paper() -> None:
     at = torch.tensor([0.3, 1.0, 2.0, 7.0], dtype=torch.float64)
     density = -gamma(1.25, scale=4.0).logpdf(at.numpy())
-    ours = penalty(at, Settings()).numpy()
+    ours = penalty(at, ThermometerSettings()).numpy()
     np.testing.assert_allclose(ours - ours[1], density - density[1], atol=1e-12)
     assert ours.argmin() == 1  # its mode is 1
     assert ours[2] - ours[1] == pytest.approx(0.25 * (1 - math.log(2)))

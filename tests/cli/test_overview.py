@@ -15,7 +15,7 @@ from kinds import kinds
 from logged_lines import NAME, line
 
 from lm_eval_calibration.cli import overview
-from lm_eval_calibration.cli.formats import Format
+from lm_eval_calibration.cli.formats import OutputFormat
 
 FEWER = 3
 TASKS = [f"a_task_with_quite_a_long_name_{i}" for i in range(FEWER)]
@@ -48,9 +48,9 @@ def three_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dozen_have_tables_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert not overview.is_wanted(12, Format.TABLE, 5, 8)
-    assert overview.is_wanted(13, Format.TABLE, 5, 8)
-    assert not overview.is_wanted(13, Format.CSV, 5, 8)
+    assert not overview.is_wanted(12, OutputFormat.TABLE, 5, 8)
+    assert overview.is_wanted(13, OutputFormat.TABLE, 5, 8)
+    assert not overview.is_wanted(13, OutputFormat.CSV, 5, 8)
 
 
 def rows_of(text: str) -> list[list[str]]:

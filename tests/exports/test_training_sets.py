@@ -15,7 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration.errors import InvalidInputError, OutputError
-from lm_eval_calibration.exports.training_sets import Scored, choices, pairs, rewards, steps
+from lm_eval_calibration.exports.training_sets import (
+    TrainingResponse,
+    choices,
+    pairs,
+    rewards,
+    steps,
+)
 from lm_eval_calibration.fitting.responses import of_samples
 from lm_eval_calibration.fractal.responses import Response
 
@@ -25,10 +31,10 @@ CHAT = [{"role": "user", "content": "Six times seven?"}]
 
 def scored(
     text: str, confidence: float, label: float = math.nan, document: int = 0, prompt: Any = "Q:"
-) -> Scored:
+) -> TrainingResponse:
     sentences = tuple(text.split("|"))
     response = Response("Q", sentences, label, document=document, prompt=prompt, text=text)
-    return Scored(response, (confidence,) * len(sentences), confidence)
+    return TrainingResponse(response, (confidence,) * len(sentences), confidence)
 
 
 def test_a_reward_for_each_sentence() -> None:
@@ -73,7 +79,7 @@ some = st.lists(
 @given(some, numbers, st.sampled_from(["scores", "labels"]))
 @settings(derandomize=True, deadline=None, max_examples=150)
 def test_a_pair_is_of_one_document_and_ordered(
-    responses: list[Scored], margin: float, by: str
+    responses: list[TrainingResponse], margin: float, by: str
 ) -> None:
     found = list(pairs(responses, by, margin))
     assert len(found) <= len({one.response.document for one in responses})

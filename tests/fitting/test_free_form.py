@@ -16,7 +16,7 @@ from scipy.special import expit
 from lm_eval_calibration.calibrators.thermometer import PRESETS
 from lm_eval_calibration.errors import CalibrationError, InvalidInputError
 from lm_eval_calibration.features import FeatureStore
-from lm_eval_calibration.fitting.free_form import Answering, asker
+from lm_eval_calibration.fitting.free_form import FreeFormAnswering, asker
 from lm_eval_calibration.fitting.leave_one_out import ANSWERS, answers_of
 from lm_eval_calibration.fitting.sources import ModelArguments
 from lm_eval_calibration.fitting.task_documents import ANSWERS as GENERATED
@@ -48,7 +48,7 @@ def lm(tiny_model: Path) -> PTrueLM:
 
 def of(lm: PTrueLM, folder: Path, names: tuple[str, ...], name: str | None = None, limit: int = 9):
     selection = Selection(names, None, Prompting(limit=limit), str(folder))
-    return Answering(selection, name).ask(lm, selection.load(GENERATED))
+    return FreeFormAnswering(selection, name).ask(lm, selection.load(GENERATED))
 
 
 def test_answers_are_graded_by_their_tasks(lm: PTrueLM, task_folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_scores_between_0_and_1_are_no_labels(
     tasks = selection.load(GENERATED)
     monkeypatch.setattr(tasks["toy_generate"], "_score", lambda *_, **__: 0.25)
     with pytest.raises(InvalidInputError, match=r"`exact_match` scores .* \(got 0.25\)"):
-        Answering(selection).ask(lm, tasks)
+        FreeFormAnswering(selection).ask(lm, tasks)
 
 
 def test_the_table_reads_answers() -> None:

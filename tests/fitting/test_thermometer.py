@@ -22,7 +22,7 @@ from lm_eval_calibration.fitting.leave_one_out import (
     leave_one_out,
     summarise,
 )
-from lm_eval_calibration.fitting.task_documents import Labelled, Prompting, labelled, load_tasks
+from lm_eval_calibration.fitting.task_documents import LabelledTask, Prompting, labelled, load_tasks
 from lm_eval_calibration.fitting.thermometer import TaskFeatures
 from lm_eval_calibration.logs import Run, Samples
 from lm_eval_calibration.models.hf_fast import FastHFLM
@@ -35,13 +35,13 @@ def fast(tiny_model: Path) -> FastHFLM:
 
 
 @pytest.fixture(scope="module")
-def asked(fast: FastHFLM, task_folder: Path) -> Labelled:
+def asked(fast: FastHFLM, task_folder: Path) -> LabelledTask:
     task = load_tasks(["toy_several"], str(task_folder))["toy_several"]
     return labelled("toy_several", task, "test", Prompting(limit=11), fast)
 
 
 def test_a_pass_that_was_killed_goes_on_where_it_was(
-    fast: FastHFLM, asked: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fast: FastHFLM, asked: LabelledTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collecting, "PART_DOCUMENTS", 4)
     (whole,) = collecting.collect(fast, [asked])
@@ -67,7 +67,7 @@ def test_a_pass_that_was_killed_goes_on_where_it_was(
     assert len(calls) == 4
 
 
-def test_gold_and_options_are_the_tasks(fast: FastHFLM, asked: Labelled) -> None:
+def test_gold_and_options_are_the_tasks(fast: FastHFLM, asked: LabelledTask) -> None:
     (found,) = collecting.collect(fast, [asked])
     assert len(found) == 11 and found.hidden.shape == (11, 32)
     assert found.num_options.tolist() == [3 + i % 3 for i in range(11)]
@@ -76,7 +76,7 @@ def test_gold_and_options_are_the_tasks(fast: FastHFLM, asked: Labelled) -> None
     ]
 
 
-def test_hidden_states_need_hf_fast(tiny_lm: Any, asked: Labelled) -> None:
+def test_hidden_states_need_hf_fast(tiny_lm: Any, asked: LabelledTask) -> None:
     with pytest.raises(InvalidInputError, match="`--model` must be hf-fast"):
         collecting.collect(tiny_lm, [asked])
     (scores,) = collecting.collect(tiny_lm, [asked], hidden=False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.fractal.aggregates import Belief, aggregate
+from lm_eval_calibration.fractal.aggregates import ResponseBelief, aggregate
 from lm_eval_calibration.fractal.losses import (
     bag_loss,
     correlation_prior,
@@ -79,7 +79,7 @@ def test_the_cosine_pulls_near_sentences_up() -> None:
 @given(st.lists(st.floats(0.05, 0.95), min_size=4, max_size=4), st.integers(0, 1))
 def test_preference(p: list[float], target: int) -> None:
     s = torch.tensor(p, dtype=torch.float64)
-    first, second = (Belief(part.log(), (1 - part).log()) for part in (s[:2], s[2:]))
+    first, second = (ResponseBelief(part.log(), (1 - part).log()) for part in (s[:2], s[2:]))
     q = [p[2] / (p[0] + p[2]), p[3] / (p[1] + p[3])]
     wanted = np.mean([bce(x, target) for x in q])
     t = torch.full((2,), float(target), dtype=torch.float64)

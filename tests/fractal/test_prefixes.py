@@ -17,7 +17,7 @@ from lm_eval_calibration.arguments import built
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal import prefixes
 from lm_eval_calibration.fractal.encoders import Encoder
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.fractal.responses import Response, bags_of
 
 RESPONSES = [
@@ -25,7 +25,7 @@ RESPONSES = [
     Response("What is 1 + 1?", ("One.", "One more is three.")),
     Response("And 3?", ("Three it is, then.",)),
 ]
-READING = Reading("X", in_context=True)
+READING = SentenceReading("X", in_context=True)
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +82,10 @@ def test_a_sentence_encoder_reads_the_text_so_far(toy_encoder: Any) -> None:
 
 def test_both_ways_at_once_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="in_context"):
-        Reading("X", preceding=True, in_context=True)
+        SentenceReading("X", preceding=True, in_context=True)
 
 
 def test_older_scorers_are_read() -> None:
     """Whose files do not name what they could not do."""
     told = {"encoder": "X", "split": "steps", "preceding": True}
-    assert built(Reading, told) == Reading("X", "steps", preceding=True)
+    assert built(SentenceReading, told) == SentenceReading("X", "steps", preceding=True)

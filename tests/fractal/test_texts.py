@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fractal import encoders
 from lm_eval_calibration.fractal.encoders import Encoder
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.fractal.responses import CONTEXT, Response, bags_of, contexts, question_of
 from lm_eval_calibration.fractal.sentences import split
 
@@ -110,14 +110,14 @@ def test_bags_of_responses(toy_encoder: Any) -> None:
         Response("q", ("right", "wrong"), 0.0, (1.0, 0.0), 7),
         Response("r", ("right",), 1.0, document=8),
     ]
-    bags = bags_of(responses, Encoder("toy"), Reading("toy", preceding=True))
+    bags = bags_of(responses, Encoder("toy"), SentenceReading("toy", preceding=True))
     assert bags.offsets.tolist() == [0, 2, 3] and bags.labels.tolist() == [0.0, 1.0]
     assert bags.sentence_labels[:2].tolist() == [1.0, 0.0] and np.isnan(bags.sentence_labels[2])
     assert bags.documents.tolist() == [7, 8]
     assert bags.inputs.shape == (3, 24)
     assert np.array_equal(bags.sentences[0], bags.sentences[2])
     with pytest.raises(InvalidInputError, match="responses"):
-        bags_of([], Encoder("toy"), Reading("toy"))
+        bags_of([], Encoder("toy"), SentenceReading("toy"))
 
 
 def test_responses_that_cannot_be() -> None:

@@ -13,8 +13,8 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.fitting.fractal import CALIBRATORS, of_sentences
-from lm_eval_calibration.fractal import Bags, Pairs, SentenceScorer, Settings, train
-from lm_eval_calibration.fractal.bags import Material, batch
+from lm_eval_calibration.fractal import Bags, FractalSettings, Pairs, SentenceScorer, train
+from lm_eval_calibration.fractal.bags import BagMaterial, batch
 from lm_eval_calibration.fractal.judging import (
     beliefs,
     log_odds,
@@ -22,12 +22,14 @@ from lm_eval_calibration.fractal.judging import (
     most_regularised,
 )
 from lm_eval_calibration.fractal.losses import Weights
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.fractal.scorer import calibrated
 from lm_eval_calibration.fractal.settings import CANDIDATES
 from lm_eval_calibration.fractal.training import fit, implied
 
-QUICK = Settings(weights=Weights(1.0, 0.0, 0.0), hidden=32, learning_rate=1e-2, form="product")
+QUICK = FractalSettings(
+    weights=Weights(1.0, 0.0, 0.0), hidden=32, learning_rate=1e-2, form="product"
+)
 
 
 def made(count: int = 300, seed: int = 0, kind: str = "min") -> Bags:
@@ -54,7 +56,7 @@ def auc(network: torch.nn.Module, bags: Bags) -> float:
 
 @pytest.mark.parametrize("kind", ["min", "max", "avg"])
 def test_sentences_are_learned_from_responses(kind: str) -> None:
-    learn, judge, test = (Material(made(seed=seed, kind=kind)) for seed in range(3))
+    learn, judge, test = (BagMaterial(made(seed=seed, kind=kind)) for seed in range(3))
     found = train(learn, judge, replace(QUICK, aggregate=kind))
     assert len(found.stages) == 2
     assert all(auc(stage.network, test.bags) > 0.85 for stage in found.stages)
@@ -71,13 +73,13 @@ def test_preferences() -> None:
 
     settings = replace(QUICK, aggregate="avg")
     unlabelled = replace(learn, labels=np.full(300, np.nan))
-    found = train(Material(unlabelled, pairs(learn)), Material(judge, pairs(judge)), settings)
+    found = train(BagMaterial(unlabelled, pairs(learn)), BagMaterial(judge, pairs(judge)), settings)
     assert len(found.stages) == 1, "there are no pseudo-labels of preferences"
     assert auc(found.stages[0].network, made(seed=2)) > 0.7  # of some 120 pairs
 
 
 def test_the_same_seed_gives_the_same_network() -> None:
-    learn, judge = Material(made(60)), Material(made(40, seed=1))
+    learn, judge = BagMaterial(made(60)), BagMaterial(made(40, seed=1))
     before = torch.random.get_rng_state()
     one, two = (fit(learn, judge, QUICK, Weights(), 3).network for _ in range(2))
     other = fit(learn, judge, QUICK, Weights(), 4).network
@@ -88,7 +90,7 @@ def test_the_same_seed_gives_the_same_network() -> None:
 
 def test_weights_are_chosen_among_candidates() -> None:
     settings = replace(QUICK, weights=None, epochs=2, search_size=50)
-    found = train(Material(made(80)), Material(made(40, seed=1)), settings)
+    found = train(BagMaterial(made(80)), BagMaterial(made(40, seed=1)), settings)
     assert found.weights in CANDIDATES and set(found.tried) == set(CANDIDATES)
 
 
@@ -116,14 +118,16 @@ def test_a_logistic_curve_takes_the_scale_away() -> None:
 
 def test_pseudo_labels_keep_to_the_responses() -> None:
     bags = made(100)
-    network = fit(Material(bags), Material(made(40, seed=1)), QUICK, Weights(), 0).network
+    network = fit(BagMaterial(bags), BagMaterial(made(40, seed=1)), QUICK, Weights(), 0).network
     labels = implied(network, bags, "min")
     assert np.array_equal(np.minimum.reduceat(labels, bags.offsets[:-1]), bags.labels)
 
 
 def test_batches_and_padding() -> None:
     bags = made(20)
-    network = fit(Material(bags), Material(bags), replace(QUICK, epochs=1), Weights(), 0).network
+    network = fit(
+        BagMaterial(bags), BagMaterial(bags), replace(QUICK, epochs=1), Weights(), 0
+    ).network
     whole = beliefs(log_odds(network, bags), bags, QUICK)
     parts = beliefs(log_odds(network, bags), bags, QUICK, at_once=3)
     alone = [bags.take(np.array([i])) for i in range(20)]
@@ -147,9 +151,9 @@ def test_nothing_to_learn_from() -> None:
     bags = made(10)
     unknown = replace(bags, labels=np.full(10, np.nan))
     with pytest.raises(InvalidInputError, match="`learn` must have labelled responses"):
-        train(Material(unknown), Material(bags), QUICK)
+        train(BagMaterial(unknown), BagMaterial(bags), QUICK)
     with pytest.raises(InvalidInputError, match="`judge`"):
-        train(Material(bags), Material(bags.take(np.array([], dtype=int))), QUICK)
+        train(BagMaterial(bags), BagMaterial(bags.take(np.array([], dtype=int))), QUICK)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ def test_nothing_to_learn_from() -> None:
 )
 def test_settings_that_cannot_be(change: dict, named: str) -> None:
     with pytest.raises(InvalidInputError, match=named):
-        Settings(**change)
+        FractalSettings(**change)
 
 
 def test_bags_that_cannot_be() -> None:
@@ -183,8 +187,8 @@ def test_bags_that_cannot_be() -> None:
 @pytest.mark.parametrize("method", CALIBRATORS)
 def test_scores_of_sentences_are_calibrated_where_labels_are_known(method: str) -> None:
     bags = made(60)
-    stage = fit(Material(bags), Material(bags), QUICK, Weights(), 0)
-    raw = SentenceScorer(stage.network, QUICK, Reading("encoder"), Training()).scores(bags)
+    stage = fit(BagMaterial(bags), BagMaterial(bags), QUICK, Weights(), 0)
+    raw = SentenceScorer(stage.network, QUICK, SentenceReading("encoder"), Training()).scores(bags)
     found = of_sentences(stage, bags, method)
     assert found is not None and found.method == method
     mapped = calibrated(raw, found)
@@ -205,16 +209,18 @@ def test_scores_of_sentences_are_calibrated_where_labels_are_known(method: str) 
 def test_a_scorer_survives_its_folder(tmp_path: Path, method: str, interaction: bool) -> None:
     bags = made(60)
     settings = replace(QUICK, epochs=1, interaction=interaction)
-    stage = fit(Material(bags), Material(bags), settings, Weights(), 0)
+    stage = fit(BagMaterial(bags), BagMaterial(bags), settings, Weights(), 0)
     training = Training({"toy": 60}, bags.documents, "model")
     calibrator = of_sentences(stage, bags, method) if method else None
-    scorer = SentenceScorer(stage.network, settings, Reading("encoder"), training, calibrator)
+    scorer = SentenceScorer(
+        stage.network, settings, SentenceReading("encoder"), training, calibrator
+    )
     scorer.save_pretrained(tmp_path)
     read = SentenceScorer.from_pretrained(tmp_path)
     assert np.array_equal(read.scores(bags), scorer.scores(bags))
     assert np.array_equal(read.confidences(bags), scorer.confidences(bags))
     assert (read.calibrator is None) == (calibrator is None)
-    assert read.settings == settings and read.reading == Reading("encoder")
+    assert read.settings == settings and read.reading == SentenceReading("encoder")
     assert read.training.seen(bags.documents).all()
     assert ((read.scores(bags) >= 0) & (read.scores(bags) <= 1)).all()
     with pytest.raises(InvalidInputError, match="embeddings of 16 numbers"):
@@ -223,8 +229,8 @@ def test_a_scorer_survives_its_folder(tmp_path: Path, method: str, interaction: 
 
 def test_damaged_scorers(tmp_path: Path) -> None:
     bags = made(30)
-    network = fit(Material(bags), Material(bags), QUICK, Weights(), 0).network
-    scorer = SentenceScorer(network, QUICK, Reading("encoder"), Training())
+    network = fit(BagMaterial(bags), BagMaterial(bags), QUICK, Weights(), 0).network
+    scorer = SentenceScorer(network, QUICK, SentenceReading("encoder"), Training())
     scorer.save_pretrained(tmp_path)
     config = (tmp_path / "config.json").read_text()
     for old, new, named in (

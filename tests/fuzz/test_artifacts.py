@@ -20,13 +20,13 @@ from safetensors.numpy import load_file, save_file
 
 from lm_eval_calibration import swag
 from lm_eval_calibration.calibrators import Training, fit, load
-from lm_eval_calibration.calibrators.thermometer import Settings as ThermometerSettings
 from lm_eval_calibration.calibrators.thermometer import Thermometer
+from lm_eval_calibration.calibrators.thermometer import ThermometerSettings as ThermometerSettings
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.fractal import SentenceScorer, Settings
+from lm_eval_calibration.fractal import FractalSettings, SentenceScorer
 from lm_eval_calibration.fractal.network import SentenceNetwork
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.swag.artifact import Member
 from lm_eval_calibration.swag.moments import Moments
@@ -40,7 +40,9 @@ def made(name: str, folder: Path) -> Load:
     training = Training({"toy": 4}, np.arange(4, dtype=np.uint64), "m")
     if name == "fractal":
         network = SentenceNetwork(8, 4, 8, False)
-        SentenceScorer(network, Settings(hidden=8), Reading("e"), training).save_pretrained(folder)
+        SentenceScorer(
+            network, FractalSettings(hidden=8), SentenceReading("e"), training
+        ).save_pretrained(folder)
         return SentenceScorer.from_pretrained
     if name == "thermometer":
         few, ones = ThermometerSettings(branches=2, width=3), np.ones(4, np.float32)
@@ -203,7 +205,7 @@ def posterior(tmp_path: Path) -> Path:
         moments.collect(weights)
     adapter = {"peft_type": "LORA", "r": 2, "target_modules": ["layer"]}
     training = Training({"toy": 4}, np.arange(4, dtype=np.uint64), "m")
-    settings = swag.Settings(rank=3)
+    settings = swag.SwagSettings(rank=3)
     Member(moments, weights, adapter, settings, training, 0.5).save(tmp_path / "swag")
     return tmp_path / "swag"
 

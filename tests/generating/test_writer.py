@@ -16,7 +16,7 @@ from tiny_models import VOCABULARY
 from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import UnusualError, prepared
 from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
-from lm_eval_calibration.generating.rows import Asked, Written
+from lm_eval_calibration.generating.rows import AskedText, Written
 from lm_eval_calibration.generating.sampling import SeededRows
 from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
 from lm_eval_calibration.generating.slots import BLOCK
@@ -62,14 +62,14 @@ def decoding_of(model: Any, prompt: Sequence[int], room: int, chosen: dict[str, 
 
 def asked(
     model: Any, prompts: list[list[int]], rooms: Sequence[int], chosen: dict[str, Any]
-) -> list[Asked]:
+) -> list[AskedText]:
     return [
-        Asked(p, decoding_of(model, p, room, chosen), Stops.none(), room, seed=n)
+        AskedText(p, decoding_of(model, p, room, chosen), Stops.none(), room, seed=n)
         for n, (p, room) in enumerate(zip(prompts, rooms, strict=True))
     ]
 
 
-def written(writer: Writer, some: Sequence[Asked]) -> list[list[int]]:
+def written(writer: Writer, some: Sequence[AskedText]) -> list[list[int]]:
     found: dict[int, Written] = {}
     writer.write(some, found.__setitem__)
     return [found[n].tokens for n in range(len(some))]
@@ -201,7 +201,7 @@ def test_the_end_token_ends_a_text_and_is_part_of_it(tiny: Callable[[str], Any])
 def test_scores_are_those_of_a_plain_pass(tiny: Callable[[str], Any]) -> None:
     model, prompt = tiny("gemma2"), PROMPTS["of all lengths"][3]
     one = asked(model, [prompt], [6], SAMPLED)[0]
-    told = Asked(one.prompt, one.decoding, one.stops, one.room, told=True)
+    told = AskedText(one.prompt, one.decoding, one.stops, one.room, told=True)
     found: dict[int, Written] = {}
     SideBySide(model, 64).write([told, one], found.__setitem__)
     assert found[1].scores == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kinds import EXAMPLES
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.scoring.plan import Prefix, Row, batches, plan_rows
+from lm_eval_calibration.scoring.plan import PlannedRow, Prefix, batches, plan_rows
 from lm_eval_calibration.scoring.sequences import Request, common_lengths, inputs_of
 
 few = settings(derandomize=True, deadline=None, max_examples=60 * EXAMPLES)
@@ -32,7 +32,7 @@ def before(prefix: Prefix | None) -> list[int]:
     return [] if prefix is None else before(prefix.parent) + prefix.tokens.tolist()
 
 
-def plan(found: list[Request], length: int, row_tokens: int, min_prefix: int) -> list[Row]:
+def plan(found: list[Request], length: int, row_tokens: int, min_prefix: int) -> list[PlannedRow]:
     return plan_rows(inputs_of(found, length), row_tokens=row_tokens, min_prefix=min_prefix)
 
 

@@ -11,12 +11,12 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lm_eval_calibration.scoring.sequences import Request
-from lm_eval_calibration.swag import PRESETS, Settings
-from lm_eval_calibration.swag.questions import Question
+from lm_eval_calibration.swag import PRESETS, SwagSettings
+from lm_eval_calibration.swag.questions import OptionQuestion
 
 
 @pytest.fixture(scope="session")
-def quick() -> Settings:
+def quick() -> SwagSettings:
     """A training of 40 steps with 9 snapshots."""
     return replace(
         PRESETS["default"],
@@ -44,7 +44,7 @@ def fresh() -> Callable[..., LlamaForCausalLM]:
     return make
 
 
-def questions(count: int, seed: int) -> list[Question]:
+def questions(count: int, seed: int) -> list[OptionQuestion]:
     """Of three or four options of two tokens each, some with two right ones."""
     draw = random.Random(seed)
     found = []
@@ -53,17 +53,17 @@ def questions(count: int, seed: int) -> list[Question]:
         context = [first, *(draw.randrange(10, 30) for _ in range(draw.randrange(2, 9)))]
         options = [Request(context, [30 + k, first]) for k in range(3 + number % 2)]
         right = first % len(options)
-        found.append(Question(options, (right,) if number % 5 else (right, (right + 1) % 3)))
+        found.append(OptionQuestion(options, (right,) if number % 5 else (right, (right + 1) % 3)))
     return found
 
 
 @pytest.fixture(scope="session")
-def learn() -> list[Question]:
+def learn() -> list[OptionQuestion]:
     """Documents to train on."""
     return questions(30, 0)
 
 
 @pytest.fixture(scope="session")
-def judge() -> list[Question]:
+def judge() -> list[OptionQuestion]:
     """Documents to validate on."""
     return questions(12, 1)

@@ -16,12 +16,14 @@ from safetensors.torch import load_file
 from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.scoring.packed import Packed
-from lm_eval_calibration.swag import Draw, Member, Posterior, Settings, artifact, load, lora
+from lm_eval_calibration.swag import Draw, Member, Posterior, SwagSettings, artifact, load, lora
 from lm_eval_calibration.swag.mixture import METHODS, Mixture
 from lm_eval_calibration.swag.training import train
 
 
-def member(fresh: Any, learn: Any, judge: Any, settings: Settings, work: Path, seed: int) -> Member:
+def member(
+    fresh: Any, learn: Any, judge: Any, settings: SwagSettings, work: Path, seed: int
+) -> Member:
     adapted = lora.adapt(fresh(), settings, seed)
     found = train(adapted, Packed(adapted, 64), learn, judge, settings, work, seed=seed)
     config = artifact.adapter_config(adapted.peft_config[lora.ADAPTER])
@@ -32,7 +34,11 @@ def member(fresh: Any, learn: Any, judge: Any, settings: Settings, work: Path, s
 
 @pytest.fixture(scope="module")
 def trained(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path_factory: pytest.TempPathFactory
+    fresh: Any,
+    learn: Any,
+    judge: Any,
+    quick: SwagSettings,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Member]:
     work = tmp_path_factory.mktemp("work")
     return [member(fresh, learn, judge, quick, work / str(seed), seed) for seed in (0, 1)]

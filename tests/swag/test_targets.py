@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from lm_eval_calibration.swag import lora
-from lm_eval_calibration.swag.settings import Settings
+from lm_eval_calibration.swag.settings import SwagSettings
 from lm_eval_calibration.swag.targets import targets_of
 
 SMALL: dict[str, Any] = {
@@ -49,7 +49,7 @@ def test_attention_is_found(kind: str) -> None:
     model = made(kind, changes)
     found = targets_of(model)
     assert set(found.names or ()) == expected
-    adapted = lora.adapt(model, replace(Settings(), lora_rank=2), seed=0)
+    adapted = lora.adapt(model, replace(SwagSettings(), lora_rank=2), seed=0)
     tokens = torch.arange(3, 12)[None]
     adapted(input_ids=tokens, labels=tokens).loss.backward()
     trained = lora.parameters(adapted)
@@ -67,7 +67,7 @@ def test_without_attention_linear_layers_are_adapted() -> None:
     )
     model = transformers.MambaForCausalLM(config)
     assert targets_of(model).names == ["in_proj", "x_proj"]
-    assert lora.parameters(lora.adapt(model, replace(Settings(), lora_rank=2), seed=0))
+    assert lora.parameters(lora.adapt(model, replace(SwagSettings(), lora_rank=2), seed=0))
 
 
 def test_a_model_that_also_sees_is_adapted_where_it_reads() -> None:
@@ -83,5 +83,5 @@ def test_a_model_that_also_sees_is_adapted_where_it_reads() -> None:
     model = transformers.Gemma3ForConditionalGeneration(config)
     names = targets_of(model).names
     assert names and not [name for name in names if "vision" in name]
-    adapted = lora.adapt(model, replace(Settings(), lora_rank=2), seed=0)
+    adapted = lora.adapt(model, replace(SwagSettings(), lora_rank=2), seed=0)
     assert not [name for name in lora.parameters(adapted) if "vision" in name]

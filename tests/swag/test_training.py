@@ -13,13 +13,13 @@ from kinds import kinds
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.scoring.packed import Packed
-from lm_eval_calibration.swag import PRESETS, Settings, lora, training
+from lm_eval_calibration.swag import PRESETS, SwagSettings, lora, training
 from lm_eval_calibration.swag.questions import cross_entropy, evaluate, option_scores
 from lm_eval_calibration.swag.schedule import learning_rates, optimizer_of, steps
-from lm_eval_calibration.swag.training import Trained, train
+from lm_eval_calibration.swag.training import TrainedMember, train
 
 
-def rates(settings: Settings, documents: int) -> list[float]:
+def rates(settings: SwagSettings, documents: int) -> list[float]:
     """The learning rate of every step."""
     plan = steps(settings, documents)
     optimizer = optimizer_of([torch.nn.Parameter(torch.zeros(2))], settings)
@@ -75,13 +75,13 @@ def test_packed_scores_and_loss(fresh: Any, learn: Any) -> None:
     )
 
 
-def trained(model: Any, learn: Any, judge: Any, settings: Settings, folder: Path, **more: Any):
+def trained(model: Any, learn: Any, judge: Any, settings: SwagSettings, folder: Path, **more: Any):
     adapted = lora.adapt(model, settings, 0)
     return adapted, train(adapted, Packed(adapted, 64), learn, judge, settings, folder, **more)
 
 
 def test_it_learns_and_takes_its_snapshots(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path, monkeypatch: Any
+    fresh: Any, learn: Any, judge: Any, quick: SwagSettings, tmp_path: Path, monkeypatch: Any
 ) -> None:
     snapshots = []
     collect = training.Moments.collect
@@ -114,7 +114,7 @@ def test_it_learns_and_takes_its_snapshots(
 
 
 def test_bfloat16_bases_have_float32_posteriors(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path
+    fresh: Any, learn: Any, judge: Any, quick: SwagSettings, tmp_path: Path
 ) -> None:
     adapted, found = trained(fresh(torch.bfloat16), learn, judge, quick, tmp_path)
     assert {p.dtype for p in lora.parameters(adapted).values()} == {torch.float32}
@@ -127,7 +127,7 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("reload_best", kinds([False, True], [True]))
 def test_a_training_that_was_killed_ends_at_the_same_posterior(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path, monkeypatch: Any,
+    fresh: Any, learn: Any, judge: Any, quick: SwagSettings, tmp_path: Path, monkeypatch: Any,
     reload_best: bool,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(training, "SAVE_STEPS", 3)
@@ -151,7 +151,7 @@ def test_a_training_that_was_killed_ends_at_the_same_posterior(
     same_posterior(whole, again)
 
 
-def same_posterior(a: Trained, b: Trained) -> None:
+def same_posterior(a: TrainedMember, b: TrainedMember) -> None:
     for name, value in a.moments.state().items():
         assert torch.equal(value, b.moments.state()[name]), name
     assert a.best_loss == b.best_loss
@@ -159,7 +159,7 @@ def same_posterior(a: Trained, b: Trained) -> None:
 
 
 def test_half_a_checkpoint_is_passed_over(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path, monkeypatch: Any
+    fresh: Any, learn: Any, judge: Any, quick: SwagSettings, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(training, "SAVE_STEPS", 3)
     trained(fresh(), learn, judge, quick, tmp_path)
@@ -172,7 +172,7 @@ def test_half_a_checkpoint_is_passed_over(
 
 @pytest.mark.exhaustive
 def test_seeds_differ_and_repeat(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path
+    fresh: Any, learn: Any, judge: Any, quick: SwagSettings, tmp_path: Path
 ) -> None:
     runs = [
         trained(fresh(), learn, judge, quick, tmp_path / str(i), seed=seed)[1]
@@ -182,7 +182,7 @@ def test_seeds_differ_and_repeat(
     assert not torch.equal(runs[0].moments.mean, runs[2].moments.mean)
 
 
-def test_dropout_is_on_where_it_is_wanted_only(fresh: Any, judge: Any, quick: Settings) -> None:
+def test_dropout_is_on_where_it_is_wanted_only(fresh: Any, judge: Any, quick: SwagSettings) -> None:
     adapted = lora.adapt(fresh(), replace(quick, lora_dropout=0.5), 0)
     adapted.eval()
     with torch.no_grad():
@@ -201,7 +201,7 @@ def test_dropout_is_on_where_it_is_wanted_only(fresh: Any, judge: Any, quick: Se
 
 
 def test_what_is_refused(
-    fresh: Any, learn: Any, judge: Any, quick: Settings, tmp_path: Path
+    fresh: Any, learn: Any, judge: Any, quick: SwagSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidInputError, match="`rank` must be at most the number of snapshots"):
         steps(replace(quick, rank=10), 30)

@@ -17,7 +17,7 @@ import pytest
 
 from lm_eval_calibration.tasks import demo
 from lm_eval_calibration.tasks import demo_facts as tables
-from lm_eval_calibration.tasks.demo import OPTION_COUNTS, SPLITS, Question, load_demo, questions
+from lm_eval_calibration.tasks.demo import OPTION_COUNTS, SPLITS, DemoQuestion, load_demo, questions
 
 Words = tuple[str, ...]
 
@@ -38,24 +38,24 @@ print(hashlib.sha256(json.dumps(rows).encode()).hexdigest())
 """
 
 
-def _sha256(made: list[Question]) -> str:
+def _sha256(made: list[DemoQuestion]) -> str:
     rows = [[question.split, question.document()] for question in made]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _topic(name: str) -> list[Question]:
+def _topic(name: str) -> list[DemoQuestion]:
     return [question for question in QUESTIONS if question.topic == name]
 
 
-def _answer(question: Question) -> str:
+def _answer(question: DemoQuestion) -> str:
     return question.options[question.answer]
 
 
-def _wrong(question: Question) -> set[str]:
+def _wrong(question: DemoQuestion) -> set[str]:
     return set(question.options) - {_answer(question)}
 
 
-def _groups(pattern: str, question: Question) -> tuple[str, ...]:
+def _groups(pattern: str, question: DemoQuestion) -> tuple[str, ...]:
     match = re.fullmatch(pattern, question.question)
     assert match, f"{question.id}: {question.question!r} is not of the form {pattern!r}"
     return match.groups()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_calibration.verbal.labels import Labels, name_options
-from lm_eval_calibration.verbal.parsing import Reply, average, read_distribution, uniform
+from lm_eval_calibration.verbal.parsing import ReadReply, average, read_distribution, uniform
 
 CITIES = Labels("ABCD", ["Paris", "the city of London", "Rome", "Oslo"])
 MOODS = Labels(["positive", "negative"])
@@ -136,7 +136,7 @@ def test_whatever_is_written_as_json_is_read(weights: list[int]) -> None:
 def test_any_text_ends_in_a_reply(text: str) -> None:
     for labels in (CITIES, MOODS, Labels(["a.*b", "(", "\\"])):
         found = read_distribution(text, labels)
-        assert isinstance(found, Reply)
+        assert isinstance(found, ReadReply)
         if found.probabilities is not None:
             assert sum(found.probabilities) == pytest.approx(1) and min(found.probabilities) >= 0
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lm_eval_calibration.arguments import built
 from lm_eval_calibration.calibrators.artifact import Artifact, OtherKindError, Tensors, Training
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
-from lm_eval_calibration.calibrators.thermometer.settings import Settings
+from lm_eval_calibration.calibrators.thermometer.settings import ThermometerSettings
 from lm_eval_calibration.calibrators.validity import bounded, finite
 from lm_eval_calibration.errors import InvalidInputError, invalid
-from lm_eval_calibration.files import JSON, Format, write_json
+from lm_eval_calibration.files import JSON, FileFormat, write_json
 from lm_eval_calibration.predictions import Floats
 
 HISTORY = "training.json"
@@ -41,7 +41,7 @@ class Thermometer(Artifact):
     def __init__(
         self,
         network: Recognition,
-        settings: Settings,
+        settings: ThermometerSettings,
         centre: States,
         spread: States,
         training: Training,
@@ -107,7 +107,7 @@ class Thermometer(Artifact):
                 f"is the folder of a calibrator ({config['method']}), which --model calibrated takes; a "
                 "thermometer is made by `lm-calib fit thermometer`."
             )
-        settings = built(Settings, config["settings"])
+        settings = built(ThermometerSettings, config["settings"])
         finite(tensors)
         centre = bounded(tensors, "centre", (None,))
         spread = bounded(tensors, "spread", centre.shape, SMALLEST_SPREAD)
@@ -129,7 +129,7 @@ class Thermometer(Artifact):
         return cls(network, settings, centre, spread, training, about)
 
     @classmethod
-    def files(cls) -> dict[str, Format]:
+    def files(cls) -> dict[str, FileFormat]:
         """Also the curve of losses."""
         return {**super().files(), HISTORY: JSON}
 

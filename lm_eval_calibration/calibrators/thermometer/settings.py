@@ -9,7 +9,7 @@ from lm_eval_calibration.errors import invalid
 
 
 @dataclass(frozen=True)
-class Settings:
+class ThermometerSettings:
     """Hyper-parameters; the defaults of the fields are the released code's.
 
     Attributes:
@@ -54,8 +54,10 @@ class Settings:
 
 
 PRESETS = {
-    "paper": Settings(),
-    "default": Settings(standardise=True, start_at_one=True, patience=20, learning_rate=3e-4),
+    "paper": ThermometerSettings(),
+    "default": ThermometerSettings(
+        standardise=True, start_at_one=True, patience=20, learning_rate=3e-4
+    ),
 }
 """`paper`: as the released code. `default`: with standardised hidden states and temperature 1 at the
 start, which makes the first steps quiet, and an end when validation has long stopped to improve."""

@@ -17,7 +17,7 @@ from lm_eval_calibration.calibrators.thermometer.artifact import (
     standardised,
 )
 from lm_eval_calibration.calibrators.thermometer.network import Recognition
-from lm_eval_calibration.calibrators.thermometer.settings import PRESETS, Settings
+from lm_eval_calibration.calibrators.thermometer.settings import PRESETS, ThermometerSettings
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.features import Features
 from lm_eval_calibration.features.table import check
@@ -50,7 +50,7 @@ class _Best:
 def train(
     tasks: Sequence[Features],
     validation: Sequence[Features],
-    settings: Settings = PRESETS["default"],
+    settings: ThermometerSettings = PRESETS["default"],
     *,
     seed: int = 0,
     base_model: str = "",
@@ -100,7 +100,7 @@ def _optimise(
     network: Recognition,
     learn: Sequence[Task],
     judge: Sequence[Task],
-    settings: Settings,
+    settings: ThermometerSettings,
     seed: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[_Best, list[list[float]]]:
@@ -133,7 +133,7 @@ def _step(
     network: Recognition,
     optimiser: torch.optim.Optimizer,
     task: Task,
-    settings: Settings,
+    settings: ThermometerSettings,
     generator: torch.Generator,
 ) -> float:
     count = len(task.states)
@@ -155,14 +155,16 @@ def average(inverse: torch.Tensor, mean: str) -> torch.Tensor:
     return inverse.mean() if mean == "harmonic" else 1 / (1 / inverse).mean()
 
 
-def penalty(temperature: torch.Tensor, settings: Settings) -> torch.Tensor:
+def penalty(temperature: torch.Tensor, settings: ThermometerSettings) -> torch.Tensor:
     """Negative log of the Gamma prior's density at a temperature, without its constant."""
     shape, rate = settings.prior_shape, settings.prior_rate
     return rate * temperature - (shape - 1) * temperature.log()
 
 
 @torch.no_grad()
-def validation_loss(network: Recognition, tasks: Sequence[Task], settings: Settings) -> float:
+def validation_loss(
+    network: Recognition, tasks: Sequence[Task], settings: ThermometerSettings
+) -> float:
     """Sum over tasks of the mean NLL at the temperature of all the task's documents."""
     inverse = network(torch.cat([task.states for task in tasks])).split(
         [len(task.states) for task in tasks]

@@ -220,10 +220,10 @@ def fractal(
     """
     from lm_eval_calibration.calibrators.artifact import FILES
     from lm_eval_calibration.cli.fit_fractal import METHOD, responses, run, weights_of
-    from lm_eval_calibration.fractal.reading import Reading
-    from lm_eval_calibration.fractal.settings import Settings
+    from lm_eval_calibration.fractal.reading import SentenceReading
+    from lm_eval_calibration.fractal.settings import FractalSettings
 
-    settings = Settings(
+    settings = FractalSettings(
         aggregate=aggregate,
         form=form,
         bag_loss=bag_loss,
@@ -233,7 +233,7 @@ def fractal(
         epochs=epochs,
         learning_rate=learning_rate,
     )
-    reading = Reading(encoder, split, preceding, in_context)
+    reading = SentenceReading(encoder, split, preceding, in_context)
     check_folder(output, METHOD, FILES, overwrite=overwrite)
     run(
         responses(samples, table, label, split, filter_name, skip_bad),

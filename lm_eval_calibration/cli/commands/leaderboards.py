@@ -60,7 +60,7 @@ def leaderboard(
     overwrite: Overwrite = False,
 ) -> None:
     """Rank models on the tasks and documents that all have: means, ranks and places, with intervals."""
-    from lm_eval_calibration.cli.formats import Format, choose, print_text
+    from lm_eval_calibration.cli.formats import OutputFormat, choose, print_text
     from lm_eval_calibration.cli.leaderboard import check, rank_runs, records, render, write
     from lm_eval_calibration.cli.source import load, say
 
@@ -82,4 +82,4 @@ def leaderboard(
     print_text(render(board, how))
     for place in (output, every_eval_ever):
         if place is not None:
-            say_where(place, err=how is not Format.TABLE)
+            say_where(place, err=how is not OutputFormat.TABLE)

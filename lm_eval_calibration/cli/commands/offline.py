@@ -97,7 +97,7 @@ def compare(
     from lm_eval_calibration.analysis.document_pairing import match
     from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
     from lm_eval_calibration.cli.compare_overview import columns
-    from lm_eval_calibration.cli.formats import Format, choose, print_text
+    from lm_eval_calibration.cli.formats import OutputFormat, choose, print_text
     from lm_eval_calibration.cli.source import load, say
     from lm_eval_calibration.report.figures import check_image
 
@@ -113,7 +113,7 @@ def compare(
     print_text(render(compared, matched.left_out, how, few))
     if trend is not None:
         draw_trend(matched.runs, names, trend, overwrite)
-        say_where(trend, err=how is not Format.TABLE)
+        say_where(trend, err=how is not OutputFormat.TABLE)
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """Formats of logs, a file or a folder each. One more is one of these, and an entry of `FORMATS`.
 
-Another package adds one by an entry point `lm_eval_calibration.formats` that names a `Format`.
+Another package adds one by an entry point `lm_eval_calibration.formats` that names a `LogFormat`.
 """
 
-from lm_eval_calibration.logs.contract import Format, what_is_wrong
+from lm_eval_calibration.logs.contract import LogFormat, what_is_wrong
 from lm_eval_calibration.logs.formats.details import LEADERBOARD, LIGHTEVAL
 from lm_eval_calibration.logs.formats.harness import HARNESS
 from lm_eval_calibration.logs.formats.harness_lists import LISTS
@@ -13,7 +13,7 @@ from lm_eval_calibration.logs.formats.inspect_ai import INSPECT
 from lm_eval_calibration.logs.guarded import GuardedFormat
 from lm_eval_calibration.members import Members
 
-OURS: list[Format] = [
+OURS: list[LogFormat] = [
     HARNESS,
     LISTS,
     WRITE_OUT,
@@ -22,7 +22,7 @@ OURS: list[Format] = [
     HELM,
     INSPECT,
 ]
-FORMATS: Members[Format] = Members(
+FORMATS: Members[LogFormat] = Members(
     "lm_eval_calibration.formats", OURS, what_is_wrong, GuardedFormat
 )
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.contract import AskedOfLogs, Begun, Left, LogFile, ReadRun
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.harness import HARNESS
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
@@ -75,7 +75,7 @@ class HarnessLists:
             return left
         return replace(left, results=(read_results(first.with_name(RESULTS)),))
 
-    def begin(self, left: Left, asked: Asked) -> Begun:
+    def begin(self, left: Left, asked: AskedOfLogs) -> Begun:
         """Begin every list of multiple choice; others are left out, with the reason."""
         lines = {}
         for task, file in left.files.items():
@@ -88,13 +88,13 @@ class HarnessLists:
         except InvalidInputError as error:
             raise InvalidInputError(_of_lists(str(error), places)) from None
 
-        def finish() -> Read:
+        def finish() -> ReadRun:
             try:
                 read = begun.finish()
             except InvalidInputError as error:
                 raise InvalidInputError(_of_lists(str(error), places)) from None
             runs = [self._of_lists(run, left.files, places) for run in read.runs]
-            return Read(runs, [_of_lists(reason, places) for reason in read.left_out])
+            return ReadRun(runs, [_of_lists(reason, places) for reason in read.left_out])
 
         return Begun(finish, begun.filters)
 
@@ -114,7 +114,7 @@ class HarnessLists:
         }
         return replace(run, samples=samples)
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """From the list that was read."""
         wanted: dict[int | None, int] = {int(samples.doc_hash[row]): row for row in rows}
         offset = np.zeros(len(samples), np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 from lm_eval_calibration import json_text
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Left, LogFile
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.details.record import loglikelihoods
 from lm_eval_calibration.logs.formats.details.verdicts import check_verdict
 from lm_eval_calibration.logs.formats.harness.bad import (
@@ -96,7 +96,7 @@ class WriteOut(OnlyOptions):
             format=self.name,
         )
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """From the file that was read."""
         wanted = {int(samples.doc_hash[row]) for row in rows}
         found: dict[int, _Record] = {}
@@ -167,11 +167,11 @@ def _shared(prompts: Sequence[str]) -> str:
     return first[: first.rfind(" ", 0, count) + 1]
 
 
-def _document(samples: Samples, row: int, record: _Record) -> Document:
+def _document(samples: Samples, row: int, record: _Record) -> LoggedDocument:
     p, here = samples.predictions, np.array([row])
     assert p.options is not None and p.predicted is not None
     shared = _shared(record.prompts)
-    return Document(
+    return LoggedDocument(
         doc_id=record.doc_id,
         prompt=shared.rstrip(),
         options=tuple(prompt[len(shared) :].strip() for prompt in record.prompts),

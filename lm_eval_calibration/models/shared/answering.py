@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.models.shared.resuming import report
-from lm_eval_calibration.scoring.contract import Answers, Scored
+from lm_eval_calibration.scoring.contract import Answers, ScoredRequest
 from lm_eval_calibration.scoring.sequences import Request
 
 TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
@@ -58,7 +58,7 @@ class Answering:
         """
         failed: list[BaseException] = []
 
-        def told(new: Mapping[int, Scored]) -> None:
+        def told(new: Mapping[int, ScoredRequest]) -> None:
             here = {numbers[place]: (value, best) for place, (value, best) in new.items()}
             self.answers |= here
             kept = {self.requests[number][0]: answer for number, answer in here.items()}

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from lm_eval_calibration.conversation import Conversation, Turn
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.models.shared.instances import Document
+from lm_eval_calibration.models.shared.instances import OptionsDocument
 from lm_eval_calibration.models.shared.prompts import bare_question
 from lm_eval_calibration.names import PREFIX
 
 
-class Asked(NamedTuple):
+class AskedDocument(NamedTuple):
     """A multiple-choice document as it is put to the base: conversation, question, options."""
 
     conversation: Conversation
@@ -45,7 +45,7 @@ def conversation_of(request: Any, chat: bool = False) -> Conversation:
     return Conversation((str(context),))
 
 
-def ask_about(requests: list[Any], document: Document, chat: bool) -> Asked:
+def ask_about(requests: list[Any], document: OptionsDocument, chat: bool) -> AskedDocument:
     """What the requests of a multiple-choice document ask.
 
     Raises:
@@ -61,8 +61,8 @@ def ask_about(requests: list[Any], document: Document, chat: bool) -> Asked:
         known = conversation.questions
         if len(known) < len(mine):
             known = tuple(conversation_of(request, chat).question for request in mine)
-        return Asked(conversation, question, list(known))
-    return Asked(conversation, bare_question(conversation.question), continuations)
+        return AskedDocument(conversation, question, list(known))
+    return AskedDocument(conversation, bare_question(conversation.question), continuations)
 
 
 def _of_turns(turns: list[Turn]) -> Conversation:

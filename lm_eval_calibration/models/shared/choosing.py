@@ -10,7 +10,7 @@ import numpy as np
 from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.shared.asking import ask_about
-from lm_eval_calibration.models.shared.instances import Document, documents
+from lm_eval_calibration.models.shared.instances import OptionsDocument, documents
 from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, rows_by_task
 from lm_eval_calibration.models.shared.unread import Unread
 from lm_eval_calibration.names import PREFIX, upstream_name
@@ -93,7 +93,9 @@ class ChoiceBeliefs(RecalibratedBeliefs):
                 return [(0.0, True)] * len(requests)
             raise
 
-    def _answers(self, requests: list[Any], mine: list[Document]) -> dict[int, tuple[float, bool]]:
+    def _answers(
+        self, requests: list[Any], mine: list[OptionsDocument]
+    ) -> dict[int, tuple[float, bool]]:
         """Answers to the requests of some documents, by their numbers."""
         self.check(requests, mine)
         choices = [
@@ -131,7 +133,7 @@ class ChoiceBeliefs(RecalibratedBeliefs):
         )
         found._replace(note="" if note == f"no {self.asked_for}" else note).say()
 
-    def _scores(self, mine: list[Document], statements: list[Statement]) -> list[np.ndarray]:
+    def _scores(self, mine: list[OptionsDocument], statements: list[Statement]) -> list[np.ndarray]:
         """Log-probabilities of each document's options, floored and calibrated."""
         floored = [np.log(np.maximum(s.probabilities, self._floor)) for s in statements]
         if self.calibrator is None:

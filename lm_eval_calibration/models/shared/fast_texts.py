@@ -12,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
 from lm_eval_calibration.generating.rows import Written
-from lm_eval_calibration.generating.sampling import Samples, SeededRows, numbers_of, row_seed
+from lm_eval_calibration.generating.sampling import SampledTexts, SeededRows, numbers_of, row_seed
 from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
 from lm_eval_calibration.harness.api import hash_args
 from lm_eval_calibration.harness.requests import GENERATE
@@ -39,7 +39,7 @@ class FastTexts(HFLM):
             otherwise: the same computed in another shape, where they are others then.
         """
         self._generation = Generation(self, self._ways(rows, tokens), expected, otherwise)
-        self._samples = Samples()
+        self._samples = SampledTexts()
         self._contexts: list[str] = []
 
     def _ways(self, rows: int | None, tokens: int) -> list[Way]:
@@ -76,7 +76,7 @@ class FastTexts(HFLM):
         left = [n for n in range(len(requests)) if n not in found]
         if left:
             rest = [requests[n] for n in left]
-            self._samples = Samples([r.args[0] for r in rest], [numbers[n] for n in left])
+            self._samples = SampledTexts([r.args[0] for r in rest], [numbers[n] for n in left])
             found |= dict(zip(left, super().generate_until(rest, disable_tqdm), strict=True))
         return [found[number] for number in range(len(requests))]
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import UnusualError
-from lm_eval_calibration.generating.rows import Asked, Written
+from lm_eval_calibration.generating.rows import AskedText, Written
 from lm_eval_calibration.generating.trying import begins, trials, tried
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.likeliest import ASKED
@@ -118,9 +118,9 @@ class Generation:
 
     def _asked(
         self, requests: Sequence[Any], texts: Texts, seed: Callable[[int], int]
-    ) -> dict[int, Asked]:
+    ) -> dict[int, AskedText]:
         """What may be written here, by number."""
-        found: dict[int, Asked] = {}
+        found: dict[int, AskedText] = {}
         for number, request in enumerate(requests):
             try:
                 found[number] = texts.asked(request, seed(number))
@@ -142,7 +142,7 @@ class Generation:
                 raise
             way.reason = f"the model failed on {way.kind} ({named(error)})"
 
-    def _earn(self, way: Way, asked: Sequence[Asked]) -> None:
+    def _earn(self, way: Way, asked: Sequence[AskedText]) -> None:
         """Try a way on the first texts, and where later ones reach a length that may be special."""
         most = max((len(a.prompt) + a.room for a in asked), default=0)
         reached = any(way.tried < length < most for length in self._lengths)
@@ -162,7 +162,7 @@ class Generation:
         if not agreed:
             way.reason = f"{way.kind} and separate texts disagree on this architecture"
 
-    def _agrees(self, writer: Writer, some: Sequence[Sequence[Asked]]) -> bool:
+    def _agrees(self, writer: Writer, some: Sequence[Sequence[AskedText]]) -> bool:
         """Whether what is written is as likely as `hf` finds it."""
         requests: list[Request] = []
         ours: list[float] = []
@@ -199,7 +199,7 @@ class _Call:
     def __init__(
         self,
         texts: Texts,
-        asked: dict[int, Asked],
+        asked: dict[int, AskedText],
         told: Told,
         progress: Progress,
         spent: Counter[str],
@@ -223,7 +223,7 @@ class _Call:
         self.done.add(number)
 
 
-def _within(asked: Asked, limit: int | None) -> bool:
+def _within(asked: AskedText, limit: int | None) -> bool:
     return limit is None or len(asked.prompt) + asked.room <= limit
 
 

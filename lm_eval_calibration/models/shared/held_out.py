@@ -13,7 +13,7 @@ from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.fingerprint import name_of, weights_of
-from lm_eval_calibration.models.shared.instances import Document, document_hash
+from lm_eval_calibration.models.shared.instances import OptionsDocument, document_hash
 from lm_eval_calibration.models.shared.run_prompts import RunPrompts, announced, options_of
 from lm_eval_calibration.names import model_of_arguments
 
@@ -88,7 +88,7 @@ def after_loading(held_out: HeldOut, lm: Any) -> None:
 def before_scoring(
     held_out: HeldOut,
     requests: Sequence[Any],
-    documents: Sequence[Document],
+    documents: Sequence[OptionsDocument],
     beliefs: str | None = None,
 ) -> None:
     """Compare prompts and documents with those that were fitted on.
@@ -115,7 +115,7 @@ def before_scoring(
     check_documents(held_out, documents)
 
 
-def check_documents(held_out: HeldOut, documents: Sequence[Document]) -> None:
+def check_documents(held_out: HeldOut, documents: Sequence[OptionsDocument]) -> None:
     """Compare documents with those that were fitted on.
 
     Raises:

@@ -12,7 +12,7 @@ from lm_eval_calibration.names import upstream_name
 
 
 @dataclass
-class Document:
+class OptionsDocument:
     """A document of a task, as requests ask about it.
 
     Attributes:
@@ -40,7 +40,7 @@ def document_hash(doc: Mapping[str, Any]) -> int:
     return int(hash_string(text)[:16], 16)
 
 
-def documents(requests: Sequence[Any]) -> list[Document]:
+def documents(requests: Sequence[Any]) -> list[OptionsDocument]:
     """The documents that log-likelihood requests (`Instance`) are about, in order.
 
     Requests without a task or a number belong together when their contexts are equal.
@@ -53,7 +53,7 @@ def documents(requests: Sequence[Any]) -> list[Document]:
     return [_document(by_option, requests) for by_option in by_key.values()]
 
 
-def _document(by_option: dict[int, list[int]], requests: Sequence[Any]) -> Document:
+def _document(by_option: dict[int, list[int]], requests: Sequence[Any]) -> OptionsDocument:
     options = [by_option[idx] for idx in sorted(by_option)]
     first = requests[options[0][0]]
     count = len(options)
@@ -64,4 +64,4 @@ def _document(by_option: dict[int, list[int]], requests: Sequence[Any]) -> Docum
             count = half
     unconditional = [number for numbers in options[count:] for number in numbers]
     name = upstream_name(first.task_name or "")
-    return Document(name, first.doc, options[:count], unconditional)
+    return OptionsDocument(name, first.doc, options[:count], unconditional)

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.models.shared.letter_reading import Read
+from lm_eval_calibration.models.shared.letter_reading import ReadLetters
 from lm_eval_calibration.stated import Statement
 from lm_eval_calibration.verbal.letters import joined, normalised
 from lm_eval_calibration.verbal.parsing import uniform
 
 
-class Shown(NamedTuple):
+class ShownOptions(NamedTuple):
     """Options of a document that are shown together, and what is believed of them.
 
     Attributes:
@@ -29,7 +29,7 @@ class Shown(NamedTuple):
     document: int
     options: list[int]
     log_probabilities: NDArray[np.float64] | None
-    reads: list[Read]
+    reads: list[ReadLetters]
     asked: tuple[str, ...]
     preference: tuple[float, ...] = ()
 
@@ -47,7 +47,7 @@ class Shown(NamedTuple):
 
 
 def averaged(
-    numbers: list[int], orders: Sequence[tuple[list[int], list[Read]]]
+    numbers: list[int], orders: Sequence[tuple[list[int], list[ReadLetters]]]
 ) -> NDArray[np.float64] | None:
     """(S, k) normalised log-probabilities by thought, of the orders' mean log-probabilities."""
     rows = []
@@ -63,7 +63,7 @@ def averaged(
     return np.array(rows) if rows else None
 
 
-def preferred(orders: Sequence[list[Read]]) -> tuple[float, ...]:
+def preferred(orders: Sequence[list[ReadLetters]]) -> tuple[float, ...]:
     """(k,) what is preferred of letters, whatever stands at them: softmax of their mean log-probabilities.
 
     () where they were shown in one order, or nothing could be read.
@@ -75,7 +75,9 @@ def preferred(orders: Sequence[list[Read]]) -> tuple[float, ...]:
     return tuple(np.exp(normalised(mean)).tolist())
 
 
-def distribution(groups: list[Shown], final: Shown | None) -> NDArray[np.float64] | None:
+def distribution(
+    groups: list[ShownOptions], final: ShownOptions | None
+) -> NDArray[np.float64] | None:
     """(S, K) log-probabilities of a document's options; `None` where they are not known."""
     if len(groups) == 1:
         return groups[0].log_probabilities
@@ -84,7 +86,7 @@ def distribution(groups: list[Shown], final: Shown | None) -> NDArray[np.float64
     return joined([g.options for g in groups], [g.mean for g in groups], final.mean)[None]
 
 
-def measures(reads: Sequence[Read]) -> dict[str, float]:
+def measures(reads: Sequence[ReadLetters]) -> dict[str, float]:
     """What is known of the askings beside probabilities, on average."""
     letters = [read.letters for read in reads if read.letters is not None]
     lengths = [read.length for read in reads if read.length is not None]
@@ -99,7 +101,9 @@ def measures(reads: Sequence[Read]) -> dict[str, float]:
     return found
 
 
-def statement(groups: list[Shown], final: Shown | None, count: int, thought: bool) -> Statement:
+def statement(
+    groups: list[ShownOptions], final: ShownOptions | None, count: int, thought: bool
+) -> Statement:
     """Of a document's K options.
 
     Args:

@@ -50,7 +50,7 @@ class Sheet(NamedTuple):
     letters: str
 
 
-class Read(NamedTuple):
+class ReadLetters(NamedTuple):
     """What was read of one asking.
 
     Attributes:
@@ -92,7 +92,7 @@ class LetterReader:
         self._by_tokens = bool(getattr(wrapper.base, "tells_tokens", False))
         self._spellings: dict[tuple[str, str], list[str]] = {}
 
-    def read(self, sheets: Sequence[Sheet]) -> list[list[Read]]:
+    def read(self, sheets: Sequence[Sheet]) -> list[list[ReadLetters]]:
         """What is read of each sheet, as often as it is asked."""
         prompts = [self._asked_in(s, [s.turn]) for s in sheets]
         if self._thoughts:
@@ -104,7 +104,9 @@ class LetterReader:
         choice = sheet.choice
         return self._wrapper.as_asked(choice.conversation, turns, choice.examples)
 
-    def _directly(self, sheets: Sequence[Sheet], prompts: Sequence[Any], title: str) -> list[Read]:
+    def _directly(
+        self, sheets: Sequence[Sheet], prompts: Sequence[Any], title: str
+    ) -> list[ReadLetters]:
         if not sheets:
             return []
         if not self._by_tokens:
@@ -117,7 +119,9 @@ class LetterReader:
         _refuse_without_tokens(texts)
         return [_said(text, s.letters, False) for s, text in zip(sheets, texts, strict=True)]
 
-    def _scored(self, sheets: Sequence[Sheet], prompts: Sequence[Any], title: str) -> list[Read]:
+    def _scored(
+        self, sheets: Sequence[Sheet], prompts: Sequence[Any], title: str
+    ) -> list[ReadLetters]:
         """By the log-likelihoods of all spellings of each letter, where a prompt goes on."""
         requests, counts, moved = [], [], []
         for sheet, prompt in zip(sheets, prompts, strict=True):
@@ -141,7 +145,7 @@ class LetterReader:
             mass = float(np.exp(logs).sum())
             nothing = mass <= 0
             why = "no option has any probability" if nothing else ""
-            found.append(Read(None if nothing else Letters(logs, min(mass, 1.0), 0), why))
+            found.append(ReadLetters(None if nothing else Letters(logs, min(mass, 1.0), 0), why))
         return found
 
     def _spelled(self, sheet: Sheet, letter: str, prompt: str) -> list[str]:
@@ -163,7 +167,9 @@ class LetterReader:
             ]
         return self._spellings[letter, end]
 
-    def _after_thinking(self, sheets: Sequence[Sheet], prompts: Sequence[Any]) -> list[list[Read]]:
+    def _after_thinking(
+        self, sheets: Sequence[Sheet], prompts: Sequence[Any]
+    ) -> list[list[ReadLetters]]:
         """As often as it thinks, by what stands after its thinking."""
         in_text = all(isinstance(prompt, str) for prompt in prompts)
         more = {ASKED: True} if self._by_tokens and not in_text else {}
@@ -179,7 +185,7 @@ class LetterReader:
         each = [(n, text) for n, texts in enumerate(said) for text in texts]
         again = self._followed if in_text else self._forced
         found = again(sheets, prompts, each)
-        reads: list[list[Read]] = [[] for _ in sheets]
+        reads: list[list[ReadLetters]] = [[] for _ in sheets]
         for (n, text), read in zip(each, found, strict=True):
             cut = bool(getattr(text, "cut", False))
             reads[n].append(read._replace(reply=raw(text), cut=cut, length=self._length(text)))
@@ -187,13 +193,13 @@ class LetterReader:
 
     def _followed(
         self, sheets: Sequence[Sheet], prompts: Sequence[str], said: Sequence[tuple[int, str]]
-    ) -> list[Read]:
+    ) -> list[ReadLetters]:
         """Where a prompt can be gone on with: after the thinking, and the words before the letter."""
         there = [i for i, (_, text) in enumerate(said) if not isinstance(text, Failed)]
         whole = [prompts[said[i][0]] + self._body(prompts[said[i][0]], said[i][1]) for i in there]
         mine = [sheets[said[i][0]] for i in there]
         read = dict(zip(there, self._directly(mine, whole, "asking after thinking"), strict=True))
-        return [read.get(i) or Read(None, _reason(text)) for i, (_, text) in enumerate(said)]
+        return [read.get(i) or ReadLetters(None, _reason(text)) for i, (_, text) in enumerate(said)]
 
     def _body(self, prompt: str, text: str) -> str:
         """A reply up to the letter; its thinking is ended where it was cut."""
@@ -213,7 +219,7 @@ class LetterReader:
 
     def _forced(
         self, sheets: Sequence[Sheet], _: Sequence[Any], said: Sequence[tuple[int, str]]
-    ) -> list[Read]:
+    ) -> list[ReadLetters]:
         """Where only turns can be added: by the reply's own letter; without one, it is asked for."""
         _refuse_without_tokens([text for _, text in said])
         found = [_said(text, sheets[n].letters, True) for n, text in said]
@@ -259,23 +265,23 @@ def _moved(base: Any, prompt: Any) -> str:
     return prompt[len(prompt.rstrip()) :]
 
 
-def _said(text: str, letters: str, marked: bool) -> Read:
+def _said(text: str, letters: str, marked: bool) -> ReadLetters:
     """Of a reply with the likeliest tokens in each place."""
     if isinstance(text, Failed):
-        return Read(None, text.reason)
+        return ReadLetters(None, text.reason)
     tokens, thinking = getattr(text, "tokens", ()), getattr(text, "thinking", False)
     cut = bool(getattr(text, "cut", False))
     if not tokens:
-        return Read(None, "no log-probabilities came with the reply", raw(text), cut)
+        return ReadLetters(None, "no log-probabilities came with the reply", raw(text), cut)
     reply = str(text.reply) if isinstance(text, Said) else str(text)
     token = None if thinking else answer_token(tokens, reply, letters, marked)
     if token is None:
-        return Read(None, ENDED, raw(text), cut)
+        return ReadLetters(None, ENDED, raw(text), cut)
     found = read_letters(token.top, letters)
     why = "" if is_letter(token, letters) else f"no letter was said, but {token.text!r}"
     if found is None:
         why = f"no option's letter is among the likeliest tokens at {token.text!r}"
-    return Read(found, why, raw(text), cut)
+    return ReadLetters(found, why, raw(text), cut)
 
 
 def _reason(text: str) -> str:

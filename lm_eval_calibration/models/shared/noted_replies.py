@@ -25,7 +25,7 @@ ENGINES = ("HFLM", "VLLM")
 """Models of the harness that generate by `_model_generate`, by name."""
 
 
-class Told(NamedTuple):
+class ToldReplies(NamedTuple):
     """Of one reply: whether its room was used up, and its tokens, where they were asked for."""
 
     cut: bool = False
@@ -40,7 +40,7 @@ class NotedReplies:
     """Goes before a model of the harness: its replies are `Reply` where something is told of them."""
 
     tells_cuts = True
-    _told: deque[Told]
+    _told: deque[ToldReplies]
 
     def generate_until(self, requests: list[Any], *args: Any, **options: Any) -> list[str]:
         """As the model has it."""
@@ -58,13 +58,13 @@ class NotedReplies:
         """Called by `hf-fast` with each text of its own."""
         tokenizer: Any = self.tokenizer  # type: ignore[attr-defined]
         numbers = written.tokens if written.scores else []
-        self._told.append(Told(written.cut, told_tokens(tokenizer, numbers, written.scores)))
+        self._told.append(ToldReplies(written.cut, told_tokens(tokenizer, numbers, written.scores)))
 
     def _model_generate(self, *args: Any, **options: Any) -> Any:
         found = super()._model_generate(*args, **options)  # type: ignore[misc]
         if isinstance(found, torch.Tensor):
             context = options["context"] if "context" in options else args[0]
-            self._told.extend(map(Told, self._of_rows(context, found, options)))
+            self._told.extend(map(ToldReplies, self._of_rows(context, found, options)))
         return found
 
     def _of_rows(
@@ -102,28 +102,28 @@ class NotedTokens(NotedReplies):
             self._told.extend(map(self._of_output, found))
         return found
 
-    def _of_output(self, output: Any) -> Told:
+    def _of_output(self, output: Any) -> ToldReplies:
         said = output.outputs[0]
         cut = getattr(said, "finish_reason", None) == "length"
         places = getattr(said, "logprobs", None)
         if not places:
-            return Told(cut)
+            return ToldReplies(cut)
         numbers = list(said.token_ids)[: len(places)]
         scores = [_scores(n, place) for n, place in zip(numbers, places, strict=False)]
-        return Told(cut, told_tokens(self.tokenizer, numbers, scores))  # type: ignore[attr-defined]
+        return ToldReplies(cut, told_tokens(self.tokenizer, numbers, scores))  # type: ignore[attr-defined]
 
 
 class _Listener:
     """The model's cache hook, which hears each reply in the order of generation."""
 
-    def __init__(self, hook: Any, told: deque[Told]) -> None:
+    def __init__(self, hook: Any, told: deque[ToldReplies]) -> None:
         self._hook, self._told = hook, told
-        self._heard: dict[str, deque[Told]] = defaultdict(deque)
+        self._heard: dict[str, deque[ToldReplies]] = defaultdict(deque)
         self.dbdict = getattr(hook, "dbdict", None)
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
         """Called by the model with each reply."""
-        told = self._told.popleft() if self._told else Told()
+        told = self._told.popleft() if self._told else ToldReplies()
         for key in (hash_args(attr, req), str(req[0])):
             self._heard[key].append(told)
         if self._hook is not None:

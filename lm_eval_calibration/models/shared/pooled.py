@@ -21,7 +21,7 @@ from lm_eval_calibration.models.shared.saying_the_same import (
     EMBEDDINGS,
     FILTER,
     MODEL,
-    Asked,
+    AskedSameness,
     ByEmbeddings,
     ByEntailment,
     ByModel,
@@ -56,7 +56,7 @@ class Sampling(NamedTuple):
     weights: bool
 
 
-class Answered(NamedTuple):
+class AnsweredPool(NamedTuple):
     """To each request the task's own answer with what its tokens say, and its pool."""
 
     answers: list[str]
@@ -118,7 +118,7 @@ class PooledBeliefs(RecalibratedBeliefs):
             return ByEmbeddings(how.encoder, how.threshold, device)
         return ByEntailment(how.nli, device)
 
-    def answered(self, requests: list[Any]) -> Answered:
+    def answered(self, requests: list[Any]) -> AnsweredPool:
         """The task's own answers, and pools, with what is told of their tokens."""
         reader = TokenReader(self) if self._tokens or self._sampling.weights else None
         asked = [reader.request(r) for r in requests] if reader else requests
@@ -144,7 +144,7 @@ class PooledBeliefs(RecalibratedBeliefs):
             weights = [
                 tuple(_weight(tokens) for tokens in row) for row in reader.read(requests, pools)
             ]
-        return Answered(answers, told, pools, weights)
+        return AnsweredPool(answers, told, pools, weights)
 
     def _refuse_lacking(self, told: Sequence[Mapping[str, float]]) -> None:
         """Stop where the base allows other likelihoods, and not the one that is to be stated."""
@@ -154,12 +154,14 @@ class PooledBeliefs(RecalibratedBeliefs):
                 "states", f"one that this base allows ({', '.join(there)})", f"`{self._states}`"
             )
 
-    def enveloped(self, requests: Sequence[Any], found: Answered) -> list[Envelope]:
+    def enveloped(self, requests: Sequence[Any], found: AnsweredPool) -> list[Envelope]:
         """With clusters, where it is not the task's filter that says what says the same."""
         numbers: list[tuple[int, ...]] = [()] * len(requests)
         if self._judge is not None:
             questions = [
-                Asked(r, bare_question(conversation_of(r, self.chat).question), [answer, *pool])
+                AskedSameness(
+                    r, bare_question(conversation_of(r, self.chat).question), [answer, *pool]
+                )
                 for r, answer, pool in zip(requests, found.answers, found.pools, strict=True)
             ]
             numbers = clusters(self._judge, questions)

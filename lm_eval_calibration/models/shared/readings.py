@@ -9,7 +9,7 @@ import numpy as np
 
 from lm_eval_calibration.calibrators.thermometer import Thermometer
 from lm_eval_calibration.errors import CalibrationError
-from lm_eval_calibration.models.shared.instances import Document
+from lm_eval_calibration.models.shared.instances import OptionsDocument
 from lm_eval_calibration.models.shared.resuming import Computed
 from lm_eval_calibration.scoring.contract import Answers
 
@@ -33,7 +33,7 @@ class Readings:
         self,
         thermometer: Thermometer,
         requests: Sequence[Any],
-        asked: Sequence[Document],
+        asked: Sequence[OptionsDocument],
         kept: Computed,
     ) -> None:
         self._thermometer, self._asked, self._kept = thermometer, asked, kept

@@ -12,7 +12,7 @@ from lm_eval_calibration.calibrators.held_out import HeldOut
 from lm_eval_calibration.envelope import NO_SCORE, Envelope
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper
 from lm_eval_calibration.models.shared.held_out import after_loading, before_loading, before_scoring
-from lm_eval_calibration.models.shared.instances import Document
+from lm_eval_calibration.models.shared.instances import OptionsDocument
 from lm_eval_calibration.models.shared.wrapper import known_model
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
@@ -62,7 +62,7 @@ class RecalibratedBeliefs(BeliefWrapper):
         if self._held_out is not None:
             after_loading(self._held_out, self.base)
 
-    def check(self, requests: Sequence[Any], asked_about: Sequence[Document]) -> None:
+    def check(self, requests: Sequence[Any], asked_about: Sequence[OptionsDocument]) -> None:
         """Stop an evaluation for which the calibrator was not fitted.
 
         Raises:
@@ -112,9 +112,9 @@ def _beliefs(envelopes: Sequence[Envelope]) -> Predictions:
     return Predictions.from_confidences([float(e.confidence or 0.0) for e in envelopes], unknown)
 
 
-def documents_of(requests: Sequence[Any]) -> list[Document]:
+def documents_of(requests: Sequence[Any]) -> list[OptionsDocument]:
     """The documents of generation requests."""
-    return [Document(upstream_name(r.task_name or ""), r.doc) for r in requests]
+    return [OptionsDocument(upstream_name(r.task_name or ""), r.doc) for r in requests]
 
 
 def rows_by_task(tasks: Sequence[str]) -> dict[str, list[int]]:

@@ -35,7 +35,7 @@ Possible answer 2: {{ second }}
 Do both answers say the same? Reply with yes or no, and nothing else."""
 
 
-class Asked:
+class AskedSameness:
     """A question with its answers; equal ones, but for case and white space, are one, and empty ones say nothing.
 
     Args:
@@ -68,7 +68,7 @@ class Judge(Protocol):
     def check(self) -> None:
         """Raise, before anything is generated, if it cannot judge."""
 
-    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+    def same(self, questions: Sequence[AskedSameness]) -> Iterator[Any]:
         """(K, K) truth values of each question's K different answers."""
 
 
@@ -88,7 +88,7 @@ class ByEmbeddings:
         """Load the encoder."""
         self._encoder.encode(["."])
 
-    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+    def same(self, questions: Sequence[AskedSameness]) -> Iterator[Any]:
         """By the cosine of the answers alone: a question before them would make them all alike."""
         texts = [text for q in questions for text in q.texts]
         if not texts:
@@ -117,7 +117,7 @@ class ByEntailment:
         self._model = _cross_encoder(self._name, there(self._device))
         self._entailment()
 
-    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+    def same(self, questions: Sequence[AskedSameness]) -> Iterator[Any]:
         """Each pair of different answers is asked once, in either order, after the end of the question."""
         pairs = [
             (f"{end_of(q.question)} {a}", f"{end_of(q.question)} {b}")
@@ -171,7 +171,7 @@ class ByModel:
     def check(self) -> None:
         """The base can be asked."""
 
-    def same(self, questions: Sequence[Asked]) -> Iterator[Any]:
+    def same(self, questions: Sequence[AskedSameness]) -> Iterator[Any]:
         """Each pair of different answers is asked once."""
         pairs = [(q, i, j) for q in questions for i, j in combinations(range(len(q.texts)), 2)]
         log.info("semantic entropy: %d pairs of answers are judged.", len(pairs))
@@ -204,7 +204,7 @@ class ByModel:
             yield same | same.T
 
 
-def clusters(judge: Judge, questions: Sequence[Asked]) -> list[tuple[int, ...]]:
+def clusters(judge: Judge, questions: Sequence[AskedSameness]) -> list[tuple[int, ...]]:
     """Of each question's answers the numbers of their clusters."""
     return [q.clusters(same) for q, same in zip(questions, judge.same(questions), strict=True)]
 
@@ -221,7 +221,7 @@ def end_of(question: str) -> str:
     return text[-LONGEST:].partition(" ")[2]
 
 
-def _parts(rows: Any, questions: Sequence[Asked]) -> Iterator[Any]:
+def _parts(rows: Any, questions: Sequence[AskedSameness]) -> Iterator[Any]:
     start = 0
     for q in questions:
         yield rows[start : start + len(q.texts)]

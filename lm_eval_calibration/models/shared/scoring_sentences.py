@@ -10,7 +10,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.fractal.encoders import Encoder
-from lm_eval_calibration.fractal.reading import Reading
+from lm_eval_calibration.fractal.reading import SentenceReading
 from lm_eval_calibration.fractal.responses import Response, bags_of
 from lm_eval_calibration.fractal.scorer import SentenceScorer
 from lm_eval_calibration.fractal.sentences import split
@@ -52,7 +52,7 @@ class ScorerWithEncoder:
         return self._encoder.name
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> SentenceReading:
         """How responses are cut up and encoded."""
         return self.scorer.reading
 

@@ -19,7 +19,7 @@ Expected = Callable[[list[Request]], list[float]]
 """`hf`'s log-likelihoods of some requests."""
 
 
-class Tried(NamedTuple):
+class TriedExecutor(NamedTuple):
     """What an executor has been tried on, or is to be.
 
     tokens: the longest request's; context: the longest context's, which is what can be split; shared:
@@ -30,13 +30,13 @@ class Tried(NamedTuple):
     context: int = 0
     shared: bool = False
 
-    def covers(self, other: Tried) -> bool:
+    def covers(self, other: TriedExecutor) -> bool:
         """Whether nothing of the other is new."""
         return all(mine >= theirs for mine, theirs in zip(self, other, strict=True))
 
-    def joined(self, other: Tried) -> Tried:
+    def joined(self, other: TriedExecutor) -> TriedExecutor:
         """Both."""
-        return Tried(
+        return TriedExecutor(
             max(self.tokens, other.tokens),
             max(self.context, other.context),
             self.shared or other.shared,
@@ -59,7 +59,7 @@ class Candidate:
     make: Callable[[], Executor[Any]]
     limit: int | None
     reason: str | None = None
-    checked: Tried = field(default_factory=Tried)
+    checked: TriedExecutor = field(default_factory=TriedExecutor)
     made: list[Executor[Any]] = field(default_factory=list)
 
     @property
@@ -165,7 +165,7 @@ class Trust:
         """Try a candidate where there are longer requests than it was tried on."""
         contexts = [len(request.context) for request in within]
         shared = len({tuple(request.context) for request in within}) < len(within)
-        wanted = Tried(
+        wanted = TriedExecutor(
             max(map(self._read, within), default=0),
             min(max(contexts, default=0), self.max_length),
             shared and max(contexts, default=0) > 1,

@@ -14,7 +14,7 @@ from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.asking import conversation_of
 from lm_eval_calibration.models.shared.beliefs import BeliefWrapper, Question
 from lm_eval_calibration.models.shared.choosing import Choice
-from lm_eval_calibration.models.shared.letter_reading import LetterReader, Read, Sheet
+from lm_eval_calibration.models.shared.letter_reading import LetterReader, ReadLetters, Sheet
 from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import raw, whole
 from lm_eval_calibration.models.shared.unread import Unread
@@ -108,7 +108,7 @@ class AsksTruth(BeliefWrapper):
         self._ask = "tokens"
         return [self._read(*each) for each in zip(answers, (r for (r,) in reads), strict=True)]
 
-    def _read(self, answer: str, read: Read) -> Envelope:
+    def _read(self, answer: str, read: ReadLetters) -> Envelope:
         said = (read.reply,) if read.reply else ()
         cut = self.share_cut([answer])
         if read.letters is None:

@@ -14,7 +14,7 @@ from lm_eval.models.utils import (
 )
 
 from lm_eval_calibration.generating.decoding import Decoding, UnusualError, prepared
-from lm_eval_calibration.generating.rows import Asked
+from lm_eval_calibration.generating.rows import AskedText
 from lm_eval_calibration.generating.stops import Stops
 
 
@@ -33,7 +33,7 @@ class Texts:
         self._decodings: dict[Any, Decoding] = {}
         self._end = lm.tok_decode(lm.eot_token_id, skip_special_tokens=False)
 
-    def asked(self, request: Any, seed: int) -> Asked:
+    def asked(self, request: Any, seed: int) -> AskedText:
         """What a request asks for.
 
         Args:
@@ -54,9 +54,9 @@ class Texts:
         decoding = self._decoding(settings, prompt, room)
         if until not in self._stops:
             self._stops[until] = Stops(self.lm.tokenizer, until)
-        return Asked(prompt, decoding, self._stops[until], room, seed, told)
+        return AskedText(prompt, decoding, self._stops[until], room, seed, told)
 
-    def text(self, asked: Asked, tokens: Sequence[int]) -> str:
+    def text(self, asked: AskedText, tokens: Sequence[int]) -> str:
         """What the harness makes of a text's tokens."""
         kept, mark = list(tokens), self.lm.think_end_token
         if isinstance(mark, int):

@@ -14,7 +14,7 @@ from lm_eval_calibration.logs.run import Run, Scope
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import pages, wording
-from lm_eval_calibration.report.figures import Artist, Drawn, panel
+from lm_eval_calibration.report.figures import Artist, DrawnFigure, panel
 from lm_eval_calibration.report.leaderboard import front
 from lm_eval_calibration.report.leaderboard.by_task import by_task
 from lm_eval_calibration.report.tables import ARROWS
@@ -25,7 +25,7 @@ _SCRIPT = "sorting.js"
 
 
 @dataclass(frozen=True)
-class Cell:
+class BoardCell:
     """A figure: its text, half its interval, both ends in words, and what it is sorted by."""
 
     text: str
@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class BoardColumn:
     """A metric: which way is better, and whether the first click puts the largest first."""
 
     name: str
@@ -45,23 +45,23 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Line:
+class BoardLine:
     """A model's row, where it leads, and its interval drawn from 0 to 100."""
 
     standing: Standing
     anchor: str
-    cells: list[Cell]
+    cells: list[BoardCell]
     forest: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True)
-class Section:
+class BoardSection:
     """A model's diagrams."""
 
     model: str
     anchor: str
     place: int
-    figures: list[Drawn]
+    figures: list[DrawnFigure]
 
 
 def write_leaderboard(
@@ -109,27 +109,27 @@ def write_leaderboard(
     return pages.write(Path(path), template, fields, runs, script=_SCRIPT, overwrite=overwrite)
 
 
-def _columns(board: Leaderboard) -> list[Column]:
+def _columns(board: Leaderboard) -> list[BoardColumn]:
     found = []
     for name in board.metrics:
         better = bind(name).higher_is_better
-        found.append(Column(name, ARROWS[better], bool(better), bind(name).metric.meaning))
+        found.append(BoardColumn(name, ARROWS[better], bool(better), bind(name).metric.meaning))
     return found
 
 
-def _lines(board: Leaderboard, anchors: Sequence[str]) -> list[Line]:
+def _lines(board: Leaderboard, anchors: Sequence[str]) -> list[BoardLine]:
     low, high = _scale(board)
     return [
-        Line(s, a, [_cell(s.figures[m]) for m in board.metrics], _forest(s.figures[board.by], low, high))
+        BoardLine(s, a, [_cell(s.figures[m]) for m in board.metrics], _forest(s.figures[board.by], low, high))
         for s, a in zip(board.standings, anchors, strict=True)
     ]  # fmt: skip
 
 
-def _cell(f: Figure) -> Cell:
+def _cell(f: Figure) -> BoardCell:
     if math.isnan(f.low):
-        return Cell(wording.number(f.value), "", "", None if math.isnan(f.value) else f.value)
+        return BoardCell(wording.number(f.value), "", "", None if math.isnan(f.value) else f.value)
     ends = f"{wording.number(f.low, 4)} to {wording.number(f.high, 4)}"
-    return Cell(wording.number(f.value), wording.number((f.high - f.low) / 2), ends, f.value)
+    return BoardCell(wording.number(f.value), wording.number((f.high - f.low) / 2), ends, f.value)
 
 
 def _scale(board: Leaderboard) -> tuple[float, float]:
@@ -151,7 +151,7 @@ def _forest(f: Figure, low: float, high: float) -> tuple[float, float, float] | 
     return at[0], at[1], at[2]
 
 
-def _fronts(board: Leaderboard, artist: Artist) -> list[Drawn]:
+def _fronts(board: Leaderboard, artist: Artist) -> list[DrawnFigure]:
     """Accuracy, or the first metric, against each of the others that has a direction."""
     x = next((m for m in board.metrics if m.startswith("acc")), board.metrics[0])
     found = []
@@ -168,7 +168,7 @@ def _fronts(board: Leaderboard, artist: Artist) -> list[Drawn]:
             return figure
 
         name = f"{x} against {y}"
-        found.append(artist.figure(name, Drawn(name, "", front.caption(prepared), ""), draw))
+        found.append(artist.figure(name, DrawnFigure(name, "", front.caption(prepared), ""), draw))
     return found
 
 
@@ -181,7 +181,7 @@ def _sections(
     anchors: Sequence[str],
     artist: Artist,
     progress: Callable[[str], None] | None,
-) -> list[Section]:
+) -> list[BoardSection]:
     """Each model's reliability diagrams, of its tasks or of all its documents."""
     sections = []
     for standing, anchor in zip(board.standings, anchors, strict=True):
@@ -190,13 +190,13 @@ def _sections(
         if not _each_task(board) and len(scopes) > 1:
             scopes = [Scope(standing.model, "all tasks", tuple(samples.values()), True)]
         drawn = [_diagram(scope, artist) for scope in scopes]
-        sections.append(Section(standing.model, anchor, standing.place, drawn))
+        sections.append(BoardSection(standing.model, anchor, standing.place, drawn))
         if progress is not None:
             progress(standing.model)
     return sections
 
 
-def _diagram(scope: Scope, artist: Artist) -> Drawn:
+def _diagram(scope: Scope, artist: Artist) -> DrawnFigure:
     ece = bind("ece")
     value = ece.value(ece.metric.family.read(scope.predictions))
     estimate = Estimate("ece", value, math.nan, math.nan, math.nan, None)

@@ -21,7 +21,7 @@ from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherType
 from lm_eval_calibration.logs.formats.inspect_ai import INSPECT
 from lm_eval_calibration.logs.formats.inspect_ai.answer import asked
 from lm_eval_calibration.logs.formats.inspect_ai.files import header_of, samples_of
-from lm_eval_calibration.logs.formats.inspect_ai.sample import Read, read
+from lm_eval_calibration.logs.formats.inspect_ai.sample import ReadSample, read
 from lm_eval_calibration.testing import check_format
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "inspect"
@@ -106,7 +106,7 @@ def test_beliefs_are_those_of_the_letters(one: dict[str, Any]) -> None:
         if each["token"].strip() in masses:
             masses[each["token"].strip()] += math.exp(each["logprob"])
     found = read(sample, 0)
-    assert isinstance(found, Read)
+    assert isinstance(found, ReadSample)
     assert np.exp(found.belief.logits) == pytest.approx([*masses.values()])
     assert found.outside == pytest.approx(1 - sum(masses.values()))
     assert found.belief.gold == ("ABCD".index(sample["target"]),)
@@ -119,7 +119,7 @@ def test_options_that_the_solver_shuffled() -> None:
     for each in samples_of(path):
         sample = each.value
         found = read(sample, 0)
-        assert isinstance(found, Read)
+        assert isinstance(found, ReadSample)
         seen = [
             line.partition(") ")[2]
             for line in sample["scores"]["choice"]["explanation"].split("\n")

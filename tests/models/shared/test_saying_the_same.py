@@ -9,7 +9,7 @@ import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.shared import saying_the_same
-from lm_eval_calibration.models.shared.saying_the_same import Asked, ByEntailment
+from lm_eval_calibration.models.shared.saying_the_same import AskedSameness, ByEntailment
 
 
 class Entailing:
@@ -27,7 +27,7 @@ def test_entailment_must_hold_both_ways(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(saying_the_same, "_cross_encoder", lambda name, device: Entailing())
     Entailing.asked.clear()
     judge = ByEntailment("any")
-    questions = [Asked(None, "Why?", ["because", "Because ", "because so", "no"])]
+    questions = [AskedSameness(None, "Why?", ["because", "Because ", "because so", "no"])]
     assert saying_the_same.clusters(judge, questions) == [(0, 0, 1, 2)]
     assert len(Entailing.asked) == 6  # n (n - 1) of three that differ
     saying_the_same.clusters(judge, questions)
@@ -42,13 +42,15 @@ def test_a_judge_without_entailment(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         InvalidInputError, match="a model with a label `entailment` and others, got `any`"
     ):
-        saying_the_same.clusters(ByEntailment("any"), [Asked(None, "Why?", ["a", "b"])])
+        saying_the_same.clusters(ByEntailment("any"), [AskedSameness(None, "Why?", ["a", "b"])])
     monkeypatch.undo()
     with pytest.raises(InvalidInputError, match="judge=embeddings"):
-        saying_the_same.clusters(ByEntailment("/nowhere/x"), [Asked(None, "Why?", ["a", "b"])])
+        saying_the_same.clusters(
+            ByEntailment("/nowhere/x"), [AskedSameness(None, "Why?", ["a", "b"])]
+        )
 
 
 def test_no_answer_says_the_same_as_nothing() -> None:
-    asked = Asked(None, "Why?", ["", "Berlin", " ", "berlin"])
+    asked = AskedSameness(None, "Why?", ["", "Berlin", " ", "berlin"])
     assert asked.texts == ["Berlin"] and asked.clusters(np.eye(1)) == (0, 1, 2, 1)
-    assert Asked(None, "Why?", ["", ""]).clusters(np.zeros((0, 0))) == (0, 1)
+    assert AskedSameness(None, "Why?", ["", ""]).clusters(np.zeros((0, 0))) == (0, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from lm_eval_calibration.logs.contract import Left, LogFile
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.details.reading import documents_of, read_details
 from lm_eval_calibration.logs.formats.left_out import OnlyOptions
 from lm_eval_calibration.logs.run import Samples
@@ -62,7 +62,7 @@ class Details(OnlyOptions):
         """A task's file."""
         return read_details(file, label, skip_bad, self.name)
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """From the file that was read."""
         return documents_of(samples, rows)
 

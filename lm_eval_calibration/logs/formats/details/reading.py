@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lm_eval_calibration.logs.contract import LogFile
-from lm_eval_calibration.logs.documents import Document
-from lm_eval_calibration.logs.formats.details.record import Record, record_of
+from lm_eval_calibration.logs.documents import LoggedDocument
+from lm_eval_calibration.logs.formats.details.record import DetailRecord, record_of
 from lm_eval_calibration.logs.formats.details.rows import rows_of
 from lm_eval_calibration.logs.formats.details.verdicts import check_verdict
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
@@ -62,9 +62,9 @@ def read_details(file: LogFile, label: str, skip_bad: bool, format_: str) -> Sam
     )
 
 
-def _records(path: Path, bad: BadRows) -> dict[int, Record]:
+def _records(path: Path, bad: BadRows) -> dict[int, DetailRecord]:
     """The rows that can be read and do not contradict their `acc`, by number."""
-    records: dict[int, Record] = {}
+    records: dict[int, DetailRecord] = {}
     generated: OtherTypeError | None = None
     for number, row in enumerate(rows_of(path), start=1):
         try:
@@ -81,7 +81,7 @@ def _records(path: Path, bad: BadRows) -> dict[int, Record]:
 
 
 def _lengths(
-    records: dict[int, Record], bad: BadRows
+    records: dict[int, DetailRecord], bad: BadRows
 ) -> tuple[Callable[[str], int] | None, tuple[str, ...]]:
     """How `acc_norm` counts characters, if the file tells; else, where it was logged, why not.
 
@@ -111,7 +111,9 @@ def _lengths(
     return count, ()
 
 
-def _against(records: dict[int, Record], count: Callable[[str], int]) -> list[tuple[int, str]]:
+def _against(
+    records: dict[int, DetailRecord], count: Callable[[str], int]
+) -> list[tuple[int, str]]:
     """The rows whose `acc_norm` contradicts a way to count characters."""
     found = []
     for number, record in records.items():
@@ -123,10 +125,10 @@ def _against(records: dict[int, Record], count: Callable[[str], int]) -> list[tu
     return found
 
 
-def documents_of(samples: Samples, rows: Sequence[int]) -> list[Document]:
+def documents_of(samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
     """The documents of some rows of `samples`, with their texts, from the file they were read from."""
     wanted = {int(samples.doc_hash[row]) for row in rows}
-    found: dict[int, tuple[int, Record]] = {}
+    found: dict[int, tuple[int, DetailRecord]] = {}
     for number, row in enumerate(rows_of(samples.path)):
         try:
             record = record_of(row)
@@ -137,11 +139,11 @@ def documents_of(samples: Samples, rows: Sequence[int]) -> list[Document]:
     return [_document(samples, row, *found[int(samples.doc_hash[row])]) for row in rows]
 
 
-def _document(samples: Samples, row: int, number: int, record: Record) -> Document:
+def _document(samples: Samples, row: int, number: int, record: DetailRecord) -> LoggedDocument:
     p, here = samples.predictions, np.array([row])
     assert p.options is not None and p.predicted is not None
     texts = record.texts or tuple(str(i) for i in range(len(record.scores)))
-    return Document(
+    return LoggedDocument(
         doc_id=str(number),
         prompt=record.prompt,
         options=tuple(text.lstrip() for text in texts),

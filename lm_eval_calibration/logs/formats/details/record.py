@@ -26,7 +26,7 @@ FIRST_PART = "len_mc1"
 MC1 = "truthfulqa_mc1"
 
 
-class Record(NamedTuple):
+class DetailRecord(NamedTuple):
     """What is kept of one document.
 
     scores: log-likelihoods of its options; texts: the options, () if the file has none; gold: which
@@ -59,7 +59,7 @@ class _Fields(NamedTuple):
 
 
 @malformed_is_bad
-def record_of(row: Row) -> Record:
+def record_of(row: Row) -> DetailRecord:
     """A row as a document of multiple choice.
 
     Raises:
@@ -78,7 +78,7 @@ def record_of(row: Row) -> Record:
     scores, texts = scores[:first], texts[:first]
     if max(scores) == -math.inf:
         raise BadLineError("all options have log-likelihood -inf; no option can be preferred")
-    return Record(
+    return DetailRecord(
         scores,
         texts,
         [index for index in _gold(fields.gold, texts) if index < len(scores)],

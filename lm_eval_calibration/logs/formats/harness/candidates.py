@@ -10,7 +10,7 @@ from typing import TypeVar
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, NLL, Sample, logged_pair
 from lm_eval_calibration.logs.formats.harness.line import (
-    Options,
+    LoggedOptions,
     asks_options,
     options,
     states_score,
@@ -22,10 +22,10 @@ from lm_eval_calibration.logs.formats.harness.reading import (
     SCORES_ONLY,
     STATED,
     TOLD,
-    Reading,
+    LineReading,
 )
 from lm_eval_calibration.logs.formats.harness.tally import FEW
-from lm_eval_calibration.logs.formats.harness.told import Told
+from lm_eval_calibration.logs.formats.harness.told import ToldByLog
 from lm_eval_calibration.normalisation import NORMALISATIONS
 
 MC2 = "process_results_mc2"
@@ -35,7 +35,7 @@ MARKED = 6
 T = TypeVar("T")
 
 
-def keyed(samples: Sequence[Sample], told: Told) -> Iterator[list[Reading]]:
+def keyed(samples: Sequence[Sample], told: ToldByLog) -> Iterator[list[LineReading]]:
     """The readings by an answer key: those that are told, then all that may be, then a twin's own."""
     found = _mostly_found(samples)
     if not found:
@@ -51,27 +51,27 @@ def keyed(samples: Sequence[Sample], told: Told) -> Iterator[list[Reading]]:
         yield _crossed([*told_golds, *golds], delimiters, norms, told, True, for_texts)
 
 
-def last(samples: Sequence[Sample], told: Told, by_key: Sequence[object]) -> list[Reading]:
+def last(samples: Sequence[Sample], told: ToldByLog, by_key: Sequence[object]) -> list[LineReading]:
     """The readings without an answer key."""
     if not by_key:
         stated = any(isinstance(sample.get(STATED), Mapping) for sample in samples)
-        pairs = Reading(SCORES_ONLY if any(map(states_score, samples)) else PAIRS_ONLY)
-        return [*([Reading(STATED)] if stated else []), pairs]
+        pairs = LineReading(SCORES_ONLY if any(map(states_score, samples)) else PAIRS_ONLY)
+        return [*([LineReading(STATED)] if stated else []), pairs]
     found = _mostly_found(samples)
     by_verdict = _crossed([BY_VERDICT], _delimiters(found, told)[:1], (), told, False)
-    return [*by_verdict, Reading(PAIRS_ONLY)]
+    return [*by_verdict, LineReading(PAIRS_ONLY)]
 
 
 def _crossed(
     golds: Sequence[str],
     delimiters: Sequence[str],
     norms: tuple[str, ...],
-    told: Told,
+    told: ToldByLog,
     own: bool,
     for_texts: Sequence[str] = (),
-) -> list[Reading]:
+) -> list[LineReading]:
     return [
-        Reading(gold, delimiter, n, told, own)
+        LineReading(gold, delimiter, n, told, own)
         for gold in golds
         for n in ([norms, ()] if norms else [()])
         for delimiter in delimiters
@@ -79,14 +79,14 @@ def _crossed(
     ]
 
 
-def _mostly_found(samples: Sequence[Sample]) -> list[tuple[Sample, Options]]:
+def _mostly_found(samples: Sequence[Sample]) -> list[tuple[Sample, LoggedOptions]]:
     """The lines with options, if these are most of them."""
     found = [(sample, o) for sample in samples if (o := options_if_any(sample))]
     most = 2 * len(found) >= len(samples) or _mostly(samples, asks_options)
     return found if most else []
 
 
-def _norms(found: Sequence[tuple[Sample, Options]]) -> tuple[str, ...]:
+def _norms(found: Sequence[tuple[Sample, LoggedOptions]]) -> tuple[str, ...]:
     """The normalisations whose verdicts most lines say."""
     return tuple(
         suffix
@@ -95,7 +95,7 @@ def _norms(found: Sequence[tuple[Sample, Options]]) -> tuple[str, ...]:
     )
 
 
-def _told_golds(found: Sequence[tuple[Sample, Options]], told: Told) -> list[str]:
+def _told_golds(found: Sequence[tuple[Sample, LoggedOptions]], told: ToldByLog) -> list[str]:
     """Where the results file says the right option is."""
     if MC2 in told.own_scoring:
         return ["labels"]
@@ -103,7 +103,7 @@ def _told_golds(found: Sequence[tuple[Sample, Options]], told: Told) -> list[str
     return [] if key is None else [TOLD]
 
 
-def options_if_any(sample: Sample) -> Options | None:
+def options_if_any(sample: Sample) -> LoggedOptions | None:
     """The options of a line; `None` if it has none that can be read."""
     try:
         return options(sample)
@@ -116,7 +116,7 @@ def _mostly(lines: Sequence[T], holds: Callable[[T], bool]) -> bool:
     return 2 * sum(map(holds, lines)) >= len(lines)
 
 
-def _delimiters(found: Sequence[tuple[Sample, Options]], told: Told) -> list[str]:
+def _delimiters(found: Sequence[tuple[Sample, LoggedOptions]], told: ToldByLog) -> list[str]:
     """What may stand before options: by the results file if it fits, else what they all begin with.
 
     Of that the white space, then more that ends in a mark; and its beginnings.
@@ -147,7 +147,7 @@ def _shared(texts: Sequence[str]) -> str:
 
 
 def _for_texts(
-    found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str], told: Told
+    found: Sequence[tuple[Sample, LoggedOptions]], delimiters: Sequence[str], told: ToldByLog
 ) -> Sequence[str]:
     """The delimiters by which a target may be an option's text: white space, if numbers do as well."""
     blank = [d for d in delimiters if d in told.delimiters or not d.strip()]
@@ -160,7 +160,9 @@ def _is_number(target: object) -> bool:
     return target_indices(target) is not None and str(target) == str(target).strip()
 
 
-def _are_texts(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[bool]:
+def _are_texts(
+    found: Sequence[tuple[Sample, LoggedOptions]], delimiters: Sequence[str]
+) -> list[bool]:
     """Of each line, whether its target is an option's text."""
     return [
         any(sample["target"] in [t.removeprefix(d) for t in o.texts] for d in delimiters)
@@ -168,7 +170,7 @@ def _are_texts(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str
     ]
 
 
-def _golds(found: Sequence[tuple[Sample, Options]], delimiters: Sequence[str]) -> list[str]:
+def _golds(found: Sequence[tuple[Sample, LoggedOptions]], delimiters: Sequence[str]) -> list[str]:
     """Where the right option may be found: by its text first, if most targets are options."""
     if _mostly(found, lambda line: line[1].in_context):
         return [NLL]

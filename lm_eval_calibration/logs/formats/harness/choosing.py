@@ -22,9 +22,9 @@ from lm_eval_calibration.logs.formats.harness.candidates import (
 )
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT, logged_pair
 from lm_eval_calibration.logs.formats.harness.line import verdict
-from lm_eval_calibration.logs.formats.harness.reading import TOLD, UNTOLD, Reading
+from lm_eval_calibration.logs.formats.harness.reading import TOLD, UNTOLD, LineReading
 from lm_eval_calibration.logs.formats.harness.tally import Lines, Tally, golds_of, rows_of, tally_of
-from lm_eval_calibration.logs.formats.harness.told import Told
+from lm_eval_calibration.logs.formats.harness.told import ToldByLog
 from lm_eval_calibration.logs.run import WITHHELD
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 
@@ -32,11 +32,11 @@ from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 class Found(NamedTuple):
     """A reading, and what a reader of the figures must know of how it was chosen."""
 
-    reading: Reading
+    reading: LineReading
     notes: tuple[str, ...] = ()
 
 
-def find_reading(lines: Lines, told: Told = UNTOLD) -> Found:
+def find_reading(lines: Lines, told: ToldByLog = UNTOLD) -> Found:
     """The reading of a file.
 
     Args:
@@ -79,14 +79,14 @@ class _Tried:
 
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
-        self._tallies: dict[Reading, Tally] = {}
+        self._tallies: dict[LineReading, Tally] = {}
 
-    def __getitem__(self, reading: Reading) -> Tally:
+    def __getitem__(self, reading: LineReading) -> Tally:
         if reading not in self._tallies:
             self._tallies[reading] = tally_of(reading, self.lines)
         return self._tallies[reading]
 
-    def fewest_unreadable(self, readings: Sequence[Reading]) -> int:
+    def fewest_unreadable(self, readings: Sequence[LineReading]) -> int:
         """How many lines cannot be read by any one of the readings."""
         fewest = len(self.lines)
         for reading in readings:
@@ -95,17 +95,19 @@ class _Tried:
                 break
         return fewest
 
-    def best(self, readings: Sequence[Reading]) -> Reading | None:
+    def best(self, readings: Sequence[LineReading]) -> LineReading | None:
         """The one that most lines can be read by; of equals one by their answer key, then the first."""
 
-        def fit(reading: Reading) -> tuple[int, bool, int]:
+        def fit(reading: LineReading) -> tuple[int, bool, int]:
             tally = self[reading]
             return tally.readable, reading.gold != BY_VERDICT, tally.answered
 
         return max(readings, key=fit, default=None)
 
 
-def _settled(best: Reading, same: Sequence[Reading], tried: _Tried, told: Told) -> Found:
+def _settled(
+    best: LineReading, same: Sequence[LineReading], tried: _Tried, told: ToldByLog
+) -> Found:
     """The best reading, without what it has of its own among equals."""
     equals = [r for r in same if tried[r].readable == tried[best].readable]
     if tried[best].answered:  # (a key that names an option of no line is none)
@@ -139,12 +141,14 @@ def _settled(best: Reading, same: Sequence[Reading], tried: _Tried, told: Told) 
     return Found(best, notes)
 
 
-def _kinds(reading: Reading) -> str:
+def _kinds(reading: LineReading) -> str:
     names = " and ".join(f"`{suffix}`" for suffix in reading.norms)
     return f"{WITHHELD} ({names})"
 
 
-def _lengths_are_sure(best: Reading, equals: Sequence[Reading], tried: _Tried, told: Told) -> bool:
+def _lengths_are_sure(
+    best: LineReading, equals: Sequence[LineReading], tried: _Tried, told: ToldByLog
+) -> bool:
     """Whether the options' lengths are those of the live run, and not one of several possible ones."""
     if told.whole:
         return True
@@ -172,7 +176,7 @@ def _need_verdicts(lines: Lines, beside: str) -> None:
             )
 
 
-def _with_evidence(reading: Reading, tally: Tally) -> Reading:
+def _with_evidence(reading: LineReading, tally: Tally) -> LineReading:
     against = tally.against + tally.norm_against
     if not against:
         return reading
@@ -181,7 +185,9 @@ def _with_evidence(reading: Reading, tally: Tally) -> Reading:
     return replace(reading, evidence=agree)
 
 
-def _no_norm(chosen: Reading, readings: Sequence[Reading], tried: _Tried) -> tuple[str, ...]:
+def _no_norm(
+    chosen: LineReading, readings: Sequence[LineReading], tried: _Tried
+) -> tuple[str, ...]:
     """That `acc_norm` was logged and cannot be followed."""
     best = tried.best([reading for reading in readings if reading.norms])
     if chosen.norms or best is None:
@@ -195,7 +201,9 @@ def _no_norm(chosen: Reading, readings: Sequence[Reading], tried: _Tried) -> tup
     )
 
 
-def _own_way(chosen: Reading, readings: Sequence[Reading], tried: _Tried) -> tuple[str, ...]:
+def _own_way(
+    chosen: LineReading, readings: Sequence[LineReading], tried: _Tried
+) -> tuple[str, ...]:
     """Why the verdicts are read and not the answer key, where there is one that they contradict."""
     best = tried.best(readings)
     if chosen.gold != BY_VERDICT or best is None or not tried[best].against:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.logs.formats.harness.line import doc_hash
 from lm_eval_calibration.logs.formats.harness.lines import Bad, LeftOut, Sample, documents
-from lm_eval_calibration.logs.formats.harness.reading import Reading, Record
+from lm_eval_calibration.logs.formats.harness.reading import LineReading, LineRecord
 
 CHUNK_BYTES = 1 << 24
 
@@ -58,7 +58,7 @@ def read_chunk(
     path: Path,
     start: int,
     stop: int,
-    reading: Reading,
+    reading: LineReading,
     filter_name: str | None,
     parsed: Mapping[int, Sample] = MappingProxyType({}),
 ) -> Chunk:
@@ -73,7 +73,7 @@ def read_chunk(
         parsed: lines that were parsed before, by their numbers in the range.
     """
 
-    def read(sample: Sample) -> tuple[Record, int, int]:
+    def read(sample: Sample) -> tuple[LineRecord, int, int]:
         return reading.record(sample), sample["doc_id"], doc_hash(sample)
 
     left_out = LeftOut()
@@ -94,7 +94,7 @@ def read_chunk(
     )
 
 
-def _lengths(records: list[Record], kinds: int) -> NDArray[np.int32]:
+def _lengths(records: list[LineRecord], kinds: int) -> NDArray[np.int32]:
     rows = [row for r in records for row in zip(*r.lengths.values(), strict=True)]
     options = sum(len(r.scores) for r in records)
     return np.array(rows, dtype=np.int32).reshape(options, kinds)

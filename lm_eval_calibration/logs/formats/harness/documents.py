@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.harness.asked import prompt_of
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad
 from lm_eval_calibration.logs.formats.harness.line import options
@@ -21,7 +21,7 @@ SENTENCES = "sentences"
 """Of a line: scores of a given response's sentences; of its `doc`: their texts."""
 
 
-def read_documents(samples: Samples, rows: Sequence[int]) -> list[Document]:
+def read_documents(samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
     """The documents of some rows of `samples`, from the file they were read from.
 
     Raises:
@@ -47,7 +47,7 @@ def logs_answers(samples: Samples) -> bool:
 
 
 @malformed_is_bad
-def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> LoggedDocument:
     if isinstance(sample.get("envelopes"), Mapping):
         return _generated(samples, row, sample)
     if isinstance(sample.get(SENTENCES), Mapping):
@@ -61,13 +61,13 @@ def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document
 
 def _chosen(
     samples: Samples, row: int, sample: Mapping[str, Any], prompt: str, texts: Sequence[str]
-) -> Document:
+) -> LoggedDocument:
     """A document of a multiple-choice task, or of one whose labels' probabilities were stated."""
     p = samples.predictions
     if p.predicted is None or p.options is None or p.golds is None:
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
     here = np.array([row])
-    return Document(
+    return LoggedDocument(
         doc_id=str(sample["doc_id"]),
         prompt=prompt,
         options=tuple(text.lstrip() for text in texts),
@@ -78,7 +78,7 @@ def _chosen(
     )
 
 
-def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> LoggedDocument:
     """A document of a generation task: its answer, and the other answers of its pool."""
     first = sample["filtered_resps"][0]
     if isinstance(first, list) and len(first) == 1:
@@ -93,7 +93,7 @@ def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> Documen
         raise BadLineError(f"{samples.path}: a damaged `envelopes` entry ({error!r})") from None
     confidence = float(samples.predictions.confidence[row])
     weights[answer] = confidence
-    return Document(
+    return LoggedDocument(
         doc_id=str(sample["doc_id"]),
         prompt=prompt_of(sample),
         options=tuple(weights),
@@ -105,14 +105,14 @@ def _generated(samples: Samples, row: int, sample: Mapping[str, Any]) -> Documen
     )
 
 
-def _given(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+def _given(samples: Samples, row: int, sample: Mapping[str, Any]) -> LoggedDocument:
     """A response that a data set brought, whose sentences were scored."""
     texts = sample["doc"].get(SENTENCES) if isinstance(sample.get("doc"), Mapping) else None
     scored = _sentences(samples, sample[SENTENCES], texts)
     answer = " ".join(text for text, _ in scored)
     confidence = float(samples.predictions.confidence[row])
     right = bool(samples.predictions.correct[row])
-    return Document(
+    return LoggedDocument(
         doc_id=str(sample["doc_id"]),
         prompt=prompt_of(sample),
         options=(answer,),

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
-from lm_eval_calibration.logs.formats.harness.line import Options, pair, target_indices, verdict
+from lm_eval_calibration.logs.formats.harness.line import (
+    LoggedOptions,
+    pair,
+    target_indices,
+    verdict,
+)
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
 from lm_eval_calibration.predictions import Predictions, length_normalised
 
@@ -25,7 +30,7 @@ def logged_pair(sample: Sample, suffix: str = PLAIN) -> tuple[float, bool] | Non
         return None
 
 
-def _by_index(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+def _by_index(sample: Sample, found: LoggedOptions, texts: Sequence[str]) -> list[int]:
     """The target is an option's number, or a list of them; numbers beyond the options are none."""
     indices = target_indices(sample["target"])
     if indices is None:
@@ -33,7 +38,7 @@ def _by_index(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]
     return indices
 
 
-def _by_text(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+def _by_text(sample: Sample, found: LoggedOptions, texts: Sequence[str]) -> list[int]:
     """The target is an option's text; any other text is no option."""
     target = sample["target"]
     if not isinstance(target, str):
@@ -41,14 +46,14 @@ def _by_text(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
     return [texts.index(target)] if target in texts else []
 
 
-def _by_template(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+def _by_template(sample: Sample, found: LoggedOptions, texts: Sequence[str]) -> list[int]:
     """As the harness reads what a template gives: a number, or a list of them, is no text."""
     target = str(sample["target"])
     number = target.isdigit() or (target[:1] == "[" and target_indices(target) is not None)
     return (_by_index if number else _by_text)(sample, found, texts)
 
 
-def _by_labels(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+def _by_labels(sample: Sample, found: LoggedOptions, texts: Sequence[str]) -> list[int]:
     """TruthfulQA's mc2: the document labels each of its options true or false."""
     try:
         labels = sample["doc"]["mc2_targets"]["labels"]
@@ -59,7 +64,7 @@ def _by_labels(sample: Sample, found: Options, texts: Sequence[str]) -> list[int
     return [i for i, label in enumerate(labels) if label == 1]
 
 
-def _by_verdict(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+def _by_verdict(sample: Sample, found: LoggedOptions, texts: Sequence[str]) -> list[int]:
     """The run's `acc` alone: a right answer is gold, and of two options the other one otherwise."""
     right = verdict(sample, "acc")
     if right is None:
@@ -73,7 +78,7 @@ def _by_verdict(sample: Sample, found: Options, texts: Sequence[str]) -> list[in
     return [1 - best] if len(texts) == 2 else []
 
 
-def _by_nll(sample: Sample, found: Options, texts: Sequence[str]) -> list[int]:
+def _by_nll(sample: Sample, found: LoggedOptions, texts: Sequence[str]) -> list[int]:
     """A twin logs the right option's negative log-probability: the options that have it, one of them right."""
     nll = sample.get("nll", "")
     if nll is None:
@@ -112,7 +117,7 @@ def fits_by_length(
     return True
 
 
-GOLD_READERS: dict[str, Callable[[Sample, Options, Sequence[str]], list[int]]] = {
+GOLD_READERS: dict[str, Callable[[Sample, LoggedOptions, Sequence[str]], list[int]]] = {
     "index": _by_index,
     "text": _by_text,
     "template": _by_template,

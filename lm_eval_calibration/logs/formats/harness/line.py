@@ -26,7 +26,7 @@ ROUNDING = 1e-3
 PAIR_METRICS = tuple(name for name, metric in METRICS.items() if metric.family is PAIRS)
 
 
-class Options(NamedTuple):
+class LoggedOptions(NamedTuple):
     """The scored options of one document.
 
     loglikelihoods: one per option; texts: the options, with the delimiter before them where they
@@ -47,10 +47,10 @@ class Options(NamedTuple):
         return [self.prompt] * len(self.texts) if self.in_context else self.texts
 
 
-class Line(dict[str, Any]):
+class LoggedLine(dict[str, Any]):
     """A logged document that is to be read in many ways: its options are taken apart once."""
 
-    options: Options | BadLineError | None = None
+    options: LoggedOptions | BadLineError | None = None
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -97,13 +97,13 @@ def asks_options(sample: Mapping[str, Any]) -> bool:
     return not generated and len(texts) > 1 and all(isinstance(text, str) for text in texts)
 
 
-def options(sample: Mapping[str, Any]) -> Options:
+def options(sample: Mapping[str, Any]) -> LoggedOptions:
     """The options of a multiple-choice document and their log-likelihoods.
 
     Raises:
         BadLineError: the responses are no log-likelihoods, or do not match the logged requests.
     """
-    if not isinstance(sample, Line):
+    if not isinstance(sample, LoggedLine):
         return _options(sample)
     if sample.options is None:
         try:
@@ -116,7 +116,7 @@ def options(sample: Mapping[str, Any]) -> Options:
 
 
 @malformed_is_bad
-def _options(sample: Mapping[str, Any]) -> Options:
+def _options(sample: Mapping[str, Any]) -> LoggedOptions:
     loglikelihoods = _loglikelihoods(sample["filtered_resps"])
     requests = requests_of(sample)
     if len(requests) != len(loglikelihoods) or not requests:
@@ -134,8 +134,8 @@ def _options(sample: Mapping[str, Any]) -> Options:
         del loglikelihoods[half:], contexts[half:], continuations[half:]
     in_context = len(set(contexts)) > 1 and len(set(continuations)) == 1
     if in_context:
-        return Options(loglikelihoods, contexts, True, continuations[0], alone)
-    return Options(loglikelihoods, continuations, False, contexts[0], alone)
+        return LoggedOptions(loglikelihoods, contexts, True, continuations[0], alone)
+    return LoggedOptions(loglikelihoods, continuations, False, contexts[0], alone)
 
 
 def _asked_twice(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, malformed_is_bad
 from lm_eval_calibration.logs.formats.harness.files import filter_mark, has_filter, other_filters
-from lm_eval_calibration.logs.formats.harness.line import Line, parse
+from lm_eval_calibration.logs.formats.harness.line import LoggedLine, parse
 
 PROBED_LINES = 200
 Bad = list[tuple[int, str]]
@@ -26,7 +26,7 @@ Sample = dict[str, Any]
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """Where a line stands: its number, from 1 at the range's first, and the byte it begins at."""
 
     number: int
@@ -95,7 +95,7 @@ def documents(
     start: int = 0,
     stop: int | None = None,
     parsed: Mapping[int, Sample] = MappingProxyType({}),
-) -> Iterator[tuple[Place, T]]:
+) -> Iterator[tuple[LinePlace, T]]:
     """What `read` makes of each line under a filter.
 
     Args:
@@ -121,7 +121,7 @@ def documents(
         except BadLineError as error:
             left_out.bad.append((number, str(error)))
         else:
-            yield Place(number, offset), found
+            yield LinePlace(number, offset), found
 
 
 def again(path: Path, offsets: Iterable[Any]) -> Iterator[Sample]:
@@ -163,7 +163,7 @@ def probe(file: Path, wanted: str | None = None) -> Probed:
         if not line.strip() or mark not in line:
             continue
         try:
-            parsed.append((number, Line(parse(line))))
+            parsed.append((number, LoggedLine(parse(line))))
         except BadLineError as error:
             bad.append((number, str(error)))
         if len(parsed) == PROBED_LINES:

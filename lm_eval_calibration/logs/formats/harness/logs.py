@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration.logs.contract import Asked, Begun, Left, LogFile, Read
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.contract import AskedOfLogs, Begun, Left, LogFile, ReadRun
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.harness.bad import OtherTypeError
 from lm_eval_calibration.logs.formats.harness.documents import read_documents
 from lm_eval_calibration.logs.formats.harness.files import is_named, newest, sample_files
@@ -19,7 +19,7 @@ from lm_eval_calibration.logs.formats.harness.results import (
     results_of,
     rows_of,
 )
-from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT, Pending, begin
+from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT, PendingLines, begin
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.names import short_model_name
 from lm_eval_calibration.redact import hiding, redact
@@ -46,7 +46,7 @@ class HarnessLogs:
         model = next((str(r["model_name"]) for r in results if r.get("model_name")), left.model)
         return replace(left, results=results, model=model or _of_folder(left.folder.resolve().name))
 
-    def begin(self, left: Left, asked: Asked) -> Begun:
+    def begin(self, left: Left, asked: AskedOfLogs) -> Begun:
         """Begin every file of multiple choice; others are left out, with the reason."""
         alone = left.results[0] if len(left.results) == 1 else {}
         beside = {
@@ -57,12 +57,12 @@ class HarnessLogs:
             task: _begin(file, asked, left.secrets, beside[file.date])
             for task, file in left.files.items()
         }
-        pending = [each for each in begun.values() if isinstance(each, Pending)]
+        pending = [each for each in begun.values() if isinstance(each, PendingLines)]
         wanted = pending if asked.filter_name is not None else []
         filters = {str(each.started().filter_name) for each in wanted}
         return Begun(lambda: _finish(left, asked, begun), filters)
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """From the lines that were read."""
         return read_documents(samples, rows)
 
@@ -74,8 +74,8 @@ def _of_folder(name: str) -> str:
 
 
 def _begin(
-    file: LogFile, asked: Asked, secrets: frozenset[str], results: Mapping[str, Any]
-) -> Pending | OtherTypeError:
+    file: LogFile, asked: AskedOfLogs, secrets: frozenset[str], results: Mapping[str, Any]
+) -> PendingLines | OtherTypeError:
     """A file whose reading has begun, or why it holds nothing to read."""
     try:
         with hiding(secrets):
@@ -86,9 +86,9 @@ def _begin(
 
 def _finish(
     left: Left,
-    asked: Asked,
-    begun: Mapping[str, Pending | OtherTypeError],
-) -> Read:
+    asked: AskedOfLogs,
+    begun: Mapping[str, PendingLines | OtherTypeError],
+) -> ReadRun:
     read: dict[str, Samples] = {}
     reasons = []
     for task, pending in begun.items():
@@ -103,7 +103,7 @@ def _finish(
         notes = redact(samples.notes, left.secrets)
         read[task] = replace(samples, notes=notes, secrets=left.secrets)
     if not read:
-        return Read([], reasons)
+        return ReadRun([], reasons)
     groups = groups_of(left.results, read)
     rows = rows_of(left.results, groups)
-    return Read([Run(left.label, read, groups, left.results, rows)], reasons)
+    return ReadRun([Run(left.label, read, groups, left.results, rows)], reasons)

@@ -21,14 +21,14 @@ from lm_eval_calibration.logs.formats.harness.gold import (
     logged_pair,
 )
 from lm_eval_calibration.logs.formats.harness.line import (
-    Options,
+    LoggedOptions,
     asks_options,
     options,
     pair,
     target_indices,
     verdict,
 )
-from lm_eval_calibration.logs.formats.harness.told import Told
+from lm_eval_calibration.logs.formats.harness.told import ToldByLog
 from lm_eval_calibration.normalisation import NORMALISATIONS
 from lm_eval_calibration.stated import FLOOR
 
@@ -36,7 +36,7 @@ PAIRS_ONLY, SCORES_ONLY = "pairs", "scores"
 STATED = "stated"
 """Also the field of a line that has them."""
 TOLD = "told"
-UNTOLD = Told()
+UNTOLD = ToldByLog()
 TIE = 1e-9
 """Scores that differ by less, relatively or in all, are equal but for rounding."""
 
@@ -58,7 +58,7 @@ class ContradictionError(BadLineError):
         return ContradictionError, (self.metric, self.right, str(self))
 
 
-class Record(NamedTuple):
+class LineRecord(NamedTuple):
     """What is kept of one document.
 
     scores: log-likelihoods of its options; lengths: theirs, by the suffix of each normalisation that is read;
@@ -72,7 +72,7 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class LineReading:
     """How to read a file.
 
     Attributes:
@@ -90,13 +90,13 @@ class Reading:
     gold: str
     delimiter: str = ""
     norms: tuple[str, ...] = ()
-    told: Told = UNTOLD
+    told: ToldByLog = UNTOLD
     own: bool = False
     sure: bool = True
     evidence: str = ""
 
     @malformed_is_bad
-    def record(self, sample: Sample) -> Record:
+    def record(self, sample: Sample) -> LineRecord:
         """Take one line apart.
 
         Raises:
@@ -114,7 +114,7 @@ class Reading:
                 self._agree(metric, right, _per_length(record.scores, lengths), record.gold)
         return record
 
-    def _record(self, sample: Sample) -> Record:
+    def _record(self, sample: Sample) -> LineRecord:
         found = options(sample)
         texts = self._texts(sample, found)
         if self.gold == TOLD:
@@ -129,9 +129,9 @@ class Reading:
             ] or gold[:1]
         right_ones = set(gold)
         mask = [i in right_ones for i in range(len(texts))]
-        return Record(found.loglikelihoods, lengths, mask, self._verdict(sample))
+        return LineRecord(found.loglikelihoods, lengths, mask, self._verdict(sample))
 
-    def _texts(self, sample: Sample, found: Options) -> list[str]:
+    def _texts(self, sample: Sample, found: LoggedOptions) -> list[str]:
         """The options as the task has them: without what stands before them."""
         texts = found.texts
         if found.in_context:
@@ -184,16 +184,16 @@ def _per_length(scores: list[float], lengths: list[int]) -> list[float]:
     return [s / n if n else -math.inf for s, n in zip(scores, lengths, strict=True)]
 
 
-def _pair_record(sample: Sample, score: bool) -> Record:
+def _pair_record(sample: Sample, score: bool) -> LineRecord:
     """A document of which a confidence, or a score, and a verdict were logged, as a single option."""
     known = None if asks_options(sample) else pair(sample, score=score)
     if known is None:
         options(sample)  # says what the responses are instead
         raise BadLineError("neither log-likelihoods of options nor a (confidence, correct) pair")
-    return Record([known[0]], {}, [known[1]], None)
+    return LineRecord([known[0]], {}, [known[1]], None)
 
 
-def _stated_record(sample: Sample) -> Record:
+def _stated_record(sample: Sample) -> LineRecord:
     """A document of whose labels probabilities were stated, instead of scored."""
     try:
         p = [float(value) for value in sample[STATED]["probabilities"]]
@@ -206,4 +206,4 @@ def _stated_record(sample: Sample) -> Record:
         )
     scores = [math.log(max(value, FLOOR)) for value in p]
     mask = [i in gold for i in range(len(p))]
-    return Record(scores, {}, mask, verdict(sample, "acc"))
+    return LineRecord(scores, {}, mask, verdict(sample, "acc"))

@@ -27,9 +27,9 @@ from lm_eval_calibration.logs.formats.harness.files import task_name
 from lm_eval_calibration.logs.formats.harness.gold import BY_VERDICT
 from lm_eval_calibration.logs.formats.harness.lines import LeftOut, Sample, probe, refusal
 from lm_eval_calibration.logs.formats.harness.printed import differences
-from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, SCORES_ONLY, Reading
+from lm_eval_calibration.logs.formats.harness.reading import PAIRS_ONLY, SCORES_ONLY, LineReading
 from lm_eval_calibration.logs.formats.harness.results import results_beside
-from lm_eval_calibration.logs.formats.harness.told import Told, told_of
+from lm_eval_calibration.logs.formats.harness.told import ToldByLog, told_of
 from lm_eval_calibration.logs.run import AS_SCORES, Samples
 from lm_eval_calibration.logs.workers import LARGE_BYTES, Submit, workers
 from lm_eval_calibration.normalisation import NORMALISATIONS
@@ -108,7 +108,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingLines:
     """A file that is being read, by the lines of one filter."""
 
     file: Path
@@ -137,7 +137,7 @@ def begin(
     submit: Submit,
     wanted: str | None = None,
     results: Mapping[str, Any] | None = None,
-) -> Pending:
+) -> PendingLines:
     """Find out how a file is to be read, by which filter's lines, and submit its ranges.
 
     Of a file of one range all of that is done where the range is read, unless a filter is wanted.
@@ -157,19 +157,19 @@ def begin(
     told = told_of(results, task_name(file))
     if wanted is None and len(ranges(file)) == 1:
         whole = submit(_whole, file, told)
-        return Pending(file, lambda: _of_whole(*whole()), results)
+        return PendingLines(file, lambda: _of_whole(*whole()), results)
     started = _start(file, submit, wanted, told)
-    return Pending(file, lambda: started, results)
+    return PendingLines(file, lambda: started, results)
 
 
-def _start(file: Path, submit: Submit, wanted: str | None, told: Told) -> Started:
+def _start(file: Path, submit: Submit, wanted: str | None, told: ToldByLog) -> Started:
     _, found, filter_name = _first_lines(file, wanted, told)
     spans = ranges(file)
     chunks = [submit(read_chunk, file, *span, found.reading, filter_name) for span in spans]
     return Started(found, filter_name, chunks, [stop - start for start, stop in spans])
 
 
-def _whole(file: Path, told: Told) -> tuple[Found, str | None, Chunk, int]:
+def _whole(file: Path, told: ToldByLog) -> tuple[Found, str | None, Chunk, int]:
     """All that is read of a file of one range, as it comes back from another process."""
     parsed, found, filter_name = _first_lines(file, None, told)
     ((start, stop),) = ranges(file)
@@ -178,7 +178,7 @@ def _whole(file: Path, told: Told) -> tuple[Found, str | None, Chunk, int]:
 
 
 def _first_lines(
-    file: Path, wanted: str | None, told: Told
+    file: Path, wanted: str | None, told: ToldByLog
 ) -> tuple[Sequence[tuple[int, Sample]], Found, str | None]:
     """A file's first lines, how they are read, and by which filter."""
     parsed, bad, filter_name = probe(file, wanted)
@@ -198,7 +198,7 @@ def _of_whole(found: Found, filter_name: str | None, chunk: Chunk, size: int) ->
 
 
 def _samples(
-    file: Path, run: str, reading: Reading, chunk: Chunk, notes: tuple[str, ...]
+    file: Path, run: str, reading: LineReading, chunk: Chunk, notes: tuple[str, ...]
 ) -> Samples:
     if not len(chunk.count):
         raise InvalidInputError(f"{file} holds no document that can be read: {notes[0]}.")
@@ -254,7 +254,7 @@ def _warnings(predictions: Predictions) -> tuple[str, ...]:
 
 
 def _predictions(
-    file: Path, reading: Reading, chunk: Chunk
+    file: Path, reading: LineReading, chunk: Chunk
 ) -> tuple[Predictions, dict[str, Predictions]]:
     """Predictions by the log-likelihoods, and by those of each normalisation that is read."""
     if reading.gold == PAIRS_ONLY:

@@ -11,7 +11,11 @@ import numpy as np
 
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.gold import Sample, logged_pair
-from lm_eval_calibration.logs.formats.harness.reading import ContradictionError, Reading, Record
+from lm_eval_calibration.logs.formats.harness.reading import (
+    ContradictionError,
+    LineReading,
+    LineRecord,
+)
 from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.normalisation import PLAIN
 from lm_eval_calibration.predictions import Predictions, length_normalised
@@ -65,7 +69,7 @@ class Tally:
         )
 
 
-def tally_of(reading: Reading, lines: Lines) -> Tally:
+def tally_of(reading: LineReading, lines: Lines) -> Tally:
     """How some lines bear a reading out."""
     tally = Tally()
     for number, sample in lines:
@@ -88,7 +92,7 @@ def tally_of(reading: Reading, lines: Lines) -> Tally:
     return tally
 
 
-def golds_of(reading: Reading, lines: Lines) -> list[list[bool] | None]:
+def golds_of(reading: LineReading, lines: Lines) -> list[list[bool] | None]:
     """Which options of each line are right by a reading; `None` where it cannot be read so."""
     found: list[list[bool] | None] = []
     for _, sample in lines:
@@ -106,7 +110,7 @@ class Rows(NamedTuple):
     against: int = 0
 
 
-def rows_of(reading: Reading, lines: Lines, suffix: str = PLAIN) -> Rows:
+def rows_of(reading: LineReading, lines: Lines, suffix: str = PLAIN) -> Rows:
     """Hold a reading against what a twin logged of each document: its belief, and the right option's.
 
     Args:
@@ -132,7 +136,7 @@ def _logs_nll(sample: Sample, suffix: str) -> bool:
     return isinstance(sample.get("nll" + suffix, ""), float | None)
 
 
-def _agrees(record: Record, sample: Sample, suffix: str) -> bool:
+def _agrees(record: LineRecord, sample: Sample, suffix: str) -> bool:
     """Whether a line's figures follow from what was read of it."""
     logged, nll = logged_pair(sample, suffix), sample.get("nll" + suffix)
     scores = np.asarray(record.scores, dtype=np.float64)

@@ -27,7 +27,7 @@ Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldByLog:
     """What is known of a task beside its log.
 
     Attributes:
@@ -107,7 +107,7 @@ def _value(given: Any, doc: Any, logged: str | None) -> Any:
     return text if listed is None else listed
 
 
-def told_of(results: Mapping[str, Any], task: str) -> Told:
+def told_of(results: Mapping[str, Any], task: str) -> ToldByLog:
     """What a results file tells of a task.
 
     Args:
@@ -116,10 +116,10 @@ def told_of(results: Mapping[str, Any], task: str) -> Told:
     """
     config = part(part(results, "configs"), task)
     if not config:
-        return Told()
+        return ToldByLog()
     chat = _chat_template(results, task)
     scoring = config.get("process_results")
-    return Told(
+    return ToldByLog(
         known=True,
         delimiters=tuple(dict.fromkeys(_delimiters(config, chat))),
         options=_options(config.get("doc_to_choice")),

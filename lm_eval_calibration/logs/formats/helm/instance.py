@@ -14,23 +14,23 @@ from lm_eval_calibration.logs.formats.helm.scores import (
     scores_of,
     spans_of,
 )
-from lm_eval_calibration.logs.gathered import Belief, Stated, document_number, number
+from lm_eval_calibration.logs.gathered import LoggedBelief, LoggedStatement, document_number, number
 
 CLOSE = 1e-6
 """How far what is recorded may be from what is computed of the same numbers."""
 
 
-class Scored(NamedTuple):
+class ScoredInstance(NamedTuple):
     """An instance with a belief; `tied` where several options have the best score."""
 
-    belief: Belief
+    belief: LoggedBelief
     tied: bool
 
 
 @malformed_is_bad
 def scored(
     states: Sequence[Mapping[str, Any]], start: int, method: str, figures: Mapping[str, Any] | None
-) -> Scored:
+) -> ScoredInstance:
     """An instance asked by an adapter of one option a request.
 
     Args:
@@ -51,11 +51,15 @@ def scored(
     tied = scores.count(scores[best]) > 1
     if figures is not None and not tied:
         _check(figures, best, best in gold)
-    return Scored(Belief(scores, tuple(gold), None, _document(states[0], texts), start), tied)
+    return ScoredInstance(
+        LoggedBelief(scores, tuple(gold), None, _document(states[0], texts), start), tied
+    )
 
 
 @malformed_is_bad
-def stated(state: Mapping[str, Any], start: int, figures: Mapping[str, Any] | None) -> Stated:
+def stated(
+    state: Mapping[str, Any], start: int, figures: Mapping[str, Any] | None
+) -> LoggedStatement:
     """An instance that was answered by one letter: its probability, and whether it was right.
 
     Raises:
@@ -70,7 +74,7 @@ def stated(state: Mapping[str, Any], start: int, figures: Mapping[str, Any] | No
         raise BadLineError(f"`max_prob` must be from 0 to 1, got {confidence}")
     if verdict not in (0, 1):
         raise BadLineError(f"`exact_match` must be 0 or 1, got {shown(verdict)}")
-    return Stated(min(confidence, 1.0), bool(verdict), _document(state, texts), start)
+    return LoggedStatement(min(confidence, 1.0), bool(verdict), _document(state, texts), start)
 
 
 def _as_recorded(tried: Sequence[list[float]], figures: Mapping[str, Any]) -> list[float]:

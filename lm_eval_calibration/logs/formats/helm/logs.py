@@ -11,7 +11,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Left, LogFile
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.harness.bad import (
     BadLineError,
     OtherTypeError,
@@ -30,7 +30,7 @@ from lm_eval_calibration.logs.formats.helm.files import (
 )
 from lm_eval_calibration.logs.formats.helm.instance import scored, stated
 from lm_eval_calibration.logs.formats.helm.scores import CALIBRATED, ORIGINAL, references_of
-from lm_eval_calibration.logs.gathered import Gathered, Stated, TaskFiles
+from lm_eval_calibration.logs.gathered import Gathered, LoggedStatement, TaskFiles
 from lm_eval_calibration.logs.run import Samples
 
 JOINT = "multiple_choice_joint"
@@ -80,7 +80,7 @@ class HelmLogs(TaskFiles):
         reading.gathered.check(skip_bad)
         return reading.gathered.samples(label, file.task, self.name, frozenset(), reading.notes())
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """From the requests that were read."""
         return [
             _document(samples, row, instance_at(samples.path, int(samples.offset[row])))
@@ -112,7 +112,7 @@ class _Reading:
                 self._split("").bad.append((instance.place, str(error)))
         if self.method == JOINT and self.gathered.kept:
             confidences = [
-                each.confidence for each in self.gathered.kept if isinstance(each, Stated)
+                each.confidence for each in self.gathered.kept if isinstance(each, LoggedStatement)
             ]
             if min(confidences) == 1:
                 raise OtherTypeError(
@@ -184,13 +184,13 @@ class _Reading:
 
 
 @malformed_is_bad
-def _document(samples: Samples, row: int, state: Mapping[str, Any]) -> Document:
+def _document(samples: Samples, row: int, state: Mapping[str, Any]) -> LoggedDocument:
     p = samples.predictions
     texts, gold = references_of(state)
     doc_id, prompt = str(state["instance"].get("id")), str(state["instance"]["input"]["text"])
     if p.predicted is None or p.options is None:
         raise InvalidInputError(f"{samples.path} holds no options with beliefs.")
-    return Document(
+    return LoggedDocument(
         doc_id=doc_id,
         prompt=prompt,
         options=tuple(texts),

@@ -26,7 +26,7 @@ _SPECIAL = re.compile(r"<[^<>\s]+>|\[UNK\]")
 """A token of what the tokenizer does not know."""
 
 
-class Span(NamedTuple):
+class ScoreSpan(NamedTuple):
     """An option at the end of a request: log-probabilities of the last tokens, and how many are its own."""
 
     logprobs: list[float]
@@ -50,7 +50,9 @@ def references_of(state: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     return texts, [i for i, each in enumerate(references) if "correct" in each["tags"]]
 
 
-def spans_of(states: Sequence[Mapping[str, Any]], texts: Sequence[str], mode: str) -> list[Span]:
+def spans_of(
+    states: Sequence[Mapping[str, Any]], texts: Sequence[str], mode: str
+) -> list[ScoreSpan]:
     """The options' spans, of the requests of one mode.
 
     Raises:
@@ -67,7 +69,9 @@ def spans_of(states: Sequence[Mapping[str, Any]], texts: Sequence[str], mode: st
     return [_span(by_option[i], text) for i, text in enumerate(texts)]
 
 
-def scores_of(spans: Sequence[Span], base: Sequence[Span] | None, shift: int) -> list[float]:
+def scores_of(
+    spans: Sequence[ScoreSpan], base: Sequence[ScoreSpan] | None, shift: int
+) -> list[float]:
     """HELM's score of each option."""
     if base is None:
         return [span.total(shift) / span.length(shift) for span in spans]
@@ -80,7 +84,7 @@ def most_likely(scores: Sequence[float]) -> tuple[int, float]:
     return scores.index(best), 1 / math.fsum(math.exp(score - best) for score in scores)
 
 
-def _span(state: Mapping[str, Any], text: str) -> Span:
+def _span(state: Mapping[str, Any], text: str) -> ScoreSpan:
     result = state["result"]
     if not result["success"] or len(result["completions"]) != 1:
         raise BadLineError(f"a request has no answer: {shown(result.get('error'))}")
@@ -92,7 +96,7 @@ def _span(state: Mapping[str, Any], text: str) -> Span:
     logprobs = [number(token["logprob"], "logprob", ROUNDING) for token in last]
     if -math.inf in logprobs:
         raise BadLineError("a token has the log-probability -Infinity")
-    return Span(logprobs, own)
+    return ScoreSpan(logprobs, own)
 
 
 def _length(tokens: Sequence[str], text: str) -> int:

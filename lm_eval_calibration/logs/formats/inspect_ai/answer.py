@@ -23,7 +23,7 @@ _AROUND = " \t\r\n*$().,:▁Ġ"
 """What may stand in one token with a letter: spaces, as two kinds of tokenizer write them too."""
 
 
-class Asked(NamedTuple):
+class AskedSample(NamedTuple):
     """What the model believed of its own letters.
 
     letter: the position of the one that it gave; logits: of all of them; outside: the probability of
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     outside: float
 
 
-def asked(content: Any, count: int) -> Asked:
+def asked(content: Any, count: int) -> AskedSample:
     """The belief over letters where an answer gives its letter.
 
     Args:
@@ -52,7 +52,7 @@ def asked(content: Any, count: int) -> Asked:
     masses = _masses(listed, count)
     logits = _bounded(masses, listed)
     known = sum(masses)
-    return Asked(letter, logits, max(0.0, 1 - known))
+    return AskedSample(letter, logits, max(0.0, 1 - known))
 
 
 def _letter(tokens: Sequence[str], count: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.contract import Left, LogFile
-from lm_eval_calibration.logs.documents import Document
+from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.harness.bad import (
     BadLineError,
     OtherTypeError,
@@ -26,8 +26,13 @@ from lm_eval_calibration.logs.formats.inspect_ai.files import (
     sample_at,
     samples_of,
 )
-from lm_eval_calibration.logs.formats.inspect_ai.sample import Failed, Read, options_of, read
-from lm_eval_calibration.logs.gathered import Belief, Gathered, TaskFiles
+from lm_eval_calibration.logs.formats.inspect_ai.sample import (
+    FailedSample,
+    ReadSample,
+    options_of,
+    read,
+)
+from lm_eval_calibration.logs.gathered import Gathered, LoggedBelief, TaskFiles
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.logs.secret_places import DATA
 from lm_eval_calibration.redact import hiding, redact, secrets_in
@@ -61,7 +66,7 @@ class InspectLogs(TaskFiles):
         with hiding(secrets):
             return _read(file, label, skip_bad, self.name, header, secrets)
 
-    def documents(self, samples: Samples, rows: Sequence[int]) -> list[Document]:
+    def documents(self, samples: Samples, rows: Sequence[int]) -> list[LoggedDocument]:
         """From the samples that were read."""
         return [
             _document(
@@ -94,7 +99,7 @@ def _read(
         except BadLineError as error:
             gathered.bad.append((place, str(error)))
         else:
-            if isinstance(found, Failed):
+            if isinstance(found, FailedSample):
                 failed += 1
             else:
                 good.append(found)
@@ -108,7 +113,7 @@ def _read(
 
 
 def _notes(
-    good: Sequence[Read], failed: int, header: Header, gathered: Gathered
+    good: Sequence[ReadSample], failed: int, header: Header, gathered: Gathered
 ) -> tuple[str, ...]:
     outside = np.array([each.outside for each in good])
     notes = [
@@ -138,7 +143,7 @@ def _notes(
 
 def _against(results: Mapping[str, Any], gathered: Gathered) -> list[str]:
     """What the log itself says of accuracy, where ours is another."""
-    beliefs = [each for each in gathered.kept if isinstance(each, Belief)]
+    beliefs = [each for each in gathered.kept if isinstance(each, LoggedBelief)]
     ours = sum(b.predicted in b.gold for b in beliefs) / len(beliefs)
     try:
         theirs = results["scores"][0]["metrics"]["accuracy"]["value"]
@@ -154,12 +159,12 @@ def _against(results: Mapping[str, Any], gathered: Gathered) -> list[str]:
 
 
 @malformed_is_bad
-def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> Document:
+def _document(samples: Samples, row: int, sample: Mapping[str, Any]) -> LoggedDocument:
     p = samples.predictions
     if p.predicted is None or p.options is None or p.golds is None:
         raise InvalidInputError(f"{samples.path} holds no texts of documents.")
     here = np.array([row])
-    return Document(
+    return LoggedDocument(
         doc_id=str(sample["id"]),
         prompt=_prompt(sample),
         options=tuple(options_of(sample)),

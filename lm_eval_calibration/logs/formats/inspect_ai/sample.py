@@ -17,7 +17,7 @@ from lm_eval_calibration.logs.formats.inspect_ai.answer import (
     NO_CONFIDENCE,
     asked,
 )
-from lm_eval_calibration.logs.gathered import Belief, document_number
+from lm_eval_calibration.logs.gathered import LoggedBelief, document_number
 
 _SHUFFLED = "Choices were shuffled before generating a response"
 _SENT, _ANSWERED = "was sent to the model:\n\n", "\nShuffled answer:\n"
@@ -26,20 +26,20 @@ _CHOICE = "choice"
 """The scorer of inspect_ai's own multiple choice."""
 
 
-class Failed(NamedTuple):
+class FailedSample(NamedTuple):
     """A sample that the run itself left out, as it ended in an error."""
 
 
-class Read(NamedTuple):
+class ReadSample(NamedTuple):
     """A sample with a belief; `outside` is the probability of what names none of its options."""
 
-    belief: Belief
+    belief: LoggedBelief
     outside: float
     unlikely: bool
 
 
 @malformed_is_bad
-def read(sample: Mapping[str, Any], start: int) -> Read | Failed:
+def read(sample: Mapping[str, Any], start: int) -> ReadSample | FailedSample:
     """What a sample says.
 
     Args:
@@ -51,7 +51,7 @@ def read(sample: Mapping[str, Any], start: int) -> Read | Failed:
         BadLineError: it cannot be read, contradicts its own score, or gives no letter.
     """
     if sample.get("error") and not sample.get("scores"):
-        return Failed()
+        return FailedSample()
     options = options_of(sample)
     gold = _gold(sample, len(options))
     content = _content(sample)
@@ -63,8 +63,8 @@ def read(sample: Mapping[str, Any], start: int) -> Read | Failed:
     answer = order[own.letter]
     _check(sample, answer == gold)
     document = document_number(sample.get("id"), sample.get("input"), options, gold)
-    belief = Belief(logits, (gold,), answer, document, start)
-    return Read(belief, own.outside, own.logits[own.letter] < max(own.logits))
+    belief = LoggedBelief(logits, (gold,), answer, document, start)
+    return ReadSample(belief, own.outside, own.logits[own.letter] < max(own.logits))
 
 
 def options_of(sample: Mapping[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ class Wanted(NamedTuple):
     structured: frozenset[str] = frozenset()
 
 
-class Kind(Protocol):
+class TableKind(Protocol):
     """A kind of table. It keeps what it needs of the rows that it took.
 
     Attributes:

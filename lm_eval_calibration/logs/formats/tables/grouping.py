@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.logs.formats.tables.contract import Kind
+from lm_eval_calibration.logs.formats.tables.contract import TableKind
 from lm_eval_calibration.logs.formats.tables.places import TableFile
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.redact import redact
@@ -25,7 +25,7 @@ OTHER = "other: "
 def runs_of(
     rows: DataFrame,
     files: Sequence[TableFile],
-    kind: Kind,
+    kind: TableKind,
     *,
     apart: bool = False,
     by_file: bool = False,

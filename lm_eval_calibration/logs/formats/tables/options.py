@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Row = tuple[tuple[str, ...], tuple[float, ...]]
 
 
-class Options:
+class OptionColumns:
     """A number for each option, and which is right."""
 
     def __init__(self, columns: Columns) -> None:

@@ -13,12 +13,12 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.documents import document_hash
 from lm_eval_calibration.logs.formats.tables.cells import text_of, texts_of
 from lm_eval_calibration.logs.formats.tables.columns import Columns
-from lm_eval_calibration.logs.formats.tables.contract import Bad, Kind, Wanted
+from lm_eval_calibration.logs.formats.tables.contract import Bad, TableKind, Wanted
 from lm_eval_calibration.logs.formats.tables.files import blocks
 from lm_eval_calibration.logs.formats.tables.grouping import OTHER, runs_of
-from lm_eval_calibration.logs.formats.tables.options import Options
+from lm_eval_calibration.logs.formats.tables.options import OptionColumns
 from lm_eval_calibration.logs.formats.tables.places import TableFile, files_of
-from lm_eval_calibration.logs.formats.tables.stated import Stated
+from lm_eval_calibration.logs.formats.tables.stated import StatedColumns
 from lm_eval_calibration.logs.packed import Step
 from lm_eval_calibration.logs.run import Run
 
@@ -56,7 +56,7 @@ def read_table(
         InvalidInputError: another kind of file; no rows; a row of which belief or verdict is missing or
             cannot be, with its number; something that cannot be told of all of them together.
     """
-    kind: Kind = Stated(columns) if columns.options is None else Options(columns)
+    kind: TableKind = StatedColumns(columns) if columns.options is None else OptionColumns(columns)
     table = _Table(columns, kind, skip_bad)
     for file in files_of([str(path) for path in paths], columns, step):
         table.read(file)
@@ -78,7 +78,7 @@ class _Table:
     """
 
     columns: Columns
-    kind: Kind
+    kind: TableKind
     skip_bad: bool
     files: list[TableFile] = field(default_factory=list)
     known: dict[str, None] = field(default_factory=dict)

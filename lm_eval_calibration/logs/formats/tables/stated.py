@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-class Stated:
+class StatedColumns:
     """A confidence in [0, 1], or a score of any size, and a verdict."""
 
     def __init__(self, columns: Columns) -> None:

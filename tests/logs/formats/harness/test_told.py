@@ -14,7 +14,7 @@ from lm_eval_calibration import load_samples
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs import read_samples
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
-from lm_eval_calibration.logs.formats.harness.told import Told, told_of
+from lm_eval_calibration.logs.formats.harness.told import ToldByLog, told_of
 
 Write = Callable[..., Path]
 OPTIONS = [" A", " B", " C"]
@@ -87,7 +87,7 @@ def test_functions_tell_nothing(source: str) -> None:
     "found", [{}, {"configs": []}, {"configs": {"toy": 5}}, {"configs": {"x": {}}}]
 )
 def test_files_that_tell_nothing(found: dict[str, Any]) -> None:
-    assert told_of(found, "toy") == Told()
+    assert told_of(found, "toy") == ToldByLog()
 
 
 def logged(twin: bool) -> list[dict[str, Any]]:
