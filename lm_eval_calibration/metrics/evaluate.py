@@ -19,6 +19,7 @@ from lm_eval_calibration.metrics.families import Family
 from lm_eval_calibration.metrics.grouping import clusters_of
 from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, BoundMetric, bind
+from lm_eval_calibration.metrics.weighted import weighted_estimate, weights_of
 from lm_eval_calibration.predictions import Predictions
 
 
@@ -30,6 +31,7 @@ def evaluate(
     scale: str | None = None,
     replicates: int = REPLICATES,
     clusters: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Estimates:
     """Score `predictions` on `metrics`, each with a standard error and a null band.
@@ -46,6 +48,8 @@ def evaluate(
         clusters: (N,) a label of each document; those of one label (questions about one passage) are
             not independent, and are drawn together. The null bands of calibration errors grow by
             how much a cluster's residuals go together; others know nothing of it.
+        sample_weight: (N,) how much each document counts (survey weights, inverse propensities, copies):
+            values are those of documents that stand as often; replicates draw documents with their weights.
         progress: called with the name of every metric when it is done.
 
     Returns:
@@ -69,6 +73,7 @@ def evaluate(
         plain = [name for name in DEFAULT_METRICS if not name.endswith("_null")]
         metrics = applicable(predictions, plain)
     together = clusters_of(clusters, len(predictions))
+    weight = None if sample_weight is None else weights_of(sample_weight, len(predictions))
     read: dict[Family, Documents] = {}
     found: dict[str, Estimate] = {}
     for bound in [bind_plain(name) for name in _listed(metrics)]:
@@ -76,7 +81,13 @@ def evaluate(
         if family not in read:
             columns, drawn = family.read(predictions), not predictions.are_scores
             read[family] = Documents(family, columns, replicates, drawn, together)
-        found[bound.name] = _estimate(bound, read[family])
+        if weight is None:
+            found[bound.name] = _estimate(bound, read[family])
+        else:
+            columns, drawn = read[family].columns, not predictions.are_scores
+            found[bound.name] = weighted_estimate(
+                bound, columns, weight, replicates, together, drawn
+            )
         if progress is not None:
             progress(bound.name)
     return Estimates(found, predictions)
