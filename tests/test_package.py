@@ -128,12 +128,22 @@ def test_imports_run_only_downward(name: str) -> None:
     here = room(name)
     assert here is not None, f"{name} is in no room: add it to ROOMS"
     source = inspect.getsource(importlib.import_module(name))
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-            "lm_eval_calibration"
-        ):
-            there = room(node.module or "")
-            assert there is None or there <= here, f"{name} imports {node.module}"
+    for module in _imported(ast.parse(source)):
+        there = room(module)
+        assert there is None or there <= here, f"{name} imports {module}"
+
+
+def _imported(tree: ast.Module) -> list[str]:
+    """Modules of ours that a module imports, however it does."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "lm_eval_calibration":
+            found += [f"lm_eval_calibration.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+    return [module for module in found if module.startswith("lm_eval_calibration.")]
 
 
 OF_THE_HARNESS = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lm_eval_calibration.harness.line_0_4 import ChoiceTask, GeneratingTask, HarnessTask
 else:
     HarnessTask = bridge().HarnessTask
-    ChoiceTask, GeneratingTask = bridge().ChoiceTask, bridge().GenerationTask
+    ChoiceTask, GeneratingTask = bridge().ChoiceTask, bridge().GeneratingTask
 
 __all__ = [
     "Answered",
