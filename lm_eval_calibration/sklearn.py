@@ -60,12 +60,18 @@ class Recalibrator(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.scale = scale
         self.classes = classes
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Recalibrator:  # noqa: N803 - scikit-learn's name
+    def fit(
+        self,
+        X: ArrayLike,  # noqa: N803 - scikit-learn's name
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Recalibrator:
         """Fit the map.
 
         Args:
             X: (N, K) numbers of classes.
             y: (N,) labels.
+            sample_weight: (N,) how many documents each stands for.
 
         Raises:
             InvalidInputError: no such method; numbers that the scale does not have; labels that are not those
@@ -85,7 +91,9 @@ class Recalibrator(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_features_in_ = columns.shape[1]
         truth = [place[label] for label in labels.tolist()]
         self.calibrator_: Calibrator = fit(
-            self.method, as_predictions(columns, truth, scale=self.scale)
+            self.method,
+            as_predictions(columns, truth, scale=self.scale),
+            sample_weight=sample_weight,
         )
         return self
 

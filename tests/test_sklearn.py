@@ -126,7 +126,8 @@ OTHER_COLUMNS = (
     "check_estimators_dtypes", "check_dtype_object", "check_pipeline_consistency", "check_estimators_nan_inf",
     "check_estimators_pickle", "check_classifiers_classes", "check_classifiers_train", "check_supervised_y_2d",
     "check_transformer_data_not_an_array", "check_transformer_general", "check_transformer_preserve_dtypes",
-    "check_fit2d_1sample", "check_fit2d_1feature",
+    "check_fit2d_1sample", "check_fit2d_1feature", "check_all_zero_sample_weights_error",
+    "check_sample_weight_equivalence_on_dense_data", "check_sample_weights_list",
 )  # fmt: skip
 """Checks of scikit-learn with more or fewer columns than classes, which here are the same."""
 

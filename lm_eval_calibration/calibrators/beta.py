@@ -9,9 +9,9 @@ from lm_eval_calibration.calibrators.logistic import check_weights, fit_logistic
 from lm_eval_calibration.predictions import Bools, Floats
 
 
-def fit(probability: Floats, verdict: Bools) -> Parameters:
+def fit(probability: Floats, verdict: Bools, weight: Floats | None = None) -> Parameters:
     """Both slopes, not negative, and offset; Kull, Silva Filho and Flach, 2017, equation 5."""
-    return {"weights": fit_logistic(_features(probability), verdict)}
+    return {"weights": fit_logistic(_features(probability), verdict, weight)}
 
 
 def apply(probability: Floats, parameters: Parameters) -> Floats:
@@ -29,4 +29,6 @@ def _features(probability: Floats) -> Floats:
     return np.stack([np.log(p), -np.log1p(-p)], axis=1)
 
 
-METHOD = on_probabilities("beta", "a logistic curve of log p and log(1 - p)", fit, apply, check)
+METHOD = on_probabilities(
+    "beta", "a logistic curve of log p and log(1 - p)", fit, apply, check, weighted=True
+)

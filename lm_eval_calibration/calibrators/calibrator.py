@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lm_eval_calibration.calibrators import scores
 from lm_eval_calibration.calibrators.artifact import Artifact, OtherKindError, Tensors, Training
@@ -20,8 +21,14 @@ from lm_eval_calibration.calibrators.contract import (
 )
 from lm_eval_calibration.calibrators.methods import METHODS
 from lm_eval_calibration.calibrators.validity import finite, text
-from lm_eval_calibration.errors import InvalidInputError, MissingExtraError, unknown_name
+from lm_eval_calibration.errors import (
+    InvalidInputError,
+    MissingExtraError,
+    invalid,
+    unknown_name,
+)
 from lm_eval_calibration.members import BrokenMemberError
+from lm_eval_calibration.metrics.weighted import weights_of
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
 from lm_eval_calibration.ragged import Block
 
@@ -204,6 +211,8 @@ def fit(
     method: str,
     predictions: Predictions | Mapping[str, Predictions],
     training: Training | None = None,
+    *,
+    sample_weight: ArrayLike | None = None,
 ) -> Calibrator:
     """Fit a recalibrator.
 
@@ -211,9 +220,11 @@ def fit(
         method: its name, see `METHODS`.
         predictions: labelled documents; by task, for parameters of each task's own.
         training: what to remember of where they came from.
+        sample_weight: (N,) how many documents each stands for: as if it stood there so often.
 
     Raises:
         UnknownNameError: there is no such method.
+        InvalidInputError: weights that are none, of several tasks, or for a method that takes none.
         InvalidInputError: no document has a right option, the method needs options, or it needs
             probabilities and these are scores.
 
@@ -222,16 +233,26 @@ def fit(
     [0.67, 0.67, 0.67]
     """
     found = find(method)
+    if sample_weight is not None:
+        if isinstance(predictions, Mapping) or not found.weighted or predictions.are_scores:
+            taken = ", ".join(name for name in METHODS if METHODS[name].weighted)
+            raise invalid(
+                "sample_weight", f"left out but for one task's probabilities and {taken}", "given"
+            )
+        weight = weights_of(sample_weight, len(predictions))
+        return Calibrator(method, {ALL: _fit(found, predictions, weight)}, training)
     by_task = predictions if isinstance(predictions, Mapping) else {ALL: predictions}
     return Calibrator(method, {name: _fit(found, p) for name, p in by_task.items()}, training)
 
 
-def _fit(method: Method, predictions: Predictions) -> Parameters:
+def _fit(method: Method, predictions: Predictions, weight: Floats | None = None) -> Parameters:
     if predictions.are_scores:
         return scores.fit(method, predictions)
     if predictions.options is None:
         if method.fit_pairs is not None:
-            return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool))
+            more = () if weight is None else (weight,)
+            return method.fit_pairs(predictions.confidence, predictions.correct.astype(bool), *more)
         if not method.keeps_order:
             raise InvalidInputError(f"`{method.name}` needs options; these are confidences only.")
-    return method.fit(options_of(predictions) if method.label_free else labelled(predictions))
+    read = options_of if method.label_free else labelled
+    return method.fit(read(predictions, weight))

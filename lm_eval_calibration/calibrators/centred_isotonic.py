@@ -11,17 +11,19 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Bools, Floats
 
 
-def fit(probability: Floats, verdict: Bools) -> Parameters:
+def fit(probability: Floats, verdict: Bools, weight: Floats | None = None) -> Parameters:
     """Corners of the curve: the middle of each of the staircase's steps (Oron and Flournoy, 2017).
 
     A step's middle is the mean of its probabilities. The curve goes straight on from the outermost ones
     to half of what `isotonic` keeps from 0 and 1, so that it rises everywhere.
     """
-    edge = 1 / (len(probability) + 2)
+    w = np.ones(len(probability)) if weight is None else weight
+    probability, verdict, w = probability[w > 0], verdict[w > 0], w[w > 0]
+    edge = 1 / (float(w.sum()) + 2)
     curve = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip")
-    steps = curve.fit_transform(probability, verdict.astype(np.float64))
-    height, step, size = np.unique(steps, return_inverse=True, return_counts=True)
-    middle = np.bincount(step, weights=probability) / size
+    curve.fit(probability, verdict.astype(np.float64), sample_weight=w)
+    height, step = np.unique(curve.transform(probability), return_inverse=True)
+    middle = np.bincount(step, weights=w * probability) / np.bincount(step, weights=w)
     x, y = (
         np.concatenate(each)
         for each in (([0.0], middle, [1.0]), ([edge / 2], height, [1 - edge / 2]))
@@ -45,5 +47,5 @@ def check(parameters: Parameters) -> None:
 
 METHOD = on_probabilities(
     "centred_isotonic", "the rising staircase, straight from the middle of each step to the next's",
-    fit, isotonic.apply, check,
+    fit, isotonic.apply, check, weighted=True,
 )  # fmt: skip

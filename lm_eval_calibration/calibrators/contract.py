@@ -38,11 +38,13 @@ class Options(NamedTuple):
         num_options: (N,) how many of the T are each document's, at least 1.
         gold: (T,) a mask: which options are right, one or several of a document; `apply` may not
             read it.
+        weight: (N,) how many documents each stands for; `None` for one each. Only `fit` reads it.
     """
 
     logits: Floats
     num_options: Ints
     gold: Bools
+    weight: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Method:
             else log-probabilities.
         label_free: whether `fit` reads no labels: it is then given documents without a right option, too,
             and may be used on the very documents that it was fitted on, which is said.
+        weighted: whether `fit` heeds weights; `fit_pairs` then takes them, too, as a third argument (M,).
         fit_pairs: parameters from confidences (M,) and verdicts (M,), for confidences alone.
         apply_pairs: mapped confidences (M,), in [0, 1]; given if and only if `fit_pairs` is.
     """
@@ -75,35 +78,45 @@ class Method:
     keeps_order: bool = True
     any_constant: bool = False
     label_free: bool = False
-    fit_pairs: Callable[[Floats, Bools], Parameters] | None = None
+    fit_pairs: Callable[..., Parameters] | None = None
     apply_pairs: Callable[[Floats, Parameters], Floats] | None = None
+    weighted: bool = False
 
 
 def on_probabilities(
     name: str,
     meaning: str,
-    fit_pairs: Callable[[Floats, Bools], Parameters],
+    fit_pairs: Callable[..., Parameters],
     apply_pairs: Callable[[Floats, Parameters], Floats],
     check: Callable[[Parameters], object],
     keeps_order: bool = True,
+    weighted: bool = False,
 ) -> Method:
     """A recalibrator that is a curve of probabilities."""
 
     def fit(beliefs: Options) -> Parameters:
-        return fit_pairs(np.exp(beliefs.logits), beliefs.gold)
+        if beliefs.weight is None:
+            return fit_pairs(np.exp(beliefs.logits), beliefs.gold)
+        each = np.repeat(beliefs.weight, beliefs.num_options)
+        return fit_pairs(np.exp(beliefs.logits), beliefs.gold, each)
 
     def apply(beliefs: Options, parameters: Parameters) -> Floats:
         return np.log(np.maximum(apply_pairs(np.exp(beliefs.logits), parameters), SMALLEST))
 
     return Method(
-        name, meaning, fit, apply, check, keeps_order, fit_pairs=fit_pairs, apply_pairs=apply_pairs
-    )
+        name, meaning, fit, apply, check, keeps_order, fit_pairs=fit_pairs, apply_pairs=apply_pairs,
+        weighted=weighted,
+    )  # fmt: skip
 
 
-def labelled(predictions: Predictions) -> Options:
+def labelled(predictions: Predictions, weight: Floats | None = None) -> Options:
     """The beliefs over options of documents whose right option is known.
 
     Confidences alone become two options: it is as said, or not.
+
+    Args:
+        predictions: N documents.
+        weight: (N,) how many each stands for.
 
     Raises:
         InvalidInputError: no document has a right option.
@@ -113,20 +126,23 @@ def labelled(predictions: Predictions) -> Options:
         right = np.asarray(predictions.correct, dtype=bool)
         count = np.full(len(c), 2, dtype=np.intp)
         logits = np.stack([np.log(c), np.log1p(-c)], axis=1)
-        return Options(logits.ravel(), count, np.stack([right, ~right], axis=1).ravel())
+        return Options(logits.ravel(), count, np.stack([right, ~right], axis=1).ravel(), weight)
     golds = predictions.golds
     assert golds is not None
     known = np.logical_or.reduceat(golds.values, starts_of(golds.count)[:-1])
     if not known.any():
         raise invalid("predictions", "documents with a right option", "none")
-    return options_of(predictions if known.all() else predictions.take(np.flatnonzero(known)))
+    if not known.all():
+        predictions = predictions.take(np.flatnonzero(known))
+        weight = None if weight is None else weight[known]
+    return options_of(predictions, weight)
 
 
-def options_of(predictions: Predictions) -> Options:
+def options_of(predictions: Predictions, weight: Floats | None = None) -> Options:
     """The beliefs over options of predictions that have them."""
     assert predictions.options is not None and predictions.golds is not None
     options = predictions.options
-    return Options(options.values, options.count, predictions.golds.values)
+    return Options(options.values, options.count, predictions.golds.values, weight)
 
 
 def transform(method: Method, parameters: Parameters, predictions: Predictions) -> Predictions:

@@ -10,14 +10,15 @@ from lm_eval_calibration.metrics.binning import NUM_BINS, equal_width_bins
 from lm_eval_calibration.predictions import Bools, Floats
 
 
-def fit(probability: Floats, verdict: Bools) -> Parameters:
+def fit(probability: Floats, verdict: Bools, weight: Floats | None = None) -> Parameters:
     """(15,) value of each equal-width bin (Zadrozny and Elkan, 2001).
 
     The share is Laplace's (right + 1) / (M + 2); a bin without documents keeps its centre.
     """
     index = equal_width_bins(probability, NUM_BINS)
-    count = np.bincount(index, minlength=NUM_BINS)
-    right = np.bincount(index, verdict, NUM_BINS)
+    w = np.ones(len(index)) if weight is None else weight
+    count = np.bincount(index, w, NUM_BINS)
+    right = np.bincount(index, w * verdict, NUM_BINS)
     centre = (np.arange(NUM_BINS) + 0.5) / NUM_BINS
     return {"value": np.where(count > 0, (right + 1) / (count + 2), centre)}
 
@@ -35,5 +36,11 @@ def check(parameters: Parameters) -> None:
 
 
 METHOD = on_probabilities(
-    "histogram", "each bin's share of right ones", fit, apply, check, keeps_order=False
+    "histogram",
+    "each bin's share of right ones",
+    fit,
+    apply,
+    check,
+    keeps_order=False,
+    weighted=True,
 )

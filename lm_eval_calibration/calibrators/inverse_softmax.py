@@ -70,5 +70,5 @@ def check(parameters: Parameters) -> None:
 
 METHOD = Method(
     "inverse_softmax", "a floor for printed zeros, then one number divides log-probabilities",
-    fit, apply, check,
+    fit, apply, check, weighted=True,
 )  # fmt: skip

@@ -11,14 +11,14 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Bools, Floats
 
 
-def fit(probability: Floats, verdict: Bools) -> Parameters:
+def fit(probability: Floats, verdict: Bools, weight: Floats | None = None) -> Parameters:
     """Corners of the curve (Zadrozny and Elkan, 2002), equal probabilities pooled before the fit.
 
     It stays within 1 / (M + 2) of 0 and 1, so that no finite sample makes anything certain.
     """
-    edge = 1 / (len(probability) + 2)
+    edge = 1 / ((len(probability) if weight is None else float(weight.sum())) + 2)
     curve = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip")
-    curve.fit(probability, verdict.astype(np.float64))
+    curve.fit(probability, verdict.astype(np.float64), sample_weight=weight)
     return {"x": curve.X_thresholds_.astype(np.float64), "y": curve.y_thresholds_}
 
 
@@ -37,4 +37,6 @@ def check(parameters: Parameters) -> None:
             raise invalid(name, "rising", f"a fall at corner {int(np.argmax(steps < 0)) + 2}")
 
 
-METHOD = on_probabilities("isotonic", "the rising staircase that fits best", fit, apply, check)
+METHOD = on_probabilities(
+    "isotonic", "the rising staircase that fits best", fit, apply, check, weighted=True
+)

@@ -11,23 +11,26 @@ from lm_eval_calibration.calibrators.validity import bounded, named
 from lm_eval_calibration.predictions import Bools, Floats
 
 
-def fit_logistic(features: Floats, verdict: Bools) -> Floats:
+def fit_logistic(features: Floats, verdict: Bools, weight: Floats | None = None) -> Floats:
     """(F + 1,) slopes, none below 0, and offset of the logistic curve with the least NLL.
 
     Args:
         features: (M, F).
         verdict: (M,). Its targets are Platt's: (right + 1) / (right + 2) and 1 / (wrong + 2), so
             that a perfectly separated sample has a finite fit.
+        weight: (M,) how many each stands for.
     """
-    right = int(verdict.sum())
-    high, low = (right + 1) / (right + 2), 1 / (len(verdict) - right + 2)
+    w = np.ones(len(verdict)) if weight is None else weight
+    right, total = float(w @ verdict), float(w.sum())
+    high, low = (right + 1) / (right + 2), 1 / (total - right + 2)
+    share = w / total
     target = np.where(verdict, high, low)
     x = np.column_stack([features, np.ones(len(features))])
 
-    def loss(w: Floats) -> tuple[float, Floats]:
-        z = x @ w
-        value = np.mean(np.logaddexp(0, z) - target * z)
-        return float(value), x.T @ (expit(z) - target) / len(x)
+    def loss(slopes: Floats) -> tuple[float, Floats]:
+        z = x @ slopes
+        value = share @ (np.logaddexp(0, z) - target * z)
+        return float(value), x.T @ (share * (expit(z) - target))
 
     count = features.shape[1]
     start = np.append(np.full(count, 1.0), 0.0)

@@ -10,9 +10,9 @@ from lm_eval_calibration.calibrators.logistic import check_weights, fit_logistic
 from lm_eval_calibration.predictions import Bools, Floats
 
 
-def fit(probability: Floats, verdict: Bools) -> Parameters:
+def fit(probability: Floats, verdict: Bools, weight: Floats | None = None) -> Parameters:
     """Slope, not negative, and offset; Platt, 1999, with his targets."""
-    return {"weights": fit_logistic(_features(probability), verdict)}
+    return {"weights": fit_logistic(_features(probability), verdict, weight)}
 
 
 def apply(probability: Floats, parameters: Parameters) -> Floats:
@@ -29,4 +29,6 @@ def _features(probability: Floats) -> Floats:
     return logit(np.clip(probability, SMALLEST, 1 - SMALLEST))[:, None]
 
 
-METHOD = on_probabilities("platt", "a logistic curve of the log-odds", fit, apply, check)
+METHOD = on_probabilities(
+    "platt", "a logistic curve of the log-odds", fit, apply, check, weighted=True
+)

@@ -26,14 +26,15 @@ def fit(beliefs: Options) -> Parameters:
             "documents of about as many options, for `prior` has a preference for each position",
             f"from {beliefs.num_options.min()} to {beliefs.num_options.max()}",
         )
-    return {"preference": preference(np.exp(beliefs.logits), beliefs.num_options)}
+    return {"preference": preference(np.exp(beliefs.logits), beliefs.num_options, beliefs.weight)}
 
 
-def preference(probabilities: Floats, num_options: Ints) -> Floats:
+def preference(probabilities: Floats, num_options: Ints, weight: Floats | None = None) -> Floats:
     """(K,) mean of K p_k at each position, over those that have it, of probabilities (T,) one after another."""
     position, share = positions(num_options), np.repeat(num_options, num_options)
-    total = np.bincount(position, weights=probabilities * share)
-    return np.maximum(total / np.bincount(position), LEAST)
+    each = np.repeat(np.ones(len(num_options)) if weight is None else weight, num_options)
+    total = np.bincount(position, weights=each * probabilities * share)
+    return np.maximum(total / np.bincount(position, weights=each), LEAST)
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:
@@ -61,5 +62,5 @@ def check(parameters: Parameters) -> None:
 
 METHOD = Method(
     "prior", "what is preferred whatever is asked is divided out; reads no labels", fit, apply, check,
-    keeps_order=False, label_free=True,
+    keeps_order=False, label_free=True, weighted=True,
 )  # fmt: skip

@@ -36,5 +36,5 @@ def check(parameters: Parameters) -> None:
 
 METHOD = Method(
     "resoftmax", "a temperature on probabilities as if they were logits; for comparison",
-    fit, apply, check,
+    fit, apply, check, weighted=True,
 )  # fmt: skip

@@ -19,7 +19,7 @@ APART = 1e-3
 """Knots are at least so far apart, in log-odds."""
 
 
-def fit(probability: Floats, verdict: Bools) -> Parameters:
+def fit(probability: Floats, verdict: Bools, weight: Floats | None = None) -> Parameters:
     """Knots at quantiles of the log-odds, and weights of a logistic curve over them.
 
     A B-spline whose coefficients rise does not fall (Ramsay, 1988): the weights are the steps from one
@@ -27,10 +27,23 @@ def fit(probability: Floats, verdict: Bools) -> Parameters:
     """
     x = _log_odds(probability)
     shares = np.linspace(0, 1, KNOTS)
-    knots = np.quantile(x, shares)
+    knots = np.quantile(x, shares) if weight is None else _quantiles(x, weight, shares)
     for i in range(1, KNOTS):  # (equal quantiles are moved apart)
         knots[i] = max(knots[i], knots[i - 1] + APART)
-    return {"knots": knots, "weights": fit_logistic(_features(x, knots), verdict)}
+    return {"knots": knots, "weights": fit_logistic(_features(x, knots), verdict, weight)}
+
+
+def _quantiles(x: Floats, weight: Floats, shares: Floats) -> Floats:
+    """`np.quantile` of numbers that stand so many times each."""
+    order = np.argsort(x)
+    until = np.cumsum(weight[order])
+    place = shares * max(until[-1] - 1, 0)
+    below = np.floor(place)
+    first, second = (
+        x[order][np.minimum(np.searchsorted(until, at, side="right"), len(x) - 1)]
+        for at in (below, below + 1)
+    )
+    return np.asarray(first + (place - below) * (second - first), dtype=np.float64)
 
 
 def apply(probability: Floats, parameters: Parameters) -> Floats:
@@ -61,4 +74,6 @@ def _features(x: Floats, knots: Floats) -> Floats:
     return np.column_stack([x, rising[:, 1:]])
 
 
-METHOD = on_probabilities("spline", "a rising spline of the log-odds", fit, apply, check)
+METHOD = on_probabilities(
+    "spline", "a rising spline of the log-odds", fit, apply, check, weighted=True
+)

@@ -34,8 +34,8 @@ def least_nll(beliefs: Options, lowest: float, highest: float) -> FittedTemperat
 
     def loss(log_temperature: float) -> float:
         scaled = beliefs._replace(logits=beliefs.logits / np.exp(log_temperature))
-        nll, *_ = NLL.read(Predictions.from_flat(*scaled))
-        return float(np.mean(np.minimum(nll, 1e6)))
+        nll, *_ = NLL.read(Predictions.from_flat(*scaled[:3]))
+        return float(np.average(np.minimum(nll, 1e6), weights=scaled.weight))
 
     if lowest == highest:
         return FittedTemperature(lowest, loss(float(np.log(lowest))))
@@ -61,5 +61,11 @@ def check(parameters: Parameters) -> None:
 
 
 METHOD = Method(
-    "temperature", "one number divides all log-likelihoods", fit, apply, check, any_constant=True
+    "temperature",
+    "one number divides all log-likelihoods",
+    fit,
+    apply,
+    check,
+    any_constant=True,
+    weighted=True,
 )

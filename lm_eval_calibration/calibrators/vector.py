@@ -32,7 +32,9 @@ def fit(beliefs: Options) -> Parameters:
     there = np.isfinite(matrix)
     z, gold = np.where(there, matrix, 0.0), gold & there
     usable = gold.any(axis=1)
+    weight = np.ones(len(z)) if beliefs.weight is None else beliefs.weight
     z, there, gold = z[usable], there[usable], gold[usable]
+    share = weight[usable] / weight[usable].sum()
 
     def loss(x: Floats) -> tuple[float, Floats]:
         scale, offset = np.exp(x[:options]), x[options:]
@@ -40,9 +42,9 @@ def fit(beliefs: Options) -> Parameters:
         shifted = logits - logits.max(axis=1, keepdims=True)
         e = np.exp(shifted)
         total, right = e.sum(axis=1), (e * gold).sum(axis=1)
-        value = np.mean(np.log(total) - np.log(np.maximum(right, 1e-300)))
+        value = share @ (np.log(total) - np.log(np.maximum(right, 1e-300)))
         slope = e / total[:, None] - e * gold / np.maximum(right, 1e-300)[:, None]
-        slope /= len(z)
+        slope *= share[:, None]
         away = x - np.concatenate([np.full(options, start), np.zeros(options)])
         gradient = np.concatenate([(slope * z).sum(axis=0) * scale, slope.sum(axis=0)])
         return value + PENALTY * float(away @ away), gradient + 2 * PENALTY * away
@@ -82,5 +84,5 @@ def check(parameters: Parameters) -> None:
 
 METHOD = Method(
     "vector", "a factor and an offset for each option's position", fit, apply, check,
-    keeps_order=False,
+    keeps_order=False, weighted=True,
 )  # fmt: skip
