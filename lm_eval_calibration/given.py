@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lm_eval_calibration.arrays import as_array
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import Ragged
@@ -82,10 +83,7 @@ def _rows(beliefs: Any) -> Any:
 
 def _plain(values: Any) -> Any:
     """Numbers of a tensor or a data frame as an array; a list of rows of one length likewise."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().double().numpy()
-    if hasattr(values, "to_numpy"):
-        values = values.to_numpy()
+    values = as_array(values)
     if isinstance(values, np.ndarray):
         return values
     listed = list(values)

@@ -30,6 +30,7 @@ ROOMS = [
         "_version",
         "answer_keys",
         "arguments",
+        "arrays",
         "clusters",
         "errors",
         "conversation",

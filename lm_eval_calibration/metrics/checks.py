@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lm_eval_calibration.arrays import as_array
 from lm_eval_calibration.errors import invalid
 
 Array = NDArray[Any]
@@ -24,8 +25,8 @@ def pairs(confidence: Array, correct: Array) -> tuple[Array, Array]:
             or dropped: an ECE that ignores what lies outside [0, 1] reports 0 for a model that
             is always wrong.
     """
-    c = np.asarray(confidence, dtype=np.float64)
-    y = np.asarray(correct)
+    c = np.asarray(as_array(confidence), dtype=np.float64)
+    y = np.asarray(as_array(correct))
     if c.ndim != 1 or c.shape != y.shape:
         raise invalid("confidence", "one-dimensional and as long as `correct`", (c.shape, y.shape))
     if not c.size:
@@ -44,7 +45,8 @@ def options(probabilities: Array, gold: Array) -> tuple[Array, Array]:
     Raises:
         InvalidInputError: other shapes, out of range, or nothing but NaN.
     """
-    p, g = np.asarray(probabilities, dtype=np.float64), np.asarray(gold)
+    p = np.asarray(as_array(probabilities), dtype=np.float64)
+    g = np.asarray(as_array(gold))
     if p.ndim != 2 or p.shape != g.shape:
         raise invalid("probabilities", "(N, K), the same shape as `gold`", (p.shape, g.shape))
     low = np.fmin.reduce(p, axis=None, initial=np.nan)  # the smallest that is not NaN
