@@ -1,15 +1,30 @@
-"""Laws that a calibrator or a format of logs must obey, for the tests of packages that add one.
+"""Laws that a calibrator, a format of logs or a belief source must obey, for the tests of packages that add one.
 
-    from lm_eval_calibration.testing import check_calibrator, check_format
+    from lm_eval_calibration.testing import check_belief_source, check_calibrator, check_format
 
     def test_mine() -> None:
         check_calibrator(mine)
         check_format(my_logs, Path("tests/logs"))
+        check_belief_source(lambda: MyModel(base="hf", pretrained=TINY), task.instances)
 
 What fails raises an `AssertionError` that names the law. Our own members pass the same.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from lm_eval_calibration.testing.calibrators import check_calibrator
 from lm_eval_calibration.testing.formats import check_format
 
-__all__ = ["check_calibrator", "check_format"]
+if TYPE_CHECKING:
+    from lm_eval_calibration.testing.sources import check_belief_source
+
+__all__ = ["check_belief_source", "check_calibrator", "check_format"]
+
+
+def __getattr__(name: str) -> Any:
+    """`check_belief_source`, which alone needs the harness."""
+    if name == "check_belief_source":
+        from lm_eval_calibration.testing.sources import check_belief_source
+
+        return check_belief_source
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

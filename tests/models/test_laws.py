@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import scripted_base
 from lm_eval.api.registry import get_model, register_model
-from lm_eval.utils import handle_non_serializable
 
 from lm_eval_calibration.calibrators import fit
 from lm_eval_calibration.conversation import Conversation
-from lm_eval_calibration.envelope import Envelope, is_envelope
+from lm_eval_calibration.envelope import is_envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.requests import KINDS
 from lm_eval_calibration.models import MODELS as ALL
 from lm_eval_calibration.models.shared.contract import BeliefSource
 from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.testing import check_belief_source
 
 Make = Callable[..., Any]
 MODELS = [name for name in ALL if name != "adapters"]
@@ -158,22 +158,9 @@ def same(kind: str, some: list[Any], others: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_depend_on_requests_alone(name: str, make: Make, tasks: Any) -> None:
-    lm = make(name)
+def test_the_laws(name: str, make: Make, tasks: Any) -> None:
     kind, instances = asked(tasks, name)
-    answers = getattr(lm, kind)(instances)
-    assert len(answers) == len(instances)
-    order = random.Random(0).sample(range(len(instances)), len(instances))
-    shuffled = getattr(make(name), kind)([instances[i] for i in order])
-    same(kind, [answers[i] for i in order], shuffled)
-    assert getattr(lm, kind)([]) == []
-    for request, answer in zip(instances, answers, strict=True):
-        if kind == "loglikelihood":
-            assert answer[0] <= 0 and answer[1] in (True, False)
-        elif getattr(lm, "states_confidence", False) and name != "fractal-scorer":
-            envelope = Envelope.from_text(answer)
-            assert envelope.source == lm.source, request
-    assert json.dumps(lm.get_model_info(), default=handle_non_serializable)
+    check_belief_source(lambda: make(name), instances, kind)
 
 
 @pytest.mark.parametrize("name", MODELS)
