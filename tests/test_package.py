@@ -34,6 +34,7 @@ ROOMS = [
         "clusters",
         "errors",
         "conversation",
+        "told",
         "files",
         "json_text",
         "members",

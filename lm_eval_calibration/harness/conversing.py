@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.told import Told, tell, told_of
 
 Turn = list[tuple[str, str, str]]
 """The messages of one question: role, content, and the same as plain text."""
@@ -31,16 +32,20 @@ class Answered(NamedTuple):
 class Conversing:
     """What the class that twins derive from has on every line, before the harness's own.
 
-    Requests carry what the harness does not hand on: the `conversation` that their context was made
-    of, so that a wrapper can ask something else in the same words.
+    Requests say what the harness does not hand on (`Told`): the conversation that their context was
+    made of, so that a wrapper can ask something else in the same words.
     """
 
     _said_of: tuple[Any, Conversation | None] = (None, None)
     scores_itself = False
     """Whether the harness's metrics are not asked for."""
 
-    def carry(self, request: Any, doc: dict[str, Any]) -> None:
-        """Put onto a request what a model is to know of its document."""
+    def tells(self, doc: dict[str, Any], conversation: Conversation) -> Told:
+        """What a model is to know of a document that was put to it in these words."""
+        return Told(conversation)
+
+    def adapt(self, request: Any, doc: dict[str, Any]) -> None:
+        """Change the harness's own fields of a request, such as how much may be generated."""
 
     def check_document(self, doc: dict[str, Any]) -> None:
         """Refuse, before any model is asked, a document that cannot be scored as wanted."""
@@ -117,14 +122,14 @@ class Conversing:
         if known is not doc or conversation is None:
             conversation = Conversation((str(ctx),))
         for request in found if isinstance(found, list) else [found]:
-            request.conversation = conversation
-            self.carry(request, doc)
+            tell(request, self.tells(doc, conversation))
+            self.adapt(request, doc)
         return found
 
 
 def all_told(requests: Sequence[Any]) -> bool:
     """Whether requests, which may come of a cache of an older release, say what they were made of."""
-    return all(isinstance(getattr(r, "conversation", None), Conversation) for r in requests)
+    return all(told_of(request).conversation is not None for request in requests)
 
 
 def no_documents(task: Any) -> InvalidInputError:

@@ -15,6 +15,7 @@ from lm_eval_calibration.models.shared.held_out import check_documents
 from lm_eval_calibration.models.shared.processes import ProcessesLM
 from lm_eval_calibration.models.shared.recalibrated import documents_of
 from lm_eval_calibration.models.shared.scoring_sentences import ScorerWithEncoder
+from lm_eval_calibration.told import told_of
 
 log = logger(f"lm_eval.{__name__}")
 
@@ -61,16 +62,8 @@ class FractalScorerLM(ProcessesLM):
         Raises:
             InvalidInputError: a request of another kind of task.
         """
-        if not all(hasattr(request, "sentences") for request in requests):
-            raise InvalidInputError(
-                "`fractal-scorer` scores the responses of calib_fractal_* tasks and generates "
-                "none. For answers with scores: --model fractal --model_args base=...,scorer=..."
-            )
+        responses = [_response(request) for request in requests]
         check_documents(self._held_out, documents_of(requests))
-        responses = [
-            Response(question_of(r.doc, r.conversation.question), tuple(r.sentences))
-            for r in requests
-        ]
         return [
             json.dumps({"confidence": found.confidence, "scores": found.scores})
             for found in self._scorer.score(responses)
@@ -91,3 +84,14 @@ class FractalScorerLM(ProcessesLM):
     def get_model_info(self) -> dict[str, Any]:
         """What results say of it."""
         return {"scorer": {"encoder": self._scorer.encoder, **self._held_out.account()}}
+
+
+def _response(request: Any) -> Response:
+    """The response that a request asks to score."""
+    told = told_of(request)
+    if told.conversation is None or told.sentences is None:
+        raise InvalidInputError(
+            "`fractal-scorer` scores the responses of calib_fractal_* tasks and generates none. "
+            "For answers with scores: --model fractal --model_args base=...,scorer=..."
+        )
+    return Response(question_of(request.doc, told.conversation.question), told.sentences)

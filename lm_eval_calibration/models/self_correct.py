@@ -19,6 +19,7 @@ from lm_eval_calibration.models.shared.phases import asked
 from lm_eval_calibration.models.shared.reply import raw, whole
 from lm_eval_calibration.models.shared.room import SAMPLES, heat
 from lm_eval_calibration.models.shared.unread import Unread
+from lm_eval_calibration.told import told_of
 
 DISCRIMINATE = ("index", "likelihood", "verbatim", "pairwise")
 WORDS, THOUGHTS, ANSWER = 16, 512, 256
@@ -247,7 +248,7 @@ class SelfCorrectLM(BeliefWrapper):
             task = request.task_name or ""
             if not self._shots or task in self._solved:
                 continue
-            examples = list(getattr(request, "examples", ()))[: self._shots]
+            examples = list(told_of(request).examples)[: self._shots]
             if len(examples) < self._shots:
                 raise invalid(
                     "shots",

@@ -6,11 +6,12 @@ import copy
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.envelope import Envelope
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.tasks import Answered
@@ -37,6 +38,7 @@ from lm_eval_calibration.tasks.pool import (
     said_rows,
 )
 from lm_eval_calibration.tasks.unpacking import Unpacked, unpacked
+from lm_eval_calibration.told import Example, Told
 
 log = logger(__name__)
 
@@ -101,9 +103,9 @@ class GenerationTask(Twin, Generating):
         """Those of pools."""
         return dict(DIRECTIONS)
 
-    def carry(self, request: Any, doc: dict[str, Any]) -> None:
-        """Solved examples for a wrapper."""
-        request.examples = self._examples()
+    def tells(self, doc: dict[str, Any], conversation: Conversation) -> Told:
+        """Solved examples, too."""
+        return replace(super().tells(doc, conversation), examples=self._examples())
 
     def apply_filters(self) -> Any:
         """The task's filters over every candidate, each as if it were the only response."""
@@ -255,7 +257,7 @@ class GenerationTask(Twin, Generating):
         predictions = Predictions.from_confidences([found.confidence], [right])
         return {b.name: b.rows(predictions)[0] for b in self.calibration_metrics}
 
-    def _examples(self) -> tuple[tuple[str, str, Any], ...]:
+    def _examples(self) -> tuple[Example, ...]:
         """(question, answer, document) of a few to learn from, where there are any."""
         if not hasattr(self, "_solved"):
             docs = list(self.example_docs() or ())[:EXAMPLES]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.tasks import Answered, GeneratingTask
 from lm_eval_calibration.json_text import loads
@@ -17,6 +19,7 @@ from lm_eval_calibration.metrics.sentences import FIGURES, scored, spread
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import DocumentRows, Twin
+from lm_eval_calibration.told import Told
 
 METRICS = ("ece", "ece_null", "auroc", "aurc")
 """Of the confidence in the whole response."""
@@ -129,9 +132,10 @@ class SentenceTask(Twin, GeneratingTask):
         """The labels of its sentences."""
         return labels_of(doc)
 
-    def carry(self, request: Any, doc: dict[str, Any]) -> None:
-        """The sentences."""
-        request.sentences = [str(text) for text in doc[SENTENCES]]
+    def tells(self, doc: dict[str, Any], conversation: Conversation) -> Told:
+        """The sentences, too."""
+        sentences = tuple(str(text) for text in doc[SENTENCES])
+        return replace(super().tells(doc, conversation), sentences=sentences)
 
     def document(self, answered: Answered) -> dict[str, Any]:
         """Rows of one response and its sentences."""

@@ -60,7 +60,7 @@ class VerbalizedTask(Twin, GeneratingTask):
         names = self._style.names(Labels([str(label) for label in self.doc_to_choice(doc)]))
         return f"{question}\n\n{JINJA.from_string(self._style.instruction).render(**names)}"
 
-    def carry(self, request: Any, doc: dict[str, Any]) -> None:
+    def adapt(self, request: Any, doc: dict[str, Any]) -> None:
         """Room for all labels."""
         context, settings, *rest = request.args
         labels = self._style.guesses or len(self.doc_to_choice(doc))

@@ -26,6 +26,7 @@ from lm_eval_calibration.models import MODELS as ALL
 from lm_eval_calibration.models.shared.contract import BeliefSource
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.testing import check_belief_source
+from lm_eval_calibration.told import Told, tell
 
 Make = Callable[..., Any]
 MODELS = [name for name in ALL if name != "adapters"]
@@ -124,16 +125,20 @@ def requests(tasks: Any, name: str) -> list[Any]:
     return list(task.instances)
 
 
+def sentences_of(i: int, sentences: tuple[str, ...]) -> Any:
+    found = SimpleNamespace(
+        task_name="calib_fractal_toy", doc_id=i, doc={"n": i}, idx=0, args=("", {})
+    )
+    tell(found, Told(Conversation((f"{i}?",)), sentences=sentences))
+    return found
+
+
 def asked(tasks: Any, name: str) -> tuple[str, list[Any]]:
     """The kind of requests that shows a source's beliefs, and some of them."""
     if name == "fractal-scorer":
         return "generate_until", [
-            SimpleNamespace(
-                task_name="calib_fractal_toy", doc_id=i, doc={"n": i}, idx=0, conversation=Conversation((f"{i}?",)),
-                sentences=["It is fine.", "It is wrong."][: 1 + i % 2], args=("", {}),
-            )
-            for i in range(4)
-        ]  # fmt: skip
+            sentences_of(i, ("It is fine.", "It is wrong.")[: 1 + i % 2]) for i in range(4)
+        ]
     if name == "systemone":
         pytest.importorskip("jevcompat", reason="jevcompat is not installed")
     if name in (*WEIGHTS, "systemone"):

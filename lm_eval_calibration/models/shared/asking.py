@@ -10,6 +10,7 @@ from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.models.shared.instances import OptionsDocument
 from lm_eval_calibration.models.shared.prompts import bare_question
 from lm_eval_calibration.names import PREFIX
+from lm_eval_calibration.told import told_of
 
 
 class AskedDocument(NamedTuple):
@@ -30,7 +31,7 @@ def conversation_of(request: Any, chat: bool = False) -> Conversation:
     Raises:
         InvalidInputError: in a chat template's text the question cannot be found.
     """
-    known: Conversation | None = getattr(request, "conversation", None)
+    known = told_of(request).conversation
     if known is not None:
         return known
     context = request.args[0]
