@@ -55,6 +55,7 @@ def check_calibrator(method: Method, *, helps: bool = True, cases: int = CASES) 
             is_read_back(method, drawn)
         confidences_alone(method)
         refuses_what_no_fit_finds(method)
+        heeds_weights(method)
         if helps:
             mends(method)
 
@@ -164,6 +165,19 @@ def confidences_alone(method: Method) -> None:
     holds(after.log_probabilities is None, "confidences must stay confidences")
     holds(((after.confidence >= 0) & (after.confidence <= 1)).all(), "they must be in [0, 1]")
     holds(np.array_equal(after.correct, before.correct), "verdicts must stay")
+
+
+@law
+def heeds_weights(method: Method) -> None:
+    """Where `weighted` is said, whole weights are repetitions."""
+    if not method.weighted:
+        return
+    before = overconfident(200)
+    times = np.random.default_rng(0).integers(0, 4, size=len(before))
+    weighted = fit(method.name, before, sample_weight=times)
+    repeated = fit(method.name, before.take(np.repeat(np.arange(len(before)), times)))
+    a, b = (found.transform(before).confidence for found in (weighted, repeated))
+    np.testing.assert_allclose(a, b, atol=CLOSE, err_msg="`weighted`: weights must be repetitions")
 
 
 @law

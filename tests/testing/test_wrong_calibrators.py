@@ -49,6 +49,10 @@ def warns(beliefs: Options) -> Any:
     return {"temperature": np.array(1.0 + (np.log(np.zeros(1))[0] == 0))}
 
 
+def unweighted(beliefs: Options) -> Any:
+    return RIGHT.fit(beliefs._replace(weight=None))
+
+
 FITS: list[tuple[Any, str]] = [
     (temperature([1.0]), "arrays of float64, got list"),
     (temperature(np.array(1)), "arrays of float64, got int64"),
@@ -80,6 +84,7 @@ OTHERS: list[tuple[Any, str]] = [
     (broken(meaning="two\nlines"), "`meaning` must be one line"),
     (broken(apply_pairs=lambda c, p: c), "go together"),
     (broken(check=lambda parameters: None), "`check` must refuse"),
+    (broken(fit=unweighted, weighted=True), "`weighted`: weights must be repetitions"),
 ]
 
 
