@@ -114,9 +114,10 @@ def _draw_square(ax: Axes, h: HeatMap, row: int, column: int) -> None:
     share = float(h.count[row, column] / h.count[row].max())
     side = _SMALLEST + (_LARGEST - _SMALLEST) * share**0.5
     direction = "above" if gap > 0 else "below"
+    count = int(h.count[row, column])
     _patch(ax, column + 0.5, row + 0.5, (side * num_bins / CELLS, side / ROW), gap).set_gid(
         f"{svg.TIP}{h.names[row]}, confidence {column / num_bins:.2f} to "
-        f"{(column + 1) / num_bins:.2f}: {int(h.count[row, column]):,} documents, mean confidence "
+        f"{(column + 1) / num_bins:.2f}: {count:,} document{'s' * (count > 1)}, mean confidence "
         f"{abs(gap):.3f} {direction} accuracy"
     )
 
