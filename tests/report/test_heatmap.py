@@ -54,5 +54,5 @@ def test_squares_say_their_numbers() -> None:
         "<title>some_task, confidence 0.90 to 1.00: 2 documents, mean confidence 0.450 above "
         "accuracy</title>" in text
     )
-    assert "1 documents, mean confidence 0.800 below accuracy" in text
+    assert "1 document, mean confidence 0.800 below accuracy" in text
     assert text.count("<title>") == 2
