@@ -27,7 +27,8 @@ from lm_eval_calibration.metrics.grouping import (
 )
 from lm_eval_calibration.metrics.resampling import SEED
 from lm_eval_calibration.metrics.table import ALL_METRICS, BoundMetric
-from lm_eval_calibration.predictions import Predictions
+from lm_eval_calibration.metrics.weighted import weighted_draws, weights_of
+from lm_eval_calibration.predictions import Floats, Predictions
 
 REPLICATES = 2000
 _BLOCK = 1 << 25  # group weights drawn at a time: 128 MiB
@@ -75,6 +76,7 @@ def compare(
     scale: str | None = None,
     replicates: int = REPLICATES,
     clusters: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Difference]:
     """Differences b - a of metrics, with intervals and p-values of the paired bootstrap.
@@ -91,6 +93,7 @@ def compare(
         metrics: names as for `evaluate`; by default all that both predictions allow.
         replicates: bootstrap replicates, at least 2. The smallest p-value is 1 / (replicates + 1).
         clusters: (N,) labels of documents that are drawn together, as for `evaluate`.
+        sample_weight: (N,) how much each document counts, as for `evaluate`.
         progress: called with the name of every metric when it is done.
 
     Raises:
@@ -108,7 +111,11 @@ def compare(
     for metric in bound:
         if metric.null:
             raise invalid("metrics", "without `_null`", f"`{metric.name}`")
-    pairs = _Pairs(a, b, clusters_of(clusters, len(a)))
+    together = clusters_of(clusters, len(a))
+    if sample_weight is None:
+        pairs = _Pairs(a, b, together)
+    else:
+        pairs = _WeightedPairs(a, b, together, weights_of(sample_weight, len(a)))
     values = {metric.name: pairs.values(metric) for metric in bound}
     errors: dict[str, list[Array]] = {metric.name: [] for metric in bound}
     for block in _blocks(replicates, pairs.groups.total):
@@ -137,8 +144,12 @@ class _Pairs:
         family = bound.metric.family
         if family not in self.columns:
             self.columns[family] = [family.read(model) for model in self.models]
-        a, b = (bound.value(columns) for columns in self.columns[family])
+        a, b = (self.value(bound, columns) for columns in self.columns[family])
         return Difference(bound.name, a, b, b - a, math.nan, math.nan, math.nan)
+
+    def value(self, bound: BoundMetric, columns: Columns) -> float:
+        """The metric of one model."""
+        return bound.value(columns)
 
     def draw(self, replicates: int) -> None:
         """Draw the groups of the next replicates."""
@@ -155,6 +166,30 @@ class _Pairs:
         a, b = self.resampled[family]
         centre = b.centre(bound.score) - a.centre(bound.score)
         return b.draws(bound.score) - a.draws(bound.score) - centre
+
+
+class _WeightedPairs(_Pairs):
+    """The same of documents that do not count alike: each is drawn with its weight (N,)."""
+
+    def __init__(
+        self, a: Predictions, b: Predictions, clusters: Groups | None, weight: Floats
+    ) -> None:
+        super().__init__(a, b, clusters)
+        self.each = weight
+
+    def value(self, bound: BoundMetric, columns: Columns) -> float:
+        """The weighted metric of one model."""
+        return float(bound.score(*bound.arguments(columns), weight=self.each))
+
+    def errors(self, bound: BoundMetric) -> Array:
+        """(replicates,) differences in these replicates, less the one of all documents."""
+        columns = self.columns[bound.metric.family]
+        a, b = (
+            weighted_draws(bound, bound.arguments(c), self.each, self.weight, self.groups)
+            for c in columns
+        )
+        before, after = (self.value(bound, c) for c in columns)
+        return b - a - (after - before)
 
 
 def _blocks(replicates: int, groups: int) -> Iterator[range]:

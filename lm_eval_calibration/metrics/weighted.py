@@ -120,16 +120,37 @@ def _of_bootstrap(
 ) -> Spread:
     groups = clusters or Groups(np.arange(len(weight)), len(weight))
     drawn = draw_groups(groups, replicates, np.random.default_rng(resampling.SEED))
-    draws = np.concatenate(
-        [
-            np.atleast_1d(bound.score(*arguments, weight=block[:, groups.of_document] * weight))
-            for block in np.array_split(drawn.astype(np.float64), max(1, replicates // _BLOCK))
-        ]
-    )
+    draws = weighted_draws(bound, arguments, weight, drawn, groups)
     metric = bound.metric
     noise = float(np.nanmean(null)) if metric.calibration_error and null is not None else None
     spread = intervals.bootstrap_spread(value, draws, value, metric.biased_upwards, noise)
     return Spread(spread.stderr, np.nan, np.nan) if metric.no_interval else spread
+
+
+def weighted_draws(
+    bound: BoundMetric, arguments: Columns, weight: Floats, drawn: Array, groups: Groups
+) -> Array:
+    """(B,) scores of weighted documents in replicates of their groups.
+
+    Args:
+        bound: the metric.
+        arguments: its arguments of N documents.
+        weight: (N,) of the documents.
+        drawn: (B, G) how often each group is drawn.
+        groups: of the documents.
+    """
+    blocks = np.array_split(drawn, max(1, len(drawn) // _BLOCK))
+    return np.concatenate(
+        [
+            np.atleast_1d(
+                bound.score(
+                    *arguments,
+                    weight=block.astype(np.float64)[:, groups.of_document] * weight,
+                )
+            )
+            for block in blocks
+        ]
+    )
 
 
 def _null(bound: BoundMetric, columns: Columns, weight: Floats, replicates: int) -> Array | None:
