@@ -49,6 +49,7 @@ ROOMS = [
     ],
     ["harness"],
     ["ragged"],
+    ["logits"],
     ["scales"],
     ["predictions"],
     ["given"],

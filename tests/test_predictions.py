@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.logits import length_normalised
+from lm_eval_calibration.predictions import Predictions
 
 inf, nan = math.inf, math.nan
 few = settings(derandomize=True, deadline=None, max_examples=50)

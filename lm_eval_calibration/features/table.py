@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import invalid
-from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions, widen
+from lm_eval_calibration.logits import widen
+from lm_eval_calibration.predictions import Bools, Floats, Ints, Predictions
 
 
 @dataclass(frozen=True, eq=False)

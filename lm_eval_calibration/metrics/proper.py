@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.logits import row_sums
 from lm_eval_calibration.metrics import checks
 from lm_eval_calibration.metrics.binning import Array, group_sums, number, tie_groups, total_weight
 from lm_eval_calibration.metrics.grouping import GroupWeights
-from lm_eval_calibration.predictions import row_sums
 
 
 def nll_values(log_probabilities: Array, gold: Array) -> Array:

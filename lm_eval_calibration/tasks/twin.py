@@ -7,9 +7,10 @@ from typing import Any
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.harness.tasks import Answered, ChoiceTask, options_of
+from lm_eval_calibration.logits import length_normalised
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.stated import statement_of
 from lm_eval_calibration.tasks import stated
 from lm_eval_calibration.tasks.base import DocumentRows, Twin

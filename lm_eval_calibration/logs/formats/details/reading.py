@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lm_eval_calibration.logits import length_normalised
 from lm_eval_calibration.logs.contract import LogFile
 from lm_eval_calibration.logs.documents import LoggedDocument
 from lm_eval_calibration.logs.formats.details.record import DetailRecord, record_of
@@ -15,7 +16,7 @@ from lm_eval_calibration.logs.formats.details.verdicts import check_verdict
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.left_out import BadRows
 from lm_eval_calibration.logs.run import Samples
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.predictions import Predictions
 
 FEW = 0.01
 """Of a file's rows, so many may lie about `acc_norm`; if it is more, lengths are counted otherwise."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lm_eval_calibration.logits import length_normalised
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, shown
 from lm_eval_calibration.logs.formats.harness.line import (
     LoggedOptions,
@@ -15,7 +16,7 @@ from lm_eval_calibration.logs.formats.harness.line import (
     verdict,
 )
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.predictions import Predictions
 
 Sample = Mapping[str, Any]
 BY_VERDICT = "verdict"

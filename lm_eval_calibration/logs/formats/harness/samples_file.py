@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
+from lm_eval_calibration.logits import length_normalised
 from lm_eval_calibration.logs.contract import Progress
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError, OtherTypeError
 from lm_eval_calibration.logs.formats.harness.choosing import Found, find_reading
@@ -33,7 +34,7 @@ from lm_eval_calibration.logs.formats.harness.told import ToldByLog, told_of
 from lm_eval_calibration.logs.run import AS_SCORES, Samples
 from lm_eval_calibration.logs.workers import LARGE_BYTES, Submit, workers
 from lm_eval_calibration.normalisation import NORMALISATIONS
-from lm_eval_calibration.predictions import Floats, Ints, Predictions, length_normalised
+from lm_eval_calibration.predictions import Floats, Ints, Predictions
 from lm_eval_calibration.ragged import blocks, starts_of
 
 FORMAT = "lm-eval"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lm_eval_calibration.logits import length_normalised
 from lm_eval_calibration.logs.formats.harness.bad import BadLineError
 from lm_eval_calibration.logs.formats.harness.gold import Sample, logged_pair
 from lm_eval_calibration.logs.formats.harness.reading import (
@@ -18,7 +19,7 @@ from lm_eval_calibration.logs.formats.harness.reading import (
 )
 from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.normalisation import PLAIN
-from lm_eval_calibration.predictions import Predictions, length_normalised
+from lm_eval_calibration.predictions import Predictions
 
 FEW = 0.2
 """Of the lines that a reading is for, so many may lie."""
