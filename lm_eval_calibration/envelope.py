@@ -19,7 +19,7 @@ VERSION = 1
 INVALID = "invalid"
 """The flag of words that state no confidence."""
 CUT = "cut"
-"""That of words that were cut before they stated one."""
+"""That of words that were cut before they stated one, and the status of such a reply to a wrapper's own question."""
 MARK = '{"lm_eval_calibration_envelope": '
 NO_SCORE = -100.0
 """The score of what is no answer: below those of all answers, which are entropies or margins."""

@@ -11,8 +11,6 @@ import numpy as np
 
 from lm_eval_calibration.predictions import Floats
 
-CUT = "cut"
-"""The status of what nothing can be read of because a reply ended too soon."""
 ENDED = "it ended before an answer"
 """Why nothing can be read of a reply that was still thinking."""
 FLOOR = 1e-4

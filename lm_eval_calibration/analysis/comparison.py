@@ -9,7 +9,7 @@ from lm_eval_calibration.analysis.scores import readable
 from lm_eval_calibration.logs.run import Run, Scope, scopes
 from lm_eval_calibration.metrics.paired import Difference, McNemar, compare, holm, mcnemar
 
-DEFAULT_METRICS = ("acc", "nll", "brier", "ece", "ace", "auroc", "aurc")
+COMPARED_METRICS = ("acc", "nll", "brier", "ece", "ace", "auroc", "aurc")
 """What a comparison tests unless it is told: each further test costs the others power."""
 
 
@@ -43,13 +43,13 @@ def compare_runs(
 
     Args:
         runs: matched, see `pairing.match`.
-        metrics: names, `_norm` ones included; by default `DEFAULT_METRICS`.
+        metrics: names, `_norm` ones included; by default `COMPARED_METRICS`.
         replicates: paired bootstrap replicates.
         progress: called with each metric's name when it is done.
     """
     first, *others = [list(scopes(run)) for run in runs]
     return [
-        _compare(baseline, scope, metrics or DEFAULT_METRICS, replicates, progress)
+        _compare(baseline, scope, metrics or COMPARED_METRICS, replicates, progress)
         for other in others
         for baseline, scope in zip(first, other, strict=True)
     ]

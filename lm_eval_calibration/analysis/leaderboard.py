@@ -15,13 +15,12 @@ from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.logs.run import Run, Samples, Scope
 from lm_eval_calibration.metrics import intervals
 from lm_eval_calibration.metrics.binning import Array
-from lm_eval_calibration.metrics.paired import holm
+from lm_eval_calibration.metrics.catalogue import SUMMARY_METRICS
+from lm_eval_calibration.metrics.paired import ALPHA, holm
+from lm_eval_calibration.metrics.resampling import REPLICATES
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.names import upstream_name
 
-METRICS = ("acc", "nll", "brier", "ece", "auroc")
-REPLICATES = 1000
-LEVEL = 0.05
 _TAILS = (0.025, 0.975)
 
 
@@ -93,7 +92,7 @@ class Leaderboard:
 
 def leaderboard(
     runs: Sequence[Run],
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] = SUMMARY_METRICS,
     *,
     by: str | None = None,
     tasks: Sequence[str] | None = None,
@@ -295,7 +294,7 @@ class _Table:
         p = [self._p_value(a, b, k) for a, b in pairs]
         places = [1]
         for number, adjusted in enumerate(holm(p), start=2):
-            places.append(number if adjusted < LEVEL else places[-1])
+            places.append(number if adjusted < ALPHA else places[-1])
         return places
 
     def _p_value(self, a: int, b: int, k: int) -> float:

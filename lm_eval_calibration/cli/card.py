@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lm_eval_calibration.analysis.leaderboard import METRICS
 from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.exports.model_card import add_to_card, as_yaml, model_index
 from lm_eval_calibration.logs import Run
+from lm_eval_calibration.metrics.catalogue import SUMMARY_METRICS
 
 
 class CardBlock(NamedTuple):
@@ -32,7 +32,9 @@ def block(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -
         labels = ", ".join(run.label for run in runs)
         raise invalid("RUN", "one model's run: a card is of one model", labels)
     run = runs[0]
-    scored = [s for s in score_runs(runs, metrics or METRICS, replicates) if not s.scope.pooled]
+    scored = [
+        s for s in score_runs(runs, metrics or SUMMARY_METRICS, replicates) if not s.scope.pooled
+    ]
     index = model_index(run, scored)
     left_out = [
         f"{name} of {s.scope.name or 'all documents'} is {e.value}"

@@ -20,10 +20,9 @@ from lm_eval_calibration.cli.score import score_runs
 from lm_eval_calibration.cli.source import load, say
 from lm_eval_calibration.harness.running import checked_tasks
 from lm_eval_calibration.logs import Run
-
-METRICS = ("acc", "nll", "brier", "ece", "auroc")
-REPLICATES = 1000
-ALPHA = 0.05
+from lm_eval_calibration.metrics.catalogue import SUMMARY_METRICS
+from lm_eval_calibration.metrics.paired import ALPHA
+from lm_eval_calibration.metrics.resampling import REPLICATES
 
 
 def evaluated(
@@ -62,7 +61,7 @@ def show(
     title: str,
 ) -> None:
     """Print each task's figures with what changed, and write the page."""
-    names = list(metrics or METRICS)
+    names = list(metrics or SUMMARY_METRICS)
     runs = load([f"{each.checkpoint.name}={each.folder}" for each in found], False, one_each=True)
     if len(runs) > 1:
         matched = match(runs)

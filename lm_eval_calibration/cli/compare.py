@@ -9,10 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.analysis.comparison import DEFAULT_METRICS, Comparison, compare_runs
+from lm_eval_calibration.analysis.comparison import COMPARED_METRICS, Comparison, compare_runs
 from lm_eval_calibration.cli import compare_overview
 from lm_eval_calibration.cli.formats import (
-    ARROWS,
     OutputFormat,
     csv_table,
     dump,
@@ -26,7 +25,8 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import SLOW_DOCUMENTS, score_runs
 from lm_eval_calibration.logs import Run, scopes
-from lm_eval_calibration.metrics.paired import Difference
+from lm_eval_calibration.metrics.catalogue import ARROWS
+from lm_eval_calibration.metrics.paired import ALPHA, Difference
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report.wording import p_value
 
@@ -41,14 +41,13 @@ LEGEND = (
     "p: paired bootstrap; for acc McNemar's exact test, unless documents are drawn together. p (Holm): adjusted over the metrics of the "
     "table."
 )
-ALPHA = 0.05
 
 
 def compare_all(
     runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int
 ) -> list[Comparison]:
     """Compare matched runs with the first, with a progress bar if there are many documents."""
-    names = metrics or DEFAULT_METRICS
+    names = metrics or COMPARED_METRICS
     wanted = list(scopes(runs[0]))
     documents = sum(len(s) for scope in wanted for s in scope.samples) * (len(runs) - 1)
     steps = len(wanted) * len(names) * (len(runs) - 1)
@@ -92,7 +91,7 @@ def draw_trend(
     """Draw each metric over the runs, in their order, into one image file."""
     from lm_eval_calibration.report.trend import save_trend
 
-    names = metrics or DEFAULT_METRICS
+    names = metrics or COMPARED_METRICS
     scored = score_runs(runs, names, replicates=1000)
     series: dict[str, list[Any]] = {}
     for s in scored:

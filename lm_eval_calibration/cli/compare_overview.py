@@ -8,7 +8,7 @@ from lm_eval_calibration.analysis.comparison import Comparison
 from lm_eval_calibration.cli import overview
 from lm_eval_calibration.cli.formats import OutputFormat, number, titled
 from lm_eval_calibration.logs import Run, scopes
-from lm_eval_calibration.metrics.paired import Difference, holm
+from lm_eval_calibration.metrics.paired import ALPHA, Difference, holm
 from lm_eval_calibration.report.wording import p_value
 
 METRICS = ("acc", "ece")
@@ -16,7 +16,6 @@ METRICS = ("acc", "ece")
 MOST = 3
 """Metrics for which there is room."""
 DIGITS = 3
-ALPHA = 0.05
 LEGEND = (
     "X against Y: X is the second, Y the first. Of each metric: second less first, with the 95 % interval of the "
     "paired bootstrap over documents, and p (of acc McNemar's exact test). * p below 0.05 even when "

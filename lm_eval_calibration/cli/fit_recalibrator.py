@@ -13,12 +13,13 @@ from lm_eval_calibration.calibrators import Calibrator, inverse_softmax, resoftm
 from lm_eval_calibration.cli.arguments.tables import NO_TABLE
 from lm_eval_calibration.cli.arguments.tables import Table as TableOptions
 from lm_eval_calibration.cli.fit_words import helped
-from lm_eval_calibration.cli.formats import ARROWS, interval, number, of_tasks, print_tables
+from lm_eval_calibration.cli.formats import interval, number, of_tasks, print_tables
 from lm_eval_calibration.cli.progress import counting
 from lm_eval_calibration.cli.source import load, say
 from lm_eval_calibration.features import FeatureStore
 from lm_eval_calibration.fitting.beliefs import Beliefs, of_runs
 from lm_eval_calibration.fitting.recalibration import Recalibrated, recalibrate
+from lm_eval_calibration.metrics.catalogue import ARROWS, SUMMARY_METRICS
 from lm_eval_calibration.metrics.evaluate import applicable, evaluate
 from lm_eval_calibration.metrics.table import bind
 
@@ -31,7 +32,6 @@ ENDS = {
     for module in (temperature, inverse_softmax, resoftmax)
 }
 """Between which a method's temperature is sought."""
-METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 
 def from_samples(
@@ -108,7 +108,9 @@ def _temperature(value: float, lowest: float, highest: float) -> str:
 
 
 def _table(found: Recalibrated) -> Table:
-    names = applicable(found.held_out, METRICS)  # (which scores have only when they are mapped)
+    names = applicable(
+        found.held_out, SUMMARY_METRICS
+    )  # (which scores have only when they are mapped)
     before, same, held = (
         evaluate(p, applicable(p, names), replicates=1000 if p is found.held_out else 0)
         for p in (found.before, found.in_sample, found.held_out)

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from lm_eval_calibration.calibrators import fit
-from lm_eval_calibration.cli.formats import ARROWS, interval, number, print_tables
+from lm_eval_calibration.cli.formats import interval, number, print_tables
 from lm_eval_calibration.cli.source import load
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.fitting.beliefs import Beliefs
@@ -18,13 +18,13 @@ from lm_eval_calibration.fitting.sources import ModelArguments
 from lm_eval_calibration.fitting.task_documents import Selection
 from lm_eval_calibration.fitting.unlabelled import Unlabelled, contextual, daca, pride
 from lm_eval_calibration.logs import Run
+from lm_eval_calibration.metrics.catalogue import ARROWS, SUMMARY_METRICS
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import starts_of
 
 METHODS = ("batch", "pride", "contextual")
-METRICS = ("acc", "nll", "brier", "ece", "auroc")
 
 
 def align(
@@ -94,10 +94,10 @@ def _compared(found: Unlabelled, beliefs: Beliefs) -> list[Table | str]:
     for i, head in enumerate(heads):
         table.add_column(head, justify="left" if i < 2 else "right")
     was, now, best = (
-        evaluate(p, METRICS, replicates=1000 if p is after else 0)
+        evaluate(p, SUMMARY_METRICS, replicates=1000 if p is after else 0)
         for p in (before, after, oracle.transform(before))
     )
-    for name in METRICS:
+    for name in SUMMARY_METRICS:
         row = now[name]
         table.add_row(
             name, ARROWS[bind(name).higher_is_better], number(was[name].value), number(row.value),

@@ -18,10 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.metrics.catalogue import ARROWS
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.texts import printable
 
-ARROWS = {True: "↑", False: "↓", None: ""}
 """A metric's direction: which way is better."""
 NARROWEST = 12
 """Names go on in the next line before they are narrower than this."""

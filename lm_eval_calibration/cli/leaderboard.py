@@ -10,7 +10,6 @@ from rich.table import Table
 
 from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.leaderboard import (
-    METRICS,
     Figure,
     Leaderboard,
     Standing,
@@ -32,6 +31,7 @@ from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.errors import OutputError
 from lm_eval_calibration.logs import Run
 from lm_eval_calibration.logs.workers import processes
+from lm_eval_calibration.metrics.catalogue import SUMMARY_METRICS
 from lm_eval_calibration.metrics.evaluate import applicable
 
 SLOW = 5_000_000
@@ -76,7 +76,7 @@ def _defaults(runs: Sequence[Run]) -> list[str]:
     """The metrics that are shown if none is asked for: those that all runs' beliefs allow."""
     every = [s.predictions for run in runs for s in run.samples.values()]
     scores = [p for p in every if p.are_scores] or [p for p in every if p.options is None]
-    listed = (*METRICS, "aurc") if scores and scores[0].are_scores else METRICS
+    listed = (*SUMMARY_METRICS, "aurc") if scores and scores[0].are_scores else SUMMARY_METRICS
     return applicable(scores[0], listed) if scores else list(listed)
 
 

@@ -13,7 +13,6 @@ from lm_eval_calibration.analysis import Scored
 from lm_eval_calibration.analysis.scores import GroupMeans, default_metrics, score_all, unavailable
 from lm_eval_calibration.cli import overview, score_overview
 from lm_eval_calibration.cli.formats import (
-    ARROWS,
     OutputFormat,
     csv_table,
     dump,
@@ -29,6 +28,7 @@ from lm_eval_calibration.cli.score_overview import is_outside
 from lm_eval_calibration.logs import Run, Scope, scopes
 from lm_eval_calibration.logs.packed import as_given
 from lm_eval_calibration.logs.workers import processes
+from lm_eval_calibration.metrics.catalogue import ARROWS, SUMMARY_METRICS
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.normalisation import SUFFIXES
@@ -40,7 +40,7 @@ OUTSIDE = (
 MEANS = "mean of tasks: weighted by size, with its standard error, as a live run prints the group."
 PLAIN_MEAN = "= the plain mean: that is what this group's own row is (`weight_by_size: false`)."
 NO_RANKS = "there is nothing to rank"
-READ = score_overview.METRICS
+READ = SUMMARY_METRICS
 """Of each task, unless others are asked for."""
 SLOW_DOCUMENTS, SLOW_METRICS = 100_000, 100
 """Scoring so many takes more than a few seconds."""

@@ -25,10 +25,10 @@ from lm_eval_calibration.cli.progress import working
 from lm_eval_calibration.cli.score import title
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs import Run, Scope, scopes
+from lm_eval_calibration.metrics.paired import ALPHA
 from lm_eval_calibration.normalisation import parted
 from lm_eval_calibration.report.groups import notes
 
-ALPHA = 0.05
 LEGEND = (
     "* differs from the rest by more than as many documents drawn at random do (permutation test, p < 0.05 "
     "after Holm over the groups and metrics of the table). ece: beside it what a calibrated model would score."

@@ -8,11 +8,10 @@ from lm_eval_calibration.analysis import Scored
 from lm_eval_calibration.cli import overview
 from lm_eval_calibration.cli.formats import OutputFormat, number, titled
 from lm_eval_calibration.logs import Run, scopes
+from lm_eval_calibration.metrics.catalogue import SUMMARY_METRICS
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 
-METRICS = ("acc", "nll", "brier", "ece", "auroc")
-"""The columns, unless others are asked for."""
 MOST = 8
 """Columns for which there is room."""
 HOW = (
@@ -34,7 +33,7 @@ def columns(
         everything: whether all figures were asked for, however many.
     """
     count = sum(len(list(scopes(run))) for run in runs)
-    chosen = metrics or METRICS
+    chosen = metrics or SUMMARY_METRICS
     return chosen if not everything and overview.is_wanted(count, how, len(chosen), MOST) else None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from lm_eval_calibration.cli.formats import ARROWS, print_tables
+from lm_eval_calibration.cli.formats import print_tables
 from lm_eval_calibration.logs import FORMATS
 from lm_eval_calibration.members import BrokenMemberError
-from lm_eval_calibration.metrics.catalogue import KNOWN
+from lm_eval_calibration.metrics.catalogue import ARROWS, KNOWN
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, Metric
 
 

@@ -181,3 +181,7 @@ ALL_METRICS = tuple(
 
 DEFAULT_METRICS = ("nll", "brier", "ece", "ece_null", "ace", "mce", "auroc", "aurc")
 """What a twin reports unless its `metric_list` names others."""
+SUMMARY_METRICS = ("acc", "nll", "brier", "ece", "auroc")
+"""What tables show where none are asked for."""
+ARROWS = {True: "↑", False: "↓", None: ""}
+"""Which way is better."""

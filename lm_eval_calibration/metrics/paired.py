@@ -30,7 +30,9 @@ from lm_eval_calibration.metrics.table import ALL_METRICS, BoundMetric
 from lm_eval_calibration.metrics.weighted import weighted_draws, weights_of
 from lm_eval_calibration.predictions import Floats, Predictions
 
-REPLICATES = 2000
+PAIRED_REPLICATES = 2000
+ALPHA = 0.05
+"""What an adjusted p-value is below where a difference is marked as found."""
 _BLOCK = 1 << 25  # group weights drawn at a time: 128 MiB
 
 
@@ -74,7 +76,7 @@ def compare(
     *,
     truth: ArrayLike | None = None,
     scale: str | None = None,
-    replicates: int = REPLICATES,
+    replicates: int = PAIRED_REPLICATES,
     clusters: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,

@@ -13,7 +13,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.metrics.accuracy import wilson_interval
 from lm_eval_calibration.metrics.grouping import draw_groups, random_groups
 from lm_eval_calibration.metrics.intervals import Spread, bootstrap_spread, p_value
-from lm_eval_calibration.metrics.paired import REPLICATES
+from lm_eval_calibration.metrics.paired import PAIRED_REPLICATES
 from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, score_pool
 from lm_eval_calibration.metrics.resampling import SEED
 from lm_eval_calibration.predictions import Floats
@@ -109,7 +109,7 @@ def _spread(name: str, value: float, draws: Floats, documents: int) -> Spread:
     return Spread(spread.stderr, min(low, value), max(high, value))
 
 
-def summarise(pools: Sequence[Pool], replicates: int = REPLICATES) -> PoolSummary:
+def summarise(pools: Sequence[Pool], replicates: int = PAIRED_REPLICATES) -> PoolSummary:
     """Means over documents, with 95 % intervals of the bootstrap.
 
     A replicate draws documents with replacement, the same for all figures, so that the interval of

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from lm_eval_calibration.analysis.comparison import Comparison
 from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs.run import Run
+from lm_eval_calibration.metrics.catalogue import ARROWS
 from lm_eval_calibration.metrics.evaluate import Estimate
+from lm_eval_calibration.metrics.paired import ALPHA
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import pages, theme, trend
 from lm_eval_calibration.report.figures import Artist, DrawnFigure
-from lm_eval_calibration.report.tables import ARROWS
 from lm_eval_calibration.report.wording import p_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ALPHA = 0.05
 Series = Mapping[str, Sequence[Mapping[str, Estimate]]]
 
 

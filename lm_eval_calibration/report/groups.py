@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lm_eval_calibration.analysis.subgroups import FEWEST, Group, Subgroups
+from lm_eval_calibration.metrics.paired import ALPHA
 from lm_eval_calibration.report.wording import band, number
-
-ALPHA = 0.05
 
 
 class GroupCell(NamedTuple):

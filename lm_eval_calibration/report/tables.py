@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from lm_eval_calibration.analysis.scores import Scored
 from lm_eval_calibration.logs.run import Samples, Scope
+from lm_eval_calibration.metrics.catalogue import ARROWS
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.normalisation import SUFFIXES, parted
@@ -15,7 +16,6 @@ from lm_eval_calibration.report import wording
 from lm_eval_calibration.report.wording import Verdict
 
 DASH = "-"
-ARROWS = {True: "↑", False: "↓", None: ""}
 
 
 @dataclass(frozen=True)

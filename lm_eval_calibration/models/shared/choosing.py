@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lm_eval_calibration.conversation import Conversation
+from lm_eval_calibration.envelope import CUT
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.models.shared.asking import ask_about
 from lm_eval_calibration.models.shared.instances import OptionsDocument, documents
@@ -15,7 +16,7 @@ from lm_eval_calibration.models.shared.recalibrated import RecalibratedBeliefs, 
 from lm_eval_calibration.models.shared.unread import Unread
 from lm_eval_calibration.names import PREFIX, upstream_name
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.stated import CUT, ENDED, FLOOR, StatedAnswer, Statement
+from lm_eval_calibration.stated import ENDED, FLOOR, StatedAnswer, Statement
 
 
 class Choice(NamedTuple):

@@ -11,13 +11,13 @@ from typing import Any
 from lm_eval_calibration.analysis.leaderboard import Figure, Leaderboard, Standing
 from lm_eval_calibration.files import PAGE, check_file
 from lm_eval_calibration.logs.run import Run, Scope
+from lm_eval_calibration.metrics.catalogue import ARROWS
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.report import pages, wording
 from lm_eval_calibration.report.figures import Artist, DrawnFigure, panel
 from lm_eval_calibration.report.leaderboard import front
 from lm_eval_calibration.report.leaderboard.by_task import by_task
-from lm_eval_calibration.report.tables import ARROWS
 
 MANY = 60
 """Diagrams that a page has at most of each model's tasks; beyond, one of all its documents."""
