@@ -85,7 +85,8 @@ class Estimates(dict[str, Estimate]):
             for e in self.values()
         )
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        caption = f"{len(self.predictions):,} documents"
+        drawn = "" if self.predictions.are_scores else "accuracy by confidence (pale: few)<br>"
+        caption = f"{drawn}{len(self.predictions):,} documents"
         return (
             f'<div style="display:flex;gap:2em;align-items:center">{table}'
             f'<figure style="margin:0">{_diagram(self.predictions)}<figcaption>{caption}</figcaption></figure></div>'
@@ -118,7 +119,8 @@ def _diagram(predictions: Predictions) -> str:
     right = bin_sums(bins, np.asarray(predictions.correct, dtype=np.float64), BINS, None)
     bars = "".join(
         f'<rect x="{100 * k / BINS:g}" y="{100 - 100 * right[k] / count[k]:.1f}" width="{90 / BINS:g}" '
-        f'height="{100 * right[k] / count[k]:.1f}" fill="#0072b2" fill-opacity=".5">'
+        f'height="{100 * right[k] / count[k]:.1f}" fill="#0072b2" '
+        f'fill-opacity="{0.1 + 0.6 * (count[k] / count.max()) ** 0.5:.2f}">'
         f"<title>{int(count[k])} documents</title></rect>"
         for k in np.flatnonzero(count)
     )
