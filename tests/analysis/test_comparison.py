@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lm_eval_calibration.analysis.comparison import DEFAULT_METRICS, compare_runs
+from lm_eval_calibration.analysis.comparison import COMPARED_METRICS, compare_runs
 from lm_eval_calibration.analysis.document_pairing import match
 from lm_eval_calibration.logs import Run, Samples
 from lm_eval_calibration.metrics.paired import holm, mcnemar
@@ -38,7 +38,7 @@ def test_every_further_run_against_the_first_on_every_scope() -> None:
         ("a", "c", "toy"),
     ]
     first, second = compared[1], compared[3]
-    assert tuple(first.differences) == DEFAULT_METRICS
+    assert tuple(first.differences) == COMPARED_METRICS
     for c in (first, second):
         accuracy = c.differences["acc"]
         assert accuracy.difference == pytest.approx(
