@@ -21,6 +21,7 @@ from lm_eval_calibration.calibrators import fit
 from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.envelope import is_envelope
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.harness.refusing import WRAPPERS
 from lm_eval_calibration.harness.requests import KINDS
 from lm_eval_calibration.models import MODELS as ALL
 from lm_eval_calibration.models.shared.contract import BeliefSource
@@ -33,17 +34,7 @@ MODELS = [name for name in ALL if name != "adapters"]
 """(That one needs vLLM: test_vllm.py.)"""
 WEIGHTS = ("hf-fast", "thermometer", "swag", "calibrated")
 """Those that are asked for log-likelihoods of a model's own."""
-TALKING = (
-    "self_consistency",
-    "likelihood",
-    "semantic_entropy",
-    "beliefs",
-    "p_true",
-    "self_correct",
-    "verbalized",
-    "option_tokens",
-    "fractal",
-)
+TALKING = (*WRAPPERS, "fractal")
 ASKED = ("verbalized", "option_tokens", "systemone")
 """Those that state probabilities of a document's options."""
 CLOSE = 1e-4

@@ -17,7 +17,6 @@ _DATE = r"\d{4}-\d{2}-\d{2}T[\d.:_-]+"
 _NAME = re.compile(rf"details_(?P<task>.+?)_(?P<date>{_DATE})\.parquet")
 _OF_HARNESS = re.compile(r"harness([|_])(?P<task>.+)\1(?P<shots>\d+)")
 _DATA_SET = re.compile(r"details_+(?P<model>.+)")
-MAGIC = b"PAR1"
 
 
 class Details(OnlyOptions):
