@@ -27,7 +27,7 @@ use_one_thread()
 import numpy as np  # noqa: E402
 
 from lm_eval_calibration import Predictions  # noqa: E402
-from lm_eval_calibration.metrics import ALL_METRICS, BoundMetric, bind, compare, evaluate  # noqa: E402
+from lm_eval_calibration.metrics import BoundMetric, all_names, bind, compare, evaluate  # noqa: E402
 from lm_eval_calibration.metrics.documents import Documents  # noqa: E402
 
 NUM_OPTIONS = 4
@@ -206,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--populations", nargs="+", choices=POPULATIONS, default=list(POPULATIONS))
     parser.add_argument("--data-sets", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--metrics", nargs="+", default=list(ALL_METRICS))
+    parser.add_argument("--metrics", nargs="+", default=list(all_names()))
     parser.add_argument("--truth", type=int, default=2_000_000)
     parser.add_argument("--replicates", type=int, default=199)
     options = parser.parse_args(argv)

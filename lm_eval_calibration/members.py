@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, TypeVar
 
@@ -132,10 +134,12 @@ class Points(NamedTuple):
     ignored: list[str]
 
 
-def points(group: str, ours: Collection[str]) -> Points:
-    """The entry points of a group: of each name the first, none of a name of ours."""
+def points(group: str, ours: Collection[str], *, but_of: str = "") -> Points:
+    """The entry points of a group: of each name the first, none of a name of ours, none of one package."""
     found = Points({}, [])
     for point in entry_points(group=group):
+        if package_of(point) == but_of:
+            continue
         if point.name in ours:
             found.ignored.append(f"{_about(point)} is ignored: the name is taken by one of ours.")
         elif point.name in found.kept:
@@ -168,6 +172,24 @@ def wrong_name(name: Any) -> str:
     if isinstance(name, str) and _NAME.fullmatch(name):
         return ""
     return f"its name must be letters, digits, `_`, `-` and `.`, got {name!r}"
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A function of another package: what it raises names that package."""
+
+    function: Callable[..., Any]
+    about: str
+    doing: str
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        with blaming(self.about, self.doing):
+            return self.function(*arguments, **options)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of the function."""
+        return inspect.signature(self.function)
 
 
 @contextmanager

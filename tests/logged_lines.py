@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lm_eval.loggers import EvaluationTracker
-
 NAME = "samples_toy_2026-01-02T03-04-05.678901.jsonl"
 LIVE = ["toy_norm", "toy_plain", "toy_several", "toy_outside", "toy_mutual", "toy_inputs"]
 
@@ -33,6 +31,8 @@ def line(number: int = 0, **changes: Any) -> dict[str, Any]:
 
 def save_run(folder: Path, results: dict[str, Any]) -> Path:
     """What `lm_eval --log_samples --output_path` writes."""
+    from lm_eval.loggers import EvaluationTracker
+
     samples = results.pop("samples")
     tracker = EvaluationTracker(output_path=str(folder))
     tracker.save_results_aggregated(results=results, samples=samples)

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from lm_eval_calibration import ragged
 from lm_eval_calibration.calibrators import fit
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import bind, classwise_ece, evaluate
+from lm_eval_calibration.metrics import all_names, bind, classwise_ece, evaluate
 from lm_eval_calibration.metrics.classwise import classwise_null
-from lm_eval_calibration.metrics.table import ALL_METRICS
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import Ragged, blocks, by_rows, positions
 
@@ -72,9 +71,9 @@ def test_every_metric_is_what_it_is_of_matrices(monkeypatch: pytest.MonkeyPatch)
     """The same documents, once all padded to the longest and once in blocks."""
     count = [3, 4, 40, 5, 90, 4, 18] * 12
     p = drawn(count)
-    found = evaluate(p, list(ALL_METRICS), replicates=200)
+    found = evaluate(p, list(all_names()), replicates=200)
     monkeypatch.setattr(ragged, "TOGETHER", 100)
-    padded = evaluate(p, list(ALL_METRICS), replicates=200)
+    padded = evaluate(p, list(all_names()), replicates=200)
     for name, e in padded.items():
         assert found[name].value == pytest.approx(e.value, rel=1e-12, nan_ok=True), name
         rel = 0.05 if name == "classwise_ece" else 1e-9  # (other null draws)

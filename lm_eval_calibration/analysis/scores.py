@@ -12,7 +12,7 @@ from lm_eval_calibration.logs.workers import workers
 from lm_eval_calibration.metrics.combine import Arithmetic, Mean, mean_of, weighted_mean
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
 from lm_eval_calibration.metrics.resampling import REPLICATES
-from lm_eval_calibration.metrics.table import ALL_METRICS, bind
+from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.normalisation import NORMALISATIONS, PLAIN, SUFFIXES, parted
 from lm_eval_calibration.predictions import Predictions
 
@@ -109,7 +109,7 @@ def readable(scope: Scope, names: Sequence[str]) -> Iterator[tuple[str, Predicti
 
 def default_metrics(scope: Scope) -> list[str]:
     """Every metric that the scope allows, the `_norm` ones where all its tasks log `acc_norm`..."""
-    names = applicable(scope.predictions, ALL_METRICS)
+    names = applicable(scope.predictions)
     return [name + suffix for suffix in (PLAIN, *scope.normalised) for name in names]
 
 

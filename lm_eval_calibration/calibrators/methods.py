@@ -5,8 +5,7 @@ Another package adds one by an entry point `lm_eval_calibration.calibrators` tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from lm_eval_calibration.calibrators import (
@@ -23,7 +22,7 @@ from lm_eval_calibration.calibrators import (
     vector,
 )
 from lm_eval_calibration.calibrators.contract import Method
-from lm_eval_calibration.members import Members, blaming, wrong_name
+from lm_eval_calibration.members import Guarded, Members, wrong_name
 
 
 def what_is_wrong(found: Any) -> str:
@@ -38,24 +37,11 @@ def what_is_wrong(found: Any) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class _Guarded:
-    """A function of another package: what it raises names that package."""
-
-    function: Callable[..., Any]
-    about: str
-    doing: str
-
-    def __call__(self, *arguments: Any) -> Any:
-        with blaming(self.about, self.doing):
-            return self.function(*arguments)
-
-
 def guarded(method: Method, about: str) -> Method:
     """A recalibrator of another package, whose functions fail with errors that name it."""
     names = ("fit", "apply", "check", "fit_pairs", "apply_pairs")
     given = {name: getattr(method, name) for name in names}
-    changes: dict[str, Any] = {name: f and _Guarded(f, about, name) for name, f in given.items()}
+    changes: dict[str, Any] = {name: f and Guarded(f, about, name) for name, f in given.items()}
     return replace(method, **changes)
 
 

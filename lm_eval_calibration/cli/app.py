@@ -25,6 +25,7 @@ from lm_eval_calibration.cli.commands import (
 )
 from lm_eval_calibration.cli.commands.root import app
 from lm_eval_calibration.cli.encoding import tolerant
+from lm_eval_calibration.cli.lacking import lacking
 from lm_eval_calibration.errors import CalibrationError
 from lm_eval_calibration.redact import clean, redact, secrets_in
 from lm_eval_calibration.texts import printable
@@ -62,6 +63,10 @@ def main() -> None:
         status = app(standalone_mode=False)
     except CalibrationError as error:
         _stop(str(error))
+    except ModuleNotFoundError as error:
+        if why := lacking(error):
+            _stop(why)
+        _unexpected(error)
     except OSError as error:  # (of files that are read: unreadable, gone, on a disk that fails)
         where = f"`{error.filename}`: " if error.filename else ""
         _stop(f"{where}{error.strerror or error}.")
@@ -82,9 +87,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - shown as it would have been, and the status says so
         if hasattr(error, "exit_code"):
             _show_usage(error)
-        text = "".join(traceback.format_exception(error))
-        typer.echo(redact(text, _known()), err=True, nl=False)
-        sys.exit(1)
+        _unexpected(error)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -98,6 +101,12 @@ class _Warnings(logging.StreamHandler[TextIO]):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return f"lm-calib: {text}" if "lm_eval_calibration" in record.name else text
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    text = "".join(traceback.format_exception(error))
+    typer.echo(redact(text, _known()), err=True, nl=False)
+    sys.exit(1)
 
 
 def _stop(why: str) -> NoReturn:

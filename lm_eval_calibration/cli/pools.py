@@ -21,8 +21,6 @@ from lm_eval_calibration.cli.formats import (
 from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.exports.training_sets import choices
-from lm_eval_calibration.fitting.responses import JUDGED, of_samples
 from lm_eval_calibration.metrics.pool_summary import PoolSummary
 from lm_eval_calibration.report.pools import in_words, rows, tests
 
@@ -67,6 +65,9 @@ def export_choices(
     Raises:
         InvalidInputError: no pool has right and wrong candidates.
     """
+    from lm_eval_calibration.exports.training_sets import choices  # (which need torch)
+    from lm_eval_calibration.fitting.responses import JUDGED, of_samples
+
     read = of_samples(paths, JUDGED, "sentences", filter_name, skip_bad=skip_bad)
     lines = list(choices(read.responses))
     if not lines:

@@ -8,14 +8,14 @@ from rich.table import Table
 from lm_eval_calibration.cli.formats import print_tables
 from lm_eval_calibration.logs import FORMATS
 from lm_eval_calibration.members import BrokenMemberError
-from lm_eval_calibration.metrics.catalogue import ARROWS, KNOWN
+from lm_eval_calibration.metrics.catalogue import ARROWS, every_metric
 from lm_eval_calibration.metrics.table import DEFAULT_METRICS, Metric
 
 
 def print_metrics() -> None:
     """Print what `--metrics` and a `metric_list` may name: name, direction, options, meaning."""
     table = Table("metric", "", "options", "meaning", box=None, header_style="bold")
-    for metric in KNOWN.values():
+    for metric in every_metric():
         table.add_row(
             _name(metric),
             ARROWS[metric.higher_is_better],

@@ -75,6 +75,9 @@ def _refuse_texts(method: str, beliefs: Beliefs) -> None:
 
 def _folds(beliefs: Beliefs, task: str, folds: int) -> NDArray[np.intp]:
     count = len(beliefs.predictions[task])
-    if count < folds:
-        raise invalid("--folds", f"at most the number of documents{of_task(task)}, {count}", folds)
-    return folds_of(beliefs.documents[task], count, folds)
+    hashes = beliefs.documents[task]
+    different = len(np.unique(hashes)) if len(hashes) else count  # (copies are in one fold)
+    if different < folds:
+        what = "documents" if different == count else "different documents"
+        raise invalid("--folds", f"at most the number of {what}{of_task(task)}, {different}", folds)
+    return folds_of(hashes, count, folds)

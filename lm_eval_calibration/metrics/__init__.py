@@ -12,9 +12,10 @@ from lm_eval_calibration.metrics.binned import (
     rmsce,
     tl_ece,
 )
-from lm_eval_calibration.metrics.catalogue import ALL_METRICS, DEFAULT_METRICS, METRICS, Metric
+from lm_eval_calibration.metrics.catalogue import DEFAULT_METRICS, METRICS, all_names
 from lm_eval_calibration.metrics.classwise import classwise_ece
 from lm_eval_calibration.metrics.evaluate import Estimate, NullBand, applicable, evaluate
+from lm_eval_calibration.metrics.metric import Metric
 from lm_eval_calibration.metrics.paired import Difference, McNemar, compare, holm, mcnemar
 from lm_eval_calibration.metrics.proper import (
     brier_reliability,
@@ -35,7 +36,6 @@ from lm_eval_calibration.metrics.smooth import smece
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 
 __all__ = [
-    "ALL_METRICS",
     "DEFAULT_METRICS",
     "METRICS",
     "BoundMetric",
@@ -47,6 +47,7 @@ __all__ = [
     "acc",
     "acc_at_coverage",
     "ace",
+    "all_names",
     "applicable",
     "aurc",
     "auroc",

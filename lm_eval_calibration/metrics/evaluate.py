@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.given import Beliefs, as_predictions
 from lm_eval_calibration.metrics import intervals
+from lm_eval_calibration.metrics.catalogue import all_names
 from lm_eval_calibration.metrics.documents import Documents
 from lm_eval_calibration.metrics.estimates import Estimate as Estimate
 from lm_eval_calibration.metrics.estimates import Estimates as Estimates
@@ -18,7 +19,7 @@ from lm_eval_calibration.metrics.estimates import NullBand as NullBand
 from lm_eval_calibration.metrics.families import Family
 from lm_eval_calibration.metrics.grouping import clusters_of
 from lm_eval_calibration.metrics.resampling import REPLICATES
-from lm_eval_calibration.metrics.table import ALL_METRICS, DEFAULT_METRICS, BoundMetric, bind
+from lm_eval_calibration.metrics.table import DEFAULT_METRICS, BoundMetric, bind
 from lm_eval_calibration.metrics.weighted import weighted_estimate, weights_of
 from lm_eval_calibration.predictions import Predictions
 
@@ -98,7 +99,7 @@ def _listed(metrics: str | Sequence[str]) -> Sequence[str]:
     return [n.strip() for n in metrics.split(",")] if isinstance(metrics, str) else metrics
 
 
-def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> list[str]:
+def applicable(predictions: Predictions, names: Sequence[str] | None = None) -> list[str]:
     """Those of `names` that `predictions` allow: without options no `nll`, `brier`, `tl_ece`...
 
     Of scores that are no probabilities those that rank them.
@@ -107,7 +108,7 @@ def applicable(predictions: Predictions, names: Sequence[str] = ALL_METRICS) -> 
     ['acc', 'ece']
     """
     has_options = predictions.options is not None
-    bound = [(name, bind(name)) for name in names]
+    bound = [(name, bind(name)) for name in (all_names() if names is None else names)]
     if predictions.are_scores:
         return [name for name, b in bound if b.metric.ranks and not b.null]
     return [name for name, b in bound if has_options or not b.metric.family.needs_options]

@@ -56,6 +56,8 @@ class Family:
         smoothed: replicates that differ where all answers are right, or all wrong; of pairs.
         closed_form: the spread of a value, where no replicates are needed.
         needs_options: whether it reads more than (confidence, correct).
+        averaged: whether its metric is the mean of the first column alone; what else there is, for
+            the null, is not logged.
     """
 
     read: Callable[[Predictions], Columns]
@@ -68,6 +70,7 @@ class Family:
     smoothed: Callable[[Columns, int], Resampled] | None = None
     closed_form: Callable[[Columns, float, Groups | None], Spread] | None = None
     needs_options: bool = True
+    averaged: bool = False
 
 
 def _read_options(predictions: Predictions) -> Columns:
@@ -185,6 +188,7 @@ def values(
         lambda columns, groups: documents_grouped(columns[:1], groups),
         _values_null,
         closed_form=_values_spread,
+        averaged=True,
     )
 
 

@@ -26,7 +26,7 @@ from lm_eval_calibration.metrics.grouping import (
     drawn_together,
 )
 from lm_eval_calibration.metrics.resampling import SEED
-from lm_eval_calibration.metrics.table import ALL_METRICS, BoundMetric
+from lm_eval_calibration.metrics.table import BoundMetric
 from lm_eval_calibration.metrics.weighted import weighted_draws, weights_of
 from lm_eval_calibration.predictions import Floats, Predictions
 
@@ -108,7 +108,7 @@ def compare(
     if replicates < 2:
         raise invalid("replicates", "at least 2", replicates)
     if metrics is None:
-        metrics = applicable(b, applicable(a, ALL_METRICS))
+        metrics = applicable(b, applicable(a))
     bound = [bind_plain(name) for name in metrics]
     for metric in bound:
         if metric.null:

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from lm_eval_calibration.errors import InvalidInputError, unknown_name
-from lm_eval_calibration.metrics import intervals, proper
-from lm_eval_calibration.metrics.catalogue import ALL_METRICS as ALL_METRICS
+from lm_eval_calibration.metrics import intervals
+from lm_eval_calibration.metrics.catalogue import ACC, METRICS, Metric, known
 from lm_eval_calibration.metrics.catalogue import DEFAULT_METRICS as DEFAULT_METRICS
-from lm_eval_calibration.metrics.catalogue import KNOWN, METRICS, Metric
 from lm_eval_calibration.metrics.documents import Documents
 from lm_eval_calibration.metrics.families import Columns
 from lm_eval_calibration.metrics.grouping import Groups
@@ -118,7 +117,7 @@ class BoundMetric:
 
     def arguments(self, columns: Columns) -> Columns:
         """The columns that the function takes (a mean also carries its null moments)."""
-        return columns[:1] if self.metric.function is proper.mean else columns
+        return columns[:1] if self.metric.family.averaged else columns
 
 
 def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:
@@ -153,7 +152,7 @@ def bind(name: str, options: Mapping[str, Any] | None = None) -> BoundMetric:
             f"The metric `{metric.name}` needs a number: write `{metric.name}_0.9`, or give the "
             f"option `{metric.parameter}`."
         )
-    if null and metric.function is proper.mean:
+    if null and metric.family.averaged:
         raise InvalidInputError(
             f"`{name}` cannot be had from logged values; "
             "`lm_eval_calibration.evaluate` reports the null of every metric."
@@ -180,13 +179,15 @@ def _without_null(name: str) -> tuple[str, bool]:
 
 def _find(stem: str, name: str) -> tuple[Metric, dict[str, float]]:
     """The metric of a stem, and the option that a trailing number sets."""
-    if stem in KNOWN:
-        return KNOWN[stem], {}
+    if stem == ACC.name:
+        return ACC, {}
+    if stem in METRICS:
+        return METRICS[stem], {}
     base, _, number = stem.rpartition("_")
     metric = METRICS.get(base)
     if metric is None or metric.parameter is None:
-        raise unknown_name("metric", name, KNOWN)
+        raise unknown_name("metric", name, known())
     try:
         return metric, {metric.parameter: float(number)}
     except ValueError:
-        raise unknown_name("metric", name, KNOWN) from None
+        raise unknown_name("metric", name, known()) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ __all__ = ["OURS", "install"]
 class Ours:
     """The `Plugin` of this package."""
 
-    models = MODELS
+    @cached_property
+    def models(self) -> Mapping[str, str]:
+        """Ours, and those that other packages name for the harness, which reads them after 0.4.13."""
+        from lm_eval_calibration.plugin import others
+
+        return {**MODELS, **others.models()}
 
     @property
     def task_folder(self) -> Path:

@@ -19,7 +19,7 @@ from lm_eval_calibration.tasks.verbal_filters import (
 __all__ = ["AGGREGATIONS", "FILTERS", "passthrough"]
 
 AGGREGATIONS = {
-    f"calib_{name}": Aggregation(bind(name)) for name, m in METRICS.items() if m.parameter is None
+    f"calib_{m.name}": Aggregation(bind(m.name)) for m in METRICS.usable() if m.parameter is None
 }
 
 FILTERS = {

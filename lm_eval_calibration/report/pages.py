@@ -32,7 +32,7 @@ def template(name: str) -> Any:
         from markupsafe import Markup, escape
     except ImportError:
         raise MissingExtraError(
-            "Reports need jinja2: pip install 'lm-eval-calibration[plots]'."
+            "Reports need jinja2: pip install jinja2, or 'lm-eval-calibration[plots]'."
         ) from None
 
     def shown(value: Any) -> Any:

@@ -84,7 +84,7 @@ def matplotlib(module: str) -> Any:
         return importlib.import_module(f"matplotlib.{module}")
     except ImportError:
         raise MissingExtraError(
-            "Diagrams need matplotlib: pip install 'lm-eval-calibration[plots]'."
+            "Diagrams need matplotlib: pip install matplotlib, or 'lm-eval-calibration[plots]'."
         ) from None
 
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lm_eval_calibration.errors import invalid, unknown_name
-from lm_eval_calibration.metrics.table import ALL_METRICS, METRICS, is_metric
+from lm_eval_calibration.metrics.catalogue import METRICS, all_names
+from lm_eval_calibration.metrics.table import is_metric
 from lm_eval_calibration.normalisation import parted
 
 VARIABLE = "LM_EVAL_CALIBRATION_METRICS"
@@ -54,7 +55,7 @@ def computed(asked_for: Sequence[str], ours: Sequence[str], suffixes: Sequence[s
     """
     names = [n.removesuffix("_macro") for n in asked_for]
     if ALL in names:
-        names = [f"{name}{suffix}" for suffix in suffixes for name in ALL_METRICS]
+        names = [f"{name}{suffix}" for suffix in suffixes for name in all_names()]
     return [n for n in dict.fromkeys(names) if is_metric(n) and n not in ours]
 
 

@@ -1,11 +1,12 @@
-"""Laws that a calibrator, a format of logs or a belief source must obey, for the tests of packages that add one.
+"""Laws that a metric, a calibrator, a format of logs or a belief source must obey, for the tests of packages that add one.
 
-    from lm_eval_calibration.testing import check_belief_source, check_calibrator, check_format
+    from lm_eval_calibration import testing
 
     def test_mine() -> None:
-        check_calibrator(mine)
-        check_format(my_logs, Path("tests/logs"))
-        check_belief_source(lambda: MyModel(base="hf", pretrained=TINY), task.instances)
+        testing.check_metric(my_metric)
+        testing.check_calibrator(my_calibrator)
+        testing.check_format(my_logs, Path("tests/logs"))
+        testing.check_belief_source(lambda: MyModel(base="hf", pretrained=TINY), task.instances)
 
 What fails raises an `AssertionError` that names the law. Our own members pass the same.
 """
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_calibration.testing.calibrators import check_calibrator
 from lm_eval_calibration.testing.formats import check_format
+from lm_eval_calibration.testing.metrics import check_metric
 
 if TYPE_CHECKING:
     from lm_eval_calibration.testing.sources import check_belief_source
 
-__all__ = ["check_belief_source", "check_calibrator", "check_format"]
+__all__ = ["check_belief_source", "check_calibrator", "check_format", "check_metric"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ def test_too_few_documents_for_the_folds() -> None:
         match=r"`--folds` must be at most the number of documents of `toy`, 3, got 5",
     ):
         recalibrate("temperature", beliefs(count=3), folds=5, per_task=False)
+    copies = replace(beliefs(), documents={"toy": np.zeros(60, np.uint64)})
+    with pytest.raises(
+        InvalidInputError, match="the number of different documents of `toy`, 1, got 2"
+    ):
+        recalibrate("prior", copies, folds=2, per_task=False)
     with pytest.raises(InvalidInputError, match="`--folds` must be at least 2"):
         recalibrate("temperature", beliefs(), folds=1, per_task=False)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import ALL_METRICS, bind, compare, evaluate
+from lm_eval_calibration.metrics import all_names, bind, compare, evaluate
 from lm_eval_calibration.metrics.intervals import mean_stderr
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.testing.calibrators import overconfident
@@ -27,13 +27,13 @@ def test_documents_alone_in_their_clusters_are_independent() -> None:
     p = overconfident(120)
     alone = np.array([f"document {i}" for i in range(len(p))])
     one, other = (
-        evaluate(p, ALL_METRICS, replicates=50),
-        evaluate(p, ALL_METRICS, replicates=50, clusters=alone),
+        evaluate(p, all_names(), replicates=50),
+        evaluate(p, all_names(), replicates=50, clusters=alone),
     )
     np.testing.assert_equal(one, other)
 
 
-@pytest.mark.parametrize("name", ALL_METRICS)
+@pytest.mark.parametrize("name", all_names())
 def test_copies_of_documents_add_nothing(name: str) -> None:
     p = overconfident(150)
     many, clusters = copied(p)

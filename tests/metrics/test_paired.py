@@ -15,8 +15,8 @@ from scipy.stats import binomtest, ttest_rel
 
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics import (
-    ALL_METRICS,
     Difference,
+    all_names,
     bind,
     compare,
     evaluate,
@@ -35,12 +35,12 @@ few = settings(
     max_examples=8 * EXAMPLES,
     phases=[Phase.explicit, Phase.generate],
 )
-every_metric = pytest.mark.parametrize("name", ALL_METRICS)
+every_metric = pytest.mark.parametrize("name", all_names())
 SIZE_MATTERS = {"debiased_ece", "aurc", "eaurc", "prr"}
 WIDE = [
     pytest.param(name, *size, marks=() if name in few_names else pytest.mark.exhaustive)
     for size, few_names in (((300, 300), ("ece", "aurc", "nll")), ((3000, 1000), ("auroc", "ace")))
-    for name in ALL_METRICS
+    for name in all_names()
 ]
 """Single documents, and groups of them."""
 
@@ -95,7 +95,7 @@ def test_swapping_the_models_turns_the_sign(documents: Any) -> None:
     a, b, gold = documents
     one, other = _predictions(a, gold), _predictions(b, gold)
     forth, back = compare(one, other, replicates=50), compare(other, one, replicates=50)
-    for name in ALL_METRICS:
+    for name in all_names():
         d, e = forth[name], back[name]
         assert (d.a, d.b) == _same((e.b, e.a))
         assert [d.difference, d.low, d.high] == _same([-e.difference, -e.high, -e.low])
@@ -113,7 +113,7 @@ def test_swapping_the_models_keeps_the_p_value(n: int) -> None:
 def test_the_interval_is_around_the_difference_of_the_values(documents: Any) -> None:
     a, b, gold = documents
     one, other = _predictions(a, gold), _predictions(b, gold)
-    apart = [evaluate(p, ALL_METRICS, replicates=0) for p in (one, other)]
+    apart = [evaluate(p, all_names(), replicates=0) for p in (one, other)]
     for name, d in compare(one, other, replicates=50).items():
         assert (d.a, d.b) == pytest.approx(
             (apart[0][name].value, apart[1][name].value), nan_ok=True
@@ -124,7 +124,7 @@ def test_the_interval_is_around_the_difference_of_the_values(documents: Any) -> 
             assert 0.0 < d.p_value <= 1.0
 
 
-@pytest.mark.parametrize("name", sorted(set(ALL_METRICS) - SIZE_MATTERS))
+@pytest.mark.parametrize("name", sorted(set(all_names()) - SIZE_MATTERS))
 def test_duplicating_every_row_keeps_the_difference(name: str) -> None:
     pair = _pair(60)
     twice = [Predictions.concatenate([p, p]) for p in pair]
@@ -250,7 +250,7 @@ def test_confidences_alone() -> None:
     a, b = _pair(30)
     stated = Predictions.from_confidences(b.confidence, b.correct)
     found = compare(a, stated, replicates=20)
-    assert set(ALL_METRICS) - set(found) == {"nll", "brier", "tl_ece", "classwise_ece"}
+    assert set(all_names()) - set(found) == {"nll", "brier", "tl_ece", "classwise_ece"}
     with pytest.raises(InvalidInputError, match="needs the probability of every option"):
         compare(a, stated, ["nll"])
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from lm_eval_calibration import Predictions, evaluate
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import ALL_METRICS
+from lm_eval_calibration.metrics import all_names
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(scale=1.5, size=(400, 4))
 GOLD = np.array([RNG.choice(4, p=np.exp(row) / np.exp(row).sum()) for row in 0.6 * LOGITS])
 ALL = Predictions.from_options(LOGITS, GOLD.tolist())
-NAMES = [name for name in ALL_METRICS if name != "mce"]
+NAMES = [name for name in all_names() if name != "mce"]
 
 
 def repeated(p: Predictions, times: Any) -> Predictions:
@@ -28,8 +28,8 @@ def repeated(p: Predictions, times: Any) -> Predictions:
 @given(st.lists(st.integers(0, 4), min_size=30, max_size=30).filter(lambda w: sum(w) > 5))
 def test_whole_weights_are_repetitions(times: list[int]) -> None:
     some = ALL.take(np.arange(30))
-    one = evaluate(some, list(ALL_METRICS), sample_weight=times, replicates=0)
-    other = evaluate(repeated(some, times), list(ALL_METRICS), replicates=0)
+    one = evaluate(some, list(all_names()), sample_weight=times, replicates=0)
+    other = evaluate(repeated(some, times), list(all_names()), replicates=0)
     for name, estimate in one.items():
         assert estimate.value == pytest.approx(other[name].value, abs=1e-9, nan_ok=True), name
 

@@ -7,7 +7,7 @@ import pytest
 
 from lm_eval_calibration import Predictions, compare
 from lm_eval_calibration.errors import InvalidInputError
-from lm_eval_calibration.metrics import ALL_METRICS
+from lm_eval_calibration.metrics import all_names
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(scale=1.5, size=(150, 3))
@@ -16,7 +16,7 @@ A = Predictions.from_options(LOGITS, GOLD)
 B = Predictions.from_options(0.5 * LOGITS + RNG.normal(scale=0.5, size=LOGITS.shape), GOLD)
 TIMES = RNG.integers(0, 4, size=150)
 ROWS = np.repeat(np.arange(150), TIMES)
-NAMES = list(ALL_METRICS)
+NAMES = all_names()
 
 
 def test_weights_are_repeated_documents_drawn_together() -> None:

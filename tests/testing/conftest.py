@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -17,10 +18,10 @@ HERE = Path(__file__).parent
 def example(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The example package, as if it were installed."""
     monkeypatch.syspath_prepend(str(HERE / "example_package"))
-    import lm_eval_calibration_example.scores_json
-    import lm_eval_calibration_example.shrink
+    for name in ("hedges", "scores_json", "shrink", "sure_and_wrong"):
+        importlib.import_module(f"lm_eval_calibration_example.{name}")
 
-    yield lm_eval_calibration_example
+    yield sys.modules["lm_eval_calibration_example"]
     for name in [n for n in sys.modules if n.startswith("lm_eval_calibration_example")]:
         del sys.modules[name]
 

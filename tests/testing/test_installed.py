@@ -1,4 +1,4 @@
-"""A package that adds a calibrator and a format is installed, and `lm-calib` has both."""
+"""A package that adds a metric, a calibrator, a model and a format is installed, and everything has them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,30 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def call(environment: dict[str, str], *arguments: object) -> str:
-    command = [BIN / "lm-calib", *map(str, arguments)]
-    done = subprocess.run(command, text=True, capture_output=True, env=environment)
+def call(environment: dict[str, str], *arguments: object, command: str = "lm-calib") -> str:
+    line = [BIN / command, *map(str, arguments)]
+    done = subprocess.run(line, text=True, capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_model_and_a_metric_in_a_run(
+    installed: dict[str, str], task_folder: Path, tmp_path: Path
+) -> None:
+    options = {
+        "--model": "hedges",
+        "--model_args": "base=dummy",
+        "--tasks": "calib_toy_generate",
+        "--include_path": task_folder,
+        "--output_path": tmp_path,
+    }
+    asked = {**installed, "LM_EVAL_CALIBRATION_METRICS": "ece,sure_and_wrong_0.8"}
+    line = [part for pair in options.items() for part in pair]
+    shown = call(asked, *line, "--log_samples", command="lm_eval")
+    assert "|sure_and_wrong_0.8" in shown
+    again = call(installed, "score", tmp_path, "--metrics", "sure_and_wrong_0.8", "--json")
+    assert json.loads(again)["scores"][0]["metrics"]["sure_and_wrong_0.8"]["value"] == 1.0
+    assert "sure_and_wrong" in call(installed, "metrics")
 
 
 def test_both_are_there(installed: dict[str, str], tmp_path: Path) -> None:

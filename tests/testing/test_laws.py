@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import json
+import re
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.api.model import LM
 from logged_lines import NAME, line
+from requesting import requested
 
 from lm_eval_calibration.calibrators import METHODS, fit
 from lm_eval_calibration.logs import FORMATS, read_runs
 from lm_eval_calibration.logs.formats import HARNESS
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.testing import check_calibrator, check_format
+from lm_eval_calibration.testing import (
+    check_belief_source,
+    check_calibrator,
+    check_format,
+    check_metric,
+)
 from lm_eval_calibration.testing.formats import FOREIGN
 
 HERE = Path(__file__).parent
+
+
+class Doubtful(LM):
+    """A base that hedges, the more the longer the question."""
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        return [f"{len(r.args[0]) % 3 * 'perhaps '}it is {r.args[0]}" for r in requests]
+
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> Any:
+        return [(-1.0, True) for _ in requests]
+
+    loglikelihood_rolling = loglikelihood
+
+
+def asked() -> list[Any]:
+    """Requests of a generation twin."""
+    arguments = [(f"What is item {i} of the test?", {"until": ["\n"]}) for i in range(6)]
+    return [
+        requested("generate_until", of_one, of=("calib_toy", i))
+        for i, of_one in enumerate(arguments)
+    ]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -36,6 +66,21 @@ def test_the_harness_s_logs(tmp_path: Path) -> None:
 def test_an_example(example: Any, scores: Path) -> None:
     check_calibrator(example.shrink.METHOD)
     check_format(example.scores_json.FORMAT, scores)
+    check_metric(example.sure_and_wrong.METRIC)
+    check_belief_source(lambda: example.hedges.HedgesLM(base=Doubtful), asked(), "generate_until")
+
+
+def test_as_the_page_has_them(scores: Path) -> None:
+    page = (HERE.parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```python\n# my_calibration/(\w+)\.py(.*?)```", page, re.DOTALL)
+    found = {name: types.ModuleType(name) for name, _ in shown}
+    for name, code in shown:
+        exec(compile(f"#{code}", name, "exec"), vars(found[name]))
+    check_calibrator(found["shrink"].METHOD, cases=3)
+    check_format(found["scores_json"].FORMAT, scores)
+    check_metric(found["sure_and_wrong"].METRIC, cases=3)
+    made = found["hedges"].HedgesLM
+    check_belief_source(lambda: made(base=Doubtful), asked(), "generate_until")
 
 
 def test_what_is_added_is_a_member(example: Any, scores: Path) -> None:
