@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 AUTO, NONE = "auto", "none"
 PASSAGES = ("passage", "article", "story", "paragraph", "flores_passage", "context", "premise")
 """Fields of the harness's tasks that several documents may have in common."""
-FEW = 20
+FEW_CLUSTERS = 20
 """Clusters below which an interval from them is too short, and none are made unasked."""
 
 

@@ -148,7 +148,7 @@ class Envelope:
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]}")
         if not isinstance(given["source"], str):
-            raise ValueError("a text that is none")
+            raise ValueError("`source` is no text")
         if not isinstance(given["answer"], (str, type(None))):
             raise ValueError("an answer that is no text")
         picks, orders = _list(given, "picks"), _list(given, "orders")
@@ -190,7 +190,7 @@ def _list(given: Mapping[str, Any], name: str) -> list[Any]:
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     found = _list(given, name)
     if not all(isinstance(text, str) for text in found):
-        raise ValueError("a text that is none")
+        raise ValueError(f"`{name}` holds something that is no text")
     return tuple(found)
 
 

@@ -49,7 +49,7 @@ def test_plain_answers(text: object) -> None:
         ({"picks": [3]}, "`picks` must be numbers from 0 to 1"),
         ({"picks": ["1"]}, "a pick that is no number"),
         ({"picks": [True]}, "a pick that is no number"),
-        ({"candidates": [1, 2]}, "a text that is none"),
+        ({"candidates": [1, 2]}, "`candidates` holds something that is no text"),
         ({"answer": 3}, "an answer that is no text"),
         ({"beliefs": [0.1]}, "`beliefs` must be one for each"),
         ({"more": 1}, "unknown field more"),

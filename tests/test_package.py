@@ -121,6 +121,21 @@ def test_one_class_has_one_name() -> None:
     assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
 
 
+REGISTRIES = ("METRICS", "METHODS", "FORMATS", "MODELS", "PATCHES", "DEFAULT_METRICS")
+
+
+def test_one_name_of_a_registry_is_of_one() -> None:
+    """What a user may import, or a newcomer look for, by its name in capitals."""
+    found: list[str] = []
+    for path in ROOT.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
+            found += [t.id for t in targets if isinstance(t, ast.Name) and t.id in REGISTRIES]
+    assert sorted(found) == sorted(set(found))
+
+
 def room(module: str) -> int | None:
     parts = module.removeprefix("lm_eval_calibration").strip(".").split(".")
     return next((i for i, names in enumerate(ROOMS) if parts[0] in names), None)

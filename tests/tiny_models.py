@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -88,12 +89,19 @@ def make(name: str) -> Any:
     return makers[name]().eval()
 
 
+RECURRENT = ("bamba", "falcon_h1", "lfm2", "mamba", "mamba2", "qwen3_next")
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Callable[[str], Any]:
     """Models by architecture, each made once."""
     made: dict[str, Any] = {}
 
     def model(name: str) -> Any:
+        if name in RECURRENT and int(version("transformers").partition(".")[0]) < 5:
+            pytest.skip(
+                "recurrent caches are those of transformers 5; before, `hf-fast` leaves them to `hf`"
+            )
         if name not in made:
             made[name] = make(name)
         return made[name]

@@ -25,7 +25,7 @@ from lm_eval_calibration.predictions import Predictions
 
 RANKING = ("auroc", "prr", "aurc")
 SEQUENCE = "sequence"
-FEWEST = 10
+FEWEST_OF_EACH = 10
 """Right answers, and wrong ones, for a test of differences in AUROC: of one or two the bootstrap knows nothing."""
 
 
@@ -69,7 +69,7 @@ class BeliefFigures:
         estimates: of `RANKING`, and of `ece` after a map that was fitted on other documents.
         plain: of `ece` as stated; `None` of scores that are no probabilities.
         difference: in AUROC, this less the best's, paired; `None` of the best itself. Without an interval
-            where fewer than `FEWEST` answers are right, or wrong.
+            where fewer than `FEWEST_OF_EACH` answers are right, or wrong.
         p_holm: of that, adjusted for so many tests.
     """
 
@@ -205,7 +205,7 @@ def figures(found: TaskBeliefs, method: str, replicates: int) -> list[BeliefFigu
         name: compare(made[best], made[name], ["auroc"], replicates=replicates)["auroc"]
         for name in order[1:]
     }
-    if found.fewer < FEWEST:
+    if found.fewer < FEWEST_OF_EACH:
         nan = float("nan")
         apart = {n: replace(d, low=nan, high=nan, p_value=nan) for n, d in apart.items()}
     adjusted = dict(zip(apart, holm([d.p_value for d in apart.values()]), strict=True))

@@ -27,7 +27,7 @@ class Match(NamedTuple):
     renamed: list[str]
 
 
-FEW = 4
+NAMED = 4
 """Tasks, or runs, that are named before the rest is counted."""
 ALLOWED = "--allow-partial (in Python `allow_partial=True`) compares on what all runs have."
 """What a comparison advises where documents are not in all runs."""
@@ -123,14 +123,14 @@ def _alone(label: str, tasks: list[str]) -> str:
     """That tasks of a run are not in all runs."""
     if len(tasks) == 1:
         return f"{label}: task {tasks[0]} is not in all runs"
-    more = f" and {len(tasks) - FEW} more" if len(tasks) > FEW else ""
-    return f"{label}: tasks {', '.join(tasks[:FEW])}{more} are not in all runs"
+    more = f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else ""
+    return f"{label}: tasks {', '.join(tasks[:NAMED])}{more} are not in all runs"
 
 
 def _few(texts: list[str]) -> str:
     """The first of several texts, and how many more there are."""
-    more = f"; and {len(texts) - FEW} more" if len(texts) > FEW else ""
-    return "; ".join(texts[:FEW]) + more
+    more = f"; and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return "; ".join(texts[:NAMED]) + more
 
 
 def _take(s: Samples, rows: NDArray[np.intp], task: str) -> Samples:

@@ -20,7 +20,7 @@ from lm_eval_calibration.metrics.resampling import SEED
 from lm_eval_calibration.metrics.table import BoundMetric
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
-MOST = 10_000_000
+MOST_TOLD = 10_000_000
 """Documents beyond which nobody is told how many it takes."""
 _STEPS = 6
 
@@ -44,7 +44,7 @@ class Needed:
     Attributes:
         metric: whose.
         effect: the true difference; power: how often it is to be seen, at p < .05.
-        documents: how many it takes; infinite beyond `MOST`.
+        documents: how many it takes; infinite beyond `MOST_TOLD`.
         correlation: of the two models' values over sets of documents: measured on two runs, assumed
             beside one.
         table: what other numbers of documents can do.
@@ -115,7 +115,7 @@ def _solved(at: Callable[[int], Power], effect: float, start: int) -> float:
     for _ in range(_STEPS):
         found = at(max(2, round(documents))).detectable
         following = documents * (found / effect) ** 2
-        if following > MOST:
+        if following > MOST_TOLD:
             return math.inf
         if abs(following - documents) < 0.01 * documents:
             return math.ceil(following)

@@ -20,8 +20,8 @@ from lm_eval_calibration.metrics.resampling import SEED
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 
-METRICS = ("acc", "nll", "ece", "auroc")
-FEWEST = 20
+SUBGROUP_METRICS = ("acc", "nll", "ece", "auroc")
+FEWEST_OF_A_GROUP = 20
 """Documents of a group that is told apart from others."""
 
 
@@ -61,7 +61,7 @@ class Subgroups:
     Attributes:
         scope: a task, or a group's documents pooled.
         field: its name.
-        groups: of `FEWEST` documents or more, the largest first.
+        groups: of `FEWEST_OF_A_GROUP` documents or more, the largest first.
         small: how many values have fewer, and `left_over` how many documents these are.
         multicalibration: `None` of scores that are no probabilities.
     """
@@ -88,29 +88,31 @@ def by_field(
     Args:
         scope: whose documents.
         name: of the field, see `logs.fields.field_of`.
-        metrics: plain names as for `evaluate`; by default those of `METRICS` that the documents allow.
+        metrics: plain names as for `evaluate`; by default those of `SUBGROUP_METRICS` that the documents allow.
         replicates: of the bootstrap, the permutations and the null.
 
     Returns:
         `None` where all documents have the same value.
 
     Raises:
-        InvalidInputError: as `field_of`; no group of `FEWEST` documents.
+        InvalidInputError: as `field_of`; no group of `FEWEST_OF_A_GROUP` documents.
     """
     values = np.concatenate([field_of(samples, name) for samples in scope.samples])
     different, count = np.unique(values.astype(str), return_counts=True)
     if len(different) < 2:
         return None
-    shown = [different[i] for i in np.argsort(-count, kind="stable") if count[i] >= FEWEST]
+    shown = [
+        different[i] for i in np.argsort(-count, kind="stable") if count[i] >= FEWEST_OF_A_GROUP
+    ]
     if not shown:
         raise InvalidInputError(
-            f"No value of `{name}` has {FEWEST} documents or more: it has {len(different):,} values in "
+            f"No value of `{name}` has {FEWEST_OF_A_GROUP} documents or more: it has {len(different):,} values in "
             f"{len(values):,} documents. Name a field with fewer."
         )
-    names = applicable(scope.predictions, metrics or METRICS)
+    names = applicable(scope.predictions, metrics or SUBGROUP_METRICS)
     if not names:
         raise InvalidInputError(
-            f"None of {', '.join(metrics or METRICS)} can be had of these documents."
+            f"None of {', '.join(metrics or SUBGROUP_METRICS)} can be had of these documents."
         )
     rows = [np.flatnonzero(values.astype(str) == value) for value in shown]
     p_values = _p_values(scope, names, rows, replicates)

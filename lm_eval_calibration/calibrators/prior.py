@@ -10,7 +10,7 @@ from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.predictions import Floats, Ints
 from lm_eval_calibration.ragged import kinds_of, positions
 
-LEAST = 1e-6
+LEAST_PREFERENCE = 1e-6
 """A preference is at least so large, that a letter without any belief is not raised without bound."""
 
 
@@ -34,7 +34,7 @@ def preference(probabilities: Floats, num_options: Ints, weight: Floats | None =
     position, share = positions(num_options), np.repeat(num_options, num_options)
     each = np.repeat(np.ones(len(num_options)) if weight is None else weight, num_options)
     total = np.bincount(position, weights=each * probabilities * share)
-    return np.maximum(total / np.bincount(position, weights=each), LEAST)
+    return np.maximum(total / np.bincount(position, weights=each), LEAST_PREFERENCE)
 
 
 def apply(beliefs: Options, parameters: Parameters) -> Floats:
@@ -57,7 +57,7 @@ def apply(beliefs: Options, parameters: Parameters) -> Floats:
 def check(parameters: Parameters) -> None:
     """(K,) preferences."""
     named(parameters, "preference")
-    bounded(parameters, "preference", (None,), LEAST, 1e6)
+    bounded(parameters, "preference", (None,), LEAST_PREFERENCE, 1e6)
 
 
 METHOD = Method(

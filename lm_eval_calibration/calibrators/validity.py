@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from lm_eval_calibration.errors import invalid
 
-MOST = 2**53
+MOST_DOCUMENTS = 2**53
 """More documents than there are."""
-LARGEST = 1e100
+LARGEST_PARAMETER = 1e100
 """Parameters without bounds of their own are below it, so that no map of theirs overflows."""
 ROUNDING = 1e-6
 """By so much, of its size, a value may be beyond its bounds: float32 is coarser than they are."""
@@ -33,8 +33,8 @@ def bounded(
     parameters: Mapping[str, NDArray[Any]],
     name: str,
     shape: Shape = (),
-    low: float = -LARGEST,
-    high: float = LARGEST,
+    low: float = -LARGEST_PARAMETER,
+    high: float = LARGEST_PARAMETER,
 ) -> NDArray[Any]:
     """The numbers of a name.
 
@@ -90,7 +90,7 @@ def counts(told: Any) -> dict[str, int]:
     if not isinstance(told, dict):
         raise invalid("tasks", "an object of tasks and counts", repr(told)[:80])
     for task, count in told.items():
-        if type(count) is not int or not 0 <= count < MOST:
+        if type(count) is not int or not 0 <= count < MOST_DOCUMENTS:
             raise invalid(f"tasks[{task}]", "a whole number from 0 on", repr(count)[:80])
     return told
 

@@ -17,7 +17,7 @@ from lm_eval_calibration.metrics.table import bind
 
 log = logger(f"lm_eval.{__name__}")
 
-METRICS = ("acc", "nll", "ece")
+CHECKPOINT_METRICS = ("acc", "nll", "ece")
 
 
 class CalibrationCallback(TrainerCallback):
@@ -53,7 +53,7 @@ class CalibrationCallback(TrainerCallback):
         limit: int | None = None,
         num_fewshot: int | None = None,
         apply_chat_template: bool = False,
-        metrics: Sequence[str] = METRICS,
+        metrics: Sequence[str] = CHECKPOINT_METRICS,
         batch_size: int = 8,
         runs: str | Path | None = None,
         task_manager: Any = None,

@@ -8,9 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.beliefs import (
-    FEWEST,
+    FEWEST_OF_EACH,
     RANKING,
     BeliefFigures,
     TaskBeliefs,
@@ -19,18 +18,17 @@ from lm_eval_calibration.analysis.beliefs import (
 )
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     interval,
     markdown,
     markdown_table,
     number,
-    print_tables,
 )
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.metrics.evaluate import Estimate
 
 NOTHING = "All of them are right, all wrong, or there are fewer than five: no belief can be judged on them."
+UNTESTED = f"Fewer than {FEWEST_OF_EACH} are right, or wrong: differences are not tested."
 Task = tuple[TaskBeliefs, list[BeliefFigures]]
 HEADER = (
     "belief",
@@ -58,25 +56,28 @@ def find(
 def render(found: Sequence[Task], method: str, how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
     several = len({task.run for task, _ in found}) > 1
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, "beliefs": [_as_json(*t) for t in found]})
-    if how is OutputFormat.CSV:
-        return csv_table([row for task in found for row in _flat(*task)])
-    if how is OutputFormat.MARKDOWN:
-        return "\n\n".join(
-            f"**{markdown(_title(task, several))}**\n\n{markdown_table(HEADER, _rows(each), texts=1)}"
-            for task, each in found
-        )
+    return in_format(
+        how,
+        told=lambda: {"beliefs": [_as_json(*task) for task in found]},
+        rows=lambda: [row for task in found for row in _flat(*task)],
+        markdown=lambda: _markdown(found, several),
+        items=lambda: _items(found, several, method),
+    )
+
+
+def _markdown(found: Sequence[Task], several: bool) -> str:
+    return "\n\n".join(
+        f"**{markdown(_title(task, several))}**\n\n{markdown_table(HEADER, _rows(each), texts=1)}"
+        for task, each in found
+    )
+
+
+def _items(found: Sequence[Task], several: bool, method: str) -> list[Table | str]:
     items: list[Table | str] = []
     for task, each in found:
-        items += [_title(task, several), _table(each) if each else NOTHING, ""]
-        if each and task.fewer < FEWEST:
-            items[-1:] = [
-                f"Fewer than {FEWEST} are right, or wrong: differences are not tested.",
-                "",
-            ]
-    print_tables([*items, *([in_words(method)] if any(each for _, each in found) else [])])
-    return None
+        few = [UNTESTED] if each and task.fewer < FEWEST_OF_EACH else []
+        items += [_title(task, several), _table(each) if each else NOTHING, *few, ""]
+    return [*items, *([in_words(method)] if any(each for _, each in found) else [])]
 
 
 def in_words(method: str) -> str:

@@ -8,18 +8,15 @@ from typing import Any
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.comparison import COMPARED_METRICS, Comparison, compare_runs
 from lm_eval_calibration.cli import compare_overview
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     interval,
     markdown,
     markdown_table,
     number,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.cli.progress import working
@@ -67,22 +64,20 @@ def render(
     """
     if columns is not None:
         return compare_overview.render(compared, columns, how)
-    if how is OutputFormat.JSON:
-        content = {
-            "lm_eval_calibration": __version__,
-            "left_out": list(left_out),
-            "comparisons": [_as_json(c) for c in compared],
-        }
-        return dump(content)
-    if how is OutputFormat.CSV:
-        return csv_table([row for c in compared for row in _flat(c)])
-    if how is OutputFormat.MARKDOWN:
-        return "\n\n".join([*map(_markdown, compared), LEGEND])
+    return in_format(
+        how,
+        told=lambda: {"left_out": list(left_out), "comparisons": [_as_json(c) for c in compared]},
+        rows=lambda: [row for c in compared for row in _flat(c)],
+        markdown=lambda: "\n\n".join([*map(_markdown, compared), LEGEND]),
+        items=lambda: _items(compared),
+    )
+
+
+def _items(compared: Sequence[Comparison]) -> list[Table | str]:
     items: list[Table | str] = []
     for c in compared:
         items += [_title(c), _table(c), *_discordant(c), *_detectable(c), ""]
-    print_tables([*items, LEGEND])
-    return None
+    return [*items, LEGEND]
 
 
 def draw_trend(

@@ -11,9 +11,9 @@ from lm_eval_calibration.logs import Run, scopes
 from lm_eval_calibration.metrics.paired import ALPHA, Difference, holm
 from lm_eval_calibration.report.wording import p_value
 
-METRICS = ("acc", "ece")
+COMPARED_BY = ("acc", "ece")
 """Those compared, unless others are asked for."""
-MOST = 3
+ROOM_FOR = 3
 """Metrics for which there is room."""
 DIGITS = 3
 LEGEND = (
@@ -33,8 +33,8 @@ def columns(
 ) -> Sequence[str] | None:
     """The overview's metrics; `None` where each task has a table of its own."""
     count = len(list(scopes(runs[0]))) * (len(runs) - 1)
-    chosen = metrics or METRICS
-    return chosen if overview.is_wanted(count, how, len(chosen), MOST) else None
+    chosen = metrics or COMPARED_BY
+    return chosen if overview.is_wanted(count, how, len(chosen), ROOM_FOR) else None
 
 
 def render(compared: Sequence[Comparison], metrics: Sequence[str], how: OutputFormat) -> str | None:

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.cost import Cost, CostAccount, Price, account_of, cost_of
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     markdown_table,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.cli.source import load
@@ -68,23 +65,21 @@ def accounts_of(paths: Sequence[str], price: Price | None, skip_bad: bool) -> li
 
 def render(accounts: Sequence[CostAccount], how: OutputFormat) -> str | None:
     """What was found in `how`, as text; `None` for the terminal, where it is printed."""
-    if how is OutputFormat.JSON:
-        told = [
-            {"run": a.run, "model": a.model, "spent": a.spent._asdict(), "whole": a.whole._asdict()}
-            for a in accounts
-        ]
-        return dump({"lm_eval_calibration": __version__, "costs": told})
-    if how is OutputFormat.CSV:
-        return csv_table([_flat(account) for account in accounts])
-    rows = [row for account in accounts for row in _rows(account)]
-    words = NOT_COUNTED if any(math.isnan(a.spent.prompt_tokens) for a in accounts) else ""
-    if how is OutputFormat.MARKDOWN:
-        return "\n\n".join(filter(None, [markdown_table(HEADER, rows, texts=1), words]))
-    print_tables([terminal_table(HEADER, rows, texts=(0,)), *([words] if words else [])])
-    return None
+    words = [NOT_COUNTED] if any(math.isnan(a.spent.prompt_tokens) for a in accounts) else []
+    return in_format(
+        how,
+        told=lambda: {"costs": [_as_json(account) for account in accounts]},
+        rows=lambda: [_flat(account) for account in accounts],
+        markdown=lambda: "\n\n".join([markdown_table(HEADER, _rows(accounts), texts=1), *words]),
+        items=lambda: [terminal_table(HEADER, _rows(accounts), texts=(0,)), *words],
+    )
 
 
-def _rows(account: CostAccount) -> list[list[str]]:
+def _rows(accounts: Sequence[CostAccount]) -> list[list[str]]:
+    return [row for account in accounts for row in _rows_of(account)]
+
+
+def _rows_of(account: CostAccount) -> list[list[str]]:
     rows = [[account.run or Path(account.model).name, *_cells(account.spent)]]
     if account.whole.documents != account.spent.documents:
         rows.append(["  all documents, about", *_cells(account.whole)])
@@ -116,6 +111,11 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes:02} min"
     return f"{minutes} min {left:02} s" if minutes else f"{left} s"
+
+
+def _as_json(account: CostAccount) -> dict[str, Any]:
+    spent, whole = account.spent._asdict(), account.whole._asdict()
+    return {"run": account.run, "model": account.model, "spent": spent, "whole": whole}
 
 
 def _flat(account: CostAccount) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lm_eval_calibration.cli.score import OUTSIDE
 from lm_eval_calibration.cli.score_overview import is_outside
 from lm_eval_calibration.cli.source import say
 from lm_eval_calibration.fitting.beliefs import Beliefs
-from lm_eval_calibration.fitting.best import FEW, NONE, SMALL, Best, TriedMethod, best_of
+from lm_eval_calibration.fitting.best import FEW_DOCUMENTS, NONE, SMALL, Best, TriedMethod, best_of
 from lm_eval_calibration.metrics.evaluate import Estimate, applicable, evaluate
 
 SHOWN = ("acc", "brier", "ece", "auroc")
@@ -29,7 +29,7 @@ def run(beliefs: Beliefs, output: Path, folds: int, per_task: bool, overwrite: b
     notes = [f"{name} does not apply: {why}" for name, why in found.left_out.items()]
     if found.few:
         notes.append(
-            f"Of fewer than {FEW} documents for each fit only {', '.join(SMALL[1:])} may be kept."
+            f"Of fewer than {FEW_DOCUMENTS} documents for each fit only {', '.join(SMALL[1:])} may be kept."
         )
     print_tables([title, _table(found), "", in_words(found), f"* ece {OUTSIDE}", *notes])
     if found.kept.calibrator is not None:

@@ -23,7 +23,7 @@ from lm_eval_calibration.swag import PRESETS, Member, SwagSettings
 from lm_eval_calibration.swag.settings import SCALES
 from lm_eval_calibration.swag.targets import targets_of
 
-FEW = 30
+FEW_JUDGES = 30
 """Fewer validation documents choose a scale by chance."""
 
 
@@ -65,10 +65,10 @@ def run(
         "validation documents"
     )
     print_tables([title, _table(trained)])
-    if len(found.judge) < FEW:
+    if len(found.judge) < FEW_JUDGES:
         say(
             [
-                f"{len(found.judge)} validation documents say little of which scale is best: {FEW} or more are advised."
+                f"{len(found.judge)} validation documents say little of which scale is best: {FEW_JUDGES} or more are advised."
             ]
         )
     edge = [

@@ -24,7 +24,7 @@ from lm_eval_calibration.metrics.table import bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.ragged import starts_of
 
-METHODS = ("batch", "pride", "contextual")
+PRIOR_METHODS = ("batch", "pride", "contextual")
 
 
 def align(

@@ -19,8 +19,8 @@ from lm_eval_calibration.fitting.recalibration import recalibrate
 from lm_eval_calibration.metrics.evaluate import evaluate
 from lm_eval_calibration.predictions import Predictions
 
-METHODS = ("inverse_softmax", "resoftmax", "vector", "platt", "isotonic")
-METRICS = ("acc", "nll", "brier", "ece")
+STATED_METHODS = ("inverse_softmax", "resoftmax", "vector", "platt", "isotonic")
+STATED_METRICS = ("acc", "nll", "brier", "ece")
 
 
 def check_method(method: str) -> None:
@@ -29,8 +29,8 @@ def check_method(method: str) -> None:
     Raises:
         InvalidInputError: an unknown method.
     """
-    if method not in METHODS:
-        raise invalid("--method", ", ".join(METHODS), f"`{method}`")
+    if method not in STATED_METHODS:
+        raise invalid("--method", ", ".join(STATED_METHODS), f"`{method}`")
 
 
 def run(
@@ -41,12 +41,12 @@ def run(
     Raises:
         InvalidInputError: too few documents.
     """
-    found = {m: recalibrate(m, beliefs, folds=folds, per_task=per_task) for m in METHODS}
+    found = {m: recalibrate(m, beliefs, folds=folds, per_task=per_task) for m in STATED_METHODS}
     kept = found[method].calibrator
     kept.save_pretrained(output, overwrite=overwrite)
     before = found[method].before
     table = Table(box=None, pad_edge=False)
-    for name in (f"held out, {folds} folds", *METRICS, "95 % interval of ece"):
+    for name in (f"held out, {folds} folds", *STATED_METRICS, "95 % interval of ece"):
         table.add_column(name, justify="left" if name.startswith("held") else "right", no_wrap=True)
     rows = {"as stated": before, **{m: r.held_out for m, r in found.items()}}
     for name, predictions in rows.items():
@@ -71,6 +71,6 @@ def floors_in_words(predictions: Predictions) -> str:
 
 
 def _cells(predictions: Predictions) -> list[str]:
-    found = evaluate(predictions, METRICS, replicates=1000)
+    found = evaluate(predictions, STATED_METRICS, replicates=1000)
     ece = found["ece"]
-    return [*(number(found[name].value) for name in METRICS), interval(ece.low, ece.high)]
+    return [*(number(found[name].value) for name in STATED_METRICS), interval(ece.low, ece.high)]

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lm_eval_calibration._version import __version__
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics.catalogue import ARROWS
 from lm_eval_calibration.metrics.table import bind
@@ -25,7 +26,7 @@ from lm_eval_calibration.texts import printable
 """A metric's direction: which way is better."""
 NARROWEST = 12
 """Names go on in the next line before they are narrower than this."""
-FEW = 5
+NAMES_LISTED = 5
 """Names that are listed before the rest is counted."""
 _FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that a spreadsheet would compute."""
@@ -57,6 +58,45 @@ def choose(as_json: bool, as_csv: bool, as_markdown: bool) -> OutputFormat:
     if len(given) > 1:
         raise InvalidInputError(f"Give one of {', '.join(f'--{f.value}' for f in given)}.")
     return given[0] if given else OutputFormat.TABLE
+
+
+def in_format(
+    how: OutputFormat,
+    *,
+    told: Callable[[], Mapping[str, Any]],
+    rows: Callable[[], Sequence[Mapping[str, Any]]],
+    markdown: Callable[[], str],
+    items: Callable[[], Sequence[Table | str]],
+) -> str | None:
+    """One set of figures in `how`, as text; `None` for the terminal, where they are printed.
+
+    Only what is wanted is made.
+
+    Args:
+        how: the figures are printed.
+        told: what JSON holds after our version.
+        rows: of CSV.
+        markdown: the text.
+        items: tables and lines for the terminal.
+    """
+    if how is OutputFormat.JSON:
+        return dump({"lm_eval_calibration": __version__, **told()})
+    if how is OutputFormat.CSV:
+        return csv_table(rows())
+    return for_readers(how, markdown=markdown, items=items)
+
+
+def for_readers(
+    how: OutputFormat,
+    *,
+    markdown: Callable[[], str],
+    items: Callable[[], Sequence[Table | str]],
+) -> str | None:
+    """Figures that only people read: Markdown, or `None` for the terminal, where they are printed."""
+    if how is OutputFormat.MARKDOWN:
+        return markdown()
+    print_tables(items())
+    return None
 
 
 def print_text(text: str | None) -> None:
@@ -194,8 +234,8 @@ def of_tasks(names: Iterable[str]) -> str:
     (' of a, b', '', ' of a, b, c, d, e and 3 more')
     """
     named = [name for name in names if name]
-    more = f" and {len(named) - FEW} more" if len(named) > FEW + 1 else ""
-    shown = named[:FEW] if more else named
+    more = f" and {len(named) - NAMES_LISTED} more" if len(named) > NAMES_LISTED + 1 else ""
+    shown = named[:NAMES_LISTED] if more else named
     return f" of {', '.join(shown)}{more}" if shown else ""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.leaderboard import (
     Figure,
     Leaderboard,
@@ -17,12 +16,10 @@ from lm_eval_calibration.analysis.leaderboard import (
 )
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     interval,
     markdown_table,
     number,
-    print_tables,
     terminal_table,
     titled,
 )
@@ -121,16 +118,19 @@ def records(
 
 def render(board: Leaderboard, how: OutputFormat) -> str | None:
     """The models in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, "leaderboard": _as_json(board)})
-    if how is OutputFormat.CSV:
-        return csv_table([row for s in board.standings for row in _flat(board, s)])
-    if how is OutputFormat.MARKDOWN:
-        header = ["model", "place", "rank", *(titled(name) for name in board.metrics)]
-        rows = [_cells(board, standing, both_ends=True) for standing in board.standings]
-        return f"**{title(board)}**\n\n{markdown_table(header, rows, texts=1)}"
-    print_tables([title(board), _table(board), "", LEGEND])
-    return None
+    return in_format(
+        how,
+        told=lambda: {"leaderboard": _as_json(board)},
+        rows=lambda: [row for s in board.standings for row in _flat(board, s)],
+        markdown=lambda: _markdown(board),
+        items=lambda: [title(board), _table(board), "", LEGEND],
+    )
+
+
+def _markdown(board: Leaderboard) -> str:
+    header = ["model", "place", "rank", *(titled(name) for name in board.metrics)]
+    rows = [_cells(board, standing, both_ends=True) for standing in board.standings]
+    return f"**{title(board)}**\n\n{markdown_table(header, rows, texts=1)}"
 
 
 def title(board: Leaderboard) -> str:

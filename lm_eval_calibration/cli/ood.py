@@ -7,16 +7,13 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.detection import MEANINGS, scores
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     markdown,
     markdown_table,
     number,
-    print_tables,
 )
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs import Run
@@ -29,6 +26,7 @@ HEADS = {
     "aupr_in": "AUPR, in",
     "fpr95": "FPR at 95 % TPR",
 }
+HEADER = ("score", "mean, in", "mean, out", *HEADS.values())
 LEGEND = (
     "Out-of-distribution documents are the positives (`AUPR, in`: the others). In brackets the "
     "95 % interval of the bootstrap over both runs' documents. The last row is what a score "
@@ -87,23 +85,31 @@ def detect_all(inside: Sequence[Run], outside: Sequence[Run], replicates: int) -
 
 def render(found: Detected, how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, **_as_json(found)})
-    if how is OutputFormat.CSV:
-        return csv_table([_flat(found, row) for row in found.rows])
-    header = ("score", "mean, in", "mean, out", *HEADS.values())
-    cells = [*map(_cells, found.rows), _chance(found)]
-    if how is OutputFormat.MARKDOWN:
-        return (
-            f"**{markdown(_title(found))}**\n\n{markdown_table(header, cells, texts=1)}\n\n{LEGEND}"
-        )
+    return in_format(
+        how,
+        told=lambda: _as_json(found),
+        rows=lambda: [_flat(found, row) for row in found.rows],
+        markdown=lambda: _markdown(found),
+        items=lambda: [_title(found), _table(found), "", LEGEND],
+    )
+
+
+def _markdown(found: Detected) -> str:
+    table = markdown_table(HEADER, _rows(found), texts=1)
+    return f"**{markdown(_title(found))}**\n\n{table}\n\n{LEGEND}"
+
+
+def _table(found: Detected) -> Table:
     table = Table(box=None, header_style="bold")
-    for i, name in enumerate(header):
+    for i, name in enumerate(HEADER):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
-    for row in cells:
+    for row in _rows(found):
         table.add_row(*row)
-    print_tables([_title(found), table, "", LEGEND])
-    return None
+    return table
+
+
+def _rows(found: Detected) -> list[list[str]]:
+    return [*map(_cells, found.rows), _chance(found)]
 
 
 def _title(found: Detected) -> str:

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
+    for_readers,
     markdown,
     markdown_table,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.logs import Scope
@@ -44,17 +44,28 @@ def render(
     parts: Sequence[Part], header: Sequence[str], legend: Sequence[str], how: OutputFormat
 ) -> str | None:
     """The parts in Markdown; `None` for the terminal, where they are printed."""
-    if how is OutputFormat.MARKDOWN:
-        tables = [
-            f"**{markdown(part.title)}**\n\n{markdown_table(header, part.rows, texts=1)}"
-            for part in parts
-        ]
-        return "\n\n".join([*tables, *map(markdown, legend)])
+    return for_readers(
+        how,
+        markdown=lambda: _markdown(parts, header, legend),
+        items=lambda: _items(parts, header, legend),
+    )
+
+
+def _markdown(parts: Sequence[Part], header: Sequence[str], legend: Sequence[str]) -> str:
+    tables = [
+        f"**{markdown(part.title)}**\n\n{markdown_table(header, part.rows, texts=1)}"
+        for part in parts
+    ]
+    return "\n\n".join([*tables, *map(markdown, legend)])
+
+
+def _items(
+    parts: Sequence[Part], header: Sequence[str], legend: Sequence[str]
+) -> list[Table | str]:
     items: list[Table | str] = []
     for part in parts:
         items += [part.title, terminal_table(header, part.rows, texts=(0,)), ""]
-    print_tables([*items, *legend])
-    return None
+    return [*items, *legend]
 
 
 def named(scope: Scope) -> str:

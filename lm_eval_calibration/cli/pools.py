@@ -8,15 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.pools import PoolFigures, figures, read_pools
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     markdown,
     markdown_table,
-    print_tables,
 )
 from lm_eval_calibration.cli.outputs import say_where, write_lines
 from lm_eval_calibration.cli.source import say
@@ -44,17 +41,20 @@ def find(
 def render(found: Sequence[PoolFigures], how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
     several = len({pools.run for pools in found}) > 1
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, "pools": [_as_json(p) for p in found]})
-    if how is OutputFormat.CSV:
-        return csv_table([row for pools in found for row in _flat(pools)])
-    if how is OutputFormat.MARKDOWN:
-        return "\n\n".join(_markdown(pools, several) for pools in found)
+    return in_format(
+        how,
+        told=lambda: {"pools": [_as_json(pools) for pools in found]},
+        rows=lambda: [row for pools in found for row in _flat(pools)],
+        markdown=lambda: "\n\n".join(_markdown(pools, several) for pools in found),
+        items=lambda: _items(found, several),
+    )
+
+
+def _items(found: Sequence[PoolFigures], several: bool) -> list[Table | str]:
     items: list[Table | str] = []
     for pools in found:
         items += [_title(pools, several), _table(pools), *tests(pools.summary), ""]
-    print_tables(items[:-1])
-    return None
+    return items[:-1]
 
 
 def export_choices(

@@ -8,19 +8,16 @@ from typing import Any
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis import Scored
 from lm_eval_calibration.analysis.scores import GroupMeans, default_metrics, score_all, unavailable
 from lm_eval_calibration.cli import overview, score_overview
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     interval,
     markdown,
     markdown_table,
     number,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.cli.progress import working
@@ -99,17 +96,16 @@ def render(
     """
     if columns is not None:
         return score_overview.render(scored, columns, OUTSIDE, how)
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, "scores": [_as_json(s) for s in scored]})
-    if how is OutputFormat.CSV:
-        return csv_table([row for s in scored for row in _flat(s)])
-    if how is OutputFormat.MARKDOWN:
-        return _markdown(scored)
-    _print(scored)
-    return None
+    return in_format(
+        how,
+        told=lambda: {"scores": [_as_json(s) for s in scored]},
+        rows=lambda: [row for s in scored for row in _flat(s)],
+        markdown=lambda: _markdown(scored),
+        items=lambda: _items(scored),
+    )
 
 
-def _print(scored: Sequence[Scored]) -> None:
+def _items(scored: Sequence[Scored]) -> list[Table | str]:
     several = len({s.scope.run for s in scored}) > 1
     items: list[Table | str] = []
     for s in scored:
@@ -121,7 +117,7 @@ def _print(scored: Sequence[Scored]) -> None:
         items.append(MEANS)
     if any(means.plain for s in scored for means in s.means.values()):
         items.append(PLAIN_MEAN)
-    print_tables(items)
+    return items
 
 
 def undefined(scored: Sequence[Scored]) -> list[str]:

@@ -7,17 +7,14 @@ from typing import Any
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.subgroups import Group, Subgroups, by_field
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     interval,
     markdown,
     markdown_table,
     number,
-    print_tables,
     terminal_table,
     titled,
 )
@@ -82,29 +79,33 @@ def _found(
 
 def render(found: Sequence[Subgroups], how: OutputFormat) -> str | None:
     """The groups in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is OutputFormat.JSON:
-        told = [_as_json(each) for each in found]
-        return dump({"lm_eval_calibration": __version__, "groups": told})
-    if how is OutputFormat.CSV:
-        return csv_table([row for each in found for row in _flat(each)])
     several = len({each.scope.run for each in found}) > 1
-    if how is OutputFormat.MARKDOWN:
-        parts = []
-        for each in found:
-            head = markdown(_title(each, several))
-            parts += [
-                f"**{head}**",
-                markdown_table(_header(each), [_cells(g) for g in each.groups], texts=1),
-                markdown(" ".join(notes(each))),
-            ]
-        return "\n\n".join([*parts, markdown(LEGEND)])
+    return in_format(
+        how,
+        told=lambda: {"groups": [_as_json(each) for each in found]},
+        rows=lambda: [row for each in found for row in _flat(each)],
+        markdown=lambda: _markdown(found, several),
+        items=lambda: _items(found, several),
+    )
+
+
+def _markdown(found: Sequence[Subgroups], several: bool) -> str:
+    parts = []
+    for each in found:
+        parts += [
+            f"**{markdown(_title(each, several))}**",
+            markdown_table(_header(each), _rows(each), texts=1),
+            markdown(" ".join(notes(each))),
+        ]
+    return "\n\n".join([*parts, markdown(LEGEND)])
+
+
+def _items(found: Sequence[Subgroups], several: bool) -> list[Table | str]:
     items: list[Table | str] = []
     for each in found:
-        rows = [_cells(group) for group in each.groups]
-        table = terminal_table(_header(each), rows, texts=(0,))
+        table = terminal_table(_header(each), _rows(each), texts=(0,))
         items += [_title(each, several), table, *notes(each), ""]
-    print_tables([*items, LEGEND])
-    return None
+    return [*items, LEGEND]
 
 
 def _title(each: Subgroups, several: bool) -> str:
@@ -113,6 +114,10 @@ def _title(each: Subgroups, several: bool) -> str:
 
 def _header(each: Subgroups) -> list[str]:
     return [each.field, "documents", *map(titled, each.groups[0].estimates)]
+
+
+def _rows(each: Subgroups) -> list[list[str]]:
+    return [_cells(group) for group in each.groups]
 
 
 def _cells(group: Group) -> list[str]:

@@ -12,7 +12,7 @@ from lm_eval_calibration.metrics.catalogue import SUMMARY_METRICS
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.metrics.table import bind
 
-MOST = 8
+ROOM_FOR = 8
 """Columns for which there is room."""
 HOW = (
     "One row a task. --all prints every metric with its interval and null band, as --json and --csv do; "
@@ -34,7 +34,9 @@ def columns(
     """
     count = sum(len(list(scopes(run))) for run in runs)
     chosen = metrics or SUMMARY_METRICS
-    return chosen if not everything and overview.is_wanted(count, how, len(chosen), MOST) else None
+    return (
+        chosen if not everything and overview.is_wanted(count, how, len(chosen), ROOM_FOR) else None
+    )
 
 
 def render(

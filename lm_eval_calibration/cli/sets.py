@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.conformal import TaskSets, between
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     markdown_table,
     number,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.cli.outputs import say_where, write_lines
@@ -51,18 +49,18 @@ def find(
 
 def render(found: Sequence[TaskSets], coverage: float, score: str, how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is OutputFormat.JSON:
-        told = {"coverage": coverage, "score": score, "sets": [_flat(task) for task in found]}
-        return dump({"lm_eval_calibration": __version__, **told})
-    if how is OutputFormat.CSV:
-        flat = [_flat(task) for task in found]
-        return csv_table([{**row, "by_size": json.dumps(row["by_size"])} for row in flat])
-    if how is OutputFormat.MARKDOWN:
-        return markdown_table(HEADER, [_cells(task) for task in found], texts=1)
-    print_tables(
-        [terminal_table(NARROW, map(_few, found), texts=(0,)), "", in_words(found, coverage, score)]
+    return in_format(
+        how,
+        told=lambda: {"coverage": coverage, "score": score, "sets": [_flat(t) for t in found]},
+        rows=lambda: [_row(task) for task in found],
+        markdown=lambda: markdown_table(HEADER, [_cells(task) for task in found], texts=1),
+        items=lambda: _items(found, coverage, score),
     )
-    return None
+
+
+def _items(found: Sequence[TaskSets], coverage: float, score: str) -> list[Table | str]:
+    table = terminal_table(NARROW, map(_few, found), texts=(0,))
+    return [table, "", in_words(found, coverage, score)]
 
 
 def in_words(found: Sequence[TaskSets], coverage: float, score: str) -> str:
@@ -128,6 +126,11 @@ def _few(task: TaskSets) -> list[str]:
     name, _, documents, coverage, ends, size, single, right, _, least = _cells(task)
     low, _, high = ends.partition(" to ")
     return [name, documents, f"{coverage} [{low}, {high}]", size, single, right, least]
+
+
+def _row(task: TaskSets) -> dict[str, Any]:
+    flat = _flat(task)
+    return {**flat, "by_size": json.dumps(flat["by_size"])}
 
 
 def _flat(task: TaskSets) -> dict[str, Any]:

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lm_eval_calibration._version import __version__
+from rich.table import Table
+
 from lm_eval_calibration.analysis.document_pairing import match
-from lm_eval_calibration.analysis.size import MOST, Needed, Power, documents_needed
+from lm_eval_calibration.analysis.size import MOST_TOLD, Needed, Power, documents_needed
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     markdown,
     markdown_table,
     number,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.cli.score import title
@@ -59,29 +58,35 @@ def find(
 
 def render(found: Sequence[tuple[Scope, Needed]], measured: bool, how: OutputFormat) -> str | None:
     """What was found in `how`, as text; `None` for the terminal, where it is printed."""
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, "sizes": [_told(*each) for each in found]})
-    if how is OutputFormat.CSV:
-        return csv_table([_flat(*each) for each in found])
-    items: list[Any] = []
+    return in_format(
+        how,
+        told=lambda: {"sizes": [_told(*each) for each in found]},
+        rows=lambda: [_flat(*each) for each in found],
+        markdown=lambda: _markdown(found, measured),
+        items=lambda: _items(found, measured),
+    )
+
+
+def _markdown(found: Sequence[tuple[Scope, Needed]], measured: bool) -> str:
+    parts = []
     for scope, needed in found:
-        rows = [_cells(power) for power in needed.table]
-        words = [title(scope, False), in_words(needed, measured)]
-        if how is OutputFormat.MARKDOWN:
-            items += [f"**{markdown(words[0])}**", markdown(words[1])]
-            items.append(markdown_table(HEADER, rows, texts=0))
-        else:
-            items += [*words, terminal_table(HEADER, rows, texts=()), ""]
-    if how is OutputFormat.MARKDOWN:
-        return "\n\n".join(items)
-    print_tables(items)
-    return None
+        parts += [f"**{markdown(title(scope, False))}**", markdown(in_words(needed, measured))]
+        parts.append(markdown_table(HEADER, _rows(needed), texts=0))
+    return "\n\n".join(parts)
+
+
+def _items(found: Sequence[tuple[Scope, Needed]], measured: bool) -> list[Table | str]:
+    items: list[Table | str] = []
+    for scope, needed in found:
+        table = terminal_table(HEADER, _rows(needed), texts=())
+        items += [title(scope, False), in_words(needed, measured), table, ""]
+    return items
 
 
 def in_words(needed: Needed, measured: bool) -> str:
     """The answer."""
     how = "as measured on these two" if measured else "assumed: --correlation, or name a second run"
-    documents = f"more than {MOST:,}"
+    documents = f"more than {MOST_TOLD:,}"
     if math.isfinite(needed.documents):
         documents = f"about {_rounded(needed.documents):,}"
     return (
@@ -93,6 +98,10 @@ def in_words(needed: Needed, measured: bool) -> str:
 def _rounded(documents: float) -> int:
     """To two digits: so far the draws tell it."""
     return int(float(f"{documents:.1e}"))
+
+
+def _rows(needed: Needed) -> list[list[str]]:
+    return [_cells(power) for power in needed.table]
 
 
 def _cells(power: Power) -> list[str]:

@@ -9,16 +9,13 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from lm_eval_calibration._version import __version__
 from lm_eval_calibration.analysis.thresholds import Threshold, between, classes, refuse_shared
 from lm_eval_calibration.cli.formats import (
     OutputFormat,
-    csv_table,
-    dump,
+    in_format,
     markdown_table,
     number,
     of_tasks,
-    print_tables,
     terminal_table,
 )
 from lm_eval_calibration.errors import InvalidInputError, invalid
@@ -87,14 +84,21 @@ def find(
 
 def render(rows: Sequence[TaskThreshold], how: OutputFormat) -> str | None:
     """The figures in `how`, as text; `None` for the terminal, where they are printed."""
-    if how is OutputFormat.JSON:
-        return dump({"lm_eval_calibration": __version__, "thresholds": [_flat(r) for r in rows]})
-    if how is OutputFormat.CSV:
-        return csv_table([_flat(row) for row in rows])
-    if how is OutputFormat.MARKDOWN:
-        header = ("task", "answer", *HEADER)
-        cells = [[row.task, row.found.accepted, *_cells(row)] for row in rows]
-        return markdown_table(header, cells, texts=2)
+    return in_format(
+        how,
+        told=lambda: {"thresholds": [_flat(row) for row in rows]},
+        rows=lambda: [_flat(row) for row in rows],
+        markdown=lambda: _markdown(rows),
+        items=lambda: _items(rows),
+    )
+
+
+def _markdown(rows: Sequence[TaskThreshold]) -> str:
+    cells = [[row.task, row.found.accepted, *_cells(row)] for row in rows]
+    return markdown_table(("task", "answer", *HEADER), cells, texts=2)
+
+
+def _items(rows: Sequence[TaskThreshold]) -> list[Table | str]:
     items: list[Table | str] = []
     for task, mine in itertools.groupby(rows, key=lambda row: row.task):
         listed = list(mine)
@@ -102,8 +106,7 @@ def render(rows: Sequence[TaskThreshold], how: OutputFormat) -> str | None:
     items.append(TESTED)
     if any(row.found.promised for row in rows):
         items.append(PROMISE)
-    print_tables([*items, *_broken(rows)])
-    return None
+    return [*items, *_broken(rows)]
 
 
 def _broken(rows: Sequence[TaskThreshold]) -> list[str]:

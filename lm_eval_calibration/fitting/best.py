@@ -23,7 +23,7 @@ SIMPLEST = (
     "isotonic", "histogram",
 )  # fmt: skip
 """From few parameters to many; what other packages add comes last."""
-FEW = 100
+FEW_DOCUMENTS = 100
 """With fewer documents for each set of parameters nothing with more than two of them is kept."""
 SMALL = (NONE, "temperature", "platt", "inverse_softmax")
 FOR_COMPARISON = ("resoftmax",)
@@ -85,7 +85,7 @@ def best_of(
     """Cross-fit every method on the same folds, and choose by the one-standard-error rule.
 
     Kept is the simplest whose loss exceeds the best's by no more than one standard error of that
-    difference, paired by document (Breiman et al., 1984, with the paired error). Of fewer than `FEW`
+    difference, paired by document (Breiman et al., 1984, with the paired error). Of fewer than `FEW_DOCUMENTS`
     documents (for each task, if each has parameters of its own) only methods of one or two parameters
     are kept, and the best is the best of those.
 
@@ -115,7 +115,7 @@ def best_of(
     if all(one.calibrator is None for one in tried):
         raise InvalidInputError(next(iter(left_out.values())))
     sizes = [len(p) for p in beliefs.predictions.values()]
-    few = (min(sizes) if per_task else sum(sizes)) < FEW
+    few = (min(sizes) if per_task else sum(sizes)) < FEW_DOCUMENTS
     able = [one for one in tried if one.name in SMALL] if few else tried
     best = min(able or tried, key=lambda one: one.nll)
     return Best(tried, best, _simplest(able or tried, best), left_out, few)

@@ -25,7 +25,7 @@ from lm_eval_calibration.predictions import Predictions
 
 FOLDS = 7
 """One of so many documents is not learned from, but judges the training."""
-LEAST = 20
+LEAST_LABELLED = 20
 """Labelled sentences of each kind, in the responses that judge, for a calibration of sentences."""
 CALIBRATORS = ("platt", "beta", "isotonic", "histogram", "temperature")
 """Methods that map probabilities one by one."""
@@ -131,7 +131,7 @@ def of_sentences(stage: Stage, judge: Bags, method: str) -> Calibrator | None:
     """
     known = np.flatnonzero(~np.isnan(judge.sentence_labels))
     labels = judge.sentence_labels[known] > 0.5
-    if min(int(labels.sum()), int((~labels).sum())) < LEAST:
+    if min(int(labels.sum()), int((~labels).sum())) < LEAST_LABELLED:
         return None
     scores = expit(log_odds(stage.network, judge).double().numpy()[known])
     found = fit_calibrator(method, Predictions.from_confidences(scores, labels))

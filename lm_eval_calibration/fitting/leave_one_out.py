@@ -33,7 +33,7 @@ from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.predictions import Predictions
 
-METHODS = ("vanilla", "ts_cv", "daca", "thermometer", "oracle", "floor")
+JUDGED_METHODS = ("vanilla", "ts_cv", "daca", "thermometer", "oracle", "floor")
 BINS = 10
 NULL_DRAWS = 200
 
@@ -213,7 +213,7 @@ class Summary:
 
 def methods_of(results: Sequence[HeldOutTask]) -> list[str]:
     """The rows of the table."""
-    return [method for method in METHODS if method in results[0].scores]
+    return [method for method in JUDGED_METHODS if method in results[0].scores]
 
 
 def metrics_of(results: Sequence[HeldOutTask]) -> list[str]:

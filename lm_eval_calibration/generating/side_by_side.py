@@ -25,7 +25,7 @@ from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import KeyValues, Network, len_before
 
-FEW = 16
+ROWS_WAITED_FOR = 16
 """Begun texts are waited for until so large a share of the rows is free: a pass for each costs more."""
 
 
@@ -110,7 +110,7 @@ class _Writing:
         """Whether there is room for more than a few rows, or for all that wait."""
         if self.slots is None or not self.rows:
             return True
-        enough = max(self.slots.count // FEW, 1)
+        enough = max(self.slots.count // ROWS_WAITED_FOR, 1)
         return self._free >= enough or self._free >= sum(len(p.waiting) for p in self.waiting) > 0
 
     def _read(self, prompts: Sequence[Prompt]) -> None:

@@ -17,7 +17,7 @@ from lm_eval_calibration.scoring.sequences import Request
 TOKENS = 6
 """Of the longest trial texts; others are shorter, so that rows are replaced and moved."""
 LEAST, MORE = 2, 3
-FEW = 2
+SHORT_PROMPTS = 2
 """Short prompts that are tried."""
 GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
 
@@ -39,7 +39,11 @@ def trials(
     room = [0] * TOKENS
     first, *rest = some_of([Request(p, room) for p in prompts], lengths, longest)
     short = [r for r in rest if size(r) <= SHORT_TOKENS + TOKENS]
-    kept = [first, *short[:: max(len(short) // FEW, 1)], *(r for r in rest if r not in short)]
+    kept = [
+        first,
+        *short[:: max(len(short) // SHORT_PROMPTS, 1)],
+        *(r for r in rest if r not in short),
+    ]
     found, whole = [r.context for r in kept], max(prompts, key=len)
     for length in lengths:  # (that texts reach, if no prompt does)
         if len(whole) < length < most:

@@ -140,7 +140,7 @@ class TwinIndex(dict[str, Entry]):
     def _task_twin(self, base: Entry) -> Entry:
         """A task's twin: the same configuration, made by a class of ours."""
         name = PREFIX + base.name
-        kind = self._twin_class(_generates(base))
+        kind = self._twin_class(_is_generation_task(base))
         config = {**_named(_load(base), name), "class": kind, "twin_of": base.name}
         return Entry(name, Kind.PY_TASK, None, cfg=config)
 
@@ -205,12 +205,12 @@ def twin_names(patterns: Iterable[str], index: TwinIndex) -> list[str]:
             _told.add(pattern)
             log.error("`%s` cannot be had: %s. Run `%s` instead.", pattern, reasons[stem], stem)
         twins = [base for base, reason in reasons.items() if reason is None]
-        chosen = [base for base in twins if not _generates(index[base])] or twins
+        chosen = [base for base in twins if not _is_generation_task(index[base])] or twins
         found |= {PREFIX + base for base in chosen}
     return sorted(found)
 
 
-def _generates(entry: Entry) -> bool:
+def _is_generation_task(entry: Entry) -> bool:
     """Whether an entry is a generation task of the harness."""
     config = entry.cfg or {}
     single = entry.kind not in (Kind.GROUP, Kind.TAG)

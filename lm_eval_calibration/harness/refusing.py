@@ -27,7 +27,7 @@ WRAPPERS = (
 """Models that state how sure they are of what they generate."""
 
 
-def states_beliefs(model: Any) -> bool:
+def states_confidence(model: Any) -> bool:
     """Whether a model, or its class, answers generation requests with a stated confidence."""
     return bool(getattr(model, "states_confidence", False))
 
@@ -41,7 +41,7 @@ def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, t
     Raises:
         InvalidInputError: there is one.
     """
-    if states_beliefs(model):
+    if states_confidence(model):
         return
     kind = model if isinstance(model, type) else type(model)
     chat = any(each.__name__ in CHAT for each in kind.__mro__)
@@ -54,7 +54,7 @@ def refuse_without_beliefs(names: Iterable[str], index: TwinIndex, model: Any, t
                     "has none. Have the model state its probabilities: --model verbalized "
                     f"--model_args base={title},... --apply_chat_template."
                 )
-            if entry.kind is Kind.PY_TASK and _is_generation(entry):
+            if entry.kind is Kind.PY_TASK and _is_generation_twin(entry):
                 if not getattr(model, "generates", True):
                     raise InvalidInputError(
                         f"`{name}` wants generated answers, and `{title}` chooses among options: take a "
@@ -77,7 +77,7 @@ def refuse_plain_text(
         InvalidInputError: it is one, and they do.
     """
     base = model_args.get("base")
-    if apply_chat_template or not states_beliefs(model) or not isinstance(base, str):
+    if apply_chat_template or not states_confidence(model) or not isinstance(base, str):
         return
     kind = model_class(base, "model inside, `base`:")
     if any(each.__name__ in CHAT for each in kind.__mro__):
@@ -102,6 +102,7 @@ def _scores_options(entry: Entry, index: TwinIndex, depth: int = 9) -> str | Non
     return next((name for name in inner if name), None)
 
 
-def _is_generation(entry: Entry) -> bool:
+def _is_generation_twin(entry: Entry) -> bool:
+    """Whether an entry is a twin of ours that judges generated answers."""
     found = (entry.cfg or {}).get("class")
     return getattr(found, "for_output_type", None) == "generate_until"

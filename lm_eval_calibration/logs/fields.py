@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lm_eval_calibration.clusters import AUTO, FEW, NONE, field, numbered, passage
+from lm_eval_calibration.clusters import AUTO, FEW_CLUSTERS, NONE, field, numbered, passage
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError, invalid, unknown_name
 from lm_eval_calibration.logs.formats.harness.lines import again
 from lm_eval_calibration.logs.formats.harness.samples_file import FORMAT
@@ -77,14 +77,14 @@ def _clustered(samples: Samples, by: str) -> Samples:
         return samples
     cluster = numbered(field_of(samples, name).tolist())
     number = int(cluster.max()) + 1
-    if number == len(samples) or (by == AUTO and number < FEW):
+    if number == len(samples) or (by == AUTO and number < FEW_CLUSTERS):
         return samples
     if number < 2:
         raise InvalidInputError(
             f"{samples.path}: all documents have the same `{name}`, and one cluster says nothing of others. "
             "Name another field, or --cluster none."
         )
-    few = "; intervals from so few are too short" if number < FEW else ""
+    few = "; intervals from so few are too short" if number < FEW_CLUSTERS else ""
     unasked = "; --cluster none draws each by itself" if by == AUTO else ""
     note = f"documents of one `{name}` are drawn together, {number:,} of them{few}{unasked}"
     return replace(samples, cluster=cluster, notes=(*samples.notes, note))

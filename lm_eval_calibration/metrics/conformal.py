@@ -19,7 +19,7 @@ from lm_eval_calibration.ragged import blocks, starts_of
 
 LAC, APS = "lac", "aps"
 SCORES = (LAC, APS)
-FEWEST = 10
+FEWEST_OF_A_SIZE = 10
 """Documents of a size, for their coverage to count."""
 
 
@@ -48,7 +48,7 @@ class SetFigures(NamedTuple):
         single: share of sets of one option.
         single_accuracy: of these, how many are right; NaN without any.
         empty: share of sets of none.
-        by_size: coverage by the sets' size, of sizes that at least `FEWEST` documents have.
+        by_size: coverage by the sets' size, of sizes that at least `FEWEST_OF_A_SIZE` documents have.
     """
 
     documents: int
@@ -154,7 +154,7 @@ def figures(predictions: Predictions, found: Sets) -> SetFigures:
         by_size={
             int(n): float(covered[size == n].mean())
             for n, count in zip(sizes, counts, strict=True)
-            if count >= FEWEST
+            if count >= FEWEST_OF_A_SIZE
         },
     )
 

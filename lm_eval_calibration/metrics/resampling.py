@@ -26,6 +26,11 @@ REPLICATES = 1000
 SEED = 20240601
 
 
+def replicates_of(asked_for: int) -> int:
+    """As many as the harness asks for (its `bootstrap_iters`), from 2 to `REPLICATES`."""
+    return max(2, min(asked_for, REPLICATES))
+
+
 class Cells(NamedTuple):
     """Groups of interchangeable documents.
 

@@ -78,7 +78,7 @@ class CalibratedLM(Wrapper):
         before_scoring(self._held_out, requests, asked, beliefs_of(self.base))
         answers = [
             found if isinstance(found, StatedAnswer) else (float(found[0]), bool(found[1]))
-            for found in super().loglikelihood(requests)
+            for found in super().loglikelihood(requests, **options)
         ]
         by_task: dict[str, list[Options]] = {}
         for document in asked:

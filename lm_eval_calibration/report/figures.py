@@ -44,7 +44,7 @@ KINDS: Mapping[str, Any] = {
 }
 """Each has `NAME`, `HAS_STRIP`, `prepare`, `caption` and `draw`; one more figure is one line."""
 
-FORMATS = ("svg", "png")
+IMAGE_FORMATS = ("svg", "png")
 IMAGES: Mapping[str, FileFormat] = {".png": PNG, ".svg": SVG, ".pdf": PDF}
 """By a file's suffix."""
 FIGURES = "collection of figures"
@@ -91,11 +91,15 @@ class Artist:
     """
 
     def __init__(
-        self, folder: Path | None, formats: Sequence[str] = FORMATS, *, overwrite: bool = False
+        self,
+        folder: Path | None,
+        formats: Sequence[str] = IMAGE_FORMATS,
+        *,
+        overwrite: bool = False,
     ) -> None:
         for suffix in formats:
-            if suffix not in FORMATS:
-                raise invalid("formats", f"among {', '.join(FORMATS)}", repr(suffix))
+            if suffix not in IMAGE_FORMATS:
+                raise invalid("formats", f"among {', '.join(IMAGE_FORMATS)}", repr(suffix))
         self.folder, self.formats, self._overwrite = folder, formats, overwrite
         self._stems: set[str] = set()
         self._drawn = 0

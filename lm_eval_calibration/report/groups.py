@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lm_eval_calibration.analysis.subgroups import FEWEST, Group, Subgroups
+from lm_eval_calibration.analysis.subgroups import FEWEST_OF_A_GROUP, Group, Subgroups
 from lm_eval_calibration.metrics.paired import ALPHA
 from lm_eval_calibration.report.wording import band, number
 
@@ -61,6 +61,6 @@ def notes(found: Subgroups) -> list[str]:
         )
     if found.small:
         said.append(
-            f"{found.left_over:,} documents have values with fewer than {FEWEST} of them ({found.small:,} values)."
+            f"{found.left_over:,} documents have values with fewer than {FEWEST_OF_A_GROUP} of them ({found.small:,} values)."
         )
     return said

@@ -15,7 +15,7 @@ from lm_eval_calibration.logs.run import Run, Scope
 from lm_eval_calibration.names import upstream_name
 from lm_eval_calibration.report import acting, groups, pages, pools, provenance, tables, wording
 from lm_eval_calibration.report.examples import Example, examples, has_texts
-from lm_eval_calibration.report.figures import FORMATS, Artist, DrawnFigure
+from lm_eval_calibration.report.figures import IMAGE_FORMATS, Artist, DrawnFigure
 from lm_eval_calibration.report.tables import MetricRow
 from lm_eval_calibration.report.wording import Verdict
 
@@ -64,7 +64,7 @@ def write_report(
     path: str | Path,
     *,
     figures: Path | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = IMAGE_FORMATS,
     examples: int = 10,
     thresholds_from: Run | None = None,
     subgroups: Sequence[Subgroups] = (),

@@ -14,7 +14,7 @@ from lm_eval_calibration.metrics.binning import bin_counts, bin_sums, equal_widt
 from lm_eval_calibration.metrics.evaluate import Estimate
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.report import theme, wording
-from lm_eval_calibration.report.smoothing import FEWEST, Smooth, smooth_accuracy
+from lm_eval_calibration.report.smoothing import FEWEST_NEAR, Smooth, smooth_accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ NAME, HAS_STRIP = "Reliability", True
 NOTE = (
     "Bar: accuracy of the answers in a bin of confidence. Grey: where the bars of\n"
     "95 in 100 calibrated models would end. Stem: from the bar's end to the mean\n"
-    f"confidence. Curve: accuracy without bins, where {FEWEST:.0f} documents are near."
+    f"confidence. Curve: accuracy without bins, where {FEWEST_NEAR:.0f} documents are near."
 )
 """What the marks are, for whoever sees the figure alone."""
 
@@ -83,7 +83,7 @@ def caption(r: Reliability, estimates: Mapping[str, Estimate]) -> str:
     parts = [
         wording.valued("ECE", estimates.get("ece")),
         f"{outside} of {len(r.index)} bins end outside the grey band",
-        f"curve: Gaussian kernel of width {r.smooth.bandwidth:.3f}, where {FEWEST:.0f} documents are near",
+        f"curve: Gaussian kernel of width {r.smooth.bandwidth:.3f}, where {FEWEST_NEAR:.0f} documents are near",
     ]
     return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 _CELLS, _POINTS = 1024, 201
 _NARROWEST, _WIDEST = 0.03, 0.1
-FEWEST = 10.0
+FEWEST_NEAR = 10.0
 """Documents within about one bandwidth, below which there is no curve."""
 
 
@@ -63,7 +63,9 @@ def smooth_accuracy(confidence: Floats, correct: Floats) -> Smooth:
         np.exp(-0.5 * ((x[:, None] - image) / h) ** 2) for image in (centre, -centre, 2 - centre)
     )
     near = kernel @ documents
-    accuracy = np.divide(kernel @ right, near, out=np.full(_POINTS, np.nan), where=near >= FEWEST)
+    accuracy = np.divide(
+        kernel @ right, near, out=np.full(_POINTS, np.nan), where=near >= FEWEST_NEAR
+    )
     return Smooth(x, accuracy, h)
 
 

@@ -46,7 +46,7 @@ class Adapters:
         members, samples: M members and S draws of each.
         rank: of the LoRA weights.
         targets: names of the layers that are adapted.
-        method: of `swag.mixture.METHODS`.
+        method: of `swag.mixture.POSTERIORS`.
         training: of the members.
     """
 

@@ -24,7 +24,14 @@ from safetensors.torch import load_file, save_file
 
 from lm_eval_calibration.arguments import built
 from lm_eval_calibration.calibrators.artifact import Training
-from lm_eval_calibration.calibrators.validity import LARGEST, counts, finite, hashes, text, why
+from lm_eval_calibration.calibrators.validity import (
+    LARGEST_PARAMETER,
+    counts,
+    finite,
+    hashes,
+    text,
+    why,
+)
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.files import (
     JSON,
@@ -255,7 +262,11 @@ def _check_moments(moments: Moments, best: Weights, snapshots: Any) -> None:
 
 
 def _number(name: str, told: Any) -> float:
-    if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 <= told < LARGEST:
+    if (
+        isinstance(told, bool)
+        or not isinstance(told, (int, float))
+        or not 0 <= told < LARGEST_PARAMETER
+    ):
         raise invalid(name, "a number, 0 or more", repr(told)[:80])
     return float(told)
 

@@ -11,7 +11,7 @@ from lm_eval_calibration.swag.artifact import Member
 from lm_eval_calibration.swag.lora import Weights
 from lm_eval_calibration.swag.posterior import Draw, Posterior, seed_of
 
-METHODS = {
+POSTERIORS = {
     "map": "the best single weights of one member",
     "mc_dropout": "the same, with LoRA's dropout left on",
     "ensemble": "the best single weights of every member",
@@ -37,7 +37,7 @@ class Mixture:
 
     Attributes:
         members: trained members.
-        method: one of `METHODS`; "" for `swag`, or `multiswag` where there are several.
+        method: one of `POSTERIORS`; "" for `swag`, or `multiswag` where there are several.
         samples: S, draws of each member; 0 for its mean.
         draw: how they are drawn, but for the scale.
         scale: of the covariance; `None` for each member's own.
@@ -61,8 +61,8 @@ class Mixture:
         if not self.method:
             chosen = "multiswag" if len(self.members) > 1 else "swag"
             object.__setattr__(self, "method", chosen)
-        if self.method not in METHODS:
-            raise unknown_name("method", self.method, METHODS)
+        if self.method not in POSTERIORS:
+            raise unknown_name("method", self.method, POSTERIORS)
         least = 1 if self.method == "mc_dropout" else 0
         if not isinstance(self.samples, int) or self.samples < least:
             raise invalid("samples", f"a whole number, at least {least}", self.samples)

@@ -51,7 +51,7 @@ def learning_rates(optimizer: Any, settings: SwagSettings, plan: Steps) -> LRSch
             return step / warmup
         return 1 + (last - 1) * (step - warmup) / max(plan.start - warmup, 1)
 
-    swalr = SWALR(
+    swalr = _Annealing(
         optimizer,
         swa_lr=settings.swag_learning_rate,
         anneal_epochs=round(settings.anneal_epochs * plan.epoch),
@@ -60,6 +60,14 @@ def learning_rates(optimizer: Any, settings: SwagSettings, plan: Steps) -> LRSch
     for group in optimizer.param_groups:  # (which `SWALR` changed at once)
         group["lr"] = group["initial_lr"]
     return SequentialLR(optimizer, [LambdaLR(optimizer, factor), swalr], [plan.start])
+
+
+class _Annealing(SWALR):
+    """`SWALR` whose state is numbers alone, as a training that goes on may read it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Without the function, which the arguments name."""
+        return {name: value for name, value in super().state_dict().items() if not callable(value)}
 
 
 def optimizer_of(parameters: list[torch.nn.Parameter], settings: SwagSettings) -> torch.optim.AdamW:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lm_eval_calibration.clusters import numbered
 from lm_eval_calibration.metrics.grouping import clusters_of
-from lm_eval_calibration.metrics.resampling import REPLICATES
+from lm_eval_calibration.metrics.resampling import REPLICATES, replicates_of
 from lm_eval_calibration.metrics.table import BoundMetric
 
 
@@ -50,7 +50,7 @@ class Aggregation:
             labels = numbered([row.cluster for row in rows])
             labels = labels if labels.max() + 1 >= rows[0].least else None
         clusters = clusters_of(labels, len(rows))
-        stderr = self.bound.stderr(columns, max(2, min(replicates, REPLICATES)), clusters)
+        stderr = self.bound.stderr(columns, replicates_of(replicates), clusters)
         return stderr if math.isfinite(stderr) else "N/A"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from lm_eval_calibration._version import __version__
-from lm_eval_calibration.clusters import AUTO, FEW, NONE, field, passage
+from lm_eval_calibration.clusters import AUTO, FEW_CLUSTERS, NONE, field, passage
 from lm_eval_calibration.errors import InvalidInputError, invalid, unknown_name
 from lm_eval_calibration.harness.conversing import Answered
 from lm_eval_calibration.harness.tasks import HarnessTask, all_splits, pools
@@ -143,9 +143,11 @@ class Twin(HarnessTask):
             return found
         together = field(answered.doc, name) or ""
         if asked == AUTO:
-            self.inform(f"documents of one `{name}` are drawn together where {FEW} or more differ")
+            self.inform(
+                f"documents of one `{name}` are drawn together where {FEW_CLUSTERS} or more differ"
+            )
         ours = [n for n, pool in self.aggregation().items() if isinstance(pool, Aggregation)]
-        least = FEW if asked == AUTO else 2
+        least = FEW_CLUSTERS if asked == AUTO else 2
         return DocumentRows.clustered(found, ours, (together, least))
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], Any]]:

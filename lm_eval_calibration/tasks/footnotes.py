@@ -16,7 +16,7 @@ from lm_eval_calibration.tasks.stated import VALID
 Rows = Mapping[str, Any]
 UNDEFINED = "-"
 """How a table says that a value is undefined."""
-FEW = 5
+NOTES_LISTED = 5
 LOOK = "the log, and the replies in the samples, say why"
 
 
@@ -71,9 +71,9 @@ def _kind(metric: str) -> str:
 def _listed(where: Mapping[str, list[str]]) -> str:
     """Metrics, and the tasks in which they are undefined."""
     tasks = list(dict.fromkeys(name for names in where.values() for name in names))
-    more = f" and {len(tasks) - FEW} more" if len(tasks) > FEW else ""
+    more = f" and {len(tasks) - NOTES_LISTED} more" if len(tasks) > NOTES_LISTED else ""
     metrics = ", ".join(f"`{metric}`" for metric in where)
-    return f"{metrics} of {', '.join(tasks[:FEW])}{more}"
+    return f"{metrics} of {', '.join(tasks[:NOTES_LISTED])}{more}"
 
 
 def _unread(rows: Rows) -> bool:

@@ -42,7 +42,7 @@ from lm_eval_calibration.told import Example, Told
 
 log = logger(__name__)
 
-METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc", "prr")
+ANSWER_METRICS = ("ece", "ece_null", "ace", "mce", "auroc", "aurc", "prr")
 """Of a stated confidence and whether the answer is right; of a score those that see its order alone."""
 EXAMPLES = 4
 """Solved documents that a request carries, for a wrapper that shows some."""
@@ -84,12 +84,12 @@ class GenerationTask(Twin, Generating):
         if impossible := [b.name for b in self.calibration_metrics if not self.can_have(b)]:
             raise InvalidInputError(
                 f"Task `{self.config.task}`: `{impossible[0]}` reads the probabilities of options, and a "
-                f"generated answer has one confidence. Take of {', '.join(METRICS)}."
+                f"generated answer has one confidence. Take of {', '.join(ANSWER_METRICS)}."
             )
 
     def default_metrics(self) -> list[BoundMetric]:
         """Those of confidences."""
-        return [bind(name) for name in METRICS]
+        return [bind(name) for name in ANSWER_METRICS]
 
     def can_have(self, metric: BoundMetric) -> bool:
         """Whether it reads no more than a confidence and a verdict."""

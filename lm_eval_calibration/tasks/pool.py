@@ -11,6 +11,7 @@ from lm_eval_calibration.envelope import INVALID, Envelope
 from lm_eval_calibration.harness.api import mean
 from lm_eval_calibration.metrics.pool import PoolScores, norm_gain, norm_gain_spread, score_pool
 from lm_eval_calibration.metrics.pool_summary import GAIN, OF_BELIEFS, OF_PICKS
+from lm_eval_calibration.metrics.resampling import replicates_of
 
 OF_ANY_POOL = ("gen", "majority", "oracle", "worst")
 UNANSWERED = "unanswered_rate"
@@ -34,7 +35,7 @@ class NormGain:
 
     def stderr(self, rows: Sequence[Any], replicates: int = 1000) -> float | str:
         """By the bootstrap over documents; "N/A" where no pool is mixed."""
-        stderr = norm_gain_spread(rows, max(2, min(replicates, 1000))).stderr
+        stderr = norm_gain_spread(rows, replicates_of(replicates)).stderr
         return stderr if math.isfinite(stderr) else "N/A"
 
 

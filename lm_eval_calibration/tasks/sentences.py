@@ -14,14 +14,14 @@ from lm_eval_calibration.conversation import Conversation
 from lm_eval_calibration.errors import InvalidInputError, invalid
 from lm_eval_calibration.harness.tasks import Answered, GeneratingTask
 from lm_eval_calibration.json_text import loads
-from lm_eval_calibration.metrics.resampling import REPLICATES, SEED
+from lm_eval_calibration.metrics.resampling import REPLICATES, SEED, replicates_of
 from lm_eval_calibration.metrics.sentences import FIGURES, scored, spread
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.tasks.base import DocumentRows, Twin
 from lm_eval_calibration.told import Told
 
-METRICS = ("ece", "ece_null", "auroc", "aurc")
+SENTENCE_METRICS = ("ece", "ece_null", "auroc", "aurc")
 """Of the confidence in the whole response."""
 FIRST = (
     "first_error_acc",
@@ -46,7 +46,7 @@ class SentenceAggregation:
 
     def stderr(self, rows: Sequence[Any], replicates: int = REPLICATES) -> float | str:
         """By the bootstrap over documents; "N/A" where there is none."""
-        count = max(2, min(replicates, REPLICATES))
+        count = replicates_of(replicates)
         stderr = spread(self.__name__, scored(_in_order(rows)), count).stderr
         return stderr if math.isfinite(stderr) else "N/A"
 
@@ -82,7 +82,7 @@ class FirstErrorAggregation:
         rng = np.random.default_rng(SEED)
         drawn = [
             self(list(table[rng.integers(len(table), size=len(table))]))
-            for _ in range(max(2, min(replicates, REPLICATES)))
+            for _ in range(replicates_of(replicates))
         ]
         found = np.array(drawn)[np.isfinite(drawn)]
         return float(found.std(ddof=1)) if len(found) > 1 and math.isfinite(self(rows)) else "N/A"
@@ -112,7 +112,7 @@ class SentenceTask(Twin, GeneratingTask):
 
     def default_metrics(self) -> list[BoundMetric]:
         """Those of confidences in responses."""
-        return [bind(name) for name in METRICS]
+        return [bind(name) for name in SENTENCE_METRICS]
 
     def other_aggregations(self) -> dict[str, Callable[[Sequence[Any]], Any]]:
         """Of sentences, and of the first wrong one."""

@@ -21,7 +21,7 @@ from lm_eval_calibration.testing.maps import finds_numbers, maps_beliefs_alone
 
 CASES = 25
 LOGITS = (-math.inf, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 3.0, 800.0)
-CLOSE = 2e-3
+SAME_FIT = 2e-3
 """So far two fits of the same documents in another order may be apart."""
 SPOILT: tuple[Callable[[Any], Any], ...] = (
     lambda value: np.full_like(value, np.nan),
@@ -131,7 +131,9 @@ def order_is_nothing(method: Method, drawn: Predictions, rng: np.random.Generato
     shuffled = drawn.take(rng.permutation(len(drawn)))
     target = overconfident(20, 1.0, options=2)
     a, b = (fit(method.name, p).transform(target).confidence for p in (drawn, shuffled))
-    np.testing.assert_allclose(a, b, atol=CLOSE, err_msg="the order of documents must not matter")
+    np.testing.assert_allclose(
+        a, b, atol=SAME_FIT, err_msg="the order of documents must not matter"
+    )
 
 
 @law
@@ -177,7 +179,9 @@ def heeds_weights(method: Method) -> None:
     weighted = fit(method.name, before, sample_weight=times)
     repeated = fit(method.name, before.take(np.repeat(np.arange(len(before)), times)))
     a, b = (found.transform(before).confidence for found in (weighted, repeated))
-    np.testing.assert_allclose(a, b, atol=CLOSE, err_msg="`weighted`: weights must be repetitions")
+    np.testing.assert_allclose(
+        a, b, atol=SAME_FIT, err_msg="`weighted`: weights must be repetitions"
+    )
 
 
 @law

@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lm_eval_calibration.metrics.catalogue import METRICS
 from lm_eval_calibration.metrics.evaluate import evaluate
@@ -129,8 +128,7 @@ def _score(bound: BoundMetric, drawn: Predictions) -> float:
 
 
 def _same(one: float, other: float, what: str, close: float = ROUNDING) -> None:
-    both: NDArray[Any] = np.array([one, other])
     holds(
-        bool(np.isclose(*both, rtol=1e-9, atol=close, equal_nan=True)),
+        bool(np.isclose(one, other, rtol=1e-9, atol=close, equal_nan=True)),
         f"{what} must have the same value, got {one} and {other}",
     )

@@ -16,7 +16,7 @@ from lm_eval_calibration.harness.requests import GENERATE, KINDS, LOGLIKELIHOOD
 from lm_eval_calibration.stated import StatedAnswer
 from lm_eval_calibration.testing.laws import holds, law
 
-CLOSE = 1e-4
+SAME_NUMBER = 1e-4
 """Nats: rows of a batch are not computed alike in every batch."""
 FLOORED = 0.01
 """By so much a stated distribution may miss 1: what was a printed 0 is floored."""
@@ -27,7 +27,7 @@ def check_belief_source(
     requests: Sequence[Any],
     kind: str = LOGLIKELIHOOD,
     *,
-    close: float = CLOSE,
+    close: float = SAME_NUMBER,
 ) -> None:
     """Hold a model of the harness that says how sure it is to its contract.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command import run
 
-from lm_eval_calibration.analysis.subgroups import FEWEST, by_field
+from lm_eval_calibration.analysis.subgroups import FEWEST_OF_A_GROUP, by_field
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.logs.run import Samples, Scope
 from lm_eval_calibration.predictions import Predictions
@@ -64,7 +64,7 @@ def test_small_values_are_counted() -> None:
 
 def test_nothing_to_part() -> None:
     assert by_field(drawn({"a": 50}, {}), "group", replicates=50) is None
-    with pytest.raises(InvalidInputError, match=f"has {FEWEST} documents or more"):
+    with pytest.raises(InvalidInputError, match=f"has {FEWEST_OF_A_GROUP} documents or more"):
         by_field(drawn({"a": 5, "b": 5}, {}), "group", replicates=50)
 
 

@@ -11,7 +11,7 @@ import pytest
 from command import run
 from logged_lines import line
 
-from lm_eval_calibration.clusters import FEW
+from lm_eval_calibration.clusters import FEW_CLUSTERS
 from lm_eval_calibration.errors import InvalidInputError, UnknownNameError
 from lm_eval_calibration.logs.fields import clustered, field_of
 from lm_eval_calibration.logs.runs import read_runs
@@ -24,22 +24,24 @@ def lines(count: int, doc: Callable[[int], dict[str, Any]]) -> list[dict[str, An
 
 
 def test_questions_about_one_passage_are_found(write: Write) -> None:
-    path = write(lines(3 * FEW, lambda i: {"passage": f"text {i // 3}", "meta": {"of": i % 2}}))
+    path = write(
+        lines(3 * FEW_CLUSTERS, lambda i: {"passage": f"text {i // 3}", "meta": {"of": i % 2}})
+    )
     ((read,), _) = read_runs([str(path)])
     (samples,) = read.samples.values()
     (found,) = clustered([read], "auto")[0].samples.values()
-    assert found.cluster.tolist() == [i // 3 for i in range(3 * FEW)]
+    assert found.cluster.tolist() == [i // 3 for i in range(3 * FEW_CLUSTERS)]
     assert "one `passage`" in found.notes[-1] and "20 of them" in found.notes[-1]
     assert not len(clustered([read], "none")[0].samples[samples.task].cluster)
     by = clustered([read], "meta.of")[0].samples[samples.task]
-    assert by.cluster.tolist() == [i % 2 for i in range(3 * FEW)]
+    assert by.cluster.tolist() == [i % 2 for i in range(3 * FEW_CLUSTERS)]
     assert "too short" in by.notes[-1]
-    assert field_of(samples, "meta.of").tolist() == [str(i % 2) for i in range(3 * FEW)]
+    assert field_of(samples, "meta.of").tolist() == [str(i % 2) for i in range(3 * FEW_CLUSTERS)]
 
 
 def test_few_passages_and_passages_of_one_question_are_left_alone(write: Write) -> None:
-    for count in (FEW - 1, 3 * FEW):
-        path = write(lines(3 * FEW, lambda i, n=count: {"passage": f"text {i % n}"}))  # type: ignore[misc]
+    for count in (FEW_CLUSTERS - 1, 3 * FEW_CLUSTERS):
+        path = write(lines(3 * FEW_CLUSTERS, lambda i, n=count: {"passage": f"text {i % n}"}))  # type: ignore[misc]
         ((read,), _) = read_runs([str(path)])
         (found,) = clustered([read], "auto")[0].samples.values()
         assert not len(found.cluster)

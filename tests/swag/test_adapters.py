@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from lm_eval_calibration.errors import InvalidInputError, OutputError
 from lm_eval_calibration.swag import load as load_members
 from lm_eval_calibration.swag.adapters import DOCUMENTS, INDEX, load, save
-from lm_eval_calibration.swag.mixture import METHODS, Mixture
+from lm_eval_calibration.swag.mixture import POSTERIORS, Mixture
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"mc_dropout"}))
+@pytest.mark.parametrize("method", sorted(set(POSTERIORS) - {"mc_dropout"}))
 @pytest.mark.parametrize("samples", [0, 2])
 def test_each_weight_set_is_a_folder(
     swag_folder: Path, tmp_path: Path, method: str, samples: int

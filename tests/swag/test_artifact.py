@@ -17,7 +17,7 @@ from lm_eval_calibration.calibrators import Training
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.swag import Draw, Member, Posterior, SwagSettings, artifact, load, lora
-from lm_eval_calibration.swag.mixture import METHODS, Mixture
+from lm_eval_calibration.swag.mixture import POSTERIORS, Mixture
 from lm_eval_calibration.swag.training import train
 
 
@@ -114,7 +114,7 @@ def test_methods(two: list[Member], method: str, samples: int, shape: tuple[int,
 
 def test_scale_0_needs_one_draw(two: list[Member]) -> None:
     assert Mixture(two, "swag", 15, scale=0.0).shape == (1, 1)
-    assert set(METHODS) == {"map", "mc_dropout", "ensemble", "swa", "swag", "multiswag"}
+    assert set(POSTERIORS) == {"map", "mc_dropout", "ensemble", "swa", "swag", "multiswag"}
 
 
 def test_mixtures_that_cannot_be(two: list[Member]) -> None:

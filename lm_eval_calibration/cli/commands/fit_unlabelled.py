@@ -88,8 +88,8 @@ def prior(
     from lm_eval_calibration.cli.fit_recalibrator import from_model, from_samples, run
     from lm_eval_calibration.fitting.sources import ModelArguments
 
-    if method not in fit_unlabelled.METHODS:
-        raise invalid("--method", ", ".join(fit_unlabelled.METHODS), f"`{method}`")
+    if method not in fit_unlabelled.PRIOR_METHODS:
+        raise invalid("--method", ", ".join(fit_unlabelled.PRIOR_METHODS), f"`{method}`")
     if bool(samples) == bool(tasks):
         raise InvalidInputError(
             "Give either --samples, a run that was logged, or --tasks with --model and --model_args."

@@ -23,7 +23,7 @@ from lm_eval_calibration.models.shared.answers import (
     shown,
     text_of,
 )
-from lm_eval_calibration.models.shared.likeliest import ASKED, MOST, likeliest
+from lm_eval_calibration.models.shared.likeliest import ASKED, MOST_TOKENS, likeliest
 from lm_eval_calibration.models.shared.reply import Failed, Reply
 from lm_eval_calibration.models.shared.several import COUNT, Several, SeveralSamples
 
@@ -69,7 +69,7 @@ class CheckedReplies:
         tokenized: bool = self.tokenized_requests  # type: ignore[attr-defined]
         prompt = self.tok_encode(context) if tokenized else context  # type: ignore[attr-defined]
         few = {**settings, "max_gen_toks": 1}
-        self._most, again = MOST, False
+        self._most, again = MOST_TOKENS, False
         while self._most:
             try:
                 reply = self.model_call(messages=[prompt], generate=True, gen_kwargs=few)
@@ -106,7 +106,7 @@ class CheckedReplies:
         if not payload.get("stop", True):
             del payload["stop"]
         if payload.get(ASKED) is True:
-            most = self._most or MOST
+            most = self._most or MOST_TOKENS
             payload |= {ASKED: True, f"top_{ASKED}": most} if self.chat else {ASKED: most}
         return payload
 

@@ -14,7 +14,7 @@ from lm_eval_calibration.verbal.letters import Token
 
 ASKED = "logprobs"
 """Among the settings of a generation request: the likeliest tokens are wanted too."""
-MOST = 20
+MOST_TOKENS = 20
 """In a place: what OpenAI gives at most, and other servers by default."""
 FIRST = 16
 """Tokens of a reply in whose places they are kept; further on where a letter was said."""

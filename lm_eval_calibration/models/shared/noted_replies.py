@@ -15,7 +15,7 @@ import torch
 from lm_eval_calibration.harness.api import hash_args
 from lm_eval_calibration.harness.requests import GENERATE
 from lm_eval_calibration.metrics.token_scores import of_distribution
-from lm_eval_calibration.models.shared.likeliest import MOST
+from lm_eval_calibration.models.shared.likeliest import MOST_TOKENS
 from lm_eval_calibration.models.shared.reply import Reply
 from lm_eval_calibration.verbal.letters import FOLLOWS, Token
 
@@ -96,7 +96,7 @@ class NotedTokens(NotedReplies):
         given = options.get("sampling_params") or []
         for each in given if isinstance(given, list) else [given]:
             if each.logprobs == 1:  # (it makes one of "true")
-                each.logprobs = MOST
+                each.logprobs = MOST_TOKENS
         found = super()._model_generate(*args, **options)
         if options.get("generate"):
             self._told.extend(map(self._of_output, found))

@@ -30,7 +30,7 @@ PIECE = 256
 Not where the base tells each answer at once (`answers_at_once`), of which a kill costs none."""
 GIVE_UP = 3
 """Requests in a row on which the base gives up, before the run does."""
-FEW = 0.1
+FEW_FAILURES = 0.1
 """Of a piece: fewer than these without an answer are bad requests, no server that is gone."""
 SEEDED = ("TemplateAPI", "VLLM", "SGLangLM")
 """Models to which a sample's seed must be told, for they would give equal samples else."""
@@ -248,7 +248,7 @@ class Phases:
         """Whether more of the piece at hand is without an answer than a few bad requests explain."""
         answered = (pending.answers.get(i) for i in self._piece)
         lacking = sum(a is None or isinstance(a, Failed) for a in answered)
-        return lacking >= FEW * len(self._piece)
+        return lacking >= FEW_FAILURES * len(self._piece)
 
     def _refuse_silence(self, pending: Pending) -> None:
         """End a run whose base answers nothing at all.

@@ -15,7 +15,7 @@ log = logger(f"lm_eval.{__name__}")
 COUNT = "n"
 """How many samples are wanted, among the settings of a request, as OpenAI has it."""
 SEED = "seed"
-MOST = 16
+DRAWS_OF_A_REQUEST = 16
 """In one request: more are lost together, and refused by some."""
 REFUSES = (400, 404, 422, 501)
 """A server's answers to a setting that it does not know."""
@@ -103,7 +103,7 @@ def _runs(requests: Sequence[Any]) -> list[list[int]]:
             continue
         key = hash_args(GENERATE, (context, _without(settings, SEED)))
         due, run = open_runs.get(key, (None, []))
-        if due == seed and len(run) < MOST:
+        if due == seed and len(run) < DRAWS_OF_A_REQUEST:
             run.append(i)
         else:
             run = [i]

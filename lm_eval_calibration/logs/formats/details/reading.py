@@ -18,7 +18,7 @@ from lm_eval_calibration.logs.formats.left_out import BadRows
 from lm_eval_calibration.logs.run import Samples
 from lm_eval_calibration.predictions import Predictions
 
-FEW = 0.01
+MAY_LIE_OF_LENGTHS = 0.01
 """Of a file's rows, so many may lie about `acc_norm`; if it is more, lengths are counted otherwise."""
 LENGTHS: tuple[Callable[[str], int], ...] = (len, lambda text: len(text) - text.startswith(" "))
 """How `acc_norm` may count an option's characters: all, or without the space before it."""
@@ -93,7 +93,9 @@ def _lengths(
         return None, ()
     against = {count: _against(records, count) for count in LENGTHS}
     count = min(against, key=lambda count: len(against[count]))
-    if len(against[count]) > max(1, FEW * len(records)) or len(against[count]) == len(records):
+    if len(against[count]) > max(1, MAY_LIE_OF_LENGTHS * len(records)) or len(
+        against[count]
+    ) == len(records):
         number, what = against[count][0]
         return None, (
             f"`acc_norm` does not follow from the options' lengths in {len(against[count])} rows (row "

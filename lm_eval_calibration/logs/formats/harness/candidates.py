@@ -24,7 +24,7 @@ from lm_eval_calibration.logs.formats.harness.reading import (
     TOLD,
     LineReading,
 )
-from lm_eval_calibration.logs.formats.harness.tally import FEW
+from lm_eval_calibration.logs.formats.harness.tally import MAY_LIE
 from lm_eval_calibration.logs.formats.harness.told import ToldByLog
 from lm_eval_calibration.normalisation import NORMALISATIONS
 
@@ -151,7 +151,7 @@ def _for_texts(
 ) -> Sequence[str]:
     """The delimiters by which a target may be an option's text: white space, if numbers do as well."""
     blank = [d for d in delimiters if d in told.delimiters or not d.strip()]
-    numbers = sum(_is_number(sample["target"]) for sample, _ in found) >= (1 - FEW) * len(found)
+    numbers = sum(_is_number(sample["target"]) for sample, _ in found) >= (1 - MAY_LIE) * len(found)
     return blank if numbers or any(_are_texts(found, blank)) else delimiters
 
 
@@ -177,7 +177,7 @@ def _golds(found: Sequence[tuple[Sample, LoggedOptions]], delimiters: Sequence[s
     are_texts = _are_texts(found, delimiters)
     numbers = [target_indices(sample["target"]) is not None for sample, _ in found]
     mixed = any(t and not n for t, n in zip(are_texts, numbers, strict=True)) and any(numbers)
-    few = sum(are_texts) < (1 - FEW) * len(are_texts)
+    few = sum(are_texts) < (1 - MAY_LIE) * len(are_texts)
     golds = ["index"] if not any(are_texts) else ["index", "text"] if few else ["text", "index"]
     golds += ["template"] if mixed else []
     labelled = _mostly(

@@ -16,9 +16,9 @@ from lm_eval_calibration.json_text import part
 from lm_eval_calibration.logs.run import GroupMean
 from lm_eval_calibration.metrics.combine import Arithmetic, mean_of
 
-MOST = 20_000
+LARGEST_GROUP = 20_000
 """Tasks in a group, a task of two subgroups counted twice; the harness's largest has some thousands."""
-CLOSE = 1e-9
+SAME_MEAN = 1e-9
 """Rows that differ by no more are of one mean: harness releases add in another order."""
 
 
@@ -43,7 +43,7 @@ def counted(group: str, members: Mapping[str, Sequence[str]]) -> tuple[str, ...]
     while ahead:
         this = ahead.pop()
         steps += 1
-        if steps > MOST:
+        if steps > LARGEST_GROUP:
             return ()
         inner = members.get(this)
         if inner:
@@ -127,4 +127,4 @@ def _same(a: float, b: float) -> bool:
 
 
 def _close(a: float, b: float) -> bool:
-    return _same(a, b) or math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
+    return _same(a, b) or math.isclose(a, b, rel_tol=SAME_MEAN, abs_tol=SAME_MEAN)

@@ -21,7 +21,7 @@ from lm_eval_calibration.metrics import proper
 from lm_eval_calibration.normalisation import PLAIN
 from lm_eval_calibration.predictions import Predictions
 
-FEW = 0.2
+MAY_LIE = 0.2
 """Of the lines that a reading is for, so many may lie."""
 FEW_NORMALISED = 0.01
 """Of `acc_norm`, which a wrong delimiter contradicts in few lines."""
@@ -58,7 +58,7 @@ class Tally:
     def stands(self, unreadable: int) -> bool:
         """Whether few lines speak against the reading, `unreadable` of them being no one's to read."""
         against = self.against + self.unreadable - unreadable
-        few = against <= max(1, FEW * (self.readable + against)) and against < self.readable
+        few = against <= max(1, MAY_LIE * (self.readable + against)) and against < self.readable
         by_right = self.right >= self.right_against or self.right_against < 2
         wrong_against = self.against - self.right_against
         return few and (by_right or 2 * wrong_against + 3 <= self.chance)

@@ -16,7 +16,7 @@ from lm_eval_calibration.logs.formats.helm.scores import (
 )
 from lm_eval_calibration.logs.gathered import LoggedBelief, LoggedStatement, document_number, number
 
-CLOSE = 1e-6
+AS_RECORDED = 1e-6
 """How far what is recorded may be from what is computed of the same numbers."""
 
 
@@ -68,7 +68,7 @@ def stated(
     if not figures or "max_prob" not in figures or "exact_match" not in figures:
         raise BadLineError("`max_prob` and `exact_match` of it are not in per_instance_stats.json")
     texts, _ = references_of(state)
-    confidence = number(figures["max_prob"], "max_prob", 1 + CLOSE)
+    confidence = number(figures["max_prob"], "max_prob", 1 + AS_RECORDED)
     verdict = figures["exact_match"]
     if confidence < 0:
         raise BadLineError(f"`max_prob` must be from 0 to 1, got {confidence}")
@@ -79,10 +79,10 @@ def stated(
 
 def _as_recorded(tried: Sequence[list[float]], figures: Mapping[str, Any]) -> list[float]:
     """The scores whose `max_prob` is the recorded one."""
-    wanted = number(figures.get("max_prob"), "max_prob", 1 + CLOSE)
+    wanted = number(figures.get("max_prob"), "max_prob", 1 + AS_RECORDED)
     found = [most_likely(scores)[1] for scores in tried]
     for scores, p in zip(tried, found, strict=True):
-        if abs(p - wanted) <= CLOSE:
+        if abs(p - wanted) <= AS_RECORDED:
             return scores
     raise BadLineError(
         f"its `max_prob` is {wanted:.6g} in per_instance_stats.json, its log-probabilities say "

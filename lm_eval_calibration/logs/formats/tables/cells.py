@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def numbers_in(column: Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers, np.isnan(numbers)
     if pd.api.types.is_string_dtype(column):  # (of which a file of millions of rows has its time)
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers = _parsed(column)
         empty = np.isnan(numbers)
         empty[empty] = texts_of(column[empty]) == ""
         return numbers, empty
@@ -76,5 +77,15 @@ def numbers_of(texts: NDArray[np.object_]) -> NDArray[np.float64]:
     """
     import pandas as pd
 
-    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-    return np.asarray(numbers, dtype=np.float64)
+    return _parsed(pd.Series(texts, dtype=object))
+
+
+def _parsed(column: Series) -> NDArray[np.float64]:
+    import pandas as pd
+
+    found = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if int(pd.__version__.partition(".")[0]) < 3:  # (whose last place is not the nearest)
+        found, known = found.copy(), ~np.isnan(found)
+        with contextlib.suppress(ValueError):
+            found[known] = column.to_numpy(dtype=object)[known].astype(np.float64)
+    return found

@@ -11,7 +11,7 @@ from lm_eval_calibration.logs.formats.harness.bad import shown
 if TYPE_CHECKING:
     from pandas import Series
 
-MOST = 1000
+VALUES_COUNTED = 1000
 """Different values counted; a column of verdicts has a handful."""
 LISTED = 8
 
@@ -40,7 +40,7 @@ class VerdictCells:
             right |= texts.str.lower() == self._right.strip().lower()
         self._right_ones |= set(texts[right & cells.notna()])
         for text, times in texts[cells.notna()].value_counts().items():
-            if text in self._count or len(self._count) < MOST:
+            if text in self._count or len(self._count) < VALUES_COUNTED:
                 self._count[str(text)] += int(times)
         return right
 

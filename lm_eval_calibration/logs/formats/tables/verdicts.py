@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 _WORDS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
-FEW = 6
-MOST = 1000
+VALUES_SHOWN = 6
+VALUES_LOOKED_AT = 1000
 """Different values of a column that are looked at."""
 
 
@@ -113,8 +113,8 @@ class _Equal:
         self._values.append(np.where(empty, np.nan, equal.astype(np.float64)))
         for side, texts in zip(self._sides, (mine, other), strict=True):
             side |= dict.fromkeys(str(text) for text in dict.fromkeys(texts) if text)
-            self._full |= len(side) > MOST
-            for text in list(side)[MOST:]:
+            self._full |= len(side) > VALUES_LOOKED_AT
+            for text in list(side)[VALUES_LOOKED_AT:]:
                 del side[text]
 
     def values(self) -> Floats:
@@ -133,7 +133,7 @@ class _Equal:
         if mine & theirs:
             return
         held = " and ".join(
-            f"`{name}` holds {', '.join(map(shown, list(side)[:FEW]))}"
+            f"`{name}` holds {', '.join(map(shown, list(side)[:VALUES_SHOWN]))}"
             for name, side in zip((column, other), self._sides, strict=True)
         )
         raise InvalidInputError(
