@@ -21,8 +21,11 @@ from lm_eval_calibration.harness.loading import loading, refuse_lost
 from lm_eval_calibration.harness.requests import ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
+from lm_eval_calibration.models.shared.arithmetic import ARITHMETIC, arithmetic
 from lm_eval_calibration.models.shared.fast_texts import FastTexts
+from lm_eval_calibration.models.shared.generation import Way
 from lm_eval_calibration.models.shared.processes import joined
+from lm_eval_calibration.models.shared.reproducing import pass_tokens, trust_of
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
 from lm_eval_calibration.scoring.checking import unmasked_length, unswitched_length
@@ -61,6 +64,9 @@ class FastHFLM(FastTexts):
             memory runs out.
         batch_rows: texts written at a time, at most; else `batch_size`, where it is not 1, the
             harness's default; else as many as are worth it and memory has room for.
+        reproducible: whether each log-likelihood and each text hangs on the model, its arithmetic
+            (dtype, device, versions, threads) and its own request alone: the same bits whatever the
+            batch size, the other requests, their order, the processes, caches or resumes.
         **kwargs: as for `hf`.
     """
 
@@ -70,6 +76,7 @@ class FastHFLM(FastTexts):
         *args: Any,
         batch_tokens: int | None = None,
         batch_rows: int | None = None,
+        reproducible: bool = False,
         **kwargs: Any,
     ) -> None:
         for name, value in (("batch_tokens", batch_tokens), ("batch_rows", batch_rows)):
@@ -80,14 +87,23 @@ class FastHFLM(FastTexts):
         with loading(given, parameters(type(self))):
             super().__init__(*args, **kwargs)
         joined(self)
-        default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
-        self._batch_tokens = int(batch_tokens or default)
+        self.reproducible = reproducible
         otherwise = self._padded if self._rounds else None
-        self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
+        if reproducible:
+            self.batch_size_per_gpu = 1  # (what is left to `hf`, it computes one by one)
+            self._batch_tokens = pass_tokens(self.device, batch_tokens)
+            self.trust: Trust = trust_of(self, self._batch_tokens, self._precision, otherwise)
+        else:
+            default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
+            self._batch_tokens = int(batch_tokens or default)
+            self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
         rows = batch_rows or (self.batch_size if self.batch_size not in (1, "auto") else None)
         self.begin_texts(rows, self._batch_tokens, self._as_hf, otherwise)
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
+
+    def _ways(self, rows: int | None, tokens: int) -> list[Way]:
+        return [] if self.reproducible else super()._ways(rows, tokens)
 
     def observed(
         self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
@@ -141,7 +157,7 @@ class FastHFLM(FastTexts):
 
     def _candidates(self) -> list[Candidate]:
         """What may answer in `hf`'s place, the fastest first."""
-        config, precision = self.model.config, self.softmax_dtype or torch.float32
+        config, precision = self.model.config, self._precision
 
         def candidate(kind: str, executor: type[Executor[Any]], *limits: int | None) -> Candidate:
             def make() -> Executor[Any]:
@@ -197,9 +213,23 @@ class FastHFLM(FastTexts):
                 error = answering.by(candidate.executor, [left[n] for n in numbers])
                 if error is not None:
                     why = f"the model failed on {candidate.kind} ({named(error)})"
+                    if self.reproducible:  # (who went on would hang on what was asked)
+                        raise CalibrationError(f"`reproducible`: {why}.") from error
                     self.trust.lose(candidate, why)
             if all(candidate.reason is None for candidate, _ in shares):
                 break
+
+    @property
+    def _precision(self) -> torch.dtype:
+        """Of the log-softmax."""
+        return self.softmax_dtype or torch.float32
+
+    def get_model_info(self) -> dict[str, Any]:
+        """`hf`'s; and the arithmetic that reproducible numbers are of."""
+        info = dict(super().get_model_info())
+        if self.reproducible:
+            info[ARITHMETIC] = arithmetic(self.model, self._batch_tokens, self._precision)
+        return info
 
     def _autocast(self) -> torch.autocast:
         """As `hf` computes."""

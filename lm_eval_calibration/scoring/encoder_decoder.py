@@ -62,8 +62,7 @@ class EncoderDecoder(Executor[Group]):
         return lambda batch: self._answers(batch, requests)
 
     def _answers(self, batch: list[Group], requests: Sequence[Request]) -> Answers:
-        contexts, mask = self._padded([context for context, _, _ in batch], 0)
-        hidden = self.encoder(input_ids=contexts, attention_mask=mask).last_hidden_state
+        hidden, mask = self._encoded([context for context, _, _ in batch])
         numbers = [n for _, group, _ in batch for n in group]
         row = [b for b, (_, group, _) in enumerate(batch) for _ in group]
         # `hf` cuts what the decoder reads, never what it is asked for.
@@ -79,6 +78,11 @@ class EncoderDecoder(Executor[Group]):
         total = torch.where(real.bool(), logp, 0.0).sum(dim=1)
         greedy = ((logits.argmax(dim=-1) == asked) | ~real.bool()).all(dim=1)
         return Answers(numbers, total, greedy, states)
+
+    def _encoded(self, contexts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, L, H) the encoder's states, and 1 where tokens are."""
+        tokens, mask = self._padded(contexts, 0)
+        return self.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state, mask
 
     def _decoded(self, **inputs: Any) -> tuple[torch.Tensor, Any]:
         """States (B, H) that the head reads at the decoder's first place, and the pass's output."""
@@ -100,3 +104,34 @@ class EncoderDecoder(Executor[Group]):
         ones = pad_sequence([torch.ones_like(t) for t in tokens], batch_first=True)
         padded = pad_sequence(tokens, batch_first=True, padding_value=value)
         return padded.to(self.device), ones.to(self.device)
+
+
+class EncoderDecoderAlone(EncoderDecoder):
+    """Each context and each continuation by itself: the same bits in any company."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._last: tuple[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] | None = None
+
+    def plan(self, requests: Sequence[Request]) -> list[Group]:
+        """Each request, those of a context together."""
+        return [
+            (context, [n], size)
+            for context, numbers, size in super().plan(requests)
+            for n in numbers
+        ]
+
+    def batches(self, plan: Sequence[Group]) -> Iterator[list[Group]]:
+        """One each."""
+        return ([group] for group in plan)
+
+    def computing(self, requests: Sequence[Request]) -> Callable[[list[Group]], Answers]:
+        """By one pass of the encoder for each context."""
+        self._last = None  # (of other weights)
+        return super().computing(requests)
+
+    def _encoded(self, contexts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        (context,) = map(tuple, contexts)
+        if self._last is None or self._last[0] != context:
+            self._last = (context, super()._encoded(contexts))
+        return self._last[1]

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import pad
 
 from lm_eval_calibration.scoring.contract import Answers, device_of
 
 LOGIT_ELEMENTS = 1 << 24
 """Elements of the logits that are made at a time: 64 MB in float32."""
+HEAD_ROWS = 64
+"""States of which logits are made at a time where it is always to be as many."""
 SHORT_PASS = 8
 SCALES = ("lm_head_multiplier", "logit_scale", "logits_scaling")
 """What configurations call the number that logits are multiplied with, or divided by."""
@@ -25,17 +28,20 @@ class Head:
     Args:
         model: a causal language model.
         precision: of the log-softmax.
+        rows: states of which logits are made at a time, always so many; else as many as there is room for.
 
     Raises:
         TypeError: it has no such matrix, or something is done to the logits that is neither a scale
             nor a soft cap.
     """
 
-    def __init__(self, model: Any, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, model: Any, precision: torch.dtype = torch.float32, rows: int | None = None
+    ) -> None:
         self.matrix = model.get_output_embeddings()
         if self.matrix is None:
             raise TypeError("the model names no output embeddings")
-        self.precision = precision
+        self.precision, self.rows = precision, rows
         self._model = model
         self._after: tuple[float, float | None] | None = None
 
@@ -93,13 +99,16 @@ class Head:
         at = torch.as_tensor(places, device=device)
         logp, greedy = self._token_scores(hidden, at, torch.as_tensor(targets, device=device))
         count = torch.as_tensor(counts, device=device)
-        owner = torch.repeat_interleave(torch.arange(len(counts), device=device), count)
-        total = torch.zeros(len(counts), dtype=self.precision, device=device).index_add(
-            0, owner, logp
-        )
-        right = torch.zeros_like(count).index_add(0, owner, greedy.to(count.dtype))
+        if self.rows:  # (sums by index add in an order of their own on some devices)
+            total = torch.stack([part.sum() for part in logp.split(list(counts))])
+        else:
+            owner = torch.repeat_interleave(torch.arange(len(counts), device=device), count)
+            total = torch.zeros(len(counts), dtype=self.precision, device=device).index_add(
+                0, owner, logp
+            )
+        right = torch.stack([part.all() for part in greedy.split(list(counts))])
         first = at[count.cumsum(0) - count]
-        return Answers(numbers, total, right == count, hidden[first])
+        return Answers(numbers, total, right, hidden[first])
 
     def _token_scores(
         self, hidden: torch.Tensor, places: torch.Tensor, targets: torch.Tensor
@@ -111,15 +120,19 @@ class Head:
         distinct, which = torch.unique(places, return_inverse=True)
         logp = torch.zeros(len(targets), dtype=self.precision, device=hidden.device)
         greedy = torch.zeros(len(targets), dtype=torch.bool, device=hidden.device)
-        size = max(1, LOGIT_ELEMENTS // self._vocabulary)
+        size = self.rows or max(1, LOGIT_ELEMENTS // self._vocabulary)
         for start in range(0, len(distinct), size):
-            logits = self.logits(hidden[distinct[start : start + size]])
+            logits = self.logits(self._filled(hidden[distinct[start : start + size]]))
             here = ((which >= start) & (which < start + size)).nonzero()[:, 0]
             rows, columns = which[here] - start, targets[here]
             # `hf` calls log_softmax, whose rounding (1e-5 a token on a CPU) is thus the same here.
             logp = logp.index_put((here,), logits.log_softmax(dim=1)[rows, columns])
             greedy[here] = logits.argmax(dim=1)[rows] == columns
         return logp, greedy
+
+    def _filled(self, states: torch.Tensor) -> torch.Tensor:
+        """With lines of zeros, if there are always to be as many."""
+        return states if not self.rows else pad(states, (0, 0, 0, self.rows - len(states)))
 
     @property
     def _vocabulary(self) -> int:

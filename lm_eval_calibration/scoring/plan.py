@@ -134,7 +134,13 @@ def split_row(tokens: Input, *ends: int) -> PlannedRow:
     for end in sorted(set(ends) - {0}):
         prefix = Prefix(tokens.tokens[done:end], prefix)
         done = end
-    return _row(_Part(0, 1, prefix, done), [tokens], np.zeros(1, dtype=np.intp))
+    return row_after(prefix, tokens)
+
+
+def row_after(prefix: Prefix | None, read: Input) -> PlannedRow:
+    """An input as a row of its own, after a prefix of it."""
+    done = prefix.end if prefix else 0
+    return _row(_Part(0, 1, prefix, done), [read], np.zeros(1, dtype=np.intp))
 
 
 def _row(part: _Part, inputs: Sequence[Input], shared: NDArray[np.intp]) -> PlannedRow:

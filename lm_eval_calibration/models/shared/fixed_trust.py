@@ -1,0 +1,156 @@
+"""Which executors may answer where a number may hang on nothing but its own request."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust, tried
+from lm_eval_calibration.scoring.checking import named_lengths
+from lm_eval_calibration.scoring.contract import Executor
+from lm_eval_calibration.scoring.sequences import Request
+
+SEED = 20261130
+BEGINNING = 70
+"""Tokens of a beginning that some tried contexts share."""
+CONTEXTS = (9, 24, 40)
+CONTINUATIONS = (1, 3, 5)
+
+
+class FixedTrust(Trust):
+    """In executors that are tried on requests made up for the model, not on the run's own.
+
+    A request asks for a trial at each length up to its own at which the model's configuration says
+    that something else may be computed. Who answers it thus hangs on the model and its length alone.
+
+    Args:
+        config: the model's.
+        max_length: most tokens that the model reads.
+        candidates: the fastest first.
+        otherwise: as `Trust` has it.
+        paragraph: tokens at which a beginning ends, if there are any.
+        vocabulary: how many different tokens there are.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        max_length: int,
+        candidates: Sequence[Candidate],
+        otherwise: Expected | None,
+        paragraph: Sequence[int],
+        vocabulary: int,
+    ) -> None:
+        super().__init__(config, max_length, candidates, otherwise)
+        self._lengths = [n for n in named_lengths(config) if n < max_length]
+        self._paragraph, self._vocabulary = list(paragraph), vocabulary
+        self._found: dict[tuple[int, int], str | None] = {}
+
+    def shares(
+        self, requests: Sequence[Request], expected: Expected
+    ) -> list[tuple[Candidate, list[int]]]:
+        """Who may answer which requests, by number; those that are left are `hf`'s, each by itself."""
+        by_place: dict[int, list[int]] = {}
+        left = False
+        for number, request in enumerate(requests):
+            place = self._who(self._read(request), expected)
+            if place is None:
+                left = True
+            else:
+                by_place.setdefault(place, []).append(number)
+        self._tell(left)
+        found = [(self.candidates[place], by_place[place]) for place in sorted(by_place)]
+        for candidate, _ in found:
+            self._say(f"hf-fast scores by {candidate.kind}.")
+        return found
+
+    def _who(self, length: int, expected: Expected) -> int | None:
+        """The first candidate that may answer a request of so many tokens."""
+        levels = range(sum(n < length for n in self._lengths) + 1)
+        for place, candidate in enumerate(self.candidates):
+            within = candidate.limit is None or length <= candidate.limit
+            if within and all(self._verdict(place, n, expected) is None for n in levels):
+                return place
+        return None
+
+    def _verdict(self, place: int, level: int, expected: Expected) -> str | None:
+        """What speaks against a candidate at a level, if anything does."""
+        if (place, level) not in self._found:
+            candidate = self.candidates[place]
+            made = self._made(level)
+            values = self._expected(made, expected)
+            noise = self._noise(made, values)
+            why = candidate.reason or tried(candidate, made, values, noise)
+            why = why or _of_company(candidate, made)
+            self._found[place, level] = why
+            if level == 0:
+                candidate.reason = why
+        return self._found[place, level]
+
+    def _made(self, level: int) -> list[Request]:
+        """Requests of some lengths; from level 1 on of those about a named one."""
+        draw = random.Random(SEED + level)
+
+        def tokens(count: int) -> list[int]:
+            return [draw.randrange(3, self._vocabulary) for _ in range(count)]
+
+        if level:
+            length = self._lengths[level - 1]
+            sizes = (length - 1, length + 1)
+            return [Request(tokens(n - m), tokens(m)) for n in sizes for m in (1, 4) if n > m]
+        shared = [*tokens(BEGINNING), *self._paragraph]
+        contexts = [*map(tokens, CONTEXTS), *([*shared, *tokens(n)] for n in CONTEXTS)]
+        fitting = [c for c in contexts if len(c) + max(CONTINUATIONS) <= self.max_length]
+        return [Request(c, tokens(n)) for c in fitting or contexts[:1] for n in CONTINUATIONS]
+
+
+def _of_company(candidate: Candidate, requests: Sequence[Request]) -> str | None:
+    """Why an executor's numbers are not a request's own: others than in other company."""
+    whole = _answers(candidate.executor, requests, range(len(requests)))
+    for start, step in ((0, 2), (1, 2), (len(requests) - 1, -1)):
+        numbers = range(len(requests))[start::step]
+        again = _answers(candidate.executor, requests, numbers)
+        if any(whole[n] != again[n] for n in numbers):
+            return f"{candidate.kind} are computed otherwise in other company on this architecture"
+    return None
+
+
+def _answers(
+    executor: Executor[Any], requests: Sequence[Request], numbers: Sequence[int]
+) -> dict[int, tuple[float, bool]]:
+    found = executor.score([requests[n] for n in numbers])
+    return {n: (a.loglikelihood, a.is_greedy) for n, a in zip(numbers, found, strict=True)}
+
+
+def ends_paragraph(decode: Callable[[int], str]) -> Callable[[Sequence[int]], int]:
+    """Where the last blank line of a context ends: examples, or a text, before a question.
+
+    Args:
+        decode: a token's text.
+    """
+    known: dict[int, str] = {}
+
+    def piece(token: int) -> str:
+        if token not in known:
+            known[token] = decode(token)
+        return known[token]
+
+    def beginning(context: Sequence[int]) -> int:
+        for end in range(len(context) - 1, 0, -1):
+            last = piece(int(context[end - 1])).rstrip(" ")
+            if last.endswith("\n\n"):
+                return end
+            if last == "\n" and end > 1 and piece(int(context[end - 2])).endswith("\n"):
+                return end
+        return 0
+
+    return beginning
+
+
+def vocabulary_of(model: Any) -> int:
+    """How many tokens a model reads."""
+    embeddings: torch.nn.Embedding = model.get_input_embeddings()
+    return int(embeddings.weight.shape[0])

@@ -1,0 +1,301 @@
+"""Passages in passes of one size, of which each attends for itself: the same bits in any company.
+
+Layers that compute tokens one by one have the same shape in every pass, whatever is asked; attention,
+which mixes tokens, is computed of each passage alone, in a shape that its own request decides.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
+from transformers.masking_utils import sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from lm_eval_calibration.scoring import attention
+from lm_eval_calibration.scoring.contract import Answers, Executor
+from lm_eval_calibration.scoring.head import HEAD_ROWS, Head
+from lm_eval_calibration.scoring.network import Network
+from lm_eval_calibration.scoring.passages import (
+    Beginning,
+    Passage,
+    no_beginning,
+    passages_of,
+    passes_of,
+)
+from lm_eval_calibration.scoring.sequences import Request
+
+APART = "calibration_apart"
+"""The name under which models of transformers find our attention."""
+COMPANY = "_calibration_company"
+"""The attribute of a pass's keys that holds its passages, and the layer's number."""
+KeysValues = tuple[Tensor, Tensor]
+
+
+@dataclass
+class Company:
+    """The passages of a pass, and what is kept of those before them.
+
+    Attributes:
+        slots: each passage, and where its tokens begin and end in the pass.
+        size: tokens of the pass.
+        masks: what is added to the scores (1, 1, n, S), by kind of layer and passage.
+        kinds: of the layers, by their numbers; else the only one.
+        kept: keys and values (1, heads, n, size) by layer and passage.
+    """
+
+    slots: list[tuple[Passage, int, int]]
+    size: int
+    masks: dict[str, dict[int, Tensor]]
+    kinds: dict[int, str]
+    kept: dict[int, dict[int, KeysValues]]
+    names: str = "sdpa"
+    here: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.here = {id(passage): (start, stop) for passage, start, stop in self.slots}
+
+    def before(self, passage: Passage, layer: int, now: KeysValues) -> list[KeysValues]:
+        """Keys and values of a passage's parents, the first of all first."""
+        found = []
+        for parent in passage.chain:
+            if id(parent) in self.here:
+                start, stop = self.here[id(parent)]
+                found.append((now[0][:, :, start:stop], now[1][:, :, start:stop]))
+            else:
+                found.append(self.kept[layer][id(parent)])
+        return found
+
+
+class CompanyCache(DynamicCache):
+    """Hands a pass's passages to the attention, and keeps of each what its children need.
+
+    Args:
+        company: the passages.
+    """
+
+    def __init__(self, company: Company) -> None:
+        super().__init__()
+        self.company = company
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> KeysValues:
+        """The pass's own (1, heads, T, size)."""
+        setattr(key_states, COMPANY, (self.company, layer_idx))
+        kept = self.company.kept.setdefault(layer_idx, {})
+        for passage, start, stop in self.company.slots:
+            if passage.children:
+                part = (key_states[:, :, start:stop], value_states[:, :, start:stop])
+                kept[id(passage)] = (part[0].clone(), part[1].clone())
+        return key_states, value_states
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Nothing that all tokens see."""
+        return 0
+
+
+def apart(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """What a layer calls: (1, T, heads, size) of queries (1, heads, T, size), each passage by itself."""
+    company, layer = getattr(key, COMPANY)
+    attend = _attention(module, company.names)
+    masks = company.masks[company.kinds.get(layer, next(iter(company.masks)))]
+    parts = []
+    for passage, start, stop in company.slots:
+        if start == stop:
+            continue
+        own = (key[:, :, start:stop], value[:, :, start:stop])
+        chain = [*company.before(passage, layer, (key, value)), own]
+        keys, values = (torch.cat([one[i] for one in chain], dim=2) for i in (0, 1))
+        mask = masks[id(passage)]
+        parts.append(attend(module, query[:, :, start:stop], keys, values, mask, **options)[0])
+    filled = sum(part.shape[1] for part in parts)
+    rest = query.new_zeros((1, company.size - filled, query.shape[1], value.shape[-1]))
+    return torch.cat([*parts, rest], dim=1), None
+
+
+def _attention(module: Any, name: str) -> Callable[..., Any]:
+    plain = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    found: Callable[..., Any] | None = ALL_ATTENTION_FUNCTIONS.get(name, plain)
+    if found is None:
+        raise NotImplementedError(f"its attention cannot be computed by `{name}`")
+    return found
+
+
+AttentionInterface.register(APART, apart)
+AttentionMaskInterface.register(APART, sdpa_mask)
+
+
+@dataclass
+class Apart(Executor[Passage]):
+    """Passages in passes of one size, each with its own attention; `batch_tokens` is that size.
+
+    Attributes:
+        beginning: where a context's beginning ends, see `passages.Beginning`.
+    """
+
+    beginning: Beginning = no_beginning
+
+    def __post_init__(self) -> None:
+        self.head = Head(self.model, self.precision, HEAD_ROWS)
+        self.network = Network(self.model)
+        config = self.network.decoder.config
+        plain = config._attn_implementation
+        self.attend = plain if plain in attention.MASKED else "sdpa"
+        kinds = getattr(config, "layer_types", None) or []
+        self.kinds = dict(enumerate(kinds)) if len(self.network.windows) > 1 else {}
+
+    def plan(self, requests: Sequence[Request]) -> list[Passage]:
+        """Beginnings, contexts and continuations, each after what it follows."""
+        return passages_of(requests, self.max_length, self.batch_tokens, self.beginning)
+
+    def batches(self, plan: Sequence[Passage]) -> Iterator[list[Passage]]:
+        """What fits a pass."""
+        return passes_of(plan, self.batch_tokens)
+
+    def computing(self, requests: Sequence[Request]) -> Callable[[list[Passage]], Answers]:
+        """With the keys and values of what is still followed, and its states."""
+        memory = _Memory()
+
+        def compute(batch: list[Passage]) -> Answers:
+            company = self._company(batch, memory.keys_values)
+            hidden = self._hidden(company)
+            memory.keep(company, hidden)
+            found = self._answers(company, hidden, memory.states, requests)
+            memory.forget(batch)
+            return found
+
+        return compute
+
+    def _company(self, batch: list[Passage], kept: dict[int, dict[int, KeysValues]]) -> Company:
+        slots, stop = [], 0
+        for passage in batch:
+            slots.append((passage, stop, stop + len(passage.tokens)))
+            stop += len(passage.tokens)
+        masks: dict[str, dict[int, Tensor]] = {}
+        for kind, window in self.network.windows.items():
+            masks[kind] = {id(passage): self._mask(passage, window) for passage in batch}
+        return Company(slots, self.batch_tokens, masks, self.kinds, kept, self.attend)
+
+    def _mask(self, passage: Passage, window: int | None) -> Tensor:
+        """(1, 1, n, S) that hides what comes later, and what is out of the window's reach."""
+        device, dtype = self.network.device, self.network.dtype
+        position = torch.arange(passage.start, passage.end, device=device)
+        distance = position[:, None] - torch.arange(passage.end, device=device)
+        hidden = (distance < 0) | (distance >= (window or sys.maxsize))
+        mask = torch.zeros(distance.shape, dtype=dtype, device=device)
+        return mask.masked_fill_(hidden, torch.finfo(dtype).min)[None, None]
+
+    def _hidden(self, company: Company) -> Tensor:
+        """(T, H) last states of a pass's tokens."""
+        tokens = torch.zeros(company.size, dtype=torch.long)
+        positions = torch.zeros(company.size, dtype=torch.long)
+        for passage, start, stop in company.slots:
+            tokens[start:stop] = torch.as_tensor(passage.tokens)
+            positions[start:stop] = torch.arange(passage.start, passage.end)
+        device = self.network.device
+        nothing = torch.zeros((1, 1, 1, 1), dtype=self.network.dtype, device=device)
+        masks = dict.fromkeys(self.network.windows, nothing)
+        with attention.implementation(self.network.decoder, APART):
+            return self.network._run(
+                tokens[None].to(device), positions[None].to(device), masks, CompanyCache(company)
+            )[0]
+
+    def _answers(
+        self,
+        company: Company,
+        hidden: Tensor,
+        states: dict[int, Tensor],
+        requests: Sequence[Request],
+    ) -> Answers:
+        """Of the requests whose continuations have been read."""
+        pool = _Pool(company, hidden, states)
+        numbers = [n for passage, _, _ in company.slots for n in passage.requests]
+        if not numbers:
+            return Answers([], hidden.new_zeros(0), hidden.new_zeros(0), hidden[:0])
+        places: list[int] = []
+        targets: list[int] = []
+        counts: list[int] = []
+        for passage, _, _ in company.slots:
+            for number in passage.requests:
+                continuation = requests[number].continuation
+                count = min(len(continuation), passage.end)
+                places += pool.places(passage, count)
+                targets += continuation[-count:]
+                counts.append(count)
+        return self.head.answers(pool.states, numbers, np.array(places), np.array(targets), counts)
+
+
+class _Pool:
+    """The states of a pass, and those that were kept of what is before it."""
+
+    def __init__(self, company: Company, hidden: Tensor, kept: dict[int, Tensor]) -> None:
+        self._company, self._kept = company, kept
+        self._parts = [hidden]
+        self._size = len(hidden)
+        self._at: dict[int, int] = {}
+
+    @property
+    def states(self) -> Tensor:
+        """(N, H) all."""
+        return torch.cat(self._parts)
+
+    def places(self, passage: Passage, count: int) -> list[int]:
+        """Where the states of its last `count` tokens are, those of its parents included."""
+        found: list[int] = []
+        for one in reversed([*passage.chain, passage]):
+            wanted = min(count - len(found), len(one.tokens))
+            stop = self._stop(one) if wanted else 0
+            found = [*range(stop - wanted, stop), *found]
+        return found
+
+    def _stop(self, passage: Passage) -> int:
+        if id(passage) in self._company.here:
+            return self._company.here[id(passage)][1]
+        if id(passage) not in self._at:
+            part = self._kept[id(passage)]
+            self._parts.append(part)
+            self._size += len(part)
+            self._at[id(passage)] = self._size
+        return self._at[id(passage)]
+
+
+class _Memory:
+    """Keys, values and states of passages that have been read, until nothing more follows them."""
+
+    def __init__(self) -> None:
+        self.keys_values: dict[int, dict[int, KeysValues]] = {}
+        self.states: dict[int, Tensor] = {}
+        self._left: dict[int, int] = {}
+
+    def keep(self, company: Company, hidden: Tensor) -> None:
+        """The states of what is followed: of a continuation all, else the last."""
+        for passage, start, stop in company.slots:
+            if passage.children:
+                first = start if passage.scored else stop - 1
+                self.states[id(passage)] = hidden[first:stop].clone()
+                self._left[id(passage)] = passage.children
+
+    def forget(self, batch: Sequence[Passage]) -> None:
+        """What nothing follows any more."""
+        for passage in batch:
+            one: Passage | None = passage
+            while one is not None and not self._left.get(id(one), 0):
+                for kept in (*self.keys_values.values(), self.states, self._left):
+                    kept.pop(id(one), None)
+                one = one.parent
+                if one is not None:
+                    self._left[id(one)] -= 1

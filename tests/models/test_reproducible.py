@@ -1,0 +1,136 @@
+"""`reproducible=true`: a request's log-likelihood is the same to the bit in any company."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import families
+import pytest
+import torch
+import transformers
+from lm_eval.models.huggingface import HFLM
+from requesting import requested
+
+from lm_eval_calibration.models.hf_fast import FastHFLM
+
+WORDS = ["what", "is", "an", "item", "this", "that", "no", "yes", "or", "and", "of"]
+KINDS = {
+    "llama": "passages apart",
+    "gemma3_text": "passages apart",
+    "gpt2": "passages apart",
+    "gpt_oss": "",
+    "mixtral": "",
+    "lfm2": "continued in steps of one shape",
+    "bamba": "continued in steps of one shape",
+    "mamba": "",
+    "t5": "one by one after their encoder's pass",
+}
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+FEW = ["llama", "gemma3_text", "mixtral", "lfm2", "t5"]
+Make = Callable[..., FastHFLM]
+
+
+@pytest.fixture
+def make(tiny_model: Any) -> Make:
+    """`hf-fast` on a tiny model of a family."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_model)
+
+    def load(
+        kind: str, dtype: torch.dtype = torch.float32, cls: Any = FastHFLM, **options: Any
+    ) -> Any:
+        seq2seq = kind == "t5"
+        model = families.made(kind, len(tokenizer), seq2seq=seq2seq).to(dtype)
+        backend = "seq2seq" if seq2seq else "causal"
+        return cls(
+            pretrained=model, tokenizer=tokenizer, device="cpu", max_length=512, backend=backend,
+            softmax_dtype="float32", **options,
+        )  # fmt: skip
+
+    return load
+
+
+def questions(seed: int, shots: int = 0, count: int = 4) -> list[Any]:
+    """Documents after a few-shot block, or none, each with options of several lengths."""
+    draw = random.Random(seed)
+
+    def text(words: int) -> str:
+        return " ".join(draw.choice(WORDS) for _ in range(words))
+
+    block = "".join(f"{text(15)}\n\n" for _ in range(shots))
+    found = []
+    for _ in range(count):
+        context = block + text(draw.randrange(2, 30))
+        found += [(context, f" {text(draw.randrange(1, 6))}") for _ in range(4)]
+    return [requested("loglikelihood", one, i) for i, one in enumerate(found)]
+
+
+REQUESTS = [*questions(0), *questions(1, shots=6), *questions(2, count=2)]
+
+
+def values(lm: FastHFLM, requests: list[Any]) -> list[tuple[float, bool]]:
+    return list(lm.loglikelihood(requests, disable_tqdm=True))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    "kind", [*FEW, *(pytest.param(k, marks=pytest.mark.exhaustive) for k in KINDS if k not in FEW)]
+)
+def test_the_same_bits_in_any_company(
+    make: Make, kind: str, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any part of the requests, in any order, asked of a model anew or again, at any batch size."""
+    whole = values(make(kind, dtype, reproducible=True), REQUESTS)
+    assert KINDS[kind] in caplog.text
+    for seed, size in ((1, 1), (2, 3), (3, 20)):
+        lm = make(kind, dtype, reproducible=True, batch_size=size)
+        for _ in range(2):
+            numbers = random.Random(seed).sample(range(len(REQUESTS)), size)
+            assert values(lm, [REQUESTS[n] for n in numbers]) == [whole[n] for n in numbers]
+            seed += 10
+
+
+@pytest.mark.parametrize("kind", FEW)
+def test_they_are_those_of_hf(make: Make, kind: str) -> None:
+    ours = values(make(kind, reproducible=True), REQUESTS)
+    theirs = make(kind, cls=HFLM, batch_size=1).loglikelihood(REQUESTS, disable_tqdm=True)
+    for (value, greedy), (expected, best) in zip(ours, theirs, strict=True):
+        assert value == pytest.approx(expected, abs=2e-3, rel=1e-5)
+        assert greedy == best
+
+
+def test_texts(make: Make) -> None:
+    prompts = [f"what is {' this' * n}" for n in range(5)]
+    settings = {"until": ["\n"], "max_gen_toks": 6, "do_sample": False}
+    asked = [requested("generate_until", (p, settings), i) for i, p in enumerate(prompts)]
+    whole = make("llama", torch.bfloat16, reproducible=True).generate_until(
+        asked, disable_tqdm=True
+    )
+    other = make("llama", torch.bfloat16, reproducible=True, batch_size=4)
+    assert other.generate_until(asked[:1:-1], disable_tqdm=True) == whole[:1:-1]
+
+
+def test_what_it_is_of_is_said(make: Make) -> None:
+    one = make("llama", reproducible=True).get_model_info()["reproducible"]
+    other = make("llama", torch.bfloat16, reproducible=True).get_model_info()["reproducible"]
+    assert one["dtype"] == "float32" and other["dtype"] == "bfloat16"
+    assert one["fingerprint"] != other["fingerprint"]
+    assert "reproducible" not in make("llama").get_model_info()
+
+
+def test_states_are_the_same(make: Make) -> None:
+    """What THERMOMETER reads."""
+
+    def seen(requests: list[Any]) -> dict[int, Any]:
+        found: dict[int, Any] = {}
+
+        def observe(answers: Any) -> None:
+            for number, state in zip(answers.requests, answers.hidden, strict=True):
+                found[number] = state.clone()
+
+        make("llama", reproducible=True).observed(requests, observe, disable_tqdm=True)
+        return found
+
+    whole, part = seen(REQUESTS), seen(REQUESTS[4:9])
+    assert all(torch.equal(whole[n + 4], part[n]) for n in range(5))
