@@ -6,3 +6,6 @@ MEANS = ("mean", "nanmean", "median")
 """Aggregations of metrics that score each document by a number of its own."""
 RECORD = "lm_eval_calibration"
 """Key of a run's results under which our own record stands."""
+
+ARITHMETIC, FINGERPRINT = "reproducible", "fingerprint"
+"""What a run's configuration says of log-likelihoods that are functions of their requests, and its digest there."""

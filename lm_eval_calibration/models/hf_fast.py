@@ -18,10 +18,10 @@ from lm_eval_calibration.harness.api import (
     rolling_answer,
 )
 from lm_eval_calibration.harness.loading import loading, refuse_lost
-from lm_eval_calibration.harness.requests import ROLLING
+from lm_eval_calibration.harness.requests import ARITHMETIC, ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
-from lm_eval_calibration.models.shared.arithmetic import ARITHMETIC, arithmetic
+from lm_eval_calibration.models.shared.arithmetic import arithmetic
 from lm_eval_calibration.models.shared.fast_texts import FastTexts
 from lm_eval_calibration.models.shared.generation import Way
 from lm_eval_calibration.models.shared.processes import joined

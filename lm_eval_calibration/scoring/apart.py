@@ -35,7 +35,8 @@ APART = "calibration_apart"
 """The name under which models of transformers find our attention."""
 COMPANY = "_calibration_company"
 """The attribute of a pass's keys that holds its passages, and the layer's number."""
-KeysValues = tuple[Tensor, Tensor]
+LONG = 128
+"""Keys of a beginning that are worth a kernel of their own, for no copy of them is made then."""
 
 
 @dataclass
@@ -47,27 +48,28 @@ class Company:
         size: tokens of the pass.
         masks: what is added to the scores (1, 1, n, S), by kind of layer and passage.
         kinds: of the layers, by their numbers; else the only one.
-        kept: keys and values (1, heads, n, size) by layer and passage.
+        kept: keys and values (2, 1, heads, n, size) by layer and passage.
+        attend: the implementation that computes a passage's attention.
     """
 
     slots: list[tuple[Passage, int, int]]
     size: int
     masks: dict[str, dict[int, Tensor]]
     kinds: dict[int, str]
-    kept: dict[int, dict[int, KeysValues]]
-    names: str = "sdpa"
+    kept: dict[int, dict[int, Tensor]]
+    attend: str
     here: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.here = {id(passage): (start, stop) for passage, start, stop in self.slots}
 
-    def before(self, passage: Passage, layer: int, now: KeysValues) -> list[KeysValues]:
+    def before(self, passage: Passage, layer: int, now: Tensor) -> list[Tensor]:
         """Keys and values of a passage's parents, the first of all first."""
         found = []
         for parent in passage.chain:
             if id(parent) in self.here:
                 start, stop = self.here[id(parent)]
-                found.append((now[0][:, :, start:stop], now[1][:, :, start:stop]))
+                found.append(now[:, :, :, start:stop])
             else:
                 found.append(self.kept[layer][id(parent)])
         return found
@@ -86,14 +88,14 @@ class CompanyCache(DynamicCache):
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
-    ) -> KeysValues:
+    ) -> tuple[Tensor, Tensor]:
         """The pass's own (1, heads, T, size)."""
-        setattr(key_states, COMPANY, (self.company, layer_idx))
+        both = torch.stack([key_states, value_states])
+        setattr(key_states, COMPANY, (self.company, layer_idx, both))
         kept = self.company.kept.setdefault(layer_idx, {})
         for passage, start, stop in self.company.slots:
             if passage.children:
-                part = (key_states[:, :, start:stop], value_states[:, :, start:stop])
-                kept[id(passage)] = (part[0].clone(), part[1].clone())
+                kept[id(passage)] = both[:, :, :, start:stop].clone()
         return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -110,29 +112,56 @@ def apart(
     **options: Any,
 ) -> tuple[Tensor, None]:
     """What a layer calls: (1, T, heads, size) of queries (1, heads, T, size), each passage by itself."""
-    company, layer = getattr(key, COMPANY)
-    attend = _attention(module, company.names)
+    company, layer, both = getattr(key, COMPANY)
+    attend = _attention(module, company.attend, query, options)
     masks = company.masks[company.kinds.get(layer, next(iter(company.masks)))]
     parts = []
     for passage, start, stop in company.slots:
-        if start == stop:
-            continue
-        own = (key[:, :, start:stop], value[:, :, start:stop])
-        chain = [*company.before(passage, layer, (key, value)), own]
-        keys, values = (torch.cat([one[i] for one in chain], dim=2) for i in (0, 1))
-        mask = masks[id(passage)]
-        parts.append(attend(module, query[:, :, start:stop], keys, values, mask, **options)[0])
+        chain = [*company.before(passage, layer, both), both[:, :, :, start:stop]]
+        parts.append(attend(query[:, :, start:stop], chain, masks[id(passage)]))
     filled = sum(part.shape[1] for part in parts)
     rest = query.new_zeros((1, company.size - filled, query.shape[1], value.shape[-1]))
     return torch.cat([*parts, rest], dim=1), None
 
 
-def _attention(module: Any, name: str) -> Callable[..., Any]:
+Attend = Callable[[Tensor, list[Tensor], Tensor], Tensor]
+"""(1, n, heads, size) of a passage's queries (1, heads, n, size), keys and values (2, 1, heads, m, size) of its parents and
+itself, and the mask (1, 1, n, S)."""
+
+
+def _attention(module: Any, name: str, query: Tensor, options: dict[str, Any]) -> Attend:
+    """The layer's own function on a passage; of plain attention the kernel that it calls, without copies."""
+    scale = options.get("scaling") or query.shape[-1] ** -0.5
+    asked = ("softcap", "s_aux", "dropout", "position_bias", "sinks")
+    if name == "sdpa" and not any(options.get(key) is not None and options[key] for key in asked):
+        narrow = bool(options.get("sliding_window"))
+        return lambda own, chain, mask: _plainly(own, chain, mask, float(scale), narrow)
     plain = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    found: Callable[..., Any] | None = ALL_ATTENTION_FUNCTIONS.get(name, plain)
+    found: Any = ALL_ATTENTION_FUNCTIONS.get(name, plain)
     if found is None:
         raise NotImplementedError(f"its attention cannot be computed by `{name}`")
-    return found
+
+    def attend(own: Tensor, chain: list[Tensor], mask: Tensor) -> Tensor:
+        keys, values = torch.cat(chain, dim=3)
+        attended: Tensor = found(module, own, keys, values, mask, **options)[0]
+        return attended
+
+    return attend
+
+
+def _plainly(
+    query: Tensor, chain: list[Tensor], mask: Tensor, scale: float, narrow: bool
+) -> Tensor:
+    """One kernel; or one for a long beginning that all of the passage sees, and one for the rest."""
+    long = chain[0].shape[3]
+    if len(chain) > 1 and long >= LONG and not narrow:
+        keys, values = torch.cat(chain[1:], dim=3) if len(chain) > 2 else chain[1]
+        before = (chain[0][0], chain[0][1])
+        out = attention.joined(query, before, keys, values, mask[..., long:], scale)
+    else:
+        keys, values = torch.cat(chain, dim=3) if len(chain) > 1 else chain[0]
+        out = attention.partial(query, keys, values, mask, scale)[0]
+    return out.transpose(1, 2)
 
 
 AttentionInterface.register(APART, apart)
@@ -180,7 +209,7 @@ class Apart(Executor[Passage]):
 
         return compute
 
-    def _company(self, batch: list[Passage], kept: dict[int, dict[int, KeysValues]]) -> Company:
+    def _company(self, batch: list[Passage], kept: dict[int, dict[int, Tensor]]) -> Company:
         slots, stop = [], 0
         for passage in batch:
             slots.append((passage, stop, stop + len(passage.tokens)))
@@ -277,7 +306,7 @@ class _Memory:
     """Keys, values and states of passages that have been read, until nothing more follows them."""
 
     def __init__(self) -> None:
-        self.keys_values: dict[int, dict[int, KeysValues]] = {}
+        self.keys_values: dict[int, dict[int, Tensor]] = {}
         self.states: dict[int, Tensor] = {}
         self._left: dict[int, int] = {}
 

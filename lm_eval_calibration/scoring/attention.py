@@ -71,16 +71,37 @@ def shared_prefix(
     if before is None or softcap or dropout or attention_mask is None:
         raise NotImplementedError("its attention asks for more than a prefix and rows")
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-    parts = [
-        _to_prefix(query, before[0], before[1], scale),
-        _to_rows(query, key, value, attention_mask.to(query.dtype), scale),
-    ]
+    out = joined(query, before, key, value, attention_mask.to(query.dtype), scale, s_aux)
+    return out.transpose(1, 2).contiguous(), None
+
+
+def joined(
+    query: Tensor,
+    before: tuple[Tensor, Tensor],
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    scale: float,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """Attention (B, heads, L, size) to a prefix that all see, and to rows of their own.
+
+    Args:
+        query: (B, heads, L, size).
+        before: the prefix's keys and values (1, fewer heads, P, size).
+        key: of the rows (B, fewer heads, S, size).
+        value: of the rows.
+        mask: additive (B, 1, L, S), of the rows alone.
+        scale: of the scores.
+        sinks: (heads,) scores of nothing.
+    """
+    parts = [_to_prefix(query, *before, scale), _to_rows(query, key, value, mask, scale)]
     total = torch.logaddexp(parts[0][1], parts[1][1])
-    if s_aux is not None:
-        total = torch.logaddexp(total, s_aux.float().reshape(1, -1, 1))
+    if sinks is not None:
+        total = torch.logaddexp(total, sinks.float().reshape(1, -1, 1))
     out = sum(o * (log - total).exp()[..., None].to(o.dtype) for o, log in parts)
     assert isinstance(out, Tensor)
-    return out.transpose(1, 2).contiguous(), None
+    return out
 
 
 def _to_prefix(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -88,7 +109,7 @@ def _to_prefix(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple
     batch, heads, length, size = query.shape
     groups = heads // key.shape[1]
     rows = query.reshape(batch, key.shape[1], groups * length, size).transpose(0, 1)
-    out, log = _partial(rows.reshape(1, key.shape[1], -1, size), key, value, None, scale)
+    out, log = partial(rows.reshape(1, key.shape[1], -1, size), key, value, None, scale)
     out = out.reshape(key.shape[1], batch, groups * length, -1).transpose(0, 1)
     log = log.reshape(key.shape[1], batch, groups * length).transpose(0, 1)
     return out.reshape(batch, heads, length, -1), log.reshape(batch, heads, length)
@@ -101,13 +122,13 @@ def _to_rows(
     batch, heads, length, size = query.shape
     groups = heads // key.shape[1]
     if length > 1 or groups == 1:
-        return _partial(query, key, value, mask, scale)
+        return partial(query, key, value, mask, scale)
     packed = query.reshape(batch, key.shape[1], groups, size)
-    out, log = _partial(packed, key, value, mask.expand(-1, -1, groups, -1), scale)
+    out, log = partial(packed, key, value, mask.expand(-1, -1, groups, -1), scale)
     return out.reshape(batch, heads, 1, -1), log.reshape(batch, heads, 1)
 
 
-def _partial(
+def partial(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Attention (B, heads, L, size), and the log of its normalizer (B, heads, L) in float32."""

@@ -133,6 +133,14 @@ def named_lengths(config: Any) -> list[int]:
     return sorted({n for n in _named(config.to_dict(), _is_length) if n >= SHORTEST})
 
 
+def experts_of(config: Any) -> int:
+    """Among how many experts a model's layers choose for each token; 0 if there are none.
+
+    What an expert computes of a token may hang on how many others of the pass were sent to it.
+    """
+    return max(_named(config.to_dict(), lambda name: "expert" in name), default=0)
+
+
 def unmasked_length(config: Any) -> int | None:
     """Up to which length all layers attend by masks alone; `None` for any.
 

@@ -59,7 +59,7 @@ class ContinuedApart(Continued):
             found.setdefault((len(continuation), tokens.tobytes()), []).append(number)
         rows: dict[int, list[PlannedRow]] = {}
         for (length, data), numbers in found.items():
-            tokens = np.frombuffer(data, np.int32)
+            tokens = np.frombuffer(data, np.int32).copy()
             read = Input(tokens, tuple(numbers), max(len(tokens) - length, 0))
             row = row_after(self._context(read, known), read)
             rows.setdefault(id(row.prefix), []).append(row)

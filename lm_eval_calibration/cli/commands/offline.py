@@ -95,6 +95,7 @@ def compare(
 ) -> None:
     """Compare runs with the first of them, on the same documents, with paired tests."""
     from lm_eval_calibration.analysis.document_pairing import match
+    from lm_eval_calibration.analysis.noise import promised
     from lm_eval_calibration.cli.compare import compare_all, draw_trend, render
     from lm_eval_calibration.cli.compare_overview import columns
     from lm_eval_calibration.cli.formats import OutputFormat, choose, print_text
@@ -108,6 +109,7 @@ def compare(
     matched = match(read, allow_partial=allow_partial)
     say([f"paired: {text}." for text in matched.renamed])
     say([f"left out: {text}." for text in matched.left_out])
+    say(promised(matched.runs))
     few = columns(matched.runs, names, how)
     compared = compare_all(matched.runs, few or names, replicates)
     print_text(render(compared, matched.left_out, how, few))

@@ -12,7 +12,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Better probabilities": ("fit", "sets", "thresholds"),
     "Answers in words": ("beliefs", "pools", "fractal"),
     "Trainings": ("checkpoints", "swag", "ood"),
-    "To plan and to publish": ("size", "cost", "card", "scrub"),
+    "To plan and to publish": ("size", "cost", "noise", "card", "scrub"),
 }
 """By title."""
 OTHERS = "Others"

@@ -1,4 +1,4 @@
-"""`lm-calib size` and `cost`: what to run before it is run."""
+"""`lm-calib size`, `cost` and `noise`: what to run before it is run, and how much of what was seen is arithmetic."""
 
 from __future__ import annotations
 
@@ -71,3 +71,29 @@ def cost(
 
     how, paid = choose(as_json, as_csv, as_markdown), price_of(price)
     print_text(render(accounts_of(runs, paid, skip_bad), how))
+
+
+@app.command()
+@takes_tables()
+def noise(
+    runs: options.Runs,
+    metrics: options.Metrics = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    as_markdown: options.AsMarkdown = False,
+    skip_bad: options.SkipBad = False,
+    filter_name: options.Filter = None,
+    replicates: options.Replicates = 1000,
+    table: Table = NO_TABLE,
+) -> None:
+    """Say how far two runs of one model are apart (batch size, dtype, machine), and what that does to each metric."""
+    from lm_eval_calibration.cli.formats import choose, print_text
+    from lm_eval_calibration.cli.noise import find, render
+    from lm_eval_calibration.cli.source import load
+
+    how = choose(as_json, as_csv, as_markdown)
+    read = load(runs, skip_bad, table, one_each=True, filter_name=filter_name)
+    found, word = find(read, options.names(metrics), replicates)
+    print_text(render(found, word, how))
+    if word.startswith("BROKEN"):
+        raise typer.Exit(1)

@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 
+from lm_eval_calibration.harness.requests import FINGERPRINT
 from lm_eval_calibration.scoring.contract import device_of, dtype_of
 
 LADDER = 1
 """Raised when passes are cut otherwise."""
-ARITHMETIC, FINGERPRINT = "reproducible", "fingerprint"
-"""Where it stands in what results say of a model, and its digest in it."""
 
 
 def arithmetic(model: Any, pass_tokens: int, precision: torch.dtype) -> dict[str, Any]:

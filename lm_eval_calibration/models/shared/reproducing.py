@@ -10,7 +10,7 @@ import torch
 from lm_eval_calibration.models.shared.fixed_trust import FixedTrust, ends_paragraph, vocabulary_of
 from lm_eval_calibration.models.shared.trust import Candidate, Expected
 from lm_eval_calibration.scoring.apart import Apart
-from lm_eval_calibration.scoring.checking import unswitched_length
+from lm_eval_calibration.scoring.checking import experts_of, unswitched_length
 from lm_eval_calibration.scoring.continued_apart import (
     ContinuedAlone,
     ContinuedApart,
@@ -70,11 +70,14 @@ def candidates(
     if backend != "causal":
         return [one("inputs one by one after their encoder's pass", EncoderDecoderAlone)]
     switch, begun = unswitched_length(model.config), {"beginning": beginning}
-    return [
+    together = [
         one("passages apart in passes of one size", Apart, switch, **begun),
         one("inputs continued in steps of one shape", ContinuedApart, switch, **begun),
-        one("inputs continued one by one", ContinuedAlone, switch, **begun),
         one("inputs continued in steps of one token and one shape", StepwiseApart, switch, **begun),
+    ]
+    return [
+        *([] if experts_of(model.config) else together),
+        one("inputs continued one by one", ContinuedAlone, switch, **begun),
         one("inputs continued one by one, token by token", StepwiseAlone, switch, **begun),
         one("inputs one by one", OneByOne),
     ]
