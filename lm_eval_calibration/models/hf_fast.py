@@ -22,26 +22,21 @@ from lm_eval_calibration.harness.requests import ARITHMETIC, ROLLING
 from lm_eval_calibration.messages import logger
 from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
 from lm_eval_calibration.models.shared.arithmetic import arithmetic
+from lm_eval_calibration.models.shared.candidates import tokens_of, trust_of
 from lm_eval_calibration.models.shared.fast_texts import FastTexts
 from lm_eval_calibration.models.shared.generation import Way
 from lm_eval_calibration.models.shared.processes import joined
-from lm_eval_calibration.models.shared.reproducing import pass_tokens, trust_of
 from lm_eval_calibration.models.shared.resuming import Reported
-from lm_eval_calibration.models.shared.trust import Candidate, Trust, named
-from lm_eval_calibration.scoring.checking import unmasked_length, unswitched_length
-from lm_eval_calibration.scoring.continued import Continued, Stepwise
+from lm_eval_calibration.models.shared.trust import named
 from lm_eval_calibration.scoring.contract import Answers, Executor
-from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
 from lm_eval_calibration.scoring.one_by_one import OneByOne
-from lm_eval_calibration.scoring.packed import Packed, SharedPacked
+from lm_eval_calibration.scoring.packed import Packed
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
 
 PADDING = 37
 """Tokens behind an input that move its numbers as far as its shape moves them."""
-BATCH_TOKENS = {"cpu": 2048}
-DEVICE_BATCH_TOKENS = 16_384
 
 
 @register_model("hf-fast")
@@ -91,12 +86,8 @@ class FastHFLM(FastTexts):
         otherwise = self._padded if self._rounds else None
         if reproducible:
             self.batch_size_per_gpu = 1  # (what is left to `hf`, it computes one by one)
-            self._batch_tokens = pass_tokens(self.device, batch_tokens)
-            self.trust: Trust = trust_of(self, self._batch_tokens, self._precision, otherwise)
-        else:
-            default = BATCH_TOKENS.get(torch.device(self.device).type, DEVICE_BATCH_TOKENS)
-            self._batch_tokens = int(batch_tokens or default)
-            self.trust = Trust(self.model.config, self.max_length, self._candidates(), otherwise)
+        self._batch_tokens = tokens_of(self.device, batch_tokens, reproducible)
+        self.trust = trust_of(self, self._batch_tokens, self._precision, otherwise, reproducible)
         rows = batch_rows or (self.batch_size if self.batch_size not in (1, "auto") else None)
         self.begin_texts(rows, self._batch_tokens, self._as_hf, otherwise)
         self._observe: Callable[[Answers], None] | None = None
@@ -154,32 +145,6 @@ class FastHFLM(FastTexts):
         """Which executors may answer which requests; those that are left are `hf`'s."""
         found = self.trust.shares(plain, self._as_hf)
         return [(candidate.executor, numbers) for candidate, numbers in found]
-
-    def _candidates(self) -> list[Candidate]:
-        """What may answer in `hf`'s place, the fastest first."""
-        config, precision = self.model.config, self._precision
-
-        def candidate(kind: str, executor: type[Executor[Any]], *limits: int | None) -> Candidate:
-            def make() -> Executor[Any]:
-                return executor(self.model, self.max_length, self._batch_tokens, precision)
-
-            return Candidate(kind, make, min((n for n in limits if n is not None), default=None))
-
-        if self.backend != "causal":
-            return [candidate("inputs that share an encoder's pass", EncoderDecoder)]
-        switch, unmasked = unswitched_length(config), unmasked_length(config)
-        packed = [
-            candidate("packed inputs that read a prefix together", SharedPacked, switch),
-            candidate("packed inputs", Packed, switch),
-        ]
-        if unmasked is not None and unmasked < self.max_length:
-            for one in packed:
-                one.reason = f"its attention is local or in chunks beyond {unmasked} tokens, which trees cannot follow"
-        return [
-            *packed,
-            candidate("inputs continued from a cache", Continued, switch),
-            candidate("inputs continued token by token", Stepwise, switch),
-        ]
 
     def _loglikelihood_tokens(
         self,

@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 from kinds import EXAMPLES
 
 from lm_eval_calibration.errors import InvalidInputError
+from lm_eval_calibration.scoring import passages
+from lm_eval_calibration.scoring.apart import PassagesApart
 from lm_eval_calibration.scoring.continued import Continued, Stepwise
+from lm_eval_calibration.scoring.continued_apart import (
+    ContinuedAlone,
+    ContinuedApart,
+    StepwiseAlone,
+    StepwiseApart,
+)
 from lm_eval_calibration.scoring.contract import Answers, Executor
-from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder
+from lm_eval_calibration.scoring.encoder_decoder import EncoderDecoder, EncoderDecoderAlone
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.one_by_one import OneByOne
 from lm_eval_calibration.scoring.packed import Packed, SharedPacked
@@ -32,6 +40,16 @@ TAKEN = [
     *((OneByOne, name) for name in ["llama", "bamba"]),
     (EncoderDecoder, "t5"),
 ]
+ALONE = [
+    *((PassagesApart, name) for name in PACKED),
+    *((ContinuedApart, name) for name in ["llama", "bamba", "lfm2"]),
+    (StepwiseApart, "mamba"),
+    (ContinuedAlone, "qwen2"),
+    (StepwiseAlone, "mamba"),
+    (EncoderDecoderAlone, "t5"),
+]
+"""Whose numbers are each request's own."""
+TAKEN += ALONE
 each = pytest.mark.parametrize(("kind", "name"), TAKEN, ids=lambda x: getattr(x, "__name__", x))
 few = settings(derandomize=True, deadline=None, max_examples=10 * EXAMPLES)
 MAX_LENGTH = 40
@@ -89,6 +107,35 @@ def test_same_numbers(tiny: Tiny, kind: type[Executor[Any]], name: str, batch_to
     assert_same(kind(tiny(name), MAX_LENGTH, batch_tokens), prompts(1))
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [*ALONE, (OneByOne, "llama")], ids=lambda x: getattr(x, "__name__", x)
+)
+def test_the_same_bits_in_any_company(tiny: Tiny, kind: type[Executor[Any]], name: str) -> None:
+    requests = prompts(1)
+    whole = kind(tiny(name), MAX_LENGTH, 64).score(requests)
+    for seed, size in ((1, 1), (2, 2), (3, 7), (4, len(requests))):
+        numbers = random.Random(seed).sample(range(len(requests)), size)
+        again = kind(tiny(name), MAX_LENGTH, 64).score([requests[n] for n in numbers])
+        assert again == [whole[n] for n in numbers]
+
+
+def test_a_context_of_which_a_beginning_is_read_before(tiny: Tiny) -> None:
+    """The same numbers, up to rounding, and again the same bits in any company."""
+    requests = prompts(1)
+    shared = [Request([*range(3, 43), *r.context], r.continuation) for r in requests]
+    executor = PassagesApart(tiny("llama"), 128, 64, torch.float32, lambda context: 40)
+    passages.LEAST_BEGINNING, before = 16, passages.LEAST_BEGINNING
+    try:
+        whole = executor.score(shared)
+        part = executor.score(shared[5:7])
+    finally:
+        passages.LEAST_BEGINNING = before
+    assert part == whole[5:7]
+    plain = OneByOne(tiny("llama"), 128).score(shared)
+    for one, other in zip(whole, plain, strict=True):
+        assert one.loglikelihood == pytest.approx(other.loglikelihood, abs=1e-4)
+
+
 @each
 def test_trials_have_them_do_all_they_may(tiny: Tiny, kind: type[Executor[Any]], name: str) -> None:
     executor, requests = kind(tiny(name), MAX_LENGTH, 200), prompts(2)
@@ -127,6 +174,8 @@ def test_memory_that_runs_out_halves_the_batch(
 ) -> None:
     if kind is OneByOne:
         pytest.skip("its batches are of one")
+    if (kind, name) in ALONE:
+        pytest.skip("its shapes are part of its arithmetic")
     found = prompts(2)
     executor = kind(tiny(name), MAX_LENGTH, 200)
     plan = (
@@ -207,6 +256,7 @@ def test_logits_are_scaled_and_capped_as_the_model_does(tiny: Tiny, name: str) -
 
 
 STATES = [(Packed, "llama"), (Continued, "llama"), (Continued, "bamba"), (OneByOne, "bamba")]
+STATES += [(PassagesApart, "llama"), (ContinuedApart, "bamba"), (ContinuedAlone, "llama")]
 
 
 @pytest.mark.parametrize(("kind", "name"), STATES)
