@@ -7,6 +7,7 @@ every harness task `<task>` has a calibration twin `calib_<task>`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_calibration._version import __version__
@@ -43,7 +44,10 @@ _EXPORTS = {
     "reliability_diagram": "lm_eval_calibration.report.diagram",
 }
 
-__all__ = [*_EXPORTS, "__version__"]
+_TASKS = ("CalibrationTask", "SentenceTask", "VerbalizedTask")
+"""Which derive from the harness's."""
+_there = importlib.util.find_spec("lm_eval") is not None
+__all__ = [*(name for name in _EXPORTS if _there or name not in _TASKS), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

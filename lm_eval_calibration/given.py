@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lm_eval_calibration.arrays import as_array
 from lm_eval_calibration.errors import InvalidInputError, invalid
@@ -30,8 +30,8 @@ def as_predictions(
     Args:
         beliefs: `Predictions`, which are returned as they are; (N,) confidences in [0, 1]; or a number for
             each option, (N, K) or in N rows of different lengths.
-        truth: of options the index of each document's right one, or a sequence of them; of confidences
-            whether each answer is right.
+        truth: of options the index of each document's right one, from 0, or a sequence of them, or (N, K) 1
+            where an option is right; of confidences whether each answer is right.
         scale: of options' numbers: `probs`, `log_probs` or `logits`; told from them where that can be told.
 
     Raises:
@@ -60,7 +60,7 @@ def as_predictions(
         first = flat.values[outside(told, flat.values)][0]
         raise invalid("beliefs", f"{RANGES[told]} (scale `{told}`)", first)
     values = Ragged(logits(told, flat.values), flat.count)
-    return Predictions.from_options(list(values), _truth(truth))
+    return Predictions.from_options(list(values), _truth(truth, flat.count))
 
 
 def _of_confidences(confidence: Any, truth: Any) -> Predictions:
@@ -73,12 +73,23 @@ def _of_confidences(confidence: Any, truth: Any) -> Predictions:
 
 def _rows(beliefs: Any) -> Any:
     """An array of one or two dimensions, or a list of rows."""
-    plain = _plain(beliefs)
-    if isinstance(plain, np.ndarray) and plain.dtype != object:
-        if plain.ndim in (1, 2):
-            return plain.astype(np.float64)
-        raise invalid("beliefs", "of one or two dimensions", f"{plain.ndim}")
-    return [np.asarray(_plain(row), dtype=np.float64) for row in plain]
+    try:
+        plain = _plain(beliefs)
+        if not len(plain):
+            raise invalid("beliefs", "of one document at least", "none")
+        if not (isinstance(plain, np.ndarray) and plain.dtype != object):
+            return [np.asarray(_plain(row), dtype=np.float64) for row in plain]
+        plain = plain.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        shown = repr(beliefs)
+        raise invalid(
+            "beliefs", "`Predictions`, or numbers", shown if len(shown) < 60 else f"{shown[:60]}..."
+        ) from None
+    if plain.ndim in (1, 2):
+        return plain
+    raise invalid("beliefs", "of one or two dimensions", f"{plain.ndim}")
 
 
 def _plain(values: Any) -> Any:
@@ -97,11 +108,32 @@ def _flat(rows: Any) -> Ragged:
     return Ragged(np.concatenate(rows), np.array([len(row) for row in rows], dtype=np.intp))
 
 
-def _truth(truth: Any) -> Any:
-    """Indices as whole numbers; sequences of them as they are."""
+def _truth(truth: Any, count: NDArray[np.intp]) -> list[list[int]]:
+    """The indices of each document's right options, of which it has so many."""
     plain = _plain(truth)
-    if not isinstance(plain, np.ndarray) or plain.ndim != 1:
-        return [list(map(int, each)) if hasattr(each, "__len__") else int(each) for each in plain]
-    if plain.dtype == object or not np.array_equal(plain, np.round(plain.astype(np.float64))):
-        raise invalid("truth", "an option's index for each document", repr(plain[:3].tolist()))
-    return plain.astype(np.intp)
+    if len(plain) != len(count):
+        raise invalid("truth", f"one entry for each of {len(count)} documents", f"{len(plain)}")
+    if _is_mask(plain, count):
+        return [np.flatnonzero(row).tolist() for row in plain]
+    try:
+        found = [[int(i) for i in np.atleast_1d(np.asarray(each, np.float64))] for each in plain]
+        whole = all(np.array_equal(np.atleast_1d(a), b) for a, b in zip(plain, found, strict=True))
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise invalid("truth", "an option's index for each document", repr(list(plain[:3])))
+    for number, (options, rights) in enumerate(zip(count, found, strict=True)):
+        if any(not 0 <= right < options for right in rights):
+            raise invalid(
+                f"truth[{number}]",
+                f"an option's index, from 0 to {options - 1}",
+                str(rights[0] if len(rights) == 1 else rights),
+                "Options are counted from 0; leave out documents of which the right one is not known.",
+            )
+    return found
+
+
+def _is_mask(truth: Any, count: NDArray[np.intp]) -> bool:
+    """Whether it says of each option whether it is right."""
+    of_a_shape = isinstance(truth, np.ndarray) and truth.ndim == 2 and truth.dtype != object
+    return of_a_shape and (count == truth.shape[1]).all() and bool(np.isin(truth, (0, 1)).all())

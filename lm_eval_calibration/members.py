@@ -69,6 +69,9 @@ class Members(Mapping[str, T]):
     def __contains__(self, name: object) -> bool:
         return name in self._loaded or name in self._found()
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} members: {', '.join(self)}>"
+
     def usable(self) -> Iterator[T]:
         """All that can be loaded; one warning, ever, for each that cannot."""
         for name in list(self):

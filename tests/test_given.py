@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm_eval_calibration import Predictions, compare, evaluate
+from lm_eval_calibration import Predictions, compare, evaluate, fit
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.given import as_predictions
 
@@ -76,7 +76,7 @@ def test_evaluate_and_compare_take_them() -> None:
         ([[0.5, 0.9]], [1], "probability", "`scale` must be one of logits, log_probs, probs"),
         ([[0.5, 1.9]], [1], "probs", r"`beliefs` must be in \[0, 1\] \(scale `probs`\), got 1.9"),
         (LOGITS, GOLD + 0.5, None, "`truth` must be an option's index for each document"),
-        (LOGITS, GOLD[:-1], None, "`gold` must be one entry for each of the 60 documents"),
+        (LOGITS, GOLD[:-1], None, "`truth` must be one entry for each of 60 documents"),
         (np.zeros((2, 2, 2)), [0, 1], None, "`beliefs` must be of one or two dimensions"),
     ],
 )
@@ -105,3 +105,53 @@ def test_what_they_show_of_themselves() -> None:
     assert page.count("<tr>") == 4 and "<svg" in page and "60 documents" in page
     scores = evaluate(Predictions.from_scores([-1.0, 2.0, 3.0], [0, 1, 1]), ["auroc"])
     assert "<svg" not in scores._repr_html_()
+
+
+def test_what_is_right_as_a_mask() -> None:
+    """One-hot rows, booleans and data frames' dummies are what indices are."""
+    y = np.arange(40) % 4
+    p = np.random.default_rng(0).dirichlet(np.ones(4), 40)
+    expected = evaluate(p, ["nll", "ece"], truth=y, replicates=0)
+    for truth in (np.eye(4)[y], np.eye(4)[y].astype(int), np.eye(4)[y] == 1):
+        assert evaluate(p, ["nll", "ece"], truth=truth, replicates=0) == expected
+
+
+@pytest.mark.parametrize("truth", [[1, 2, 3], [-1, 0, 1], [[0], [1], [3]]])
+def test_options_are_counted_from_0(truth: Any) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"`truth\[\d\]` must be an option's index, from 0 to 2"
+    ):
+        evaluate(np.full((3, 3), 1 / 3), truth=truth)
+
+
+@pytest.mark.parametrize(
+    ("beliefs", "said"),
+    [
+        ([], "of one document at least"),
+        (["a", "b"], "or numbers"),
+        (None, "or numbers"),
+        (0.5, "or numbers"),
+    ],
+)
+def test_what_are_no_beliefs(beliefs: Any, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        evaluate(beliefs, truth=[0])
+
+
+def test_names_of_metrics() -> None:
+    p = Predictions.from_confidences([0.9, 0.6], [1, 0])
+    assert list(compare(p, p, "ece,acc", replicates=20)) == ["ece", "acc"]
+    with pytest.raises(InvalidInputError, match=r"`metrics` must be names of metrics.*`truth=`"):
+        evaluate([0.9, 0.6], np.array([1, 0]))
+
+
+def test_fit_takes_arrays() -> None:
+    y = np.arange(60) % 3
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 60)
+    fitted = fit("temperature", p, truth=y)
+    again = fit("temperature", Predictions.from_options(np.log(p), y.tolist()))
+    assert fitted.parameters[""]["temperature"] == again.parameters[""]["temperature"]
+    with pytest.raises(InvalidInputError, match="Recalibrator` maps arrays"):
+        fitted.transform(p)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="`training` must be a `Training`"):
+        fit("temperature", p, y)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from lm_eval_calibration.errors import (
     invalid,
     unknown_name,
 )
+from lm_eval_calibration.given import Beliefs, as_predictions
 from lm_eval_calibration.members import BrokenMemberError
 from lm_eval_calibration.metrics.weighted import weights_of
 from lm_eval_calibration.predictions import Floats, Ints, Predictions
@@ -101,6 +102,11 @@ class Calibrator(Artifact):
             InvalidInputError: parameters for other tasks only, or predictions that the method
                 cannot map; scores where it was fitted on probabilities, or the other way round.
         """
+        if not isinstance(predictions, Predictions):
+            raise invalid(
+                "predictions", "`Predictions`", type(predictions).__name__,
+                "`lm_eval_calibration.sklearn.Recalibrator` maps arrays.",
+            )  # fmt: skip
         found = self._for(task)
         if predictions.are_scores or scores.of_scores(found):
             return scores.transform(self._method, found, predictions)
@@ -209,17 +215,22 @@ def find(method: str) -> Method:
 
 def fit(
     method: str,
-    predictions: Predictions | Mapping[str, Predictions],
+    predictions: Beliefs | Mapping[str, Predictions],
     training: Training | None = None,
     *,
+    truth: ArrayLike | None = None,
+    scale: str | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> Calibrator:
     """Fit a recalibrator.
 
     Args:
         method: its name, see `METHODS`.
-        predictions: labelled documents; by task, for parameters of each task's own.
+        predictions: labelled documents, or their beliefs as `evaluate` takes them; by task, for parameters of
+            each task's own.
         training: what to remember of where they came from.
+        truth: what was true, where `predictions` are no `Predictions`.
+        scale: of options' numbers, as `evaluate` has it.
         sample_weight: (N,) how many documents each stands for: as if it stood there so often.
 
     Raises:
@@ -233,6 +244,12 @@ def fit(
     [0.67, 0.67, 0.67]
     """
     found = find(method)
+    if training is not None and not isinstance(training, Training):
+        raise invalid(
+            "training", "a `Training`", type(training).__name__, "What was true is `truth`."
+        )
+    if not isinstance(predictions, Mapping):
+        predictions = as_predictions(predictions, truth, scale=scale)
     if sample_weight is not None:
         if isinstance(predictions, Mapping) or not found.weighted or predictions.are_scores:
             taken = ", ".join(name for name in METHODS if METHODS[name].weighted)

@@ -67,6 +67,8 @@ def evaluate(
     acc    0.5000
     brier  0.8500
     """
+    if metrics is not None:
+        metrics = listed(metrics)
     predictions = as_predictions(predictions, truth, scale=scale)
     if replicates < 0 or replicates == 1:
         raise invalid("replicates", "0, or at least 2", replicates)
@@ -77,7 +79,7 @@ def evaluate(
     weight = None if sample_weight is None else weights_of(sample_weight, len(predictions))
     read: dict[Family, Documents] = {}
     found: dict[str, Estimate] = {}
-    for bound in [bind_plain(name) for name in _listed(metrics)]:
+    for bound in [bind_plain(name) for name in listed(metrics)]:
         family = bound.metric.family
         if family not in read:
             columns, drawn = family.read(predictions), not predictions.are_scores
@@ -94,9 +96,18 @@ def evaluate(
     return Estimates(found, predictions)
 
 
-def _listed(metrics: str | Sequence[str]) -> Sequence[str]:
-    """Names, of which several may stand in one text."""
-    return [n.strip() for n in metrics.split(",")] if isinstance(metrics, str) else metrics
+def listed(metrics: str | Sequence[str]) -> Sequence[str]:
+    """Names, of which several may stand in one text.
+
+    Raises:
+        InvalidInputError: something else than names.
+    """
+    if isinstance(metrics, str):
+        return [n.strip() for n in metrics.split(",")]
+    if not isinstance(metrics, Sequence) or not all(isinstance(name, str) for name in metrics):
+        hint = "What was true is `truth=`, by its name."
+        raise invalid("metrics", "names of metrics", type(metrics).__name__, hint)
+    return metrics
 
 
 def applicable(predictions: Predictions, names: Sequence[str] | None = None) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from lm_eval_calibration.errors import invalid
 from lm_eval_calibration.given import Beliefs, as_predictions
 from lm_eval_calibration.metrics import intervals
-from lm_eval_calibration.metrics.evaluate import applicable, bind_plain
+from lm_eval_calibration.metrics.evaluate import applicable, bind_plain, listed
 from lm_eval_calibration.metrics.families import Columns, Family, Resampled
 from lm_eval_calibration.metrics.grouping import (
     Array,
@@ -107,9 +107,8 @@ def compare(
         raise invalid("b", f"as long as `a` ({len(a)} documents)", f"{len(b)} documents")
     if replicates < 2:
         raise invalid("replicates", "at least 2", replicates)
-    if metrics is None:
-        metrics = applicable(b, applicable(a))
-    bound = [bind_plain(name) for name in metrics]
+    names = applicable(b, applicable(a)) if metrics is None else listed(metrics)
+    bound = [bind_plain(name) for name in names]
     for metric in bound:
         if metric.null:
             raise invalid("metrics", "without `_null`", f"`{metric.name}`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,12 @@ _NUMBER = re.compile(r"-?\d{1,18}(\.0*)?")
 _HASH = re.compile(r"[0-9a-fA-F]{16,}")
 ROUNDING = 1e-3
 """What a log-likelihood may be above 0: sums of single-precision logarithms, and no more."""
-PAIR_METRICS = tuple(name for name, metric in METRICS.items() if metric.family is PAIRS)
+
+
+@functools.cache
+def _pair_metrics() -> tuple[str, ...]:
+    """Metrics of confidences and verdicts."""
+    return tuple(metric.name for metric in METRICS.usable() if metric.family is PAIRS)
 
 
 class LoggedOptions(NamedTuple):
@@ -245,7 +251,7 @@ def pair(
 
     With `score` the first is a score of any size.
     """
-    for name in PAIR_METRICS:
+    for name in _pair_metrics():
         value = sample.get(name + suffix)
         if isinstance(value, list) and len(value) == 2:
             return _pair(name, value[0], value[1], score)

@@ -1,0 +1,58 @@
+"""`hf-fast` with `reproducible=true` beside itself without: whole evaluation calls, on real tasks.
+
+    python benchmarks/reproducible.py --model <SmolLM2-135M-Instruct> --data ../shared/data --repeats 3
+
+Every figure is of a process of its own, the two in turn; loading the model is left out. A last run of each task
+at another limit is compared with the first: its log-likelihoods must be the same to the bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+from statistics import median
+from typing import Any
+
+from common import machine_facts, markdown_table
+from scoring import CASES, REPRODUCIBLE, measure
+
+HEADER = (
+    "task", "documents", "free, s", "reproducible, s", "speed", "same bits at another limit",
+    "largest difference, nats",
+)  # fmt: skip
+
+
+def row(name: str, options: Any) -> list[str]:
+    """One line of the table: the median of pairs."""
+    pairs = [
+        (measure("hf-fast", name, options), measure(REPRODUCIBLE, name, options))
+        for _ in range(options.repeats)
+    ]
+    free, own = ([pair[i] for pair in pairs] for i in (0, 1))
+    speed = median(a["seconds"] / b["seconds"] for a, b in pairs)
+    fewer = argparse.Namespace(**{**vars(options), "limit": max(own[0]["documents"] // 3, 1)})
+    part = measure(REPRODUCIBLE, name, fewer)["lls"]
+    several = len(CASES[name].tasks) > 1  # (of which the limit is each one's)
+    same = "-" if several else str(part == own[0]["lls"][: len(part)]).lower()
+    gap = max(abs(x - y) for x, y in zip(free[0]["lls"], own[0]["lls"], strict=True))
+    return [
+        CASES[name].label, str(own[0]["documents"]), f"{median(a['seconds'] for a in free):.1f}",
+        f"{median(b['seconds'] for b in own):.1f}", f"{speed:.0%}", same, f"{gap:.1e}",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", default="../shared/data")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--cases", default="arc,hellaswag,arc25fixed,mmlu20")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--limit", type=int)
+    options = parser.parse_args()
+    print(machine_facts("torch", "transformers", "lm-eval"), "\n")
+    print(markdown_table(HEADER, [row(name, options) for name in options.cases.split(",")]))
+
+
+if __name__ == "__main__":
+    main()
