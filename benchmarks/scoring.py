@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--limit", type=int, help="other than each case's number of documents")
     parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
-    parser.add_argument("--lm", choices=["hf", "hf-fast"])
+    parser.add_argument("--lm", choices=["hf", "hf-fast", REPRODUCIBLE])
     options = parser.parse_args(argv)
     if options.case:
         case = CASES[options.case]

@@ -176,7 +176,7 @@ class Twin(HarnessTask):
         if found != self.for_output_type:
             raise InvalidInputError(
                 f"Task `{settings.get('task')}`: a {type(self).__name__} must have `output_type: "
-                f"{self.for_output_type}`, got {found!r}."
+                f"{self.for_output_type}`, got {found!r}. Leave `class` out, and run calib_{settings.get('task')}."
             )
 
     def _record(self) -> None:
