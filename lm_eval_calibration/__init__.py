@@ -46,8 +46,19 @@ _EXPORTS = {
 
 _TASKS = ("CalibrationTask", "SentenceTask", "VerbalizedTask")
 """Which derive from the harness's."""
-_there = importlib.util.find_spec("lm_eval") is not None
-__all__ = [*(name for name in _EXPORTS if _there or name not in _TASKS), "__version__"]
+
+
+def _has_harness() -> bool:
+    try:
+        return importlib.util.find_spec("lm_eval") is not None
+    except ImportError:  # (a finder that refuses)
+        return False
+
+
+__all__ = [
+    *(name for name in _EXPORTS if name not in _TASKS or _has_harness()),
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
