@@ -75,6 +75,7 @@ INPUTS = {
     "fractal.md": {"runs/modelA": "other-solutions", "runs/modelB": "solutions"},
     "generation.md": {"runs/": "solutions"},
     "offline.md": dict.fromkeys(("A", "B", "C", "RUN", "runs/model", "runs/boolq"), "options"),
+    "reproducibility.md": {"runs/both": "options", "runs/alone": "options"},
     "scale.md": {"thermo/": "thermometer", "ts/": "letters"},
     "swag.md": {"runs/arc": "options", "runs/law": "unfamiliar"},
     "verbalized.md": {

@@ -135,3 +135,23 @@ def test_states_are_the_same(make: Make) -> None:
 
     whole, part = seen(REQUESTS), seen(REQUESTS[4:9])
     assert all(torch.equal(whole[n + 4], part[n]) for n in range(5))
+
+
+def test_a_posterior_s_draws(tiny_model: Any, swag_folder: Any) -> None:
+    """Documents of a posterior's average, alone and beside others."""
+    from lm_eval_calibration.models.swag import SwagLM
+
+    def drawn(requests: list[Any]) -> list[Any]:
+        lm = SwagLM(
+            pretrained=str(tiny_model), swag=str(swag_folder), samples=3, device="cpu",
+            reproducible=True, allow_seen=True,
+        )  # fmt: skip
+        return [tuple(answer) for answer in lm.loglikelihood(requests, disable_tqdm=True)]
+
+    documents = [
+        requested("loglikelihood", (f"what is {n} this item", f" {option}"), i, of=("toy", n))
+        for n in range(4)
+        for i, option in enumerate(("yes", "no or", "that"))
+    ]
+    whole = drawn(documents)
+    assert drawn(documents[3:6]) == whole[3:6]
