@@ -276,8 +276,7 @@ class FastHFLM(FastTexts):
 
     def _as_hf(self, chosen: list[Request], batch: int = 1) -> list[float]:
         """`hf`'s own answers, in batches of one and with its log-softmax in float32 at least."""
-        precision = self.softmax_dtype or torch.float32
-        changed = {"softmax_dtype": precision, "batch_size_per_gpu": batch}
+        changed = {"softmax_dtype": self._precision, "batch_size_per_gpu": batch}
         saved = {name: getattr(self, name) for name in changed}
         try:
             for name, value in changed.items():

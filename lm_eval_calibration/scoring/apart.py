@@ -84,7 +84,8 @@ class PassagesApart(Executor[Passage]):
         masks: dict[str, dict[int, Tensor]] = {}
         for kind, window in self.network.windows.items():
             masks[kind] = {id(passage): self._mask(passage, window) for passage in batch}
-        return Company(slots, self.batch_tokens, masks, self.kinds, kept, self.attend)
+        windows = self.network.windows
+        return Company(slots, self.batch_tokens, masks, windows, self.kinds, kept, self.attend)
 
     def _mask(self, passage: Passage, window: int | None) -> Tensor:
         """(1, 1, n, S) that hides what comes later, and what is out of the window's reach."""

@@ -32,6 +32,7 @@ class Company:
         slots: each passage, and where its tokens begin and end in the pass.
         size: tokens of the pass.
         masks: what is added to the scores (1, 1, n, S), by kind of layer and passage.
+        windows: how far back each kind of layer sees; `None` for all the way.
         kinds: of the layers, by their numbers; else the only one.
         kept: keys and values (2, 1, heads, n, size) by layer and passage.
         attend: the implementation that computes a passage's attention.
@@ -40,10 +41,11 @@ class Company:
     slots: list[tuple[Passage, int, int]]
     size: int
     masks: dict[str, dict[int, Tensor]]
+    windows: dict[str, int | None]
     kinds: dict[int, str]
     kept: dict[int, dict[int, Tensor]]
     attend: str
-    here: dict[int, tuple[int, int]] = field(default_factory=dict)
+    here: dict[int, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.here = {id(passage): (start, stop) for passage, start, stop in self.slots}
@@ -98,8 +100,9 @@ def apart(
 ) -> tuple[Tensor, None]:
     """What a layer calls: (1, T, heads, size) of queries (1, heads, T, size), each passage by itself."""
     company, layer, both = getattr(key, COMPANY)
-    attend = _attention(module, company.attend, query, options)
-    masks = company.masks[company.kinds.get(layer, next(iter(company.masks)))]
+    kind = company.kinds.get(layer, next(iter(company.masks)))
+    narrow = company.windows[kind] is not None
+    attend, masks = _attention(module, company.attend, query, narrow, options), company.masks[kind]
     parts = []
     for passage, start, stop in company.slots:
         chain = [*company.before(passage, layer, both), both[:, :, :, start:stop]]
@@ -114,12 +117,13 @@ Attend = Callable[[Tensor, list[Tensor], Tensor], Tensor]
 itself, and the mask (1, 1, n, S)."""
 
 
-def _attention(module: Any, name: str, query: Tensor, options: dict[str, Any]) -> Attend:
+def _attention(
+    module: Any, name: str, query: Tensor, narrow: bool, options: dict[str, Any]
+) -> Attend:
     """The layer's own function on a passage; of plain attention the kernel that it calls, without copies."""
     scale = options.get("scaling") or query.shape[-1] ** -0.5
     asked = ("softcap", "s_aux", "dropout", "position_bias", "sinks")
     if name == "sdpa" and not any(options.get(key) is not None and options[key] for key in asked):
-        narrow = bool(options.get("sliding_window"))
         return lambda own, chain, mask: _plainly(own, chain, mask, float(scale), narrow)
     plain = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
     found: Any = ALL_ATTENTION_FUNCTIONS.get(name, plain)

@@ -15,6 +15,8 @@ from lm_eval_calibration.scoring.sequences import Request, Tokens, check
 
 LEAST_BEGINNING = 64
 """A beginning of fewer tokens is read with the rest of its context."""
+LOOK_AHEAD = 64
+"""Passages that are looked at to fill a gap."""
 Beginning = Callable[[Sequence[int]], int]
 """How many tokens of a context are its beginning, such as examples before a question."""
 
@@ -134,7 +136,3 @@ def passes_of(passages: Sequence[Passage], size: int) -> Iterator[list[Passage]]
                 waiting.append(passage)
         yield chosen
         left = waiting
-
-
-LOOK_AHEAD = 64
-"""Passages that are looked at to fill a gap."""

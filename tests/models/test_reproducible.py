@@ -82,6 +82,7 @@ def test_the_same_bits_in_any_company(
     make: Make, kind: str, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Any part of the requests, in any order, asked of a model anew or again, at any batch size."""
+    caplog.set_level("INFO")
     whole = values(make(kind, dtype, reproducible=True), REQUESTS)
     assert KINDS[kind] in caplog.text
     for seed, size in ((1, 1), (2, 3), (3, 20)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust, tried
+from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust, log, tried
 from lm_eval_calibration.scoring.checking import named_lengths
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.sequences import Request
@@ -64,7 +64,7 @@ class FixedTrust(Trust):
         self._tell(left)
         found = [(self.candidates[place], by_place[place]) for place in sorted(by_place)]
         for candidate, _ in found:
-            self._say(f"hf-fast scores by {candidate.kind}.")
+            self._say(f"hf-fast scores by {candidate.kind}.", log.info)
         return found
 
     def _who(self, length: int, expected: Expected) -> int | None:
