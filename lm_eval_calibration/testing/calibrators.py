@@ -16,7 +16,7 @@ from lm_eval_calibration.calibrators.methods import what_is_wrong
 from lm_eval_calibration.errors import InvalidInputError
 from lm_eval_calibration.metrics import evaluate
 from lm_eval_calibration.predictions import Predictions
-from lm_eval_calibration.testing.laws import holds, law, one_line
+from lm_eval_calibration.testing.laws import can_be_named, holds, law
 from lm_eval_calibration.testing.maps import finds_numbers, maps_beliefs_alone
 
 CASES = 25
@@ -63,10 +63,7 @@ def check_calibrator(method: Method, *, helps: bool = True, cases: int = CASES) 
 @law
 def is_a_member(method: Any) -> None:
     """It must be a `Method` that can be named, and says what it is."""
-    wrong = what_is_wrong(method)
-    holds(not wrong, wrong)
-    holds(not METHODS.taken(method), f"the name {method.name!r} is that of one of ours")
-    holds(one_line(method.meaning), f"`meaning` must be one line, got {method.meaning!r}")
+    can_be_named(method, what_is_wrong(method), METHODS)
 
 
 def any_documents(rng: np.random.Generator) -> Predictions:

@@ -17,7 +17,7 @@ from lm_eval_calibration.logs.formats import FORMATS
 from lm_eval_calibration.logs.run import Run, Samples
 from lm_eval_calibration.logs.runs import find_runs, read_found
 from lm_eval_calibration.testing.damage import bears_damage
-from lm_eval_calibration.testing.laws import holds, law, one_line
+from lm_eval_calibration.testing.laws import can_be_named, holds, law
 
 FOREIGN = {
     "README.md": b"# logs\n",
@@ -73,10 +73,7 @@ def check_format(
 @law
 def is_a_member(format_: LogFormat) -> None:
     """It must be a `LogFormat` that can be named, and says what it is."""
-    wrong = what_is_wrong(format_)
-    holds(not wrong, wrong)
-    holds(not FORMATS.taken(format_), f"the name {format_.name!r} is that of one of ours")
-    holds(one_line(format_.meaning), f"`meaning` must be one line, got {format_.meaning!r}")
+    can_be_named(format_, what_is_wrong(format_), FORMATS)
 
 
 @law

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from lm_eval_calibration.members import Members
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +42,22 @@ def law(check: Callable[P, T]) -> Callable[P, T]:
 
     checked.__doc__ = check.__doc__
     return checked
+
+
+def can_be_named(member: Any, wrong: str, members: Members[Any]) -> None:
+    """Hold an object to what every member of a family is.
+
+    Args:
+        member: which claims to be one.
+        wrong: why it is none; "" if it is one.
+        members: the family.
+
+    Raises:
+        AssertionError: it is none, has the name of one of ours, or does not say in a line what it is.
+    """
+    holds(not wrong, wrong)
+    holds(not members.taken(member), f"the name {member.name!r} is that of one of ours")
+    holds(one_line(member.meaning), f"`meaning` must be one line, got {member.meaning!r}")
 
 
 def one_line(text: object) -> bool:

@@ -15,7 +15,7 @@ from lm_eval_calibration.metrics.metric import Metric, what_is_wrong
 from lm_eval_calibration.metrics.table import BoundMetric, bind
 from lm_eval_calibration.predictions import Predictions
 from lm_eval_calibration.testing.calibrators import any_documents, overconfident
-from lm_eval_calibration.testing.laws import holds, law, one_line
+from lm_eval_calibration.testing.laws import can_be_named, holds, law
 
 CASES = 25
 ROUNDING = 5e-9
@@ -53,10 +53,7 @@ def check_metric(metric: Metric, *, size_matters: bool = False, cases: int = CAS
 @law
 def _is_a_member(metric: Any) -> None:
     """It must be a `Metric` that can be named, and says what it is."""
-    wrong = what_is_wrong(metric)
-    holds(not wrong, wrong)
-    holds(not METRICS.taken(metric), f"the name {metric.name!r} is that of one of ours")
-    holds(one_line(metric.meaning), f"`meaning` must be one line, got {metric.meaning!r}")
+    can_be_named(metric, what_is_wrong(metric), METRICS)
     holds((metric.parameter is None) == (metric.default is None), "`parameter` needs a `default`")
 
 
