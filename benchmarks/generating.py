@@ -114,7 +114,7 @@ def _noting(shapes: list[tuple[int, int]]) -> dict[str, float]:
     from lm_eval_calibration.scoring.network import Network
 
     spent = {"writing": 0.0, "tokens": 0}
-    run, write = Network._run, SideBySide.write
+    run, write = Network.run, SideBySide.write
 
     def noted(self: Any, tokens: Any, *rest: Any) -> Any:
         if spent.get("inside"):
@@ -131,7 +131,7 @@ def _noting(shapes: list[tuple[int, int]]) -> dict[str, float]:
         spent["inside"] = 0
         spent["writing"] += time.perf_counter() - start
 
-    Network._run, SideBySide.write = noted, timed  # type: ignore[method-assign]
+    Network.run, SideBySide.write = noted, timed  # type: ignore[method-assign]
     return spent
 
 

@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from lm_eval_calibration.generating.rows import AskedText
 from lm_eval_calibration.scoring.network import KeyValues
+from lm_eval_calibration.scoring.passages import Beginning, beginning_of
 from lm_eval_calibration.scoring.plan import Prefix, plan_rows
 from lm_eval_calibration.scoring.sequences import Request, Tokens, inputs_of
 
@@ -69,6 +71,25 @@ def prompts_of(asked: Sequence[AskedText], shared: bool = True) -> list[Prompt]:
         group.sort(key=lambda prompt: prompt.length, reverse=True)
     order = sorted(groups.values(), key=lambda group: group[0].length, reverse=True)
     return [prompt for group in order for prompt in group]
+
+
+def prompts_apart(asked: Sequence[AskedText], beginning: Beginning) -> list[Prompt]:
+    """The prompts of all texts, each cut where it says itself; those with one beginning side by side.
+
+    Args:
+        asked: the texts.
+        beginning: where a prompt's beginning ends.
+    """
+    prefixes: dict[bytes, Prefix] = {}
+    groups: dict[Prefix | None, dict[bytes, Prompt]] = {}
+    for number, text in enumerate(asked):
+        tokens = np.array(text.prompt, dtype=np.int32)
+        split = beginning_of(text.prompt, beginning)
+        begun, rest = tokens[:split], tokens[split:]
+        prefix = prefixes.setdefault(begun.tobytes(), Prefix(begun)) if split else None
+        group = groups.setdefault(prefix, {})
+        group.setdefault(rest.tobytes(), Prompt(prefix, rest)).waiting.append(number)
+    return [prompt for group in groups.values() for prompt in group.values()]
 
 
 def root_of(prefix: Prefix | None) -> Prefix | None:

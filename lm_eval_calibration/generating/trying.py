@@ -20,6 +20,7 @@ LEAST, MORE = 2, 3
 SHORT_PROMPTS = 2
 """Short prompts that are tried."""
 GREEDY = Decoding(LogitsProcessorList(), False, frozenset(), True)
+SAMPLED = Decoding(LogitsProcessorList(), True, frozenset(), True)
 
 
 def trials(

@@ -24,10 +24,10 @@ from lm_eval_calibration.models.shared.answering import Answering, TokenRequest
 from lm_eval_calibration.models.shared.arithmetic import arithmetic
 from lm_eval_calibration.models.shared.candidates import tokens_of, trust_of
 from lm_eval_calibration.models.shared.fast_texts import FastTexts
-from lm_eval_calibration.models.shared.generation import Way
 from lm_eval_calibration.models.shared.processes import joined
 from lm_eval_calibration.models.shared.resuming import Reported
 from lm_eval_calibration.models.shared.trust import named
+from lm_eval_calibration.models.shared.ways import generation_of, rows_of
 from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.one_by_one import OneByOne
 from lm_eval_calibration.scoring.packed import Packed
@@ -89,12 +89,12 @@ class FastHFLM(FastTexts):
         self._batch_tokens = tokens_of(self.device, batch_tokens, reproducible)
         self.trust = trust_of(self, self._batch_tokens, self._precision, otherwise, reproducible)
         rows = batch_rows or (self.batch_size if self.batch_size not in (1, "auto") else None)
-        self.begin_texts(rows, self._batch_tokens, self._as_hf, otherwise)
+        self._step_rows = rows_of(self.device, batch_rows)
+        self.begin_texts(
+            generation_of(self, self._batch_tokens, rows, self._as_hf, otherwise, reproducible)
+        )
         self._observe: Callable[[Answers], None] | None = None
         self._captured: list[Request] | None = None
-
-    def _ways(self, rows: int | None, tokens: int) -> list[Way]:
-        return [] if self.reproducible else super()._ways(rows, tokens)
 
     def observed(
         self, requests: list[Any], observe: Callable[[Answers], None], disable_tqdm: bool = False
@@ -193,7 +193,9 @@ class FastHFLM(FastTexts):
         """`hf`'s; and the arithmetic that reproducible numbers are of."""
         info = dict(super().get_model_info())
         if self.reproducible:
-            info[ARITHMETIC] = arithmetic(self.model, self._batch_tokens, self._precision)
+            info[ARITHMETIC] = arithmetic(
+                self.model, self._batch_tokens, self._step_rows, self._precision
+            )
         return info
 
     def _autocast(self) -> torch.autocast:

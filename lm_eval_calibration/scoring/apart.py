@@ -6,7 +6,6 @@ which mixes tokens, is computed of each passage alone, in a shape that its own r
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,11 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lm_eval_calibration.scoring import attention
-from lm_eval_calibration.scoring.company import APART, Company, CompanyCache
+from lm_eval_calibration.scoring.company import PassageCompany
 from lm_eval_calibration.scoring.contract import Answers, Executor
 from lm_eval_calibration.scoring.head import HEAD_ROWS, Head
-from lm_eval_calibration.scoring.network import Network
+from lm_eval_calibration.scoring.passage_reader import PassageMemory, PassageReader
 from lm_eval_calibration.scoring.passages import (
     Beginning,
     Passage,
@@ -41,12 +39,7 @@ class PassagesApart(Executor[Passage]):
 
     def __post_init__(self) -> None:
         self.head = Head(self.model, self.precision, HEAD_ROWS)
-        self.network = Network(self.model)
-        config = self.network.decoder.config
-        plain = config._attn_implementation
-        self.attend = plain if plain in attention.MASKED else "sdpa"
-        kinds = getattr(config, "layer_types", None) or []
-        self.kinds = dict(enumerate(kinds)) if len(self.network.windows) > 1 else {}
+        self.reader = PassageReader(self.model, self.batch_tokens)
 
     def plan(self, requests: Sequence[Request]) -> list[Passage]:
         """Beginnings, contexts and continuations, each after what it follows."""
@@ -58,11 +51,11 @@ class PassagesApart(Executor[Passage]):
 
     def computing(self, requests: Sequence[Request]) -> Callable[[list[Passage]], Answers]:
         """With the keys and values of what is still followed, and its states."""
-        memory = _Memory()
+        memory = PassageMemory()
 
         def compute(batch: list[Passage]) -> Answers:
-            company = self._company(batch, memory.keys_values)
-            hidden = self._hidden(company)
+            company = self.reader.company(batch, memory.keys_values)
+            hidden = self.reader.read(company)
             memory.keep(company, hidden)
             found = self._answers(company, hidden, memory.states, requests)
             memory.forget(batch)
@@ -76,44 +69,9 @@ class PassagesApart(Executor[Passage]):
         """Its size is part of the arithmetic: a pass that memory has no room for fails."""
         yield compute(batch)
 
-    def _company(self, batch: list[Passage], kept: dict[int, dict[int, Tensor]]) -> Company:
-        slots, stop = [], 0
-        for passage in batch:
-            slots.append((passage, stop, stop + len(passage.tokens)))
-            stop += len(passage.tokens)
-        masks: dict[str, dict[int, Tensor]] = {}
-        for kind, window in self.network.windows.items():
-            masks[kind] = {id(passage): self._mask(passage, window) for passage in batch}
-        windows = self.network.windows
-        return Company(slots, self.batch_tokens, masks, windows, self.kinds, kept, self.attend)
-
-    def _mask(self, passage: Passage, window: int | None) -> Tensor:
-        """(1, 1, n, S) that hides what comes later, and what is out of the window's reach."""
-        device, dtype = self.network.device, self.network.dtype
-        position = torch.arange(passage.start, passage.end, device=device)
-        distance = position[:, None] - torch.arange(passage.end, device=device)
-        hidden = (distance < 0) | (distance >= (window or sys.maxsize))
-        mask = torch.zeros(distance.shape, dtype=dtype, device=device)
-        return mask.masked_fill_(hidden, torch.finfo(dtype).min)[None, None]
-
-    def _hidden(self, company: Company) -> Tensor:
-        """(T, H) last states of a pass's tokens."""
-        tokens = torch.zeros(company.size, dtype=torch.long)
-        positions = torch.zeros(company.size, dtype=torch.long)
-        for passage, start, stop in company.slots:
-            tokens[start:stop] = torch.as_tensor(passage.tokens)
-            positions[start:stop] = torch.arange(passage.start, passage.end)
-        device = self.network.device
-        nothing = torch.zeros((1, 1, 1, 1), dtype=self.network.dtype, device=device)
-        masks = dict.fromkeys(self.network.windows, nothing)
-        with attention.implementation(self.network.decoder, APART):
-            return self.network._run(
-                tokens[None].to(device), positions[None].to(device), masks, CompanyCache(company)
-            )[0]
-
     def _answers(
         self,
-        company: Company,
+        company: PassageCompany,
         hidden: Tensor,
         states: dict[int, Tensor],
         requests: Sequence[Request],
@@ -139,7 +97,7 @@ class PassagesApart(Executor[Passage]):
 class _Pool:
     """The states of a pass, and those that were kept of what is before it."""
 
-    def __init__(self, company: Company, hidden: Tensor, kept: dict[int, Tensor]) -> None:
+    def __init__(self, company: PassageCompany, hidden: Tensor, kept: dict[int, Tensor]) -> None:
         self._company, self._kept = company, kept
         self._parts = [hidden]
         self._size = len(hidden)
@@ -168,31 +126,3 @@ class _Pool:
             self._size += len(part)
             self._at[id(passage)] = self._size
         return self._at[id(passage)]
-
-
-class _Memory:
-    """Keys, values and states of passages that have been read, until nothing more follows them."""
-
-    def __init__(self) -> None:
-        self.keys_values: dict[int, dict[int, Tensor]] = {}
-        self.states: dict[int, Tensor] = {}
-        self._left: dict[int, int] = {}
-
-    def keep(self, company: Company, hidden: Tensor) -> None:
-        """The states of what is followed: of a continuation all, else the last."""
-        for passage, start, stop in company.slots:
-            if passage.children:
-                first = start if passage.scored else stop - 1
-                self.states[id(passage)] = hidden[first:stop].clone()
-                self._left[id(passage)] = passage.children
-
-    def forget(self, batch: Sequence[Passage]) -> None:
-        """What nothing follows any more."""
-        for passage in batch:
-            one: Passage | None = passage
-            while one is not None and not self._left.get(id(one), 0):
-                for kept in (*self.keys_values.values(), self.states, self._left):
-                    kept.pop(id(one), None)
-                one = one.parent
-                if one is not None:
-                    self._left[id(one)] -= 1

@@ -95,7 +95,7 @@ def joined(
         scale: of the scores.
         sinks: (heads,) scores of nothing.
     """
-    parts = [_to_prefix(query, *before, scale), _to_rows(query, key, value, mask, scale)]
+    parts = [_to_prefix(query, *before, scale), to_rows(query, key, value, mask, scale)]
     total = torch.logaddexp(parts[0][1], parts[1][1])
     if sinks is not None:
         total = torch.logaddexp(total, sinks.float().reshape(1, -1, 1))
@@ -115,8 +115,8 @@ def _to_prefix(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple
     return out.reshape(batch, heads, length, -1), log.reshape(batch, heads, length)
 
 
-def _to_rows(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float
+def to_rows(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Each row's queries to its own keys; of one token the heads that share keys go as its tokens."""
     batch, heads, length, size = query.shape
@@ -124,7 +124,8 @@ def _to_rows(
     if length > 1 or groups == 1:
         return partial(query, key, value, mask, scale)
     packed = query.reshape(batch, key.shape[1], groups, size)
-    out, log = partial(packed, key, value, mask.expand(-1, -1, groups, -1), scale)
+    mask = None if mask is None else mask.expand(-1, -1, groups, -1)
+    out, log = partial(packed, key, value, mask, scale)
     return out.reshape(batch, heads, 1, -1), log.reshape(batch, heads, 1)
 
 

@@ -78,6 +78,12 @@ class Head:
         logits = logits.to(self.precision)
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
+    def fixed_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(N, V) logits of hidden states (N, H), made of `rows` states at a time."""
+        size = self.rows or len(hidden)
+        parts = hidden.split(size)
+        return torch.cat([self.logits(self._filled(part))[: len(part)] for part in parts])
+
     def answers(
         self,
         hidden: torch.Tensor,

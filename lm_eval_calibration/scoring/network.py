@@ -134,7 +134,7 @@ class Network:
         }
         ours = attention.implementation(self.decoder, attention.SHARED)
         with ours if apart else contextlib.nullcontext():
-            output = self._run(tokens[:, None], positions[:, None], masks, cache)
+            output = self.run(tokens[:, None], positions[:, None], masks, cache)
         return output[:, -1]
 
     def together(self, length: int) -> bool:
@@ -163,15 +163,16 @@ class Network:
     ) -> torch.Tensor:
         """Run the decoder; `visible` (..., L, P + L) says which tokens each token sees."""
         with attention.implementation(self.decoder, attend):
-            return self._run(tokens, positions, self._masks(positions, visible), cache)
+            return self.run(tokens, positions, self._masks(positions, visible), cache)
 
-    def _run(
+    def run(
         self,
         tokens: torch.Tensor,
         positions: torch.Tensor,
         masks: dict[str, torch.Tensor],
         cache: Any,
     ) -> torch.Tensor:
+        """(B, L, H) last hidden states of tokens and positions (B, L), with the masks of each kind of layer."""
         output = self.decoder(
             input_ids=tokens,
             position_ids=positions,

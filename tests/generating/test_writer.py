@@ -259,13 +259,13 @@ def test_each_token_of_a_prompt_is_read_once(
     model = tiny("llama")
     prompts = [[*SHARED, n % 3, n % 3] for n in range(9)]
     writer, sizes = SideBySide(model, 512), []
-    plain = writer.network._run
+    plain = writer.network.run
 
     def counted(tokens: torch.Tensor, *rest: Any) -> Any:
         sizes.append(tuple(tokens.shape))
         return plain(tokens, *rest)
 
-    monkeypatch.setattr(writer.network, "_run", counted)
+    monkeypatch.setattr(writer.network, "run", counted)
     written(writer, asked(model, prompts, [3] * 9, GREEDY))
     assert sizes == [(1, 24), (1, 2), (2, 2), (9, 1), (9, 1)]
 

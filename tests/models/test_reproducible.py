@@ -1,4 +1,4 @@
-"""`reproducible=true`: a request's log-likelihood is the same to the bit in any company."""
+"""`reproducible=true`: a request's log-likelihood and text are the same to the bit in any company."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import transformers
 from lm_eval.models.huggingface import HFLM
 from requesting import requested
 
+from lm_eval_calibration.generating.sampling import numbers_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
 
 WORDS = ["what", "is", "an", "item", "this", "that", "no", "yes", "or", "and", "of"]
@@ -25,6 +26,16 @@ KINDS = {
     "bamba": "continued in steps of one shape",
     "mamba": "",
     "t5": "one by one after their encoder's pass",
+}
+WRITERS = {
+    "llama": "rows apart",
+    "gemma3_text": "rows apart",
+    "gpt2": "rows apart",
+    "mixtral": "texts one by one",
+    "lfm2": "samples of a prompt in steps of one shape",
+    "bamba": "samples of a prompt in steps of one shape",
+    "mamba": "",
+    "t5": "",
 }
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 FEW = ["llama", "gemma3_text", "mixtral", "lfm2", "t5"]
@@ -102,15 +113,55 @@ def test_they_are_those_of_hf(make: Make, kind: str) -> None:
         assert greedy == best
 
 
-def test_texts(make: Make) -> None:
-    prompts = [f"what is {' this' * n}" for n in range(5)]
-    settings = {"until": ["\n"], "max_gen_toks": 6, "do_sample": False}
-    asked = [requested("generate_until", (p, settings), i) for i, p in enumerate(prompts)]
-    whole = make("llama", torch.bfloat16, reproducible=True).generate_until(
-        asked, disable_tqdm=True
-    )
-    other = make("llama", torch.bfloat16, reproducible=True, batch_size=4)
-    assert other.generate_until(asked[:1:-1], disable_tqdm=True) == whole[:1:-1]
+def texts(seed: int = 0, count: int = 9) -> list[Any]:
+    """Prompts of several lengths, some after the same examples, some asked for twice; every third is drawn."""
+    draw = random.Random(seed)
+    shots = "".join(f"{' '.join(draw.choices(WORDS, k=15))}\n\n" for _ in range(6))
+    found = []
+    for i in range(count):
+        prompt = shots * (i % 2) + " ".join(draw.choices(WORDS, k=draw.randrange(2, 30)))
+        asked: dict[str, Any] = {"until": ["\n"], "max_gen_toks": 4 + i, "do_sample": i % 3 == 2}
+        if asked["do_sample"]:
+            asked["temperature"] = 0.8
+        found += [(prompt, asked)] * (2 if asked["do_sample"] else 1)
+    requests = [requested("generate_until", one, i) for i, one in enumerate(found)]
+    for request, number in zip(requests, numbers_of(requests), strict=True):
+        request.sample = number
+    return requests
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.bfloat16, *(pytest.param(d, marks=pytest.mark.exhaustive) for d in DTYPES[::2])],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *FEW[:-1],
+        *(pytest.param(k, marks=pytest.mark.exhaustive) for k in KINDS if k not in FEW[:-1]),
+    ],
+)
+def test_the_same_texts_in_any_company(
+    make: Make, kind: str, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Greedy ones and samples by their numbers, of any part of the requests, at any batch size."""
+    caplog.set_level("INFO")
+    asked = texts()
+    whole = make(kind, dtype, reproducible=True).generate_until(asked, disable_tqdm=True)
+    assert WRITERS[kind] in caplog.text
+    for seed, size in ((1, 1), (2, 4), (3, len(asked))):
+        lm = make(kind, dtype, reproducible=True, batch_size=size)
+        numbers = random.Random(seed).sample(range(len(asked)), size)
+        found = lm.generate_until([asked[n] for n in numbers], disable_tqdm=True)
+        assert found == [whole[n] for n in numbers]
+
+
+@pytest.mark.parametrize("kind", FEW[:-1])
+def test_greedy_ones_are_those_of_hf(make: Make, kind: str) -> None:
+    asked = [request for request in texts() if not request.args[1]["do_sample"]]
+    ours = make(kind, reproducible=True).generate_until(asked, disable_tqdm=True)
+    assert ours == make(kind, cls=HFLM, batch_size=1).generate_until(asked, disable_tqdm=True)
 
 
 def test_what_it_is_of_is_said(make: Make) -> None:

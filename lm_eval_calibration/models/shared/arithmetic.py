@@ -18,12 +18,15 @@ LADDER = 1
 """Raised when passes are cut otherwise."""
 
 
-def arithmetic(model: Any, pass_tokens: int, precision: torch.dtype) -> dict[str, Any]:
+def arithmetic(
+    model: Any, pass_tokens: int, step_rows: int, precision: torch.dtype
+) -> dict[str, Any]:
     """What computes: two runs of one model with equal ones have the same numbers to the bit.
 
     Args:
         model: of transformers.
         pass_tokens: tokens of a pass.
+        step_rows: texts of a step.
         precision: of the log-softmax.
     """
     device = device_of(model)
@@ -37,6 +40,7 @@ def arithmetic(model: Any, pass_tokens: int, precision: torch.dtype) -> dict[str
         "torch": torch.__version__,
         "transformers": version("transformers"),
         "pass_tokens": pass_tokens,
+        "step_rows": step_rows,
         "ladder": LADDER,
     }
     return {**found, FINGERPRINT: fingerprint_of(found)}

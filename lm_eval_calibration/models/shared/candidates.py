@@ -7,10 +7,17 @@ from typing import Any
 
 import torch
 
-from lm_eval_calibration.models.shared.fixed_trust import FixedTrust, ends_paragraph, vocabulary_of
+from lm_eval_calibration.models.shared.beginnings import beginning_for
+from lm_eval_calibration.models.shared.fixed_trust import FixedTrust
+from lm_eval_calibration.models.shared.made_up import MadeUp, vocabulary_of
 from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust
 from lm_eval_calibration.scoring.apart import PassagesApart
-from lm_eval_calibration.scoring.checking import experts_of, unmasked_length, unswitched_length
+from lm_eval_calibration.scoring.checking import (
+    experts_of,
+    named_lengths,
+    unmasked_length,
+    unswitched_length,
+)
 from lm_eval_calibration.scoring.continued import Continued, Stepwise
 from lm_eval_calibration.scoring.continued_apart import (
     ContinuedAlone,
@@ -60,10 +67,15 @@ def trust_of(
 
     if not reproducible:
         return Trust(lm.model.config, lm.max_length, _fast(lm, one), otherwise)
+    candidates = _apart(lm, one)
+    return FixedTrust(lm.model.config, lm.max_length, candidates, otherwise, made_up_for(lm))
+
+
+def made_up_for(lm: Any) -> MadeUp:
+    """On what a model of the harness is tried."""
     blank = lm.tok_encode("\n\n", add_special_tokens=False)
-    return FixedTrust(
-        lm.model.config, lm.max_length, _apart(lm, one), otherwise, blank, vocabulary_of(lm.model)
-    )
+    lengths = [n for n in named_lengths(lm.model.config) if n < lm.max_length]
+    return MadeUp(vocabulary_of(lm.model), blank, lm.max_length, lengths)
 
 
 def _fast(lm: Any, one: One) -> list[Candidate]:
@@ -88,8 +100,7 @@ def _apart(lm: Any, one: One) -> list[Candidate]:
     """The last ones compute each request by itself, and so can always be had."""
     if lm.backend != "causal":
         return [one("inputs one by one after their encoder's pass", EncoderDecoderAlone)]
-    decode = lm.tokenizer.decode
-    begun = {"beginning": ends_paragraph(lambda token: str(decode([token])))}
+    begun = {"beginning": beginning_for(lm.tokenizer)}
     switch = unswitched_length(lm.model.config)
     together = [
         one("passages apart in passes of one size", PassagesApart, switch, **begun),

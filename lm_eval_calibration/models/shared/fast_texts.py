@@ -9,17 +9,12 @@ from typing import Any
 import torch
 from lm_eval.models.huggingface import HFLM
 
-from lm_eval_calibration.generating.contract import Writer
-from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
 from lm_eval_calibration.generating.rows import Written
 from lm_eval_calibration.generating.sampling import SampledTexts, SeededRows, numbers_of, row_seed
-from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
 from lm_eval_calibration.harness.api import hash_args
 from lm_eval_calibration.harness.requests import GENERATE
-from lm_eval_calibration.models.shared.generation import Generation, InOrder, Way
+from lm_eval_calibration.models.shared.generation import Generation, InOrder
 from lm_eval_calibration.models.shared.likeliest import ASKED
-from lm_eval_calibration.models.shared.trust import Expected
-from lm_eval_calibration.scoring.checking import unmasked_length, unswitched_length
 
 
 class FastTexts(HFLM):
@@ -27,37 +22,15 @@ class FastTexts(HFLM):
 
     tells_own_tokens = answers_at_once = True
 
-    def begin_texts(
-        self, rows: int | None, tokens: int, expected: Expected, otherwise: Expected | None
-    ) -> None:
+    def begin_texts(self, generation: Generation) -> None:
         """Once the model is loaded.
 
         Args:
-            rows: texts that are written at a time, at most.
-            tokens: of prompts that are read at a time.
-            expected: `hf`'s log-likelihoods of some requests.
-            otherwise: the same computed in another shape, where they are others then.
+            generation: what writes in `hf`'s place, where it may.
         """
-        self._generation = Generation(self, self._ways(rows, tokens), expected, otherwise)
+        self._generation = generation
         self._samples = SampledTexts()
         self._contexts: list[str] = []
-
-    def _ways(self, rows: int | None, tokens: int) -> list[Way]:
-        """How texts may be written in `hf`'s place, the fastest first."""
-        if self.backend != "causal":
-            return []
-        switch = unswitched_length(self.model.config)
-        masked = [n for n in (switch, unmasked_length(self.model.config)) if n is not None]
-
-        def way(kind: str, writer: type[Writer], limit: int | None) -> Way:
-            return Way(kind, lambda: writer(self.model, tokens, rows), limit)
-
-        return [
-            way("rows that read a beginning together", SharedSideBySide, min(masked, default=None)),
-            way("rows of different lengths", SideBySide, min(masked, default=None)),
-            way("rows of one length", Lockstep, switch),
-            way("rows of one length, each prompt by itself", Unshared, switch),
-        ]
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """`hf`'s texts; samples of a prompt are numbered, by `sample` of their requests where they have it."""

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import torch
-
+from lm_eval_calibration.models.shared.made_up import MadeUp
 from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust, log, tried
-from lm_eval_calibration.scoring.checking import named_lengths
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.sequences import Request
-
-SEED = 20261130
-BEGINNING = 70
-"""Tokens of a beginning that some tried contexts share."""
-CONTEXTS = (9, 24, 40)
-CONTINUATIONS = (1, 3, 5)
 
 
 class FixedTrust(Trust):
@@ -31,8 +22,7 @@ class FixedTrust(Trust):
         max_length: most tokens that the model reads.
         candidates: the fastest first.
         otherwise: as `Trust` has it.
-        paragraph: tokens at which a beginning ends, if there are any.
-        vocabulary: how many different tokens there are.
+        made_up: what they are tried on.
     """
 
     def __init__(
@@ -41,12 +31,10 @@ class FixedTrust(Trust):
         max_length: int,
         candidates: Sequence[Candidate],
         otherwise: Expected | None,
-        paragraph: Sequence[int],
-        vocabulary: int,
+        made_up: MadeUp,
     ) -> None:
         super().__init__(config, max_length, candidates, otherwise)
-        self._lengths = [n for n in named_lengths(config) if n < max_length]
-        self._paragraph, self._vocabulary = list(paragraph), vocabulary
+        self._made_up = made_up
         self._found: dict[tuple[int, int], str | None] = {}
 
     def shares(
@@ -69,7 +57,7 @@ class FixedTrust(Trust):
 
     def _who(self, length: int, expected: Expected) -> int | None:
         """The first candidate that may answer a request of so many tokens."""
-        levels = range(sum(n < length for n in self._lengths) + 1)
+        levels = self._made_up.levels(length)
         for place, candidate in enumerate(self.candidates):
             within = candidate.limit is None or length <= candidate.limit
             if within and all(self._verdict(place, n, expected) is None for n in levels):
@@ -80,7 +68,7 @@ class FixedTrust(Trust):
         """What speaks against a candidate at a level, if anything does."""
         if (place, level) not in self._found:
             candidate = self.candidates[place]
-            made = self._made(level)
+            made = self._made_up.requests(level)
             values = self._expected(made, expected)
             noise = self._noise(made, values)
             why = candidate.reason or tried(candidate, made, values, noise)
@@ -89,22 +77,6 @@ class FixedTrust(Trust):
             if level == 0:
                 candidate.reason = why
         return self._found[place, level]
-
-    def _made(self, level: int) -> list[Request]:
-        """Requests of some lengths; from level 1 on of those about a named one."""
-        draw = random.Random(SEED + level)
-
-        def tokens(count: int) -> list[int]:
-            return [draw.randrange(3, self._vocabulary) for _ in range(count)]
-
-        if level:
-            length = self._lengths[level - 1]
-            sizes = (length - 1, length + 1)
-            return [Request(tokens(n - m), tokens(m)) for n in sizes for m in (1, 4) if n > m]
-        shared = [*tokens(BEGINNING), *self._paragraph]
-        contexts = [*map(tokens, CONTEXTS), *([*shared, *tokens(n)] for n in CONTEXTS)]
-        fitting = [c for c in contexts if len(c) + max(CONTINUATIONS) <= self.max_length]
-        return [Request(c, tokens(n)) for c in fitting or contexts[:1] for n in CONTINUATIONS]
 
 
 def _of_company(candidate: Candidate, requests: Sequence[Request]) -> str | None:
@@ -123,34 +95,3 @@ def _answers(
 ) -> dict[int, tuple[float, bool]]:
     found = executor.score([requests[n] for n in numbers])
     return {n: (a.loglikelihood, a.is_greedy) for n, a in zip(numbers, found, strict=True)}
-
-
-def ends_paragraph(decode: Callable[[int], str]) -> Callable[[Sequence[int]], int]:
-    """Where the last blank line of a context ends: examples, or a text, before a question.
-
-    Args:
-        decode: a token's text.
-    """
-    known: dict[int, str] = {}
-
-    def piece(token: int) -> str:
-        if token not in known:
-            known[token] = decode(token)
-        return known[token]
-
-    def beginning(context: Sequence[int]) -> int:
-        for end in range(len(context) - 1, 0, -1):
-            last = piece(int(context[end - 1])).rstrip(" ")
-            if last.endswith("\n\n"):
-                return end
-            if last == "\n" and end > 1 and piece(int(context[end - 2])).endswith("\n"):
-                return end
-        return 0
-
-    return beginning
-
-
-def vocabulary_of(model: Any) -> int:
-    """How many tokens a model reads."""
-    embeddings: torch.nn.Embedding = model.get_input_embeddings()
-    return int(embeddings.weight.shape[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,13 +108,22 @@ class Generation:
         call = _Call(texts, asked, told, Progress(len(requests), quiet), self.spent)
         try:
             for way in self.ways:
-                within = [n for n in asked if n not in call.done and _within(asked[n], way.limit)]
-                self._earn(way, [asked[n] for n in within])
-                if within and way.reason is None:
-                    self._write(way, call, within)
+                share = self._share(way, {n: a for n, a in asked.items() if n not in call.done})
+                if share:
+                    self._write(way, call, share)
         finally:
             call.progress.close()
         self._tell(any(n not in call.done for n in asked))
+
+    def _share(self, way: Way, waiting: Mapping[int, AskedText]) -> list[int]:
+        """Numbers of the texts that a way may write, of those that no other has written."""
+        share = [n for n, asked in waiting.items() if within(asked, way.limit)]
+        self._earn(way, [waiting[n] for n in share])
+        return share if way.reason is None else []
+
+    def _lose(self, way: Way, why: str, error: Exception) -> None:
+        """From now on others write."""
+        way.reason = why
 
     def _asked(
         self, requests: Sequence[Any], texts: Texts, seed: Callable[[int], int]
@@ -140,7 +149,7 @@ class Generation:
         except Exception as error:
             if call.failed:  # (no fault of the model's)
                 raise
-            way.reason = f"the model failed on {way.kind} ({named(error)})"
+            self._lose(way, f"the model failed on {way.kind} ({named(error)})", error)
 
     def _earn(self, way: Way, asked: Sequence[AskedText]) -> None:
         """Try a way on the first texts, and where later ones reach a length that may be special."""
@@ -223,7 +232,8 @@ class _Call:
         self.done.add(number)
 
 
-def _within(asked: AskedText, limit: int | None) -> bool:
+def within(asked: AskedText, limit: int | None) -> bool:
+    """Whether a text has at most so many tokens, its prompt included."""
     return limit is None or len(asked.prompt) + asked.room <= limit
 
 
