@@ -19,7 +19,7 @@ from lm_eval_calibration.generating.choosing import choose, finished
 from lm_eval_calibration.generating.contract import Done, Writer
 from lm_eval_calibration.generating.rows import AskedText, TextRow
 from lm_eval_calibration.generating.slots import Slots
-from lm_eval_calibration.scoring.company import Company, AttendingPart, joined
+from lm_eval_calibration.scoring.company import AttendingPart, Company, joined
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import KeyValues
 from lm_eval_calibration.scoring.passage_reader import PassageMemory, PassageReader
