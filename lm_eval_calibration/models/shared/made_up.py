@@ -14,8 +14,8 @@ from lm_eval_calibration.scoring.sequences import Request
 SEED = 20261130
 BEGINNING = 70
 """Tokens of a beginning that some contexts share."""
-CONTEXTS = (9, 24, 40)
-CONTINUATIONS = (1, 3, 5)
+CONTEXTS = (9, 40)
+CONTINUATIONS = (1, 4)
 REPLY = 6
 """Tokens that are written after a prompt."""
 
