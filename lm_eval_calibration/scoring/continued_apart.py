@@ -4,53 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
 from lm_eval_calibration.scoring.branches import Cached, branches
 from lm_eval_calibration.scoring.chain import Chain
-from lm_eval_calibration.scoring.continued import Continued, Stepwise
+from lm_eval_calibration.scoring.continued import Continued, Stepwise, joined
 from lm_eval_calibration.scoring.contract import Answers
 from lm_eval_calibration.scoring.head import HEAD_ROWS, Head
 from lm_eval_calibration.scoring.passages import Beginning, beginning_of, no_beginning
 from lm_eval_calibration.scoring.plan import PlannedRow, Prefix, row_after, targets_of
 from lm_eval_calibration.scoring.sequences import Input, Request, check
 
-ROWS = 4
-"""Continuations that go on from one context at a time, always so many: most questions have four options."""
-STEPS = ((16, 4), (64, 8), (1 << 30, 16))
+
+class StepShape(NamedTuple):
+    """In what company a context and its continuations are read.
+
+    step: a context is read up to a multiple of so many tokens, the rest of it with each continuation.
+    contexts: read side by side. rows: continuations that go on side by side.
+    """
+
+    step: int
+    contexts: int
+    rows: int
+
+
+SHORT = 64
+"""Contexts of so many tokens at most, without their beginnings, are read side by side."""
+SIDE_BY_SIDE, BY_ITSELF, ALONE = StepShape(8, 4, 8), StepShape(1, 1, 4), StepShape(1, 1, 1)
+"""Short contexts; long ones, of which most have four options; nothing beside anything."""
+WIDTHS = ((64, 8), (1 << 30, 16))
 """Up to how many tokens, and to which multiples a row is filled."""
+
+
+class Context(Prefix):
+    """What is read of a context, its beginning left out, before its continuations."""
 
 
 def filled_length(length: int) -> int:
     """To how many tokens a row of `length` is filled.
 
-    >>> [filled_length(n) for n in (1, 4, 5, 17, 65)]
-    [4, 4, 8, 24, 80]
+    >>> [filled_length(n) for n in (1, 8, 9, 65)]
+    [8, 8, 16, 80]
     """
-    step = next(step for most, step in STEPS if length <= most)
+    step = next(step for most, step in WIDTHS if length <= most)
     return -(-length // step) * step
 
 
 @dataclass
 class ContinuedApart(Continued):
-    """A context is read by itself, and its continuations side by side, always as many, in one of a few lengths.
+    """Contexts of one length side by side, then their continuations, always as many, in one of a few lengths.
 
     Attributes:
         beginning: where a context's beginning ends, which is read before it.
     """
 
     beginning: Beginning = no_beginning
-    rows: ClassVar[int] = ROWS
+    short: ClassVar[StepShape] = SIDE_BY_SIDE
+    long: ClassVar[StepShape] = BY_ITSELF
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.head = Head(self.model, self.precision, HEAD_ROWS)
 
     def plan(self, requests: Sequence[Request], **options: int) -> list[PlannedRow]:
-        """A row for each input, after its context; those of a context together."""
+        """A row for each input, after its context; those of a beginning together."""
         check(requests, self.max_length)
         known: dict[tuple[int, bytes], Prefix] = {}
         found: dict[tuple[int, bytes], list[int]] = {}
@@ -61,58 +81,121 @@ class ContinuedApart(Continued):
         for (length, data), numbers in found.items():
             tokens = np.frombuffer(data, np.int32).copy()
             read = Input(tokens, tuple(numbers), max(len(tokens) - length, 0))
-            row = row_after(self._context(read, known), read)
-            rows.setdefault(id(row.prefix), []).append(row)
-        order = sorted(rows.values(), key=lambda of: id(of[0].prefix and of[0].prefix.parent))
-        return [row for of_context in order for row in of_context]
+            row = row_after(self._before(read, known), read)
+            rows.setdefault(id(_beginning(row)), []).append(row)
+        return [row for of_beginning in rows.values() for row in of_beginning]
 
-    def _context(self, read: Input, known: dict[tuple[int, bytes], Prefix]) -> Prefix | None:
-        """What is read before an input's row: its beginning, if it has one, and the rest of its context."""
-        prefix: Prefix | None = None
+    def _before(self, read: Input, known: dict[tuple[int, bytes], Prefix]) -> Prefix | None:
+        """What is read before an input's row: its beginning, if it has one, and most of its context."""
         split = beginning_of(read.tokens[: read.first].tolist(), self.beginning)
-        for start, stop in ((0, split), (split, read.first)):
+        step = self._shape(read.first - split).step
+        end = split + (read.first - split) // step * step
+        prefix: Prefix | None = None
+        for kind, start, stop in ((Prefix, 0, split), (Context, split, end)):
             if stop > start:
                 key = (id(prefix), read.tokens[start:stop].tobytes())
-                prefix = known.setdefault(key, Prefix(read.tokens[start:stop], prefix))
+                prefix = known.setdefault(key, kind(read.tokens[start:stop], prefix))
         return prefix
 
     def batches(self, plan: Sequence[PlannedRow]) -> Iterator[list[PlannedRow]]:
-        """Rows of one context that are filled to one length, so many at most."""
-        alike: dict[tuple[int, int], list[PlannedRow]] = {}
+        """Rows of as many contexts of one beginning and length as are read side by side."""
+        alike: dict[tuple[int, int], dict[int, list[PlannedRow]]] = {}
         for row in plan:
-            alike.setdefault((id(row.prefix), self._width(row)), []).append(row)
-        for rows in alike.values():
-            for start in range(0, len(rows), self.rows):
-                yield rows[start : start + self.rows]
+            group = alike.setdefault((id(_beginning(row)), _context_length(row)), {})
+            group.setdefault(id(row.prefix), []).append(row)
+        for (_, length), by_context in alike.items():
+            contexts, many = list(by_context.values()), self._shape(length).contexts
+            for start in range(0, len(contexts), many):
+                yield [row for rows in contexts[start : start + many] for row in rows]
 
     def computing(self, requests: Sequence[Request]) -> Callable[[list[PlannedRow]], Answers]:
-        """With the caches of the context at hand and of its beginning."""
-        cached: Chain[Cached | None] = Chain(None, self._extended)
+        """With the cache of the beginning at hand."""
+        begun: Chain[Cached | None] = Chain(None, self._extended)
 
         def compute(batch: list[PlannedRow]) -> Answers:
-            width = self._width(batch[0])
-            tokens = np.zeros((self.rows, width), dtype=np.int64)
-            for line, row in zip(tokens, batch, strict=False):
-                line[: len(row)] = row.tokens
-            before = branches(cached.of(batch[0].prefix), [0] * self.rows)
-            hidden: torch.Tensor = self.advance(tokens, before)[0]
-            return self.head.answers(hidden.flatten(0, 1), *targets_of(batch, requests, width))
+            cache, owners = self._read(batch, begun)
+            rows = self._shape(_context_length(batch[0])).rows
+            parts = self._side_by_side(batch, rows)
+            return joined([self._of_rows(part, rows, cache, owners, requests) for part in parts])
 
         return compute
 
-    def _width(self, row: PlannedRow) -> int:
-        return filled_length(len(row)) if self.rows > 1 else len(row)
+    def _read(
+        self, batch: list[PlannedRow], begun: Chain[Cached | None]
+    ) -> tuple[Cached | None, dict[int, int]]:
+        """The cache of a batch's contexts, and where in it each of them is."""
+        contexts = {id(row.prefix): row.prefix for row in batch if isinstance(row.prefix, Context)}
+        if not contexts:
+            return begun.of(batch[0].prefix), {id(batch[0].prefix): 0}
+        some = [context for context in contexts.values() if context is not None]
+        many = self._shape(len(some[0].tokens)).contexts
+        tokens = np.stack([context.tokens for context in (some + some[:1] * many)[:many]])
+        before = branches(begun.of(some[0].parent), [0] * many)
+        return self.advance(tokens, before)[1], {key: place for place, key in enumerate(contexts)}
+
+    def _of_rows(
+        self, part: list[PlannedRow], rows: int, cache: Cached | None, owners: dict[int, int],
+        requests: Sequence[Request],
+    ) -> Answers:  # fmt: skip
+        """Of rows that are filled to one length, and to so many."""
+        width = max(map(self._filled, part))
+        tokens = np.zeros((rows, width), dtype=np.int64)
+        for line, row in zip(tokens, part, strict=False):
+            line[: len(row)] = row.tokens
+        of = [owners[id(row.prefix)] for row in part] + [0] * (rows - len(part))
+        hidden: torch.Tensor = self.advance(tokens, branches(cache, of))[0]
+        return self.head.answers(hidden.flatten(0, 1), *targets_of(part, requests, width))
+
+    def _side_by_side(self, batch: Sequence[PlannedRow], rows: int) -> Iterator[list[PlannedRow]]:
+        """Rows that may be computed side by side, so many at most."""
+        alike: dict[int, list[PlannedRow]] = {}
+        for row in batch:
+            alike.setdefault(self._kind(row), []).append(row)
+        for group in alike.values():
+            for start in range(0, len(group), rows):
+                yield group[start : start + rows]
+
+    def _filled(self, row: PlannedRow) -> int:
+        """To how many tokens a row is filled."""
+        return filled_length(len(row))
+
+    def _kind(self, row: PlannedRow) -> int:
+        """Equal for rows that may be computed side by side."""
+        return self._filled(row)
+
+    def _shape(self, length: int) -> StepShape:
+        """Of a context of so many tokens, its beginning left out."""
+        return self.short if length <= SHORT else self.long
 
 
 class StepwiseApart(ContinuedApart, Stepwise):
-    """The same, token by token."""
+    """The same, token by token: what is read with a continuation costs as many passes, and what fills a row, too."""
+
+    short = BY_ITSELF
+
+    def _filled(self, row: PlannedRow) -> int:
+        return len(row)
+
+    def _kind(self, row: PlannedRow) -> int:
+        return 0  # (each pass is of one token a row)
 
 
 class ContinuedAlone(ContinuedApart):
     """Each continuation by itself: for models in which tokens are computed by how many are routed alike."""
 
-    rows = 1
+    short = long = ALONE
+
+    def _filled(self, row: PlannedRow) -> int:
+        return len(row)
 
 
 class StepwiseAlone(ContinuedAlone, Stepwise):
     """The same, token by token."""
+
+
+def _beginning(row: PlannedRow) -> Prefix | None:
+    return row.prefix.parent if isinstance(row.prefix, Context) else row.prefix
+
+
+def _context_length(row: PlannedRow) -> int:
+    return len(row.prefix.tokens) if isinstance(row.prefix, Context) else 0

@@ -35,6 +35,10 @@ OPTIONS, ANSWERS, SENTENCES = (
 )
 MODELS = {
     "hf-fast": (OPTIONS, "pretrained={model}"),
+    "hf-fast to the bit": (
+        f"calib_toy_norm,{ANSWERS}",
+        "pretrained={model},dtype=bfloat16,reproducible=true",
+    ),
     "thermometer": (OPTIONS, "pretrained={model},thermometer={thermometer}"),
     "swag": (OPTIONS, "pretrained={model},swag={swag},samples=2,scale=1.0"),
     "calibrated": (OPTIONS, "base=hf-fast,pretrained={model},calibrator={calibrator}"),
@@ -46,8 +50,8 @@ MODELS = {
     "fractal-scorer": (SENTENCES, "scorer={scorer}"),
 }
 FITS = {"temperature": ["--device", "cpu"], "thermometer": ["--device", "cpu"]}
-FEW = ("hf-fast", "self_consistency", "temperature")
-"""One of each kind: log-likelihoods, samples, a fit."""
+FEW = ("hf-fast", "hf-fast to the bit", "self_consistency", "temperature")
+"""One of each kind: log-likelihoods, also such as are the same to the bit, samples, a fit."""
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +108,8 @@ def commands(out: Path, folders: dict[str, Path], few: bool) -> Iterator[list[st
         if (name in FEW) is not few:
             continue
         given = arguments.format(**folders)
-        given += ",dtype=float64" if "pretrained" in given else ""
-        yield ["lm_eval", "run", "--model", name, "--model_args", given, "--device", "cpu",
+        given += ",dtype=float64" if "pretrained" in given and "dtype" not in given else ""
+        yield ["lm_eval", "run", "--model", name.split()[0], "--model_args", given, "--device", "cpu",
                "--tasks", tasks, "--include_path", str(folders["tasks"]), "--limit", "15",
                "--batch_size", "4", "--gen_kwargs", "max_gen_toks=12", "--log_samples",
                "--output_path", str(out / name)]  # fmt: skip
@@ -185,7 +189,9 @@ def test_every_document_is_answered_once_and_alike(runs: Runs, name: str) -> Non
     one, two = (samples(runs(name)[n] / name) for n in (1, 2))
     assert one.keys() == two.keys() and len(one) in (15, 30)
     for document, mine in one.items():
-        if MODELS[name][0] not in (ANSWERS, SENTENCES):
+        if "reproducible" in MODELS[name][1]:
+            assert mine == two[document]
+        elif MODELS[name][0] not in (ANSWERS, SENTENCES):
             values = [[float(a[0]) for a in found] for found in (mine, two[document])]
             np.testing.assert_allclose(*values, rtol=0, atol=1e-9)
         elif MODELS[name][0] == SENTENCES:  # (an encoder's float32, batched otherwise)

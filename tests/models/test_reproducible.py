@@ -10,6 +10,8 @@ import families
 import pytest
 import torch
 import transformers
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from requesting import requested
 
@@ -92,16 +94,26 @@ def values(lm: FastHFLM, requests: list[Any]) -> list[tuple[float, bool]]:
 def test_the_same_bits_in_any_company(
     make: Make, kind: str, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Any part of the requests, in any order, asked of a model anew or again, at any batch size."""
+    """Any part of the requests in any order, at any batch size, in one call or resumed in a second."""
     caplog.set_level("INFO")
+    models = {size: make(kind, dtype, reproducible=True, batch_size=size) for size in (1, 16)}
     whole = values(make(kind, dtype, reproducible=True), REQUESTS)
     assert KINDS[kind] in caplog.text
-    for seed, size in ((1, 1), (2, 3), (3, 20)):
-        lm = make(kind, dtype, reproducible=True, batch_size=size)
-        for _ in range(2):
-            numbers = random.Random(seed).sample(range(len(REQUESTS)), size)
-            assert values(lm, [REQUESTS[n] for n in numbers]) == [whole[n] for n in numbers]
-            seed += 10
+
+    @settings(max_examples=6, derandomize=True, phases=[Phase.generate])
+    @given(
+        st.permutations(range(len(REQUESTS))),
+        st.integers(1, len(REQUESTS)),
+        st.integers(0, len(REQUESTS)),
+        st.sampled_from(list(models)),
+    )
+    def same(order: list[int], count: int, first: int, size: int) -> None:
+        for numbers in (order[:count][:first], order[:count][first:]):
+            if numbers:
+                asked = [REQUESTS[n] for n in numbers]
+                assert values(models[size], asked) == [whole[n] for n in numbers]
+
+    same()
 
 
 @pytest.mark.parametrize("kind", FEW)

@@ -21,7 +21,7 @@ from lm_eval_calibration.models.shared.trust import Expected, named
 from lm_eval_calibration.models.shared.writing import Texts
 from lm_eval_calibration.scoring.checking import (
     agree,
-    apart,
+    from_itself,
     named_lengths,
 )
 from lm_eval_calibration.scoring.sequences import Request
@@ -182,7 +182,10 @@ class Generation:
                 requests, ours = requests + asked, ours + values
         different = list({(tuple(r.context), tuple(r.continuation)): r for r in requests}.values())
         known = self._expected(different)
-        noise = apart(different, known, self._otherwise(different)) if self._otherwise else None
+        noise = None
+        if self._otherwise:
+            others = self._otherwise(different)
+            noise = from_itself(self.lm.model.config, different, known, others)
         theirs = [known[different.index(request)] for request in requests]
         return agree(requests, ours, theirs, dtype, noise)
 

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import torch
 
 from lm_eval_calibration.messages import logger
-from lm_eval_calibration.scoring.checking import Apart, agree, apart, named_lengths, size, some_of
+from lm_eval_calibration.scoring.checking import (
+    Apart,
+    agree,
+    from_itself,
+    named_lengths,
+    size,
+    some_of,
+)
 from lm_eval_calibration.scoring.contract import Executor
 from lm_eval_calibration.scoring.sequences import Request
 
@@ -207,7 +214,7 @@ class Trust:
         if self._otherwise is None:
             return None
         try:
-            return apart(chosen, values, self._otherwise(chosen))
+            return from_itself(self.config, chosen, values, self._otherwise(chosen))
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
