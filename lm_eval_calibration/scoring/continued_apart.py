@@ -33,29 +33,19 @@ class StepShape(NamedTuple):
 
 SHORT = 64
 """Contexts of so many tokens at most, without their beginnings, are read side by side."""
-SIDE_BY_SIDE, BY_ITSELF, ALONE = StepShape(8, 4, 8), StepShape(1, 1, 4), StepShape(1, 1, 1)
+SIDE_BY_SIDE, BY_ITSELF, ALONE = StepShape(8, 8, 8), StepShape(1, 1, 4), StepShape(1, 1, 1)
 """Short contexts; long ones, of which most have four options; nothing beside anything."""
-WIDTHS = ((64, 8), (1 << 30, 16))
-"""Up to how many tokens, and to which multiples a row is filled."""
+WIDTH = 16
+"""To a multiple of so many tokens a row is filled."""
 
 
 class Context(Prefix):
     """What is read of a context, its beginning left out, before its continuations."""
 
 
-def filled_length(length: int) -> int:
-    """To how many tokens a row of `length` is filled.
-
-    >>> [filled_length(n) for n in (1, 8, 9, 65)]
-    [8, 8, 16, 80]
-    """
-    step = next(step for most, step in WIDTHS if length <= most)
-    return -(-length // step) * step
-
-
 @dataclass
 class ContinuedApart(Continued):
-    """Contexts of one length side by side, then their continuations, always as many, in one of a few lengths.
+    """Contexts of one length side by side, then their continuations, always as many, filled up.
 
     Attributes:
         beginning: where a context's beginning ends, which is read before it.
@@ -88,8 +78,9 @@ class ContinuedApart(Continued):
     def _before(self, read: Input, known: dict[tuple[int, bytes], Prefix]) -> Prefix | None:
         """What is read before an input's row: its beginning, if it has one, and most of its context."""
         split = beginning_of(read.tokens[: read.first].tolist(), self.beginning)
-        step = self._shape(read.first - split).step
-        end = split + (read.first - split) // step * step
+        rest = read.first - split
+        step = self._shape(rest).step
+        end = split + (0 if _is_one(read) and rest > SHORT else rest // step * step)
         prefix: Prefix | None = None
         for kind, start, stop in ((Prefix, 0, split), (Context, split, end)):
             if stop > start:
@@ -114,9 +105,8 @@ class ContinuedApart(Continued):
 
         def compute(batch: list[PlannedRow]) -> Answers:
             cache, owners = self._read(batch, begun)
-            rows = self._shape(_context_length(batch[0])).rows
-            parts = self._side_by_side(batch, rows)
-            return joined([self._of_rows(part, rows, cache, owners, requests) for part in parts])
+            parts = self._side_by_side(batch)
+            return joined([self._of_rows(part, cache, owners, requests) for part in parts])
 
         return compute
 
@@ -134,11 +124,11 @@ class ContinuedApart(Continued):
         return self.advance(tokens, before)[1], {key: place for place, key in enumerate(contexts)}
 
     def _of_rows(
-        self, part: list[PlannedRow], rows: int, cache: Cached | None, owners: dict[int, int],
+        self, part: list[PlannedRow], cache: Cached | None, owners: dict[int, int],
         requests: Sequence[Request],
     ) -> Answers:  # fmt: skip
-        """Of rows that are filled to one length, and to so many."""
-        width = max(map(self._filled, part))
+        """Of rows that are filled to one length, and to as many as ever."""
+        rows, width = self._rows(part[0]), max(map(self._filled, part))
         tokens = np.zeros((rows, width), dtype=np.int64)
         for line, row in zip(tokens, part, strict=False):
             line[: len(row)] = row.tokens
@@ -146,18 +136,24 @@ class ContinuedApart(Continued):
         hidden: torch.Tensor = self.advance(tokens, branches(cache, of))[0]
         return self.head.answers(hidden.flatten(0, 1), *targets_of(part, requests, width))
 
-    def _side_by_side(self, batch: Sequence[PlannedRow], rows: int) -> Iterator[list[PlannedRow]]:
-        """Rows that may be computed side by side, so many at most."""
-        alike: dict[int, list[PlannedRow]] = {}
+    def _side_by_side(self, batch: Sequence[PlannedRow]) -> Iterator[list[PlannedRow]]:
+        """Rows that may be computed together."""
+        alike: dict[tuple[int, int], list[PlannedRow]] = {}
         for row in batch:
-            alike.setdefault(self._kind(row), []).append(row)
-        for group in alike.values():
+            alike.setdefault((self._rows(row), self._kind(row)), []).append(row)
+        for (rows, _), group in alike.items():
             for start in range(0, len(group), rows):
                 yield group[start : start + rows]
 
+    def _rows(self, row: PlannedRow) -> int:
+        """In how many rows one is computed; a long context that is read with its only token goes alone."""
+        if not isinstance(row.prefix, Context) and len(row) > SHORT:
+            return 1
+        return self._shape(_context_length(row)).rows
+
     def _filled(self, row: PlannedRow) -> int:
         """To how many tokens a row is filled."""
-        return filled_length(len(row))
+        return len(row) if self._rows(row) == 1 else -(-len(row) // WIDTH) * WIDTH
 
     def _kind(self, row: PlannedRow) -> int:
         """Equal for rows that may be computed side by side."""
@@ -177,7 +173,7 @@ class StepwiseApart(ContinuedApart, Stepwise):
         return len(row)
 
     def _kind(self, row: PlannedRow) -> int:
-        return 0  # (each pass is of one token a row)
+        return 0  # (a pass is of one token of each row)
 
 
 class ContinuedAlone(ContinuedApart):
@@ -185,12 +181,14 @@ class ContinuedAlone(ContinuedApart):
 
     short = long = ALONE
 
-    def _filled(self, row: PlannedRow) -> int:
-        return len(row)
-
 
 class StepwiseAlone(ContinuedAlone, Stepwise):
     """The same, token by token."""
+
+
+def _is_one(read: Input) -> bool:
+    """Whether a continuation is of one token, which follows what is read of its context."""
+    return read.first == len(read) - 1
 
 
 def _beginning(row: PlannedRow) -> Prefix | None:
