@@ -2,16 +2,19 @@
 
     python benchmarks/reproducible.py --model <SmolLM2-135M-Instruct> --data ../shared/data --repeats 3
 
-Every figure is of a process of its own, the two in turn; loading the model is left out. A last run of each task
-at another limit is compared with the first: its log-likelihoods must be the same to the bit.
+Every figure is of a process of its own, the two in turn; loading the model is left out, and where texts are written all
+but the model's methods. A last run of each task at another limit is compared with the first: its log-likelihoods must
+be the same to the bit.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+import generating
 from common import machine_facts, markdown_table
 from scoring import CASES, REPRODUCIBLE, measure
 
@@ -40,18 +43,36 @@ def row(name: str, options: Any) -> list[str]:
     ]  # fmt: skip
 
 
+def of_texts(name: str, options: Any) -> list[str]:
+    """The same where texts are written."""
+    given = argparse.Namespace(**vars(options), device="cpu", one=None, tokens=None)
+    pairs = [
+        [generating.measure(base, 1, name, given) for base in ("hf-fast", REPRODUCIBLE)]
+        for _ in range(options.repeats)
+    ]
+    free, own = (median(pair[i]["seconds"] for pair in pairs) for i in (0, 1))
+    speed = median(a["seconds"] / b["seconds"] for a, b in pairs)
+    documents = str(pairs[0][0]["documents"])
+    label = generating.CASES[name].label
+    return [label, documents, f"{free:.1f}", f"{own:.1f}", f"{speed:.0%}", "-", "-"]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
-    parser.add_argument("--data", default="../shared/data")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--cases", default="arc,hellaswag,arc25fixed,mmlu20")
+    parser.add_argument("--texts", default="gsm8k,p_true", help="tasks of benchmarks/generating.py")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    print(machine_facts("torch", "transformers", "lm-eval"), "\n")
-    print(markdown_table(HEADER, [row(name, options) for name in options.cases.split(",")]))
+    print(machine_facts("torch", "transformers", "lm-eval"))
+    print(f"\n{markdown_table(HEADER, [])}")
+    for measured, names in ((row, options.cases), (of_texts, options.texts)):
+        for name in filter(None, names.split(",")):
+            print(f"| {' | '.join(measured(name, options))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Continued(Executor[PlannedRow]):
         def compute(batch: list[PlannedRow]) -> Answers:
             begun = self._begun(batch, cached)
             parts = [self._answers(begun, part, requests) for part in self._parts(begun)]
-            return joined(parts)
+            return _joined(parts)
 
         return compute
 
@@ -176,7 +176,7 @@ class _Begun(NamedTuple):
     branches: list[_Branch]
 
 
-def joined(parts: list[Answers]) -> Answers:
+def _joined(parts: list[Answers]) -> Answers:
     """Of several parts of a batch."""
     numbers = [number for part in parts for number in part.requests]
     tensors = zip(*(part[1:] for part in parts), strict=True)

@@ -8,10 +8,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lm_eval_calibration.scoring.branches import Cached, branches
 from lm_eval_calibration.scoring.chain import Chain
-from lm_eval_calibration.scoring.continued import Continued, Stepwise, joined
+from lm_eval_calibration.scoring.continued import Continued, Stepwise
 from lm_eval_calibration.scoring.contract import Answers
 from lm_eval_calibration.scoring.head import HEAD_ROWS, Head
 from lm_eval_calibration.scoring.passages import Beginning, beginning_of, no_beginning
@@ -37,6 +38,16 @@ SIDE_BY_SIDE, BY_ITSELF, ALONE = StepShape(8, 8, 8), StepShape(1, 1, 4), StepSha
 """Short contexts; long ones, of which most have four options; nothing beside anything."""
 WIDTH = 16
 """To a multiple of so many tokens a row is filled."""
+
+
+class Scored(NamedTuple):
+    """What the head takes: see `Head.answers`."""
+
+    hidden: torch.Tensor
+    numbers: list[int]
+    places: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    counts: list[int]
 
 
 class Context(Prefix):
@@ -96,6 +107,9 @@ class ContinuedApart(Continued):
             group.setdefault(id(row.prefix), []).append(row)
         for (_, length), by_context in alike.items():
             contexts, many = list(by_context.values()), self._shape(length).contexts
+            if not length:  # (rows that follow a beginning, or nothing)
+                contexts = [[row] for rows in contexts for row in rows]
+                many = HEAD_ROWS
             for start in range(0, len(contexts), many):
                 yield [row for rows in contexts[start : start + many] for row in rows]
 
@@ -105,8 +119,8 @@ class ContinuedApart(Continued):
 
         def compute(batch: list[PlannedRow]) -> Answers:
             cache, owners = self._read(batch, begun)
-            parts = self._side_by_side(batch)
-            return joined([self._of_rows(part, cache, owners, requests) for part in parts])
+            found = [self._of_rows(p, cache, owners, requests) for p in self._side_by_side(batch)]
+            return self.head.answers(*_joined(found))
 
         return compute
 
@@ -126,15 +140,17 @@ class ContinuedApart(Continued):
     def _of_rows(
         self, part: list[PlannedRow], cache: Cached | None, owners: dict[int, int],
         requests: Sequence[Request],
-    ) -> Answers:  # fmt: skip
+    ) -> Scored:  # fmt: skip
         """Of rows that are filled to one length, and to as many as ever."""
         rows, width = self._rows(part[0]), max(map(self._filled, part))
         tokens = np.zeros((rows, width), dtype=np.int64)
         for line, row in zip(tokens, part, strict=False):
             line[: len(row)] = row.tokens
         of = [owners[id(row.prefix)] for row in part] + [0] * (rows - len(part))
-        hidden: torch.Tensor = self.advance(tokens, branches(cache, of))[0]
-        return self.head.answers(hidden.flatten(0, 1), *targets_of(part, requests, width))
+        hidden = self.advance(tokens, branches(cache, of))[0].flatten(0, 1)
+        numbers, places, targets, counts = targets_of(part, requests, width)
+        distinct, which = np.unique(places, return_inverse=True)
+        return Scored(hidden[torch.as_tensor(distinct)], numbers, which, targets, counts)
 
     def _side_by_side(self, batch: Sequence[PlannedRow]) -> Iterator[list[PlannedRow]]:
         """Rows that may be computed together."""
@@ -184,6 +200,18 @@ class ContinuedAlone(ContinuedApart):
 
 class StepwiseAlone(ContinuedAlone, Stepwise):
     """The same, token by token."""
+
+
+def _joined(parts: Sequence[Scored]) -> Scored:
+    """Of several passes, so that logits are made of as many states at a time as can be."""
+    starts = np.cumsum([0, *(len(part.hidden) for part in parts[:-1])])
+    return Scored(
+        torch.cat([part.hidden for part in parts]),
+        [number for part in parts for number in part.numbers],
+        np.concatenate([p.places + start for p, start in zip(parts, starts, strict=True)]),
+        np.concatenate([part.targets for part in parts]),
+        [count for part in parts for count in part.counts],
+    )
 
 
 def _is_one(read: Input) -> bool:
