@@ -82,6 +82,7 @@ DATA ?= ../shared/data
 gpu-bench:
 	@test -n "$(TOKENIZER)" || { echo "make gpu-bench TOKENIZER=<folder of a checkpoint>" >&2; exit 1; }
 	$(PYTHON) benchmarks/gpu.py --tokenizer "$(TOKENIZER)" --data "$(DATA)" $(ARGS)
+	$(PYTHON) benchmarks/gpu_reproducible.py --tokenizer "$(TOKENIZER)" --data "$(DATA)" $(ARGS)
 
 docs: install-test
 	NO_MKDOCS_2_WARNING=1 $(TEST_ENV)/bin/mkdocs build

@@ -135,13 +135,13 @@ def in_kernels(lm: Any, name: str, options: Any) -> float:
     return float(sum(getattr(event, field) for event in found)) / 1e6 / run.seconds
 
 
-def wrapped(kind: str, model: Any, words: Any, size: Any) -> Any:
+def wrapped(kind: str, model: Any, words: Any, size: Any, **more: Any) -> Any:
     """The harness's model, or ours, of a model that is there."""
     from lm_eval.api.registry import get_model
 
     return get_model(kind)(
         pretrained=model, tokenizer=words, backend="causal", batch_size=size,
-        device=str(model.device), max_length=4096, softmax_dtype="float32",
+        device=str(model.device), max_length=4096, softmax_dtype="float32", **more,
     )  # fmt: skip
 
 
@@ -180,9 +180,9 @@ def written(options: Any, words: Any, until: float) -> Iterator[list[str]]:
             continue
         model = made(SHAPES[label], options, words)
         fast = wrapped("hf-fast", model, words, 1)
-        ours, seconds = _generated(fast, prompts, room)
-        one, one_seconds = _generated(wrapped("hf", model, words, 1), few, room)
-        many, many_seconds = _generated(wrapped("hf", model, words, 64), prompts, room)
+        ours, seconds = generated(fast, prompts, room)
+        one, one_seconds = generated(wrapped("hf", model, words, 1), few, room)
+        many, many_seconds = generated(wrapped("hf", model, words, 64), prompts, room)
         rates = (few / one_seconds, prompts / many_seconds, prompts / seconds)
         by = next((way.kind for way in fast._generation.ways if way.reason is None), "hf")
         alike = (_alike(one, found[:few]) for found in (ours, many))
@@ -198,7 +198,7 @@ def _alike(some: Sequence[str], others: Sequence[str]) -> int:
     return sum(a == b for a, b in zip(some, others, strict=True))
 
 
-def _generated(lm: Any, count: int, room: int) -> tuple[list[str], float]:
+def generated(lm: Any, count: int, room: int) -> tuple[list[str], float]:
     """Greedy texts after prompts of many lengths that begin alike, and the seconds that they took."""
     from lm_eval.api.instance import Instance
 
@@ -240,9 +240,9 @@ def implementations(options: Any, words: Any) -> Iterator[list[str]]:
         yield [name, "runs", used, f"{_apart(slow, ours):.1e}"]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print the machine's facts and the tables, line by line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def begun(description: str, argv: Sequence[str] | None) -> tuple[Any, Any, float]:
+    """Options, the tokenizer, and until when rows begin; the machine's facts are printed, and the data at hand."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tokenizer", required=True, help="folder of a checkpoint")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--device", default="cuda")
@@ -269,6 +269,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.device.startswith("cuda"):
         print(torch.cuda.get_device_name(), flush=True)
     print(machine_facts("torch", "transformers", "lm_eval"), flush=True)
+    return options, words, until
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the machine's facts and the tables, line by line."""
+    options, words, until = begun((__doc__ or "").splitlines()[0], argv)
     generation = ("generation", "by", "prompts", "`hf` at 1, tokens/s", "at 64", "`hf-fast`", "ratio", "to 64",
                   "texts as `hf`'s at 1", "of `hf` at 64")  # fmt: skip
     parts = (
@@ -277,9 +283,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         (generation, written(options, words, until)),
     )
     for header, lines in parts:
-        print(f"\n{markdown_table(header, [])}", flush=True)
-        for line in lines:
-            print(f"| {' | '.join(line)} |", flush=True)
+        printed(header, lines)
+
+
+def printed(header: Sequence[str], lines: Iterator[list[str]]) -> None:
+    """A table, line by line."""
+    print(f"\n{markdown_table(header, [])}", flush=True)
+    for line in lines:
+        print(f"| {' | '.join(line)} |", flush=True)
 
 
 if __name__ == "__main__":

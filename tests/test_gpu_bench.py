@@ -43,3 +43,19 @@ def test_both_tables(
     assert written and all(row[8].startswith("6 of") and row[1] != "hf" for row in written), written
     rows = lines[start - count : start]
     assert all(float(row[7]) < 1e-3 and row[6] != "hf" for row in rows), rows
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the data sets at {DATA} are not there")
+def test_reproducible(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.chdir(ROOT)
+    options = ["--tokenizer", str(tiny_model), "--data", str(DATA), "--device", "cpu", "--toy"]
+    importlib.import_module("gpu_reproducible").main([*options, "--cases", "arc"])
+    lines = [x.strip("| ").split(" | ") for x in capsys.readouterr().out.splitlines() if "| " in x]
+    assert len(lines) == 2 + 2 * 4
+    assert all(line[-1] == "true" and line[-2] != "hf" for line in lines[2:]), lines
