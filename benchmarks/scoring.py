@@ -62,8 +62,10 @@ HEADER = (
 )  # fmt: skip
 
 
-def work(model: str, case: Case, pretrained: str, dtype: str) -> dict[str, Any]:
-    """Seconds of one evaluation call, peak memory, and all log-likelihoods."""
+def work(
+    model: str, case: Case, pretrained: str, dtype: str, limits: bool = True
+) -> dict[str, Any]:
+    """Seconds of one evaluation call, peak memory, and all log-likelihoods; the executor's limit, if asked for."""
     from lm_eval import simple_evaluate
     from lm_eval.api.registry import get_model
     from lm_eval.tasks import TaskManager
@@ -93,7 +95,7 @@ def work(model: str, case: Case, pretrained: str, dtype: str) -> dict[str, Any]:
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "documents": len(samples),
         "lls": [r[0] for sample in samples for r in sample["filtered_resps"]],
-        **(_against_the_limit(lm, seen) if model == "hf-fast" else {}),
+        **(_against_the_limit(lm, seen) if limits and model == "hf-fast" else {}),
     }
 
 
@@ -171,11 +173,12 @@ def _fixed_examples() -> str:
     return folder
 
 
-def measure(model: str, name: str, options: Any) -> dict[str, Any]:
+def measure(model: str, name: str, options: Any, limits: bool = True) -> dict[str, Any]:
     """`work` in a process of its own, beside the data."""
     command = [sys.executable, str(Path(__file__).resolve()), "--case", name, "--lm", model]
     command += ["--model", str(Path(options.model).resolve()), "--dtype", options.dtype]
     command += ["--limit", str(options.limit)] if options.limit else []
+    command += [] if limits else ["--no-limits"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(
         command, cwd=options.data, env=environment, check=True, text=True,
@@ -222,13 +225,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--limit", type=int, help="other than each case's number of documents")
     parser.add_argument("--case", choices=CASES, help="measure this one here, and print JSON")
+    parser.add_argument("--no-limits", action="store_true", help="without the limit")
     parser.add_argument("--lm", choices=["hf", "hf-fast", REPRODUCIBLE])
     options = parser.parse_args(argv)
     if options.case:
         case = CASES[options.case]
         if options.limit:
             case = case._replace(limit=options.limit)
-        print(json.dumps(work(options.lm, case, options.model, options.dtype)))
+        limits = not options.no_limits
+        print(json.dumps(work(options.lm, case, options.model, options.dtype, limits)))
         return
     print(machine_facts("torch", "transformers", "lm_eval"))
     print(f"\n{markdown_table(HEADER, [])}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from lm_eval_calibration.models.shared.made_up import MadeUp
 from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust, log, tried
-from lm_eval_calibration.scoring.contract import Executor
+from lm_eval_calibration.scoring.checking import Apart
 from lm_eval_calibration.scoring.sequences import Request
 
 
@@ -71,25 +71,22 @@ class FixedTrust(Trust):
             made = self._made_up.requests(level)
             values = self._expected(made, expected)
             noise = self._noise(made, values)
-            why = candidate.reason or tried(candidate, made, values, noise)
-            why = why or _of_company(candidate, made)
+            why = candidate.reason or _tried(candidate, made, values, noise)
             self._found[place, level] = why
             if level == 0:
                 candidate.reason = why
         return self._found[place, level]
 
 
-def _of_company(candidate: Candidate, requests: Sequence[Request]) -> str | None:
-    """Why an executor's numbers are not a request's own: others than in other company."""
-    numbers = range(len(requests))
-    whole = _answers(candidate.executor, requests, numbers[::-1])
-    if any(whole[n] != a for n, a in _answers(candidate.executor, requests, numbers[::2]).items()):
+def _tried(
+    candidate: Candidate, made: Sequence[Request], values: Sequence[float], noise: Apart | None
+) -> str | None:
+    """What speaks against a candidate: other numbers than `hf`'s, or others in other company."""
+    trial = tried(candidate, made, values, noise)
+    if trial.reason is not None:
+        return trial.reason
+    numbers = range(len(made))[::-2]
+    again = candidate.executor.score([made[n] for n in numbers])
+    if any(trial.answers[n] != answer for n, answer in zip(numbers, again, strict=True)):
         return f"{candidate.kind} are computed otherwise in other company on this architecture"
     return None
-
-
-def _answers(
-    executor: Executor[Any], requests: Sequence[Request], numbers: Sequence[int]
-) -> dict[int, tuple[float, bool]]:
-    found = executor.score([requests[n] for n in numbers])
-    return {n: (a.loglikelihood, a.is_greedy) for n, a in zip(numbers, found, strict=True)}

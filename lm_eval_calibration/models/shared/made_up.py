@@ -15,6 +15,7 @@ SEED = 20261130
 BEGINNING = 70
 """Tokens of a beginning that some contexts share."""
 CONTEXTS = (9, 40)
+"""Tokens of contexts after it; the first stands without it, too."""
 CONTINUATIONS = (1, 4)
 REPLY = 6
 """Tokens that are written after a prompt."""
@@ -65,7 +66,7 @@ class MadeUp:
 
     def _contexts(self, draw: random.Random, more: int) -> list[list[int]]:
         shared = [*self._tokens(draw, BEGINNING), *self.paragraph]
-        contexts = [self._tokens(draw, n) for n in CONTEXTS]
+        contexts = [self._tokens(draw, CONTEXTS[0])]
         contexts += [[*shared, *self._tokens(draw, n)] for n in CONTEXTS]
         return [c for c in contexts if len(c) + more <= self.longest] or contexts[:1]
 

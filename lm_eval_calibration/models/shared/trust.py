@@ -17,7 +17,7 @@ from lm_eval_calibration.scoring.checking import (
     size,
     some_of,
 )
-from lm_eval_calibration.scoring.contract import Executor
+from lm_eval_calibration.scoring.contract import Executor, ScoredRequest
 from lm_eval_calibration.scoring.sequences import Request
 
 log = logger(f"lm_eval.{__name__}")
@@ -194,7 +194,8 @@ class Trust:
             some = [n for n, request in enumerate(chosen) if self._read(request) <= limit]
             if len(some) < 2:
                 break
-            failed = tried(candidate, [chosen[n] for n in some], [values[n] for n in some], noise)
+            asked, known = [chosen[n] for n in some], [values[n] for n in some]
+            failed = tried(candidate, asked, known, noise).reason
             if failed is None:
                 candidate.limit = candidate.limit if limit == longest else limit
                 return None
@@ -222,13 +223,20 @@ class Trust:
             return None
 
 
+class Trial(NamedTuple):
+    """What speaks against a candidate, if anything does; and its answers to all requests, if it had them."""
+
+    reason: str | None
+    answers: list[ScoredRequest]
+
+
 def tried(
     candidate: Candidate,
     requests: Sequence[Request],
     expected: Sequence[float],
     noise: Apart | None = None,
-) -> str | None:
-    """What speaks against a candidate on some requests of which `hf`'s answers are given.
+) -> Trial:
+    """A candidate on some requests of which `hf`'s answers are given.
 
     Args:
         candidate: to be tried.
@@ -236,18 +244,22 @@ def tried(
         expected: `hf`'s answers.
         noise: how far the model is from itself, where that is known.
     """
+    whole: list[ScoredRequest] = []
     try:
         executor = candidate.executor
         for numbers, plan in executor.trials(requests):
             asked = [requests[n] for n in numbers]
-            answers = [answer.loglikelihood for answer in executor.score(asked, plan=plan)]
+            found = executor.score(asked, plan=plan)
+            whole = whole or found
+            answers = [answer.loglikelihood for answer in found]
             if not agree(asked, answers, [expected[n] for n in numbers], executor.dtype, noise):
-                return f"{candidate.kind} and separate ones disagree on this architecture"
+                why = f"{candidate.kind} and separate ones disagree on this architecture"
+                return Trial(why, whole)
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a model stumbles over, `hf` runs it
-        return f"the model does not take {candidate.kind} ({named(error)})"
-    return None
+        return Trial(f"the model does not take {candidate.kind} ({named(error)})", whole)
+    return Trial(None, whole)
 
 
 def named(error: BaseException) -> str:
