@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -99,13 +100,16 @@ class _Rows(Company):
             mine[each, :, last] = new[0, :, : len(self.lengths)].transpose(0, 1)
 
     def parts(self, layer: int, now: Tensor) -> Iterator[AttendingPart]:
-        """The rows; what a window does not reach is left out."""
+        """The rows, those of one length that stand together in one go; what a window does not reach is left out."""
         window = self.windows[self.kind(layer)]
         keys, values = self.slots.layers[layer]
-        for row, length in enumerate(self.lengths):
+        start = 0
+        for length, alike in groupby(self.lengths):
+            stop = start + sum(1 for _ in alike)
             seen = slice(max(length - window, 0) if window else 0, length)
-            own = (keys[row : row + 1, :, seen], values[row : row + 1, :, seen])
-            yield AttendingPart(row + 1, [own], None)
+            own = (keys[start:stop, :, seen], values[start:stop, :, seen])
+            yield AttendingPart(stop, [own], None)
+            start = stop
 
 
 class _Writing:

@@ -22,7 +22,7 @@ APART = "calibration_apart"
 COMPANY = "_calibration_company"
 """The attribute of a pass's keys that holds its passages, and the layer's number."""
 KeysValues: TypeAlias = Tensor | tuple[Tensor, ...]
-"""Keys and values (1, heads, n, size), as a pair or in one tensor."""
+"""Keys and values (B, heads, n, size), as a pair or in one tensor."""
 LONG = 128
 """Keys of a beginning that are worth a kernel of their own, for no copy of them is made then."""
 
@@ -59,9 +59,9 @@ class Company(ABC):
 class AttendingPart(NamedTuple):
     """Tokens of a pass that attend by themselves.
 
-    stop: where they end; they begin where the last one's end. keys_values: (2, 1, heads, m, size) or pairs of what
-    comes before them, the first of all first, and of their own. mask: what is added to their scores (1, 1, n, S);
-    `None` for nothing.
+    stop: where they end; they begin where the last one's end. keys_values: (2, B, heads, m, size) or pairs of what
+    comes before them, the first of all first, and of their own: of one row, or of each token's own row. mask: what is
+    added to their scores (1, 1, n, S); `None` for nothing.
     """
 
     stop: int
@@ -150,7 +150,12 @@ def apart(
     attend = _attention(module, company.attend, query, narrow, options)
     found, start = [], 0
     for part in company.parts(layer, both):
-        found.append(attend(query[:, :, start : part.stop], part.keys_values, part.mask))
+        own = query[:, :, start : part.stop]
+        rows = len(part.keys_values[0][0])
+        if rows > 1:
+            own = own.reshape(query.shape[1], rows, 1, -1).transpose(0, 1)
+        attended = attend(own, part.keys_values, part.mask)
+        found.append(attended.reshape(1, -1, *attended.shape[2:]))
         start = part.stop
     rest = query.new_zeros((1, company.size - start, query.shape[1], value.shape[-1]))
     return torch.cat([*found, rest], dim=1), None

@@ -25,7 +25,7 @@ from lm_eval_calibration.models.shared.generation import Generation, Way
 from lm_eval_calibration.models.shared.trust import Expected
 from lm_eval_calibration.scoring.checking import experts_of, unmasked_length, unswitched_length
 
-ROWS = {"cpu": 16}
+ROWS = {"cpu": 32}
 DEVICE_ROWS = 64
 """Rows of a reproducible step: a constant of the device, since it is part of the arithmetic."""
 
