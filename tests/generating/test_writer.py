@@ -16,7 +16,9 @@ from tiny_models import VOCABULARY
 from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.decoding import UnusualError, prepared
 from lm_eval_calibration.generating.lockstep import Lockstep, Unshared
+from lm_eval_calibration.generating.lockstep_apart import LockstepApart, TextsAlone, UnbegunApart
 from lm_eval_calibration.generating.rows import AskedText, Written
+from lm_eval_calibration.generating.rows_apart import RowsApart
 from lm_eval_calibration.generating.sampling import SeededRows
 from lm_eval_calibration.generating.side_by_side import SharedSideBySide, SideBySide
 from lm_eval_calibration.generating.slots import BLOCK
@@ -25,7 +27,11 @@ from lm_eval_calibration.generating.stops import Stops
 WRITES = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "gemma2", "granite", "cohere"]
 IN_STEP = ["bamba", "falcon_h1", "lfm2", "qwen3_next", "mamba2", "bloom", "llama", "mistral"]
 BY_ITSELF = ["mamba", "lfm2", "gpt2"]
-STEPPED = [*((Lockstep, name) for name in IN_STEP), *((Unshared, name) for name in BY_ITSELF)]
+STEPPED = [
+    *((Lockstep, name) for name in IN_STEP), *((Unshared, name) for name in BY_ITSELF),
+    *((LockstepApart, name) for name in ("lfm2", "bamba", "mamba2")), (UnbegunApart, "mamba"),
+    (TextsAlone, "llama"),
+]  # fmt: skip
 ROWS = (1, 2, 64)
 SHARED = [7, 3, 9, 4] * 6
 PROMPTS = {
@@ -103,19 +109,60 @@ def test_as_one_by_one(tiny: Callable[[str], Any], name: str, case: str, rows: i
 
 
 TOGETHER = ["llama", "qwen2", "gpt2", "gemma3", "mistral", "granite", "cohere"]
+APART = ["llama", "gemma3", "gemma2", "gpt2", "mistral"]
+WRITERS = [*((SharedSideBySide, name) for name in TOGETHER), *((RowsApart, n) for n in APART)]
 
 
-@pytest.mark.parametrize(("name", "case", "rows"), crossed(TOGETHER, PROMPTS, ROWS))
+@pytest.mark.parametrize(("writer", "case", "rows"), crossed(WRITERS, PROMPTS, ROWS))
 def test_together_as_one_by_one(
-    tiny: Callable[[str], Any], name: str, case: str, rows: int
+    tiny: Callable[[str], Any], writer: tuple[type[Writer], str], case: str, rows: int
 ) -> None:
+    kind, name = writer
     model, prompts = tiny(name), PROMPTS[case]
     rooms = [3 + 4 * (n % 3) for n in range(len(prompts))]
     chosen = SAMPLED if rows == 2 else GREEDY
-    writer = SharedSideBySide(model, 64, rows)
-    assert written(writer, asked(model, prompts, rooms, chosen)) == one_by_one(
-        model, prompts, rooms, chosen
-    )
+    found = written(kind(model, 64, rows), asked(model, prompts, rooms, chosen))
+    assert found == one_by_one(model, prompts, rooms, chosen)
+
+
+def test_a_beginning_is_read_once_where_rows_are_apart(
+    tiny: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, read = tiny("llama"), []
+    prompts = [[*SHARED * 3, n + 2, n % 3] for n in range(5)]
+    writer = RowsApart(model, 128, 4, lambda context: 3 * len(SHARED))
+    plain = writer.reader.company
+
+    def company(batch: Any, kept: Any) -> Any:
+        read.extend(len(passage.tokens) for passage in batch)
+        return plain(batch, kept)
+
+    monkeypatch.setattr(writer.reader, "company", company)
+    found = written(writer, asked(model, prompts, [5] * 5, GREEDY))
+    assert found == one_by_one(model, prompts, [5] * 5, GREEDY)
+    assert sorted(read) == [2] * 5 + [3 * len(SHARED)]
+
+
+def test_rows_apart_are_as_many_when_memory_runs_out(
+    tiny: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fewer texts at a time, in steps of the same shape."""
+    model, prompts = tiny("llama"), PROMPTS["of all lengths"]
+    rooms, sizes = [7] * len(prompts), []
+    writer = RowsApart(model, 256, 4)
+    plain = writer.reader.states
+
+    def scarce(tokens: Any, positions: Any, company: Any) -> Any:
+        if len(tokens) == 4 and len(company.lengths) > 2:
+            raise torch.OutOfMemoryError("no room")
+        sizes.append(len(tokens))
+        return plain(tokens, positions, company)
+
+    monkeypatch.setattr(writer.reader, "states", scarce)
+    with caplog.at_level(logging.WARNING):
+        found = written(writer, asked(model, prompts, rooms, SAMPLED))
+    assert found == one_by_one(model, prompts, rooms, SAMPLED)
+    assert set(sizes) == {4, 256} and caplog.text.count("memory ran out") == 1
 
 
 def test_what_all_begin_with_is_kept_once(
