@@ -19,7 +19,7 @@ from lm_eval_calibration.generating.budget import affordable
 from lm_eval_calibration.generating.choosing import choose, finished
 from lm_eval_calibration.generating.contract import Done, Writer
 from lm_eval_calibration.generating.rows import AskedText, TextRow
-from lm_eval_calibration.generating.slots import Slots
+from lm_eval_calibration.generating.slots import Slots, vacate
 from lm_eval_calibration.scoring.company import AttendingPart, Company, joined
 from lm_eval_calibration.scoring.head import Head
 from lm_eval_calibration.scoring.network import KeyValues
@@ -210,11 +210,7 @@ class _Writing:
         assert self.slots is not None
         done = {first + place: text for place, text in finished(self.rows[first:]).items()}
         told = [(self.rows[place].number, text) for place, text in done.items()]
-        for place in sorted(done, reverse=True):
-            last = self.rows.pop()
-            if place < len(self.rows):
-                self.slots.move(len(self.rows), place, last.read)
-                self.rows[place] = last
+        vacate(self.rows, self.slots, done)
         for number, text in told:
             self.finished.add(number)
             yield number, text

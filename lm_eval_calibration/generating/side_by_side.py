@@ -19,7 +19,7 @@ from lm_eval_calibration.generating.prompts import (
     together,
 )
 from lm_eval_calibration.generating.rows import AskedText, TextRow
-from lm_eval_calibration.generating.slots import Slots, StepCache
+from lm_eval_calibration.generating.slots import Slots, StepCache, vacate
 from lm_eval_calibration.scoring import attention
 from lm_eval_calibration.scoring.chain import Chain
 from lm_eval_calibration.scoring.head import Head
@@ -161,11 +161,7 @@ class _Writing:
         assert self.slots is not None
         done = {first + place: text for place, text in finished(self.rows[first:]).items()}
         told = [(self.rows[place].number, text) for place, text in done.items()]
-        for place in sorted(done, reverse=True):
-            last = self.rows.pop()
-            if place < len(self.rows):
-                self.slots.move(len(self.rows), place, last.read - self.apart)
-                self.rows[place] = last
+        vacate(self.rows, self.slots, done, self.apart)
         for number, text in told:
             self.done(number, text)
 

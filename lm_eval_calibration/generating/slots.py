@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
+from lm_eval_calibration.generating.rows import TextRow
 from lm_eval_calibration.scoring.attention import PREFIX
 from lm_eval_calibration.scoring.network import KeyValues, len_before
 
@@ -61,6 +63,22 @@ class Slots:
         larger = self._empty(tensor)
         larger[:, :, : tensor.shape[2]] = tensor
         return larger
+
+
+def vacate(rows: list[TextRow], slots: Slots, places: Iterable[int], apart: int = 0) -> None:
+    """Take rows away; the last ones take their slots.
+
+    Args:
+        rows: in the first slots.
+        slots: of their keys and values.
+        places: of those that go.
+        apart: tokens of each row that stand elsewhere.
+    """
+    for place in sorted(places, reverse=True):
+        last = rows.pop()
+        if place < len(rows):
+            slots.move(len(rows), place, last.read - apart)
+            rows[place] = last
 
 
 class StepCache(DynamicCache):
