@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -29,14 +29,25 @@ HEADER = ("task", "documents", "options", "same bits", "median, nats", "95 %", "
 MOVED = ("task", "metric", "first", "second", "moved", "half interval", "share")
 LEGEND = (
     "same bits: options whose log-likelihoods are equal. flipped: documents of which another option is predicted. half "
-    "interval: of the first run, over documents; share: how much of it the arithmetic moved the metric."
+    "interval: of the first run, over documents; share: the move, as a share of that half."
 )
 NEAR = "Runs of one model on the same documents are compared, made at other batch sizes, dtypes or machines."
 
 
-def find(
-    runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int
-) -> tuple[list[Noise], str]:
+class FoundNoise(NamedTuple):
+    """The noise of each task, whether a promise of equal bits was kept, and what only one of the runs has."""
+
+    noises: list[Noise]
+    word: str
+    left_out: list[str]
+
+    @property
+    def words(self) -> list[str]:
+        """What stands beneath the tables."""
+        return [*(f"left out: {text}." for text in self.left_out), *filter(None, [self.word])]
+
+
+def find(runs: Sequence[Run], metrics: Sequence[str] | None, replicates: int) -> FoundNoise:
     """The noise of each task, and whether a promise was kept.
 
     Raises:
@@ -44,33 +55,39 @@ def find(
     """
     if len(runs) != 2:
         raise InvalidInputError(f"`noise` takes two runs of one model, got {len(runs)}. {NEAR}")
-    first, second = match(runs, allow_partial=True).runs
+    matched = match(runs, allow_partial=True)
+    first, second = matched.runs
     found = noise_of(first, second, metrics, replicates=replicates)
     fingerprint = promise(first, second)
-    return found, kept_word(found, fingerprint) if fingerprint else ""
+    word = kept_word(found, fingerprint) if fingerprint else ""
+    return FoundNoise(found, word, matched.left_out)
 
 
-def render(found: Sequence[Noise], word: str, how: OutputFormat) -> str | None:
+def render(found: FoundNoise, how: OutputFormat) -> str | None:
     """What was found in `how`, as text; `None` for the terminal, where it is printed."""
     return in_format(
         how,
-        told=lambda: {"reproducible": word, "noise": [_told(noise) for noise in found]},
-        rows=lambda: [row for noise in found for row in _flat(noise)],
-        markdown=lambda: "\n\n".join(_markdown(found, word)),
-        items=lambda: _items(found, word),
+        told=lambda: {
+            "reproducible": found.word,
+            "left_out": found.left_out,
+            "noise": [_told(noise) for noise in found.noises],
+        },
+        rows=lambda: [row for noise in found.noises for row in _flat(noise)],
+        markdown=lambda: "\n\n".join(_markdown(found)),
+        items=lambda: _items(found),
     )
 
 
-def _items(found: Sequence[Noise], word: str) -> list[Table | str]:
-    moved = terminal_table(MOVED, [row for n in found for row in _moved(n)], texts=(0, 1))
-    table = terminal_table(HEADER, [_cells(n) for n in found], texts=(0,))
-    return [table, "", moved, "", LEGEND, *([word] if word else [])]
+def _items(found: FoundNoise) -> list[Table | str]:
+    moved = terminal_table(MOVED, [row for n in found.noises for row in _moved(n)], texts=(0, 1))
+    table = terminal_table(HEADER, [_cells(n) for n in found.noises], texts=(0,))
+    return [table, "", moved, "", LEGEND, *found.words]
 
 
-def _markdown(found: Sequence[Noise], word: str) -> Iterator[str]:
-    yield markdown_table(HEADER, [_cells(n) for n in found], texts=1)
-    yield markdown_table(MOVED, [row for n in found for row in _moved(n)], texts=2)
-    yield from filter(None, [LEGEND, word])
+def _markdown(found: FoundNoise) -> Iterator[str]:
+    yield markdown_table(HEADER, [_cells(n) for n in found.noises], texts=1)
+    yield markdown_table(MOVED, [row for n in found.noises for row in _moved(n)], texts=2)
+    yield from [LEGEND, *found.words]
 
 
 def _cells(noise: Noise) -> list[str]:

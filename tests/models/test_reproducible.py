@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import families
@@ -17,6 +18,7 @@ from requesting import requested
 
 from lm_eval_calibration.generating.sampling import numbers_of
 from lm_eval_calibration.models.hf_fast import FastHFLM
+from lm_eval_calibration.models.shared.arithmetic import processor
 
 WORDS = ["what", "is", "an", "item", "this", "that", "no", "yes", "or", "and", "of"]
 KINDS = {
@@ -182,6 +184,22 @@ def test_what_it_is_of_is_said(make: Make) -> None:
     assert one["dtype"] == "float32" and other["dtype"] == "bfloat16"
     assert one["fingerprint"] != other["fingerprint"]
     assert "reproducible" not in make("llama").get_model_info()
+
+
+def test_other_kernels_have_another_fingerprint(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the environment, and by a processor of the same name that has other instructions."""
+    lm = make("llama", reproducible=True)
+    plain = lm.get_model_info()["reproducible"]
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    told = lm.get_model_info()["reproducible"]
+    assert told["kernels"] == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    assert told["fingerprint"] != plain["fingerprint"]
+    described = tmp_path / "cpuinfo"
+    described.write_text("model name\t: Xeon\nflags\t: fpu avx2 amx_bf16\n\nmodel name\t: Other\n")
+    assert processor(described) == {"processor": "Xeon", "instructions": "amx_bf16 avx2"}
+    assert "processor" in processor(tmp_path / "nothing")
 
 
 def test_states_are_the_same(make: Make) -> None:

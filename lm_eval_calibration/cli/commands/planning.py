@@ -93,7 +93,7 @@ def noise(
 
     how = choose(as_json, as_csv, as_markdown)
     read = load(runs, skip_bad, table, one_each=True, filter_name=filter_name)
-    found, word = find(read, options.names(metrics), replicates)
-    print_text(render(found, word, how))
-    if word.startswith("BROKEN"):
+    found = find(read, options.names(metrics), replicates)
+    print_text(render(found, how))
+    if found.word.startswith("BROKEN"):
         raise typer.Exit(1)

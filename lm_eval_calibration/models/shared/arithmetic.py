@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +16,19 @@ import torch
 from lm_eval_calibration.harness.requests import FINGERPRINT
 from lm_eval_calibration.scoring.contract import device_of, dtype_of
 
-LADDER = 2
+LADDER = 3
 """Raised when passes are cut otherwise."""
+
+
+KIND = ("vendor_id", "model name", "cpu family", "model", "stepping", "CPU implementer", "CPU part")
+VECTORS = ("avx", "amx", "fma", "f16c", "sse", "asimd", "sve", "sme", "bf16", "i8mm", "vsx")
+"""What the names of vector instructions begin with."""
+CHOOSING = (
+    "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)  # fmt: skip
+"""Variables of the environment by which other kernels are chosen."""
 
 
 def arithmetic(
@@ -35,8 +48,11 @@ def arithmetic(
         "precision": str(precision).removeprefix("torch."),
         "attention": str(getattr(model.config, "_attn_implementation", "")),
         "device": _device(device),
+        **(processor() if device.type == "cpu" else {}),
         "threads": torch.get_num_threads() if device.type == "cpu" else 0,
         "tf32": bool(device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32),
+        "matmul": torch.get_float32_matmul_precision(),
+        "kernels": {name: os.environ[name] for name in CHOOSING if name in os.environ},
         "torch": torch.__version__,
         "transformers": version("transformers"),
         "pass_tokens": pass_tokens,
@@ -44,6 +60,23 @@ def arithmetic(
         "ladder": LADDER,
     }
     return {**found, FINGERPRINT: fingerprint_of(found)}
+
+
+def processor(described: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
+    """What libraries choose a CPU's kernels by: its kind, and its vector instructions.
+
+    Args:
+        described: where Linux says it; elsewhere the platform's own word is taken.
+    """
+    try:
+        lines = described.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    except OSError:
+        return {"processor": platform.processor()}
+    said = {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    kind = [said[name] for name in KIND if name in said]
+    flags = (said.get("flags") or said.get("Features") or "").split()
+    vectors = sorted(flag for flag in flags if flag.startswith(VECTORS))
+    return {"processor": ", ".join(kind), "instructions": " ".join(vectors)}
 
 
 def fingerprint_of(found: Mapping[str, Any]) -> str:

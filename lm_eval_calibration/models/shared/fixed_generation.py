@@ -12,8 +12,8 @@ from lm_eval_calibration.generating.contract import Writer
 from lm_eval_calibration.generating.rows import AskedText, Written
 from lm_eval_calibration.generating.stops import Stops
 from lm_eval_calibration.generating.trying import GREEDY, SAMPLED
-from lm_eval_calibration.models.shared.generation import Generation, Way, within
-from lm_eval_calibration.models.shared.made_up import REPLY, MadeUp
+from lm_eval_calibration.models.shared.generation import Generation, Way, log, within
+from lm_eval_calibration.models.shared.made_up import REPLY, TRYING, MadeUp
 from lm_eval_calibration.models.shared.trust import Expected, named
 
 
@@ -58,6 +58,7 @@ class FixedGeneration(Generation):
         return self._found[key]
 
     def _tried(self, way: Way, level: int) -> str | None:
+        self._say(TRYING, log.info)
         prompts = self._made_up.prompts(level)
         some = [_asked(prompt, n) for n, prompt in enumerate([*prompts, *prompts[:1]])]
         if not some:

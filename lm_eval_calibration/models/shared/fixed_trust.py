@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lm_eval_calibration.models.shared.made_up import MadeUp
+from lm_eval_calibration.models.shared.made_up import TRYING, MadeUp
 from lm_eval_calibration.models.shared.trust import Candidate, Expected, Trust, log, tried
 from lm_eval_calibration.scoring.checking import Apart
 from lm_eval_calibration.scoring.sequences import Request
@@ -67,6 +67,7 @@ class FixedTrust(Trust):
     def _verdict(self, place: int, level: int, expected: Expected) -> str | None:
         """What speaks against a candidate at a level, if anything does."""
         if (place, level) not in self._found:
+            self._say(TRYING, log.info)
             candidate = self.candidates[place]
             made = self._made_up.requests(level)
             values = self._expected(made, expected)

@@ -17,6 +17,7 @@ BEGINNING = 70
 CONTEXTS = (9, 40)
 """Tokens of contexts after it; the first stands without it, too."""
 CONTINUATIONS = (1, 4)
+TRYING = "hf-fast compares its numbers with hf's, on a few requests made up for the model."
 REPLY = 6
 """Tokens that are written after a prompt."""
 
