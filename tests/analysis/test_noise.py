@@ -17,10 +17,12 @@ from lm_eval_calibration.logs import read_runs
 SAID = {"dtype": "float32", "fingerprint": "0123456789abcdef"}
 
 
-def write(folder: Path, moved: float = 0.0, said: Any = None, weights: str = "w") -> Path:
-    """40 documents; of one in four the first log-likelihood is moved."""
+def write(
+    folder: Path, moved: float = 0.0, said: Any = None, weights: str = "w", count: int = 40
+) -> Path:
+    """Documents; of one in four the first log-likelihood is moved."""
     folder.mkdir(parents=True)
-    scores = [[-1 - n % 7 + (moved if n % 4 == 0 else 0), -2 - n % 5] for n in range(40)]
+    scores = [[-1 - n % 7 + (moved if n % 4 == 0 else 0), -2 - n % 5] for n in range(count)]
     lines = [line(n, scores=s, doc_hash=f"{n:08x}".ljust(64, "0")) for n, s in enumerate(scores)]
     (folder / NAME).write_text("".join(f"{json.dumps(one)}\n" for one in lines))
     config = {"model": "hf-fast", "model_args": {}, **({"reproducible": said} if said else {})}
@@ -77,6 +79,16 @@ def test_the_commands_say_whether_it_was_kept(tmp_path: Path) -> None:
     told = json.loads(RUNNER.invoke(app, ["noise", str(a), str(c), "--json"]).stdout)
     assert told["noise"][0]["equal"] == 70 and told["noise"][0]["metrics"]["acc"]["first"] > 0
     assert "0.0000010" not in run("noise", a, b, "--csv").stdout
+
+
+def test_what_only_one_run_has_is_said(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", said=SAID), write(tmp_path / "b", said=SAID, count=30)
+    said = " ".join(run("noise", a, b).stdout.split())
+    assert "left out: a: 10 of the 40 documents of toy are not in all runs." in said
+    assert "all 60 log-likelihoods are the same to the bit" in said
+    assert len(
+        json.loads(RUNNER.invoke(app, ["noise", str(a), str(b), "--json"]).stdout)["left_out"]
+    )
 
 
 def test_runs_that_are_not_two(tmp_path: Path) -> None:

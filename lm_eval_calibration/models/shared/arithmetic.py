@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ LADDER = 3
 
 
 KIND = ("vendor_id", "model name", "cpu family", "model", "stepping", "CPU implementer", "CPU part")
-VECTORS = ("avx", "amx", "fma", "f16c", "sse", "asimd", "sve", "sme", "bf16", "i8mm", "vsx")
+VECTORS = re.compile(r"avx|amx|fma|f16c|sse|asimd|sve|sme(?!p)|bf16|i8mm|vsx")
 """What the names of vector instructions begin with."""
 CHOOSING = (
     "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE",
@@ -75,7 +76,7 @@ def processor(described: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
     said = {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     kind = [said[name] for name in KIND if name in said]
     flags = (said.get("flags") or said.get("Features") or "").split()
-    vectors = sorted(flag for flag in flags if flag.startswith(VECTORS))
+    vectors = sorted(flag for flag in flags if VECTORS.match(flag))
     return {"processor": ", ".join(kind), "instructions": " ".join(vectors)}
 
 
