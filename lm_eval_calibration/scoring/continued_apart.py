@@ -40,7 +40,7 @@ WIDTH = 16
 """To a multiple of so many tokens a row is filled."""
 
 
-class Scored(NamedTuple):
+class ScoredStates(NamedTuple):
     """What the head takes: see `Head.answers`."""
 
     hidden: torch.Tensor
@@ -140,7 +140,7 @@ class ContinuedApart(Continued):
     def _of_rows(
         self, part: list[PlannedRow], cache: Cached | None, owners: dict[int, int],
         requests: Sequence[Request],
-    ) -> Scored:  # fmt: skip
+    ) -> ScoredStates:  # fmt: skip
         """Of rows that are filled to one length, and to as many as ever."""
         rows, width = self._rows(part[0]), max(map(self._filled, part))
         tokens = np.zeros((rows, width), dtype=np.int64)
@@ -150,7 +150,7 @@ class ContinuedApart(Continued):
         hidden = self.advance(tokens, branches(cache, of))[0].flatten(0, 1)
         numbers, places, targets, counts = targets_of(part, requests, width)
         distinct, which = np.unique(places, return_inverse=True)
-        return Scored(hidden[torch.as_tensor(distinct)], numbers, which, targets, counts)
+        return ScoredStates(hidden[torch.as_tensor(distinct)], numbers, which, targets, counts)
 
     def _side_by_side(self, batch: Sequence[PlannedRow]) -> Iterator[list[PlannedRow]]:
         """Rows that may be computed together."""
@@ -202,10 +202,10 @@ class StepwiseAlone(ContinuedAlone, Stepwise):
     """The same, token by token."""
 
 
-def _joined(parts: Sequence[Scored]) -> Scored:
+def _joined(parts: Sequence[ScoredStates]) -> ScoredStates:
     """Of several passes, so that logits are made of as many states at a time as can be."""
     starts = np.cumsum([0, *(len(part.hidden) for part in parts[:-1])])
-    return Scored(
+    return ScoredStates(
         torch.cat([part.hidden for part in parts]),
         [number for part in parts for number in part.numbers],
         np.concatenate([p.places + start for p, start in zip(parts, starts, strict=True)]),

@@ -36,7 +36,7 @@ OPTIONS, ANSWERS, SENTENCES = (
 MODELS = {
     "hf-fast": (OPTIONS, "pretrained={model}"),
     "hf-fast to the bit": (
-        f"calib_toy_norm,{ANSWERS}",
+        "calib_toy_norm,toy_generate" if OLD else "calib_toy_norm",
         "pretrained={model},dtype=bfloat16,reproducible=true",
     ),
     "thermometer": (OPTIONS, "pretrained={model},thermometer={thermometer}"),
