@@ -18,7 +18,7 @@ from torch import Tensor
 from lm_eval_calibration.generating.budget import affordable
 from lm_eval_calibration.generating.choosing import choose, finished
 from lm_eval_calibration.generating.contract import Done, Writer
-from lm_eval_calibration.generating.rows import AskedText, TextRow
+from lm_eval_calibration.generating.rows import AskedText, TextRow, Written
 from lm_eval_calibration.generating.slots import Slots, vacate
 from lm_eval_calibration.scoring.company import AttendingPart, Company, joined
 from lm_eval_calibration.scoring.head import Head
@@ -131,7 +131,7 @@ class _Writing:
         self.slots: Slots | None = None
         self.finished: set[int] = set()
 
-    def run(self) -> Iterator[tuple[int, Any]]:
+    def run(self) -> Iterator[tuple[int, Written]]:
         """Each text as it is finished."""
         while True:
             yield from self._admit()
@@ -139,7 +139,7 @@ class _Writing:
                 return
             yield from self._step()
 
-    def _admit(self) -> Iterator[tuple[int, Any]]:
+    def _admit(self) -> Iterator[tuple[int, Written]]:
         """Begin texts while there is room."""
         while self._free:
             while not self.begun:
@@ -172,7 +172,7 @@ class _Writing:
                 self.memory.leave(passage)
         self.memory.forget(batch)
 
-    def _place(self, begun: _Begun) -> Iterator[tuple[int, Any]]:
+    def _place(self, begun: _Begun) -> Iterator[tuple[int, Written]]:
         """Begin as many of a prompt's texts as there is room for."""
         if self.slots is None:
             self.slots = Slots(self._affordable(begun.key_values))
@@ -189,7 +189,7 @@ class _Writing:
         most = affordable(each * self.longest, self.reader.network.device, self.bound)
         return min(most, len(self.asked))
 
-    def _step(self) -> Iterator[tuple[int, Any]]:
+    def _step(self) -> Iterator[tuple[int, Written]]:
         """One more token of each row."""
         assert self.slots is not None
         size = self.writer.shape
@@ -205,7 +205,7 @@ class _Writing:
         choose(self.rows, self.writer.head.logits(hidden)[: len(self.rows)])
         yield from self._finish(0)
 
-    def _finish(self, first: int) -> Iterator[tuple[int, Any]]:
+    def _finish(self, first: int) -> Iterator[tuple[int, Written]]:
         """Tell of finished texts of rows from `first` on; the last rows take their slots."""
         assert self.slots is not None
         done = {first + place: text for place, text in finished(self.rows[first:]).items()}

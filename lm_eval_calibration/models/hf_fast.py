@@ -56,9 +56,10 @@ class FastHFLM(FastTexts):
 
     Args:
         batch_tokens: tokens computed at a time, instead of `batch_size` sequences; halved when
-            memory runs out.
+            memory runs out. With `reproducible` the size of every pass.
         batch_rows: texts written at a time, at most; else `batch_size`, where it is not 1, the
-            harness's default; else as many as are worth it and memory has room for.
+            harness's default; else as many as are worth it and memory has room for. With
+            `reproducible` the rows of every step.
         reproducible: whether each log-likelihood and each text hangs on the model, its arithmetic
             (dtype, device, versions, threads) and its own request alone: the same bits whatever the
             batch size, the other requests, their order, the processes, caches or resumes.
