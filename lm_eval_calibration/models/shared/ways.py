@@ -60,9 +60,15 @@ def generation_of(
     return FixedGeneration(lm, ways, expected, otherwise, made_up_for(lm))
 
 
+def _limits(config: Any) -> tuple[int | None, int | None]:
+    """Up to how many tokens a way may write: by a cache of the model's own, and by masks of ours; `None` for any."""
+    switch = unswitched_length(config)
+    known = [n for n in (switch, unmasked_length(config)) if n is not None]
+    return switch, min(known, default=None)
+
+
 def _fast(lm: Any, tokens: int, rows: int | None) -> list[Way]:
-    switch, unmasked = unswitched_length(lm.model.config), unmasked_length(lm.model.config)
-    masked = min((n for n in (switch, unmasked) if n is not None), default=None)
+    switch, masked = _limits(lm.model.config)
 
     def way(kind: str, writer: type[Writer], limit: int | None) -> Way:
         return Way(kind, lambda: writer(lm.model, tokens, rows), limit)
@@ -76,8 +82,7 @@ def _fast(lm: Any, tokens: int, rows: int | None) -> list[Way]:
 
 
 def _apart(lm: Any, tokens: int, rows: int) -> list[Way]:
-    switch, unmasked = unswitched_length(lm.model.config), unmasked_length(lm.model.config)
-    masked = min((n for n in (switch, unmasked) if n is not None), default=None)
+    switch, masked = _limits(lm.model.config)
     beginning = beginning_for(lm.tokenizer)
 
     def way(kind: str, writer: Callable[..., Writer], limit: int | None = switch) -> Way:
